@@ -1,0 +1,264 @@
+"""One pydantic tree for a whole run: the only place where a default lives.
+
+A YAML preset fills it (:mod:`hnlm_ray.config_file` reads one), ``--set a.b=c`` overrides one value.
+Every field says in its description what it does; ``hnlm config schema`` prints them.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+MetricName = Annotated[str, Field(pattern=r"^(recall|ndcg|precision|hit_rate|mrr)@[1-9][0-9]*$")]
+MethodName = Literal["rns", "pns", "dns", "pool", "pool_alpha0", "pool_random", "pool_shuffled"]
+ModelName = Literal["mf", "lightgcn"]
+
+
+class Section(BaseModel):
+    """A part of the tree: unknown keys are errors, values don't change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+# ---------------------------------------------------------------- sources
+
+
+class FileFormat(Section):
+    """How one delimited, JSON-lines or Parquet file is written."""
+
+    path: str = Field(description="File, or a glob of files, local or s3:// gs://.")
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet"] = Field(
+        "auto", description="Taken from the file's name when 'auto'."
+    )
+    separator: str | None = Field(None, min_length=1, max_length=4, description="CSV only; one or more characters.")
+    encoding: str = Field("utf-8", description="Text encoding, as Python names it.")
+    compression: Literal["auto", "none", "gzip", "bz2", "xz", "zip"] = Field("auto")
+    header: bool = Field(True, description="False: columns are named by position, '0', '1', ...")
+
+
+class InteractionColumns(Section):
+    """Which column of the file holds what; rating and timestamp are optional (event logs)."""
+
+    user: str = "user_id"
+    item: str = "item_id"
+    rating: str | None = None
+    timestamp: str | None = Field(None, description="Seconds or milliseconds since 1970, or a date text.")
+
+
+class ItemColumns(Section):
+    """Which columns of the item file describe an item."""
+
+    item: str = "item_id"
+    title: str | None = "title"
+    attributes: tuple[str, ...] = Field((), description="Short facts (genre, brand, year, ...), shown as JSON.")
+    text: tuple[str, ...] = Field((), description="Longer texts (description, synopsis), joined and cut.")
+
+
+class InteractionFile(FileFormat):
+    columns: InteractionColumns = InteractionColumns()
+    time_format: str | None = Field(None, description="strptime format of a textual timestamp; ISO 8601 when absent.")
+
+
+class ItemFile(FileFormat):
+    columns: ItemColumns = ItemColumns()
+
+
+class SourceBase(Section):
+    max_bad_share: Probability = Field(0.01, description="Share of unreadable lines above which the stage stops.")
+
+
+class MovieLensSource(SourceBase):
+    """MovieLens 100K: the publisher's files (u.data, u.item) or RecBole's atomic files (.inter, .item)."""
+
+    format: Literal["movielens_100k"]
+    path: str = Field("embedded", description="Folder with the files; 'embedded' takes the recbole wheel's copy.")
+
+
+class SplitFilesSource(SourceBase):
+    """NGCF / LightGCN split files: 'user item item ...' a line, given train and test."""
+
+    format: Literal["ngcf"]
+    path: str = Field(description="Folder with train.txt and test.txt.")
+    items: ItemFile | None = Field(None, description="Titles and attributes of the items, by the ids of the split.")
+
+
+class TableSource(SourceBase):
+    """Any CSV, TSV, JSON-lines or Parquet file, through a column mapping."""
+
+    format: Literal["table"]
+    interactions: InteractionFile
+    items: ItemFile | None = None
+
+
+Source = Annotated[MovieLensSource | SplitFilesSource | TableSource, Field(discriminator="format")]
+
+
+# ---------------------------------------------------------------- prepare
+
+
+class SplitConfig(Section):
+    """Which positives train, which select (validation), which are read once (test)."""
+
+    method: Literal["random", "leave_last_out", "given"] = Field(
+        "random", description="random: shares of each user; leave_last_out: the last by time; given: the source's."
+    )
+    validation: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.1, description="Share of a user's positives (given: carved out of train); 0 = none."
+    )
+    test: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="Share of a user's positives; random only.")
+
+    @model_validator(mode="after")
+    def _shares_leave_training_rows(self) -> SplitConfig:
+        if self.method == "random" and self.validation + self.test >= 1:
+            raise ValueError("validation + test must stay below 1, or nothing is left to train on")
+        return self
+
+
+class PrepareConfig(Section):
+    """What counts as a positive, and which users and items stay."""
+
+    min_rating: float | None = Field(None, description="Positives have at least this rating; none: every row is one.")
+    since: date | None = Field(None, description="First day kept (UTC), inclusive.")
+    until: date | None = Field(None, description="Last day kept (UTC), exclusive.")
+    user_core: Annotated[int, Field(ge=1)] = Field(5, description="Positives a user must have (k-core).")
+    item_core: Annotated[int, Field(ge=1)] = Field(5, description="Positives an item must have (k-core).")
+    max_users: Count | None = Field(None, description="Keep a seeded sample of this many users (before the k-core).")
+    split: SplitConfig = SplitConfig()
+    buckets: Annotated[int, Field(ge=1, le=65536)] = Field(8, description="Partitions by user: files of a table.")
+
+
+# ---------------------------------------------------------------- LLM
+
+
+class ScriptedConfig(Section):
+    """What the scripted engine answers: shares of rows that fail on purpose, for tests and dry runs."""
+
+    bad_json: Probability = 0.0
+    none: Probability = 0.0
+    engine_error: Probability = 0.0
+    seconds_per_row: Annotated[float, Field(ge=0)] = 0.0
+
+
+class LLMConfig(Section):
+    """The engine that writes profiles and negatives, and the encoder that grounds them."""
+
+    engine: Literal["vllm", "scripted"] = "vllm"
+    model: str = Field("embedded", description="'embedded' (SmolLM2-135M-Instruct), a checkpoint folder or a hub id.")
+    encoder: str = Field("embedded", description="'embedded' (all-MiniLM-L6-v2), a folder or a hub id.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "bfloat16"
+    max_model_len: Annotated[int, Field(ge=128)] = Field(1024, description="Tokens of prompt and answer together.")
+    max_num_seqs: Count = Field(64, description="Prompts an engine decodes at the same time.")
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = Field(3, description="Draws for a row whose answer is invalid.")
+    engines: Count = Field(1, description="Engine replicas.")
+    cpus_per_engine: Annotated[float, Field(gt=0)] = Field(2, description="Ray CPUs reserved for one engine.")
+    gpus_per_engine: Annotated[int, Field(ge=0)] = 0
+    tensor_parallel: Count = 1
+    kv_cache_gib: Annotated[int, Field(ge=1)] = Field(1, description="CPU engines: memory for keys and values.")
+    batch_rows: Count = Field(32, description="Rows handed to the engine, and written, together.")
+    trust_remote_code: bool = Field(False, description="Run code that a model folder brings along.")
+    engine_kwargs: dict[str, bool | int | float | str] = Field({}, description="Further arguments of vLLM's engine.")
+    start_timeout_s: Annotated[float, Field(gt=0)] = Field(600, description="Give up when no answer came by then.")
+    scripted: ScriptedConfig = ScriptedConfig()
+
+
+class ProfileConfig(Section):
+    """Prompts and budgets of item and user profiles."""
+
+    item_prompt: str = Field("item_profile.v1", description="A prompt of hnlm_ray/llm/prompts, or a file's path.")
+    user_prompt: str = Field("user_profile.v1", description="A prompt of hnlm_ray/llm/prompts, or a file's path.")
+    item_max_tokens: Annotated[int, Field(ge=16)] = 80
+    user_max_tokens: Annotated[int, Field(ge=16)] = 96
+    item_text_chars: Annotated[int, Field(ge=0)] = Field(400, description="Characters of an item's text in its prompt.")
+    user_history: Count = Field(8, description="Training items of a user that its prompt shows.")
+
+
+class NegativesConfig(Section):
+    """Semantic negatives: which pairs get one, how a name becomes a catalogue item."""
+
+    prompt: str = Field("semantic_negative.v1", description="A prompt of hnlm_ray/llm/prompts, or a file's path.")
+    pairs_per_user: Annotated[int, Field(ge=0)] = Field(3, description="Training pairs of a user that get a negative.")
+    max_tokens: Annotated[int, Field(ge=16)] = 64
+    pool_size: Count = Field(4, description="Grounded negatives kept for a pair.")
+    fuzzy_score: Annotated[float, Field(ge=0, le=100)] = Field(88, description="Least title similarity (0-100).")
+    nearest_cosine: Annotated[float, Field(ge=-1, le=1)] = Field(0.3, description="Least cosine for 'nearest'.")
+
+
+# ---------------------------------------------------------------- CF and Tune
+
+
+class CFConfig(Section):
+    """One CF training: model, sampler, loss, optimiser, stopping."""
+
+    model: ModelName = "lightgcn"
+    sampler: Literal["rns", "pns", "dns", "pool"] = "rns"
+    loss: Literal["bpr"] = "bpr"
+    dim: Count = Field(64, description="Length d of an embedding.")
+    layers: Annotated[int, Field(ge=0, le=8)] = Field(2, description="Propagation layers of LightGCN.")
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    reg: Annotated[float, Field(ge=0)] = Field(1e-4, description="L2 weight on the embeddings of a batch.")
+    batch_size: Count = 2048
+    epochs: Annotated[int, Field(ge=0)] = Field(100, description="Most epochs of a training.")
+    patience: Count = Field(10, description="Evaluations without improvement before it stops.")
+    eval_every: Count = Field(1, description="Epochs between evaluations on validation.")
+    validation: Literal["split", "none"] = Field(
+        "split", description="none: train on validation rows as well, for exactly `epochs` epochs."
+    )
+    popularity_power: Annotated[float, Field(ge=0)] = Field(0.75, description="PNS: p(j) ~ popularity^power.")
+    candidates: Count = Field(8, description="DNS: M, the candidates of which the hardest is taken.")
+    alpha: Probability = Field(0.3, description="pool: e~ = alpha e_pool + (1 - alpha) e_sampled.")
+    base_sampler: Literal["rns", "pns", "dns"] = Field("rns", description="pool: sampler of e_sampled.")
+
+
+class TuneConfig(Section):
+    """The comparison: methods with equal budgets, choice on validation, test read once."""
+
+    methods: tuple[MethodName, ...] = ("rns", "pns", "dns", "pool", "pool_alpha0", "pool_random", "pool_shuffled")
+    models: tuple[ModelName, ...] = ("lightgcn",)
+    trials: Count = Field(8, description="Trials of every method; the first is its published setting.")
+    seeds: Annotated[int, Field(ge=2)] = Field(3, description="Refits of each winner, each with its own seed.")
+    metric: MetricName = Field("ndcg@20", description="Chosen and compared by this metric.")
+    cutoffs: tuple[Count, ...] = (10, 20)
+    concurrent: Count = Field(2, description="Trials at the same time.")
+    cpus_per_trial: Annotated[float, Field(gt=0)] = 1
+    gpus_per_trial: Annotated[float, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _metric_is_measured(self) -> TuneConfig:
+        if int(self.metric.split("@")[1]) not in self.cutoffs:
+            raise ValueError(f"metric {self.metric} needs its cut-off in cutoffs {list(self.cutoffs)}")
+        if "rns" not in self.methods and "pns" not in self.methods and "dns" not in self.methods:
+            raise ValueError("methods needs a classical one (rns, pns or dns) to compare with")
+        return self
+
+
+# ---------------------------------------------------------------- the run
+
+
+class RayConfig(Section):
+    """The Ray to use."""
+
+    address: str = Field("local", description="'local' starts one here; 'auto' or host:port joins a running cluster.")
+    cpus: Count | None = Field(None, description="Logical CPUs of a local Ray; default max(8, cores).")
+    object_store_mib: Annotated[int, Field(ge=80)] = Field(512, description="Object store of a local Ray.")
+
+
+class Config(Section):
+    """A whole run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Names the run in its results.")
+    workspace: str = Field(description="Folder of the run: a local path, s3://bucket/path or gs://bucket/path.")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    ray: RayConfig = RayConfig()
+    source: Source
+    prepare: PrepareConfig = PrepareConfig()
+    llm: LLMConfig = LLMConfig()
+    profiles: ProfileConfig = ProfileConfig()
+    negatives: NegativesConfig = NegativesConfig()
+    cf: CFConfig = CFConfig()
+    tune: TuneConfig = TuneConfig()

@@ -1,0 +1,39 @@
+"""The errors a user can meet: typed, one sentence, what is wrong, the value got, what to do.
+
+The command line prints the sentence alone (``--debug`` adds the traceback) and exits with
+``exit_code``: 2 for something the user gave, 1 for something that failed.
+"""
+
+from __future__ import annotations
+
+
+class HnlmError(Exception):
+    """Something failed while the input was fine."""
+
+    exit_code = 1
+
+
+class InputError(HnlmError):
+    """A file, a configuration value or an argument that can't be used as given."""
+
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """One or more values of a configuration; the message has one line a value."""
+
+
+class SourceError(InputError):
+    """A raw data file that can't be read, or has too many bad lines."""
+
+
+class ResourceError(HnlmError):
+    """A machine or cluster that lacks what a stage needs (CPUs, memory, a reachable Ray)."""
+
+
+class WorkspaceError(HnlmError):
+    """A run's folder that can't be written, or a table that is damaged."""
+
+
+class StageError(HnlmError):
+    """A stage that started and could not finish."""

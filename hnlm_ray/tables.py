@@ -1,0 +1,158 @@
+"""Every table's Arrow schema and column names: the one place where a table is described.
+
+Ids: ``user_id`` and ``item_id`` are the source's own text; ``user`` and ``item`` are dense indices
+(int32, 0..n-1) in the order of the vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+
+SPLITS: Final = ("train", "validation", "test")
+STATUSES: Final = ("ok", "none", "truncated", "invalid", "refused", "too_long", "engine_error")
+"""Outcomes of an LLM row. ``none``: the model said that it can't tell; only ``ok`` carries text."""
+
+_LLM_OUTCOME: Final = [
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("error", pa.string()),
+    pa.field("attempts", pa.int32(), nullable=False),
+    pa.field("tokens_in", pa.int32(), nullable=False),
+    pa.field("tokens_out", pa.int32(), nullable=False),
+    pa.field("prompt_version", pa.string(), nullable=False),
+    pa.field("model", pa.string(), nullable=False),
+]
+
+TABLES: Final[dict[str, pa.Schema]] = {
+    # What a source gave, before any choice. source_split: 'train' or 'test' where it came split.
+    "raw_interactions": pa.schema(
+        [
+            pa.field("user_id", pa.string(), nullable=False),
+            pa.field("item_id", pa.string(), nullable=False),
+            pa.field("rating", pa.float32()),
+            pa.field("timestamp", pa.int64()),  # seconds since 1970, UTC
+            pa.field("source_split", pa.string()),
+        ]
+    ),
+    "raw_items": pa.schema(
+        [
+            pa.field("item_id", pa.string(), nullable=False),
+            pa.field("title", pa.string()),
+            pa.field("attributes", pa.map_(pa.string(), pa.string())),
+            pa.field("text", pa.string()),
+        ]
+    ),
+    "rejected_lines": pa.schema(
+        [
+            pa.field("file", pa.string(), nullable=False),
+            pa.field("line", pa.int64(), nullable=False),  # 1 is the file's first line (Parquet: row)
+            pa.field("reason", pa.string(), nullable=False),
+        ]
+    ),
+    "interactions": pa.schema(
+        [
+            pa.field("user", pa.int32(), nullable=False),
+            pa.field("item", pa.int32(), nullable=False),
+            pa.field("rating", pa.float32()),
+            pa.field("timestamp", pa.int64()),
+            pa.field("split", pa.string(), nullable=False),
+        ]
+    ),
+    "users": pa.schema(
+        [
+            pa.field("user", pa.int32(), nullable=False),
+            pa.field("user_id", pa.string(), nullable=False),
+        ]
+    ),
+    "items": pa.schema(
+        [
+            pa.field("item", pa.int32(), nullable=False),
+            pa.field("item_id", pa.string(), nullable=False),
+            pa.field("title", pa.string()),
+            pa.field("attributes", pa.map_(pa.string(), pa.string())),
+            pa.field("text", pa.string()),
+        ]
+    ),
+    "item_profiles": pa.schema(
+        [
+            pa.field("item", pa.int32(), nullable=False),
+            pa.field("summary", pa.string()),
+            pa.field("reasoning", pa.string()),
+            *_LLM_OUTCOME,
+        ]
+    ),
+    "user_profiles": pa.schema(
+        [
+            pa.field("user", pa.int32(), nullable=False),
+            pa.field("summary", pa.string()),
+            pa.field("reasoning", pa.string()),
+            *_LLM_OUTCOME,
+        ]
+    ),
+    "semantic_negatives": pa.schema(
+        [
+            pa.field("user", pa.int32(), nullable=False),
+            pa.field("item", pa.int32(), nullable=False),
+            pa.field("negative", pa.string()),
+            pa.field("reasoning", pa.string()),
+            *_LLM_OUTCOME,
+        ]
+    ),
+    # One row a (user, item, rank): rank 0 is the best of the pair. source: exact, fuzzy, nearest
+    # (how the pair's own text was grounded) or borrowed (from the user's nearest pair).
+    "negative_pool": pa.schema(
+        [
+            pa.field("user", pa.int32(), nullable=False),
+            pa.field("item", pa.int32(), nullable=False),
+            pa.field("rank", pa.int32(), nullable=False),
+            pa.field("negative_item", pa.int32(), nullable=False),
+            pa.field("weight", pa.float32(), nullable=False),
+            pa.field("source", pa.string(), nullable=False),
+        ]
+    ),
+    "trials": pa.schema(
+        [
+            pa.field("method", pa.string(), nullable=False),
+            pa.field("trial", pa.int32(), nullable=False),
+            pa.field("config", pa.string(), nullable=False),  # JSON of the `cf` section
+            pa.field("status", pa.string(), nullable=False),  # ok, diverged or failed
+            pa.field("error", pa.string()),
+            pa.field("epochs", pa.int32(), nullable=False),
+            pa.field("best_epoch", pa.int32(), nullable=False),
+            pa.field("validation", pa.map_(pa.string(), pa.float64())),
+            pa.field("seconds", pa.float64(), nullable=False),
+        ]
+    ),
+    # Refits of the winners. per_user: the compared metric for each row of users_test (same order
+    # in every row of the table), for paired tests.
+    "results": pa.schema(
+        [
+            pa.field("method", pa.string(), nullable=False),
+            pa.field("seed", pa.int64(), nullable=False),
+            pa.field("config", pa.string(), nullable=False),
+            pa.field("status", pa.string(), nullable=False),
+            pa.field("error", pa.string()),
+            pa.field("epochs", pa.int32(), nullable=False),
+            pa.field("best_epoch", pa.int32(), nullable=False),
+            pa.field("validation", pa.map_(pa.string(), pa.float64())),
+            pa.field("test", pa.map_(pa.string(), pa.float64())),
+            pa.field("per_user", pa.list_(pa.float32())),
+            pa.field("seconds", pa.float64(), nullable=False),
+        ]
+    ),
+}
+
+KEYS: Final[dict[str, tuple[str, ...]]] = {
+    "raw_items": ("item_id",),
+    "interactions": ("user", "item"),
+    "users": ("user",),
+    "items": ("item",),
+    "item_profiles": ("item",),
+    "user_profiles": ("user",),
+    "semantic_negatives": ("user", "item"),
+    "negative_pool": ("user", "item", "rank"),
+    "trials": ("method", "trial"),
+    "results": ("method", "seed"),
+}
+"""The columns that name a row: no two rows of a table agree on them."""
