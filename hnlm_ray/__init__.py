@@ -1,0 +1,1 @@
+"""LLM-driven semantic hard negatives for collaborative filtering, as a Ray application."""

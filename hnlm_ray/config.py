@@ -37,7 +37,7 @@ class FileFormat(Section):
     separator: str | None = Field(None, min_length=1, max_length=4, description="CSV only; one or more characters.")
     encoding: str = Field("utf-8", description="Text encoding, as Python names it.")
     compression: Literal["auto", "none", "gzip", "bz2", "xz", "zip"] = Field("auto")
-    header: bool = Field(True, description="False: columns are named by position, '0', '1', ...")
+    header: bool = Field(default=True, description="False: columns are named by position, '0', '1', ...")
 
 
 class InteractionColumns(Section):
@@ -59,15 +59,21 @@ class ItemColumns(Section):
 
 
 class InteractionFile(FileFormat):
+    """The file of interactions."""
+
     columns: InteractionColumns = InteractionColumns()
     time_format: str | None = Field(None, description="strptime format of a textual timestamp; ISO 8601 when absent.")
 
 
 class ItemFile(FileFormat):
+    """The file of items."""
+
     columns: ItemColumns = ItemColumns()
 
 
 class SourceBase(Section):
+    """What every source has."""
+
     max_bad_share: Probability = Field(0.01, description="Share of unreadable lines above which the stage stops.")
 
 
@@ -161,7 +167,7 @@ class LLMConfig(Section):
     tensor_parallel: Count = 1
     kv_cache_gib: Annotated[int, Field(ge=1)] = Field(1, description="CPU engines: memory for keys and values.")
     batch_rows: Count = Field(32, description="Rows handed to the engine, and written, together.")
-    trust_remote_code: bool = Field(False, description="Run code that a model folder brings along.")
+    trust_remote_code: bool = Field(default=False, description="Run code that a model folder brings along.")
     engine_kwargs: dict[str, bool | int | float | str] = Field({}, description="Further arguments of vLLM's engine.")
     start_timeout_s: Annotated[float, Field(gt=0)] = Field(600, description="Give up when no answer came by then.")
     scripted: ScriptedConfig = ScriptedConfig()
