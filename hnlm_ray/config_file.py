@@ -1,0 +1,124 @@
+"""From a YAML file and ``--set`` options to a :class:`~hnlm_ray.config.Config`, all errors at once."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from hnlm_ray.config import Config
+from hnlm_ray.errors import ConfigError
+
+_UNION_TAGS = {"movielens_100k", "ngcf", "table"}
+_SHOWN_CHARS = 80
+
+
+def load_config(path: str, overrides: Sequence[str] = (), workspace: str | None = None) -> Config:
+    """Read a YAML preset, apply ``a.b=c`` overrides and validate.
+
+    Raises
+    ------
+    ConfigError
+        With one line for each value that is wrong: its path, the value got, what is allowed.
+    """
+    tree = _read_yaml(path)
+    problems = [problem for text in overrides if (problem := _override(tree, text))]
+    if workspace is not None:
+        tree["workspace"] = workspace
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        problems += [_describe(detail) for detail in error.errors()]
+    if problems:
+        count = "1 value is" if len(problems) == 1 else f"{len(problems)} values are"
+        raise ConfigError("\n".join([f"{path}: {count} wrong; mend it and run again:", *problems]))
+    return config
+
+
+def _read_yaml(path: str) -> dict[str, Any]:
+    if os.path.isdir(path):
+        raise ConfigError(f"config {path} is a folder: name a YAML file, such as configs/demo.yaml")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            tree = yaml.safe_load(stream)
+    except FileNotFoundError as error:
+        raise ConfigError(f"config {path} does not exist: check --config") from error
+    except OSError as error:
+        raise ConfigError(f"config {path} can't be read ({error.strerror}): check its permissions") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"config {path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise ConfigError(f"config {path} can't be parsed{place} ({problem}): mend the YAML") from error
+    except RecursionError as error:
+        raise ConfigError(f"config {path} is nested too deep: a run's tree has four levels") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"config {path} holds no mapping: it starts with 'name: ...', see configs/demo.yaml")
+    return {str(key): value for key, value in tree.items()}
+
+
+def _override(tree: dict[str, Any], text: str) -> str | None:
+    path, separator, value = text.partition("=")
+    keys = path.strip().split(".")
+    if not separator or not all(keys):
+        return f"  --set {text[:_SHOWN_CHARS]}: write it as path=value, for example --set cf.epochs=20"
+    node = tree
+    for key in keys[:-1]:
+        child = node.setdefault(key, {})
+        if not isinstance(child, dict):
+            return f"  --set {path}: {key} holds a value, not a section"
+        node = child
+    try:
+        node[keys[-1]] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        node[keys[-1]] = value
+    return None
+
+
+def _describe(detail: ErrorDetails) -> str:
+    keys = [str(key) for key in detail["loc"] if key not in _UNION_TAGS]
+    path = ".".join(keys) or "the file"
+    got = repr(detail["input"])
+    got = got if len(got) <= _SHOWN_CHARS else got[: _SHOWN_CHARS - 3] + "..."
+    if detail["type"] == "extra_forbidden":
+        return f"  {path}: unknown key{_closest(keys)}"
+    if detail["type"] == "missing":
+        return f"  {path}: missing; it is required"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"  {path}: got {got}; {message[0].lower()}{message[1:]}"
+
+
+def _closest(keys: Sequence[str]) -> str:
+    known = sorted(_known_keys(Config.model_json_schema(), keys[:-1]))
+    near = difflib.get_close_matches(keys[-1], known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else f"; allowed: {', '.join(known)}"
+
+
+def _known_keys(schema: Mapping[str, Any], section: Sequence[str]) -> set[str]:
+    nodes = [schema]
+    for key in section:
+        nodes = [child for node in nodes for child in _children(schema, node, key)]
+    return {name for node in nodes for name in _resolve(schema, node).get("properties", {})}
+
+
+def _children(root: Mapping[str, Any], node: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    child = _resolve(root, node).get("properties", {}).get(key)
+    if child is None:
+        return []
+    options = child.get("oneOf") or child.get("anyOf") or [child]
+    return [_resolve(root, option) for option in options]
+
+
+def _resolve(root: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
+    reference = node.get("$ref")
+    if reference is None:
+        return node
+    resolved: Mapping[str, Any] = root["$defs"][reference.rsplit("/", 1)[1]]
+    return resolved

@@ -1,0 +1,7 @@
+"""A run's folder: tables with manifests, published atomically; a journal of stages; a lock."""
+
+from hnlm_ray.workspace.folder import Workspace
+from hnlm_ray.workspace.manifest import Manifest, Rows, TableFile, Tokens
+from hnlm_ray.workspace.table_store import TableStore
+
+__all__ = ["Manifest", "Rows", "TableFile", "TableStore", "Tokens", "Workspace"]

@@ -1,0 +1,110 @@
+"""The folder of a run, local or in an object store, through one pyarrow filesystem."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from pyarrow import fs as pafs
+from pydantic import BaseModel, ValidationError
+
+from hnlm_ray.errors import InputError
+from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace.table_store import TableStore
+
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def resolve_filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
+    """Return the filesystem of a URI or local path, and the path inside it.
+
+    Raises
+    ------
+    InputError
+        When the URI's scheme is unknown or its store can't be reached.
+    """
+    if len(urlsplit(uri).scheme) <= 1 or "://" not in uri:
+        return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
+    try:
+        filesystem, path = pafs.FileSystem.from_uri(uri)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"'{uri}' can't be opened ({first_line(error)}): use a local path, s3:// or gs://") from error
+    return filesystem, path.rstrip("/")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text: what fits into one sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The tables, journals and logs of one run."""
+
+    uri: str
+    filesystem: pafs.FileSystem
+    root: str
+
+    @classmethod
+    def open(cls, uri: str) -> Workspace:
+        """Open a run's folder without touching it."""
+        filesystem, root = resolve_filesystem(uri)
+        return cls(uri, filesystem, root)
+
+    @property
+    def local_path(self) -> str | None:
+        """The folder's path when it lies on this machine, else None."""
+        return self.root if isinstance(self.filesystem, pafs.LocalFileSystem) else None
+
+    def create(self) -> None:
+        """Make the folder and prove that it can be written.
+
+        Raises
+        ------
+        InputError
+            When it can't.
+        """
+        try:
+            self.filesystem.create_dir(f"{self.root}/tables", recursive=True)
+            self.write_json(".write-test.json", _Empty())
+            self.filesystem.delete_file(f"{self.root}/.write-test.json")
+        except OSError as error:
+            raise InputError(
+                f"workspace {self.uri} can't be written ({first_line(error)}): "
+                "choose another with --workspace, or give write permission"
+            ) from error
+
+    def table(self, name: str) -> TableStore:
+        """Return the store of a declared table."""
+        if name not in TABLES:
+            raise KeyError(name)
+        return TableStore(self.filesystem, f"{self.root}/tables/{name}", name)
+
+    def write_json(self, path: str, value: BaseModel) -> None:
+        """Write a small JSON file below the folder."""
+        target = f"{self.root}/{path}"
+        self.filesystem.create_dir(os.path.dirname(target), recursive=True)
+        with self.filesystem.open_output_stream(target) as stream:
+            stream.write(value.model_dump_json(indent=1, by_alias=True).encode())
+
+    def read_json(self, path: str, model: type[T]) -> T | None:
+        """Read a small JSON file; None when it is absent or was cut off while being written."""
+        try:
+            with self.filesystem.open_input_stream(f"{self.root}/{path}") as stream:
+                return model.model_validate_json(stream.read())
+        except (FileNotFoundError, NotADirectoryError, ValidationError):
+            return None
+
+    def delete(self, path: str) -> None:
+        """Delete a file below the folder, if it is there."""
+        target = f"{self.root}/{path}"
+        if self.filesystem.get_file_info(target).type == pafs.FileType.File:
+            self.filesystem.delete_file(target)
+
+
+class _Empty(BaseModel):
+    """Content of the write test."""

