@@ -1,0 +1,84 @@
+"""LightGCN's propagation: the symmetric normalised adjacency and the mean over its powers.
+
+Source: He et al., LightGCN (SIGIR 2020), equations 7 and 8: E = 1/(L+1) sum_l A^l E0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hnlm_ray.cf.positives import Positives
+
+
+class Adjacency:
+    """A = D^-1/2 [[0, R], [R^T, 0]] D^-1/2 over users + items, float32; nodes without edges have empty rows.
+
+    On CPU a product is an ``embedding_bag`` (2.4 times faster than sparse CSR, 8 times faster than COO);
+    elsewhere a sparse CSR product.
+    """
+
+    def __init__(self, train: Positives, n_items: int, device: torch.device | str = "cpu") -> None:
+        offsets, columns, values = _normalised_csr(train, n_items)
+        self.offsets = torch.from_numpy(offsets).to(device)
+        self.columns = torch.from_numpy(columns).to(device)
+        self.values = torch.from_numpy(values).to(device)
+        self.nodes = len(offsets) - 1
+        self._csr = None if self.offsets.device.type == "cpu" else self.to_sparse_csr()
+
+    def to_sparse_csr(self) -> Tensor:
+        """Return the matrix as a torch sparse CSR tensor, float32[nodes, nodes]."""
+        return torch.sparse_csr_tensor(self.offsets, self.columns, self.values, (self.nodes, self.nodes))
+
+    def matmul(self, x: Tensor) -> Tensor:
+        """Return A x, float32[nodes, d]; not recorded by autograd (see :func:`propagate`)."""
+        if self._csr is not None:
+            return self._csr @ x
+        return functional.embedding_bag(
+            self.columns, x, self.offsets, mode="sum", per_sample_weights=self.values, include_last_offset=True
+        )
+
+
+def _normalised_csr(
+    train: Positives, n_items: int
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    users, items = train.pairs()
+    by_item = np.argsort(items, kind="stable")
+    popularity = train.popularity(n_items)
+    degree = np.concatenate([train.degree, popularity])
+    columns = np.concatenate([items.astype(np.int64) + train.n_users, users[by_item]])
+    rows = np.repeat(np.arange(len(degree)), degree)
+    values = 1.0 / np.sqrt(degree[rows].astype(np.float64) * degree[columns])
+    index = np.int32 if 2 * len(items) < 2**31 else np.int64
+    offsets = np.concatenate([[0], np.cumsum(degree)])
+    return offsets.astype(index), columns.astype(index), values.astype(np.float32)
+
+
+def _mean_of_powers(adjacency: Adjacency, x: Tensor, layers: int) -> Tensor:
+    # Horner: A (A x + x) + x ...: no stack of layers to keep and average.
+    out = x
+    for _ in range(layers):
+        out = adjacency.matmul(out).add_(x)
+    return out.mul_(1 / (layers + 1)) if layers else x.clone()
+
+
+class _Propagate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, adjacency: Adjacency, layers: int) -> Tensor:  # noqa: ANN401 autograd's own
+        ctx.adjacency, ctx.layers = adjacency, layers
+        return _mean_of_powers(adjacency, x, layers)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401 autograd's own
+        # A is symmetric, so the mean of its powers is its own transpose.
+        return _mean_of_powers(ctx.adjacency, gradients[0].contiguous(), ctx.layers), None, None
+
+
+def propagate(x: Tensor, adjacency: Adjacency, layers: int) -> Tensor:
+    """Return 1/(L+1) sum over l = 0..L of A^l x, float32[nodes, d]; the gradient takes the same path."""
+    out: Tensor = _Propagate.apply(x, adjacency, layers)  # type: ignore[no-untyped-call] # torch leaves it so
+    return out

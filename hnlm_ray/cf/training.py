@@ -1,0 +1,138 @@
+"""A whole training: epochs, early stopping on validation, the best epoch restored."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.models import MF
+from hnlm_ray.cf.trainer import EpochReport, Trainer
+from hnlm_ray.config import CFConfig
+from hnlm_ray.errors import InputError
+
+OnEpoch = Callable[[EpochReport, dict[str, float] | None], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A finished training.
+
+    Attributes
+    ----------
+    epochs, best_epoch
+        Epochs run, and the one whose model this is (0: the start; without validation: the last).
+    seconds_per_epoch
+        Of training alone, evaluations apart.
+    validation
+        Metric means of the best epoch; empty without validation.
+    user_embeddings, item_embeddings
+        Final embeddings of the best epoch, float32[users, dim] and float32[items, dim].
+    model
+        The model at the best epoch.
+    data
+        What it was trained on: with validation in train where the config says so.
+    """
+
+    epochs: int
+    best_epoch: int
+    seconds_per_epoch: list[float]
+    validation: dict[str, float]
+    user_embeddings: Tensor
+    item_embeddings: Tensor
+    model: MF
+    data: CFData
+
+
+class EarlyStopping:
+    """Keeps the best epoch by one metric; stops after ``patience`` evaluations without improvement."""
+
+    def __init__(self, trainer: Trainer, metric: str, cutoffs: Sequence[int]) -> None:
+        self.trainer, self.metric, self.cutoffs = trainer, metric, cutoffs
+        self.best_epoch, self.validation, self.fruitless = 0, dict[str, float](), 0
+        self.weights: dict[str, Any] = {}
+
+    def evaluate(self) -> dict[str, float]:
+        """Evaluate the current epoch on validation and remember its model where it is the best so far."""
+        means = self.trainer.evaluate("validation", self.cutoffs).means
+        if self.metric not in means:
+            raise InputError(f"metric {self.metric!r} isn't measured at cut-offs {list(self.cutoffs)}; add its cut-off")
+        if not self.validation or means[self.metric] > self.validation[self.metric]:
+            self.best_epoch, self.validation, self.fruitless = self.trainer.epoch, means, 0
+            self.weights = copy.deepcopy(self.trainer.model.state_dict())
+        else:
+            self.fruitless += 1
+        return means
+
+    @property
+    def is_over(self) -> bool:
+        """Whether patience has run out."""
+        return self.fruitless >= self.trainer.config.patience
+
+    def restore(self) -> None:
+        """Put the best epoch's weights back into the model."""
+        self.trainer.model.load_state_dict(self.weights)
+
+
+def train(
+    data: CFData,
+    config: CFConfig,
+    seed: int,
+    *,
+    metric: str = "ndcg@20",
+    cutoffs: Sequence[int] = (10, 20),
+    on_epoch: OnEpoch | None = None,
+    device: str = "cpu",
+) -> Training:
+    """Train until validation stops improving, and return the best epoch.
+
+    Evaluates every ``config.eval_every`` epochs and after the last one. Without validation positives
+    (``data.validation`` is none, or ``config.validation == 'none'``): exactly ``config.epochs`` epochs.
+
+    Parameters
+    ----------
+    metric
+        The early-stopping metric, one of those measured at ``cutoffs``.
+    on_epoch
+        Called after every epoch with its report and, where it was evaluated, the validation means.
+
+    Raises
+    ------
+    InputError
+        Data or config that can't be trained on; ``metric`` not measured.
+    DivergedError
+        The loss or an embedding is no longer finite.
+    """
+    trainer = Trainer(data, config, seed, device)
+    stopping = None if trainer.data.validation is None else EarlyStopping(trainer, metric, cutoffs)
+    seconds: list[float] = []
+    while trainer.epoch < config.epochs and not (stopping and stopping.is_over):
+        report = trainer.run_epoch()
+        seconds.append(report.seconds)
+        due = trainer.epoch % config.eval_every == 0 or trainer.epoch == config.epochs
+        means = stopping.evaluate() if stopping and due else None
+        if on_epoch is not None:
+            on_epoch(report, means)
+    return _finish(trainer, stopping, seconds)
+
+
+def _finish(trainer: Trainer, stopping: EarlyStopping | None, seconds: list[float]) -> Training:
+    epochs = trainer.epoch
+    if stopping and epochs == 0:
+        stopping.evaluate()
+    if stopping:
+        stopping.restore()
+    return Training(
+        epochs=epochs,
+        best_epoch=stopping.best_epoch if stopping else epochs,
+        seconds_per_epoch=seconds,
+        validation=stopping.validation if stopping else {},
+        user_embeddings=(final := trainer.model.embeddings())[0],
+        item_embeddings=final[1],
+        model=trainer.model,
+        data=trainer.data,
+    )
