@@ -15,6 +15,7 @@ from torch import Tensor
 from hnlm_ray.cf.data import CFData, with_validation_in_train
 from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
+from hnlm_ray.cf.gather import gather_rows
 from hnlm_ray.cf.losses import LOSSES, l2
 from hnlm_ray.cf.models import MODELS
 from hnlm_ray.cf.samplers import SAMPLERS, Batch, Negatives, SamplerInputs
@@ -144,8 +145,7 @@ def _triples(table: Tensor, batch: Batch, negatives: Negatives, users: int) -> t
     index = [batch.users, users + batch.items, users + negatives.items]
     if negatives.pool_items is not None:
         index.append(users + negatives.pool_items)
-    # One gather: its gradient is one dense buffer instead of three or four.
-    user, positive, negative, *pool = torch.split(table.index_select(0, torch.cat(index)), len(batch.users))
+    user, positive, negative, *pool = gather_rows(table, *index)
     if pool and negatives.mix is not None:
         mix = negatives.mix[:, None]
         negative = mix * pool[0] + (1 - mix) * negative
