@@ -1,0 +1,1 @@
+"""The comparison: search spaces, trials, significance and the leaderboard."""
