@@ -37,7 +37,9 @@ class FileFormat(Section):
     separator: str | None = Field(None, min_length=1, max_length=4, description="CSV only; one or more characters.")
     encoding: str = Field("utf-8", description="Text encoding, as Python names it.")
     compression: Literal["auto", "none", "gzip", "bz2", "xz", "zip"] = Field("auto")
+    member: str | None = Field(None, description="Zip only: the file inside, where the archive holds several.")
     header: bool = Field(default=True, description="False: columns are named by position, '0', '1', ...")
+    quoting: bool = Field(default=True, description='CSV only; False: a " is an ordinary character.')
 
 
 class InteractionColumns(Section):
@@ -160,13 +162,14 @@ class LLMConfig(Section):
     max_num_seqs: Count = Field(64, description="Prompts an engine decodes at the same time.")
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    max_failed_share: Probability = Field(0.5, description="Share of failed rows above which a stage fails.")
     max_attempts: Annotated[int, Field(ge=1, le=10)] = Field(3, description="Draws for a row whose answer is invalid.")
     engines: Count = Field(1, description="Engine replicas.")
     cpus_per_engine: Annotated[float, Field(gt=0)] = Field(2, description="Ray CPUs reserved for one engine.")
     gpus_per_engine: Annotated[int, Field(ge=0)] = 0
     tensor_parallel: Count = 1
     kv_cache_gib: Annotated[int, Field(ge=1)] = Field(1, description="CPU engines: memory for keys and values.")
-    batch_rows: Count = Field(32, description="Rows handed to the engine, and written, together.")
+    batch_rows: Count = Field(32, description="Rows written together: the grain of resuming.")
     trust_remote_code: bool = Field(default=False, description="Run code that a model folder brings along.")
     engine_kwargs: dict[str, bool | int | float | str] = Field({}, description="Further arguments of vLLM's engine.")
     start_timeout_s: Annotated[float, Field(gt=0)] = Field(600, description="Give up when no answer came by then.")
@@ -178,10 +181,13 @@ class ProfileConfig(Section):
 
     item_prompt: str = Field("item_profile.v1", description="A prompt of hnlm_ray/llm/prompts, or a file's path.")
     user_prompt: str = Field("user_profile.v1", description="A prompt of hnlm_ray/llm/prompts, or a file's path.")
-    item_max_tokens: Annotated[int, Field(ge=16)] = 80
-    user_max_tokens: Annotated[int, Field(ge=16)] = 96
+    item_max_tokens: Annotated[int, Field(ge=16)] = 256
+    user_max_tokens: Annotated[int, Field(ge=16)] = 256
+    summary_chars: Annotated[int, Field(ge=40)] = Field(600, description="Most characters of a profile's summary.")
+    reasoning_chars: Annotated[int, Field(ge=20)] = Field(200, description="Most characters of its reasoning.")
     item_text_chars: Annotated[int, Field(ge=0)] = Field(400, description="Characters of an item's text in its prompt.")
-    user_history: Count = Field(8, description="Training items of a user that its prompt shows.")
+    user_history: Count = Field(8, description="Training items of a user that its prompt shows, the latest first.")
+    user_item_chars: Annotated[int, Field(ge=0)] = Field(80, description="Characters of each item's profile in it.")
 
 
 class NegativesConfig(Section):
@@ -189,7 +195,10 @@ class NegativesConfig(Section):
 
     prompt: str = Field("semantic_negative.v1", description="A prompt of hnlm_ray/llm/prompts, or a file's path.")
     pairs_per_user: Annotated[int, Field(ge=0)] = Field(3, description="Training pairs of a user that get a negative.")
-    max_tokens: Annotated[int, Field(ge=16)] = 64
+    max_tokens: Annotated[int, Field(ge=16)] = 128
+    name_chars: Annotated[int, Field(ge=10)] = Field(80, description="Most characters of the name it answers.")
+    reasoning_chars: Annotated[int, Field(ge=20)] = Field(120, description="Most characters of its reasoning.")
+    profile_chars: Annotated[int, Field(ge=0)] = Field(300, description="Characters of each profile in its prompt.")
     pool_size: Count = Field(4, description="Grounded negatives kept for a pair.")
     fuzzy_score: Annotated[float, Field(ge=0, le=100)] = Field(88, description="Least title similarity (0-100).")
     nearest_cosine: Annotated[float, Field(ge=-1, le=1)] = Field(0.3, description="Least cosine for 'nearest'.")
