@@ -1,0 +1,1 @@
+"""The LLM stages' common part: engines behind one interface, prompts, answers, resume."""

@@ -1,0 +1,87 @@
+"""From an LLM's text to typed fields: every answer gets a status, none raises.
+
+The engine is asked for JSON by guided decoding, yet its text stays hostile until parsed here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_MAX_CHARS = 20_000
+_NONE = {"none", "n/a", "null", "unknown", ""}
+_REFUSAL = re.compile(r"\s*(?:i(?:'m| am)? (?:sorry|can(?:no|')t|unable)|as an ai)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class AnswerFormat:
+    """The JSON object asked for: its string fields with their longest length; the first one decides."""
+
+    fields: Mapping[str, int]
+
+    @property
+    def deciding(self) -> str:
+        """The field whose text is the answer; "None" in it means that the model can't tell."""
+        return next(iter(self.fields))
+
+    def json_schema(self) -> str:
+        """Return the schema for guided decoding, as vLLM wants it: a string."""
+        properties = {
+            name: {"type": "string", "minLength": 1, "maxLength": length} for name, length in self.fields.items()
+        }
+        schema = {
+            "type": "object",
+            "properties": properties,
+            "required": list(self.fields),
+            "additionalProperties": False,
+        }
+        return json.dumps(schema)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A status of :data:`hnlm_ray.tables.STATUSES`, the fields of an ``ok`` answer, else why not."""
+
+    status: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    error: str | None = None
+
+
+def parse_answer(text: str, expected: AnswerFormat, *, finished: bool) -> Parsed:
+    """Read one answer; ``finished`` is False when it stopped at its token limit."""
+    if not finished:
+        return Parsed("truncated", error="the answer reached its token limit")
+    if _REFUSAL.match(text):
+        return Parsed("refused", error=clean(text)[:120])
+    try:
+        value = json.loads(text[:_MAX_CHARS])
+    except (json.JSONDecodeError, RecursionError):
+        return Parsed("invalid", error=f"no JSON: {clean(text)[:80]!r}")
+    if not isinstance(value, dict):
+        return Parsed("invalid", error=f"JSON {type(value).__name__} instead of an object")
+    return _parse_object(value, expected)
+
+
+def _parse_object(value: Mapping[str, object], expected: AnswerFormat) -> Parsed:
+    fields = {}
+    for name, length in expected.fields.items():
+        got = value.get(name)
+        if not isinstance(got, str):
+            return Parsed("invalid", error=f"field {name} is {type(got).__name__}, not a string")
+        fields[name] = clean(got)[:length]
+    decision = fields[expected.deciding].strip(" .\"'")
+    if decision.lower() in _NONE:
+        return Parsed("none")
+    if not any(char.isalnum() for char in decision):
+        return Parsed("invalid", error=f"field {expected.deciding} has no letter or digit")
+    return Parsed("ok", fields)
+
+
+def clean(text: str) -> str:
+    """Fold white space and drop control and direction-changing characters."""
+    visible = "".join(" " if char.isspace() else char for char in text)
+    kept = (char for char in visible if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
+    return " ".join("".join(kept).split())

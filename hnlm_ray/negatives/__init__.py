@@ -1,0 +1,1 @@
+"""Semantic negatives as text, their grounding in the catalogue, and the pool they become."""

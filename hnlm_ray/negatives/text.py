@@ -1,0 +1,73 @@
+"""Semantic negatives in text form: for a (user, item) pair the LLM names a hard negative (paper v1)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hnlm_ray.config import NegativesConfig
+from hnlm_ray.llm.answers import AnswerFormat
+from hnlm_ray.llm.batch import LLMTask, RowPrompt, run_llm
+from hnlm_ray.llm.prompts import Prompt, load_prompt
+from hnlm_ray.profiles.users import liked_item
+from hnlm_ray.stage import Outcome, StageRun
+from hnlm_ray.training_data import UserHistory, bucket_count, histories, rows_by_key, training_rows
+
+Table = Mapping[int, Mapping[str, Any]]
+
+
+def select_pairs(history: UserHistory, pairs_per_user: int, seed: int) -> list[int]:
+    """Choose which training items of a user get a semantic negative: a seeded draw, stable by pair."""
+
+    def draw(item: int) -> bytes:
+        return hashlib.blake2b(f"{seed}|{history.user}|{item}".encode(), digest_size=8).digest()
+
+    return sorted(sorted(history.items, key=draw)[:pairs_per_user])
+
+
+@dataclass(frozen=True)
+class Described:
+    """What is known of items and users, by index: rows of items, item_profiles and user_profiles."""
+
+    items: Table
+    item_profiles: Table
+    user_profiles: Table
+
+
+def pair_prompts(
+    users: Sequence[UserHistory], known: Described, prompt: Prompt, config: NegativesConfig, seed: int
+) -> list[RowPrompt]:
+    """Return one prompt a chosen pair: the user's profile first, so that a user's pairs share it."""
+    prompts = []
+    for history in users:
+        taste = str((known.user_profiles.get(history.user) or {}).get("summary") or "")[: config.profile_chars]
+        for item in select_pairs(history, config.pairs_per_user, seed):
+            liked = liked_item(known.items[item], known.item_profiles.get(item), config.profile_chars)
+            data: dict[str, object] = {"person": taste, "liked item": liked} if taste else {"liked item": liked}
+            prompts.append(RowPrompt((history.user, item), prompt.messages(data)))
+    return prompts
+
+
+def write_semantic_negatives(run: StageRun) -> Outcome:
+    """Stage: interactions (training rows), items and profiles -> semantic_negatives."""
+    config, workspace = run.config.negatives, run.workspace
+    prompt, seed = load_prompt(config.prompt), run.config.seed
+
+    def prompts(bucket: int) -> list[RowPrompt]:
+        users = histories(training_rows(workspace, bucket))
+        known = Described(*(rows_by_key(workspace, name) for name in ("items", "item_profiles", "user_profiles")))
+        return pair_prompts(users, known, prompt, config, seed)
+
+    task = LLMTask(
+        table="semantic_negatives",
+        keys=("user", "item"),
+        expected=AnswerFormat({"hard_negative_item": config.name_chars, "reasoning": config.reasoning_chars}),
+        columns={"hard_negative_item": "negative", "reasoning": "reasoning"},
+        max_tokens=config.max_tokens,
+        prompt_version=prompt.version,
+        buckets=bucket_count(workspace),
+        prompts=prompts,
+    )
+    return run_llm(run, task)

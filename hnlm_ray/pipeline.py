@@ -1,0 +1,208 @@
+"""The ordered stages: says what is fresh, partial, stale or missing and why, then runs what must run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from hnlm_ray.config import Config
+from hnlm_ray.errors import HnlmError, InputError, StageError
+from hnlm_ray.fingerprint import fingerprint_of
+from hnlm_ray.progress import Progress
+from hnlm_ray.session import Session, StageJournal, journal_path, read_beat
+from hnlm_ray.stage import Outcome, Stage, StageRun, chunks_of
+from hnlm_ray.stages import STAGES
+from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace.folder import first_line
+
+State = Literal["fresh", "stale", "partial", "missing", "running"]
+_SHOWN_CHANGES = 3
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """Where a stage stands for a configuration, and why."""
+
+    stage: Stage
+    fingerprint: str
+    depends_on: Mapping[str, object]
+    input_fingerprints: Mapping[str, str]
+    state: State
+    reason: str
+    manifest: Manifest | None
+    done_rows: int
+    journal: StageJournal | None
+
+
+def find_stage(name: str) -> Stage:
+    """Return a stage by name.
+
+    Raises
+    ------
+    InputError
+        When there is none; the sentence lists those there are.
+    """
+    for stage in STAGES:
+        if stage.name == name:
+            return stage
+    raise InputError(f"there is no stage '{name}': choose one of {', '.join(stage.name for stage in STAGES)}")
+
+
+def statuses(config: Config, workspace: Workspace, stages: Sequence[Stage] = STAGES) -> list[StageStatus]:
+    """Compare what a configuration asks for with what the workspace holds; nothing is run or written."""
+    beat = read_beat(workspace)
+    fingerprints: dict[str, str] = {}
+    result = []
+    for stage in stages:
+        depends_on = _flatten(json.loads(json.dumps(stage.depends_on(config), default=str)))
+        inputs = {table: fingerprints[table] for table in stage.inputs}
+        own = fingerprint_of({"stage": stage.name, "version": stage.version, "config": depends_on, "inputs": inputs})
+        fingerprints |= dict.fromkeys(stage.outputs, own)
+        running = beat is not None and beat.stage == stage.name
+        result.append(_status(stage, workspace, own, depends_on, inputs, running=running))
+    return result
+
+
+def _status(
+    stage: Stage,
+    workspace: Workspace,
+    fingerprint: str,
+    depends_on: Mapping[str, object],
+    inputs: Mapping[str, str],
+    *,
+    running: bool,
+) -> StageStatus:
+    stores = [workspace.table(name) for name in stage.outputs]
+    manifests = [store.manifest() for store in stores]
+    journal = workspace.read_json(journal_path(stage.name), StageJournal)
+    if journal is not None and journal.fingerprint != fingerprint:
+        journal = None
+    fresh = [
+        manifest is not None and manifest.fingerprint == fingerprint and store.intact(manifest)
+        for store, manifest in zip(stores, manifests, strict=True)
+    ]
+    state: State = "missing"
+    reason, done = "it has not run yet", 0
+    if all(fresh):
+        state, reason = "fresh", "its inputs and configuration are unchanged"
+    else:
+        done = sum(file.rows for file in stores[0].parts(chunks_of(fingerprint))) if stage.resumes else 0
+        old = manifests[0]
+        if done or journal is not None:
+            state, reason = "partial", _partial_reason(stage, done, journal)
+        elif old is not None:
+            state, reason = "stale", _stale_reason(old, stage, fingerprint, depends_on, inputs)
+    if running:
+        state, reason = "running", "a run is at work on it"
+    return StageStatus(stage, fingerprint, depends_on, inputs, state, reason, manifests[0], done, journal)
+
+
+def _partial_reason(stage: Stage, done: int, journal: StageJournal | None) -> str:
+    if journal is not None and journal.error is not None:
+        return f"it failed: {journal.error}"
+    return f"it was interrupted; {done} rows are done" if stage.resumes else "it was interrupted; it starts anew"
+
+
+def _stale_reason(
+    old: Manifest, stage: Stage, fingerprint: str, depends_on: Mapping[str, object], inputs: Mapping[str, str]
+) -> str:
+    if old.fingerprint == fingerprint:
+        return "a file of its output is missing or damaged"
+    changed = [
+        f"{key}: {_shown(old.depends_on.get(key))} -> {_shown(depends_on.get(key))}"
+        for key in sorted({*old.depends_on, *depends_on})
+        if old.depends_on.get(key) != depends_on.get(key)
+    ]
+    changed += [f"input {table} changes" for table in inputs if old.inputs.get(table) != inputs[table]]
+    if not changed:
+        return f"the code of stage {stage.name} is newer"
+    more = f" and {len(changed) - _SHOWN_CHANGES} more" if len(changed) > _SHOWN_CHANGES else ""
+    return ", ".join(changed[:_SHOWN_CHANGES]) + more
+
+
+def _shown(value: object) -> str:
+    text = "unset" if value is None else str(value)
+    return text if len(text) <= 24 else f"{text[:10]}..."
+
+
+def _flatten(tree: object, prefix: str = "") -> dict[str, object]:
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    flat: dict[str, object] = {}
+    for key, value in tree.items():
+        flat |= _flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+def run_stages(
+    config: Config,
+    workspace: Workspace,
+    progress: Progress,
+    prepare_cluster: Callable[[Sequence[Stage]], None],
+    *,
+    only: Stage | None = None,
+    announce: Callable[[list[StageStatus]], None] = lambda _: None,
+) -> Iterator[StageStatus]:
+    """Run what is not fresh, in order; yields each stage that ran, as it stands afterwards.
+
+    ``announce`` gets all statuses before anything runs; ``prepare_cluster`` is called once, and only
+    when something must run. ``only`` stops after that stage.
+
+    Raises
+    ------
+    StageError
+        When a stage fails; what it had finished stays and the next call goes on from there.
+    """
+    workspace.create()
+    with Session(workspace) as session:
+        before = statuses(config, workspace)
+        if only is not None:
+            before = before[: [status.stage for status in before].index(only) + 1]
+        announce(before)
+        todo = [status for status in before if status.state != "fresh"]
+        if todo:
+            prepare_cluster([status.stage for status in todo])
+        for status in todo:
+            session.begin(status.stage.name, status.fingerprint)
+            try:
+                _run_stage(config, workspace, progress, status, session)
+            except KeyboardInterrupt:
+                session.end(error="it was stopped by the user")
+                raise
+            except HnlmError as error:
+                session.end(error=first_line(error))
+                raise
+            except Exception as error:
+                session.end(error=first_line(error))
+                raise StageError(f"stage {status.stage.name} failed: {first_line(error)}") from error
+            session.end()
+            yield next(after for after in statuses(config, workspace) if after.stage == status.stage)
+
+
+def _run_stage(config: Config, workspace: Workspace, progress: Progress, status: StageStatus, session: Session) -> None:
+    stage = status.stage
+    for name in stage.outputs:
+        workspace.table(name).remove_parts(status.fingerprint)  # of a run that was killed before it published
+    outcome = stage.run(StageRun(config, workspace, status.fingerprint, progress))
+    if outcome.rows.todo:
+        raise StageError(f"stage {stage.name} left {outcome.rows.todo} rows undone: run the same command again")
+    for name in stage.outputs:
+        workspace.table(name).publish(_manifest(workspace, name, status, outcome, session.seconds()))
+
+
+def _manifest(workspace: Workspace, table: str, status: StageStatus, outcome: Outcome, seconds: float) -> Manifest:
+    return Manifest(
+        table=table,
+        stage=status.stage.name,
+        fingerprint=status.fingerprint,
+        depends_on=dict(status.depends_on),
+        inputs=dict(status.input_fingerprints),
+        rows=outcome.rows,
+        failed_by_reason=dict(outcome.failed_by_reason),
+        counts=dict(outcome.counts),
+        tokens=outcome.tokens,
+        seconds=round(seconds, 3),
+        files=workspace.table(table).parts(status.fingerprint),
+    )

@@ -1,0 +1,59 @@
+"""Item profiles: the LLM reads an item's title, attributes and text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hnlm_ray.config import ProfileConfig
+from hnlm_ray.llm.answers import AnswerFormat, clean
+from hnlm_ray.llm.batch import LLMTask, RowPrompt, run_llm
+from hnlm_ray.llm.prompts import Prompt, load_prompt
+from hnlm_ray.stage import Outcome, StageRun
+
+_ITEMS_PER_BUCKET = 8192
+_TITLE_CHARS, _ATTRIBUTE_CHARS = 200, 100
+
+
+def profile_format(config: ProfileConfig) -> AnswerFormat:
+    """Return the fields of a profile (paper, section 3.1: summarization and reasoning)."""
+    return AnswerFormat({"summarization": config.summary_chars, "reasoning": config.reasoning_chars})
+
+
+PROFILE_COLUMNS = {"summarization": "summary", "reasoning": "reasoning"}
+
+
+def item_facts(item: Mapping[str, Any], text_chars: int) -> dict[str, str]:
+    """Return what a prompt may say of an item: cleaned, length-bounded, no ids."""
+    facts = {"title": clean(item["title"] or "")[:_TITLE_CHARS]}
+    facts |= {clean(name)[:40]: clean(value or "")[:_ATTRIBUTE_CHARS] for name, value in item["attributes"] or []}
+    facts["text"] = clean((item["text"] or "")[: 4 * text_chars])[:text_chars]
+    return {name: value for name, value in facts.items() if value}
+
+
+def item_prompts(items: list[Mapping[str, Any]], prompt: Prompt, config: ProfileConfig) -> list[RowPrompt]:
+    """Return one prompt an item."""
+    return [RowPrompt((item["item"],), prompt.messages(item_facts(item, config.item_text_chars))) for item in items]
+
+
+def write_item_profiles(run: StageRun) -> Outcome:
+    """Stage: items -> item_profiles."""
+    config, workspace = run.config.profiles, run.workspace
+    prompt = load_prompt(config.item_prompt)
+
+    def prompts(bucket: int) -> list[RowPrompt]:
+        rows = workspace.table("items").read().slice(bucket * _ITEMS_PER_BUCKET, _ITEMS_PER_BUCKET)
+        return item_prompts(rows.to_pylist(), prompt, config)
+
+    count = workspace.table("items").read(["item"]).num_rows
+    task = LLMTask(
+        table="item_profiles",
+        keys=("item",),
+        expected=profile_format(config),
+        columns=PROFILE_COLUMNS,
+        max_tokens=config.item_max_tokens,
+        prompt_version=prompt.version,
+        buckets=-(-count // _ITEMS_PER_BUCKET),
+        prompts=prompts,
+    )
+    return run_llm(run, task)

@@ -1,0 +1,150 @@
+"""Progress of a run: bars on a terminal, one line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichBars
+
+LINE_EVERY_S = 5.0
+
+
+class Progress(Protocol):
+    """Where a stage reports rows and tokens."""
+
+    def start(self, stage: str, total: int, done: int = 0, unit: str = "rows") -> None:
+        """Begin a stage of ``total`` rows, of which ``done`` were finished by an earlier run."""
+
+    def advance(self, rows: int = 1, tokens: int = 0) -> None:
+        """Count finished rows, and the tokens read and written for them."""
+
+    def finish(self) -> None:
+        """End the stage."""
+
+
+class _Meter:
+    """Counts rows and tokens since a stage's start."""
+
+    def __init__(self, stage: str, total: int, done: int, unit: str) -> None:
+        self.stage, self.total, self.unit = stage, total, unit
+        self.already, self.rows, self.tokens = done, 0, 0
+        self.started = time.monotonic()
+
+    def add(self, rows: int, tokens: int) -> None:
+        self.rows += rows
+        self.tokens += tokens
+
+    def rates(self) -> str:
+        seconds = max(time.monotonic() - self.started, 1e-3)
+        text = f"{self.rows / seconds:.1f} {self.unit}/s"
+        return f"{text}, {self.tokens / seconds:.0f} tokens/s" if self.tokens else text
+
+    def remaining(self) -> str:
+        left = self.total - self.already - self.rows
+        if not self.rows or left <= 0:
+            return ""
+        seconds = left * (time.monotonic() - self.started) / self.rows
+        return f", {_duration(seconds)} left"
+
+    def line(self) -> str:
+        done = self.already + self.rows
+        share = f" ({done / self.total:.0%})" if self.total else ""
+        return f"{self.stage}: {done}/{self.total} {self.unit}{share}, {self.rates()}{self.remaining()}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class LineProgress:
+    """One plain line every few seconds, for output that is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._meter: _Meter | None = None
+        self._printed = 0.0
+
+    def start(self, stage: str, total: int, done: int = 0, unit: str = "rows") -> None:
+        """See :class:`Progress`."""
+        self._meter = _Meter(stage, total, done, unit)
+        self._printed = time.monotonic()
+
+    def advance(self, rows: int = 1, tokens: int = 0) -> None:
+        """See :class:`Progress`."""
+        if self._meter is None:
+            return
+        self._meter.add(rows, tokens)
+        if time.monotonic() - self._printed >= LINE_EVERY_S:
+            self._print()
+
+    def finish(self) -> None:
+        """See :class:`Progress`."""
+        if self._meter is not None:
+            self._print()
+        self._meter = None
+
+    def _print(self) -> None:
+        if self._meter is not None:
+            self._console.print(self._meter.line(), markup=False, highlight=False, soft_wrap=True)
+        self._printed = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._meter = None
+
+
+class BarProgress:
+    """A bar a stage, for terminals."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = RichBars(
+            TextColumn("{task.description:<20}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rates]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._meter: _Meter | None = None
+
+    def start(self, stage: str, total: int, done: int = 0, unit: str = "rows") -> None:
+        """See :class:`Progress`."""
+        self._meter = _Meter(stage, total, done, unit)
+        self._task = self._bars.add_task(stage, total=total, completed=done, rates="")
+
+    def advance(self, rows: int = 1, tokens: int = 0) -> None:
+        """See :class:`Progress`."""
+        if self._meter is None:
+            return
+        self._meter.add(rows, tokens)
+        self._bars.update(self._task, advance=rows, rates=self._meter.rates())
+
+    def finish(self) -> None:
+        """See :class:`Progress`."""
+        self._meter = None
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+
+def open_progress(console: Console) -> LineProgress | BarProgress:
+    """Return bars for a terminal, lines otherwise; use it as a context manager."""
+    return BarProgress(console) if console.is_terminal else LineProgress(console)

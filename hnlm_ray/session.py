@@ -1,0 +1,144 @@
+"""One run at a time in a workspace: a lock with a heartbeat, and the running stage's journal.
+
+Object stores have no file locks, so the lock is a small JSON file that its owner rewrites every few
+seconds. A file whose owner is dead (same host) or silent (another host) is taken over.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+import psutil
+from pydantic import BaseModel, ConfigDict
+
+from hnlm_ray.errors import ResourceError
+from hnlm_ray.workspace import Workspace
+
+BEAT_EVERY_S = 5.0
+SILENT_AFTER_S = 60.0
+_LOCK = "session.json"
+
+
+class Beat(BaseModel):
+    """The lock file."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    host: str
+    pid: int
+    process_started: float
+    beat: float
+    stage: str | None = None
+
+    def alive(self) -> bool:
+        """Tell whether the owner still runs: by its process on this host, by its last beat elsewhere."""
+        if self.host != socket.gethostname():
+            return time.time() - self.beat < SILENT_AFTER_S
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.process_started) < 1
+        except psutil.Error:
+            return False
+
+
+class StageJournal(BaseModel):
+    """What is known of a stage that has not been published: seconds spent, last error."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    fingerprint: str
+    seconds: float = 0.0
+    error: str | None = None
+
+
+def journal_path(stage: str) -> str:
+    """Return where a stage's journal lies, below the workspace."""
+    return f"stages/{stage}.json"
+
+
+def read_beat(workspace: Workspace) -> Beat | None:
+    """Return the running session of a workspace; None when nothing runs in it."""
+    beat = workspace.read_json(_LOCK, Beat)
+    return beat if beat is not None and beat.alive() else None
+
+
+class Session:
+    """Holds the lock of a workspace while a run lasts."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._stop = threading.Event()
+        self._guard = threading.Lock()
+        self._stage: str | None = None
+        self._journal: StageJournal | None = None
+        self._seconds_before = 0.0
+        self._stage_started = 0.0
+
+    def __enter__(self) -> Self:
+        other = read_beat(self._workspace)
+        if other is not None:
+            raise ResourceError(
+                f"workspace {self._workspace.uri} is in use by process {other.pid} on {other.host}: "
+                "wait for it, stop it, or choose another --workspace"
+            )
+        self._beat()
+        self._thread = threading.Thread(target=self._keep_beating, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._workspace.delete(_LOCK)
+
+    def begin(self, stage: str, fingerprint: str) -> None:
+        """Note that a stage runs; seconds that an interrupted run of the same work took are kept."""
+        before = self._workspace.read_json(journal_path(stage), StageJournal)
+        same = before is not None and before.fingerprint == fingerprint
+        with self._guard:
+            self._seconds_before = before.seconds if before is not None and same else 0.0
+            self._stage, self._stage_started = stage, time.monotonic()
+            self._journal = StageJournal(fingerprint=fingerprint, seconds=self._seconds_before)
+        self._beat()
+
+    def seconds(self) -> float:
+        """Return the seconds spent on the running stage, earlier sessions included."""
+        return self._seconds_before + time.monotonic() - self._stage_started
+
+    def end(self, error: str | None = None) -> None:
+        """Note that the running stage ended; its journal stays only after an error."""
+        with self._guard:
+            stage, journal = self._stage, self._journal
+            self._stage = self._journal = None
+        if stage is None or journal is None:
+            return
+        if error is None:
+            self._workspace.delete(journal_path(stage))
+            return
+        failed = journal.model_copy(update={"seconds": self.seconds(), "error": error})
+        self._workspace.write_json(journal_path(stage), failed)
+
+    def _keep_beating(self) -> None:
+        while not self._stop.wait(BEAT_EVERY_S):
+            self._beat()
+
+    def _beat(self) -> None:
+        with self._guard:
+            me = psutil.Process(os.getpid())
+            beat = Beat(
+                host=socket.gethostname(),
+                pid=me.pid,
+                process_started=me.create_time(),
+                beat=time.time(),
+                stage=self._stage,
+            )
+            self._workspace.write_json(_LOCK, beat)
+            if self._journal is not None and self._stage is not None:
+                journal = self._journal.model_copy(update={"seconds": self.seconds()})
+                self._workspace.write_json(journal_path(self._stage), journal)

@@ -1,0 +1,64 @@
+"""What a stage is: a function with declared tables and the part of the configuration it depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from hnlm_ray.config import Config
+from hnlm_ray.fingerprint import fingerprint_of
+from hnlm_ray.progress import Progress
+from hnlm_ray.workspace import Rows, TableStore, Tokens, Workspace
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """What a stage function gets: the run's configuration, its folder, and where to report progress."""
+
+    config: Config
+    workspace: Workspace
+    fingerprint: str
+    progress: Progress
+
+    def output(self, table: str) -> TableStore:
+        """Return the store of an output table; write its parts under :attr:`fingerprint`."""
+        return self.workspace.table(table)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage function returns: what became of its rows, and what it counted."""
+
+    rows: Rows
+    failed_by_reason: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int | float | str | None] = field(default_factory=dict)
+    tokens: Tokens = field(default_factory=Tokens)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline.
+
+    ``depends_on`` returns the values (configuration, prompt hashes, model identity, file hashes) that
+    the outputs are made from, beside the input tables: they are hashed into the stage's fingerprint,
+    so what is not in it (concurrency, batch sizes) can change without redoing work.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    depends_on: Callable[[Config], Mapping[str, object]]
+    run: Callable[[StageRun], Outcome]
+    purpose: str
+    resumes: bool = False
+    """True: finished parts of an interrupted run are kept; False: the stage starts anew."""
+    cpus: Callable[[Config], float] = lambda _: 1.0
+    """Ray CPUs without which the stage would wait for ever."""
+    gpus: Callable[[Config], float] = lambda _: 0.0
+    version: int = 1
+    """Raised when the code changes what comes out for the same input."""
+
+
+def chunks_of(fingerprint: str) -> str:
+    """Return the fingerprint under which a resuming stage keeps finished chunks until it publishes."""
+    return fingerprint_of({"chunks of": fingerprint})

@@ -1,0 +1,66 @@
+"""The only door through which LLM stages see interactions: training rows, one bucket of users at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hnlm_ray.tables import KEYS
+from hnlm_ray.workspace import Workspace
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class UserHistory:
+    """A user's training items, the latest first (by time where there is one, else by item index)."""
+
+    user: int
+    items: tuple[int, ...]
+
+
+def training_rows(workspace: Workspace, bucket: int) -> pa.Table:
+    """Read a bucket's training interactions; validation and test rows are dropped as they are read."""
+    store = workspace.table("interactions")
+    manifest = store.manifest()
+    files = manifest.files[bucket : bucket + 1] if manifest else ()
+    table = store.read_parts(files)
+    return table.filter(pc.equal(table["split"], "train")).drop_columns(["split"])
+
+
+def bucket_count(workspace: Workspace) -> int:
+    """Return the number of buckets of users: the files of the interactions table."""
+    manifest = workspace.table("interactions").manifest()
+    return len(manifest.files) if manifest else 0
+
+
+def histories(rows: pa.Table) -> list[UserHistory]:
+    """Group training rows by user."""
+    users = rows["user"].to_numpy()
+    items = rows["item"].to_numpy()
+    times = rows["timestamp"].fill_null(0).to_numpy() if rows.num_rows else users
+    order = np.lexsort((items, -times, users))
+    users, items = users[order], items[order]
+    starts = np.flatnonzero(np.r_[True, users[1:] != users[:-1]]) if len(users) else np.zeros(0, dtype=np.int64)
+    groups = np.split(items, starts[1:])
+    return [
+        UserHistory(int(users[start]), tuple(int(item) for item in group))
+        for start, group in zip(starts, groups, strict=False)
+    ]
+
+
+@lru_cache(maxsize=4)
+def _table_rows(workspace_uri: str, table: str, fingerprint: str) -> dict[int, dict[str, object]]:  # noqa: ARG001  the fingerprint is the cache's key
+    rows = Workspace.open(workspace_uri).table(table).read().to_pylist()
+    return {row[KEYS[table][0]]: row for row in rows}
+
+
+def rows_by_key(workspace: Workspace, table: str) -> dict[int, dict[str, object]]:
+    """Return ``items``, ``item_profiles`` or ``user_profiles`` as rows by index; cached in each process."""
+    manifest = workspace.table(table).manifest()
+    return _table_rows(workspace.uri, table, manifest.fingerprint if manifest else "")
