@@ -32,7 +32,8 @@ class Adjacency:
 
     def to_sparse_csr(self) -> Tensor:
         """Return the matrix as a torch sparse CSR tensor, float32[nodes, nodes]."""
-        return torch.sparse_csr_tensor(self.offsets, self.columns, self.values, (self.nodes, self.nodes))
+        size = (self.nodes, self.nodes)
+        return torch.sparse_csr_tensor(self.offsets, self.columns, self.values, size, check_invariants=True)
 
     def matmul(self, x: Tensor) -> Tensor:
         """Return A x, float32[nodes, d]; not recorded by autograd (see :func:`propagate`)."""

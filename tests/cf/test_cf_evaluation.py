@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+from ranx import Qrels, Run
+from ranx import evaluate as ranx_evaluate
+
+from hnlm_ray.cf import CFData, Positives, evaluate
+from hnlm_ray.errors import InputError
+
+RANX_NAMES = {"recall": "recall", "ndcg": "ndcg", "precision": "precision", "hit_rate": "hit_rate", "mrr": "mrr"}
+
+
+def tied_embeddings(data, seed=0):
+    """Small integers: dot products are exact and full of ties."""
+    values = torch.randint(-1, 2, (data.users + data.items, 3), generator=torch.Generator().manual_seed(seed))
+    return values[: data.users].float(), values[data.users :].float()
+
+
+def slow_ranking(user_vectors, item_vectors, data, user, split):
+    """All items by descending score, then by index, without those seen: a literal loop."""
+    seen = set(data.train.items[data.train.indptr[user] : data.train.indptr[user + 1]].tolist())
+    if split == "test":
+        seen |= set(data.validation.items[data.validation.indptr[user] : data.validation.indptr[user + 1]].tolist())
+    scores = (item_vectors @ user_vectors[user]).tolist()
+    return sorted((item for item in range(data.items) if item not in seen), key=lambda item: (-scores[item], item))
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_parity_with_ranx_on_scores_full_of_ties(data, split):
+    embeddings, cutoffs = tied_embeddings(data), (1, 5, 20)
+    ours = evaluate(*embeddings, data, split, cutoffs)
+    held_out = data.held_out(split)
+    qrels, run = {}, {}
+    for user in ours.users.tolist():
+        relevant = held_out.items[held_out.indptr[user] : held_out.indptr[user + 1]]
+        qrels[str(user)] = {f"i{item}": 1 for item in relevant}
+        order = slow_ranking(*embeddings, data, user, split)
+        run[str(user)] = {f"i{item}": float(len(order) - rank) for rank, item in enumerate(order)}
+    names = [f"{name}@{k}" for name in RANX_NAMES for k in cutoffs]
+    theirs = ranx_evaluate(Qrels(qrels), Run(run), names, return_mean=False, threads=1)
+    order = np.argsort([str(user) for user in ours.users.tolist()])
+    for name in names:
+        np.testing.assert_allclose(ours.per_user[name][order], theirs[name], atol=1e-6, err_msg=name)
+        assert ours.means[name] == pytest.approx(float(np.mean(theirs[name])), abs=1e-6)
+
+
+def test_by_hand():
+    train = Positives.from_pairs([0, 1, 2], [0, 0, 0], 3)
+    data = CFData(3, 5, train, Positives.from_pairs([0], [1], 3), Positives.from_pairs([0, 0, 2], [2, 4, 1], 3))
+    users, items = torch.ones(3, 1), torch.tensor([[9.0], [5.0], [1.0], [2.0], [3.0]])
+    # User 0 in test: item 0 (train) and 1 (validation) masked, so 4, 3, 2. User 2: 1, 4, 3, 2.
+    test = evaluate(users, items, data, "test", (1, 2))
+    assert test.users.tolist() == [0, 2]
+    assert test.per_user["recall@1"].tolist() == [0.5, 1.0]
+    assert test.per_user["ndcg@1"].tolist() == [1.0, 1.0]
+    assert test.per_user["ndcg@2"][0] == pytest.approx(1 / (1 + 1 / np.log2(3)))
+    assert test.means["recall@1"] == 0.75
+    # In validation item 1 is ranked first: only train is masked. Users without positives don't count.
+    validation = evaluate(users, items, data, "validation", (1,))
+    assert validation.users.tolist() == [0]
+    assert validation.means["mrr@1"] == 1.0
+
+
+def test_cut_offs_above_the_catalogue_change_the_precision_alone():
+    data = CFData(1, 3, Positives.from_pairs([0], [0], 1), test=Positives.from_pairs([0], [2], 1))
+    means = evaluate(torch.ones(1, 1), torch.zeros(3, 1), data, "test", (2, 10)).means
+    assert means["recall@10"] == means["recall@2"] == 1.0
+    assert means["precision@10"] == pytest.approx(0.1)
+
+
+def test_what_cant_be_evaluated_is_said(data):
+    embeddings = tied_embeddings(data)
+    with pytest.raises(InputError, match="'valid'"):
+        evaluate(*embeddings, data, "valid")
+    with pytest.raises(InputError, match="1 or above"):
+        evaluate(*embeddings, data, "test", (0,))
