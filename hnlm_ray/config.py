@@ -38,7 +38,8 @@ class FileFormat(Section):
     encoding: str = Field("utf-8", description="Text encoding, as Python names it.")
     compression: Literal["auto", "none", "gzip", "bz2", "xz", "zip"] = Field("auto")
     member: str | None = Field(None, description="Zip only: the file inside, where the archive holds several.")
-    header: bool = Field(default=True, description="False: columns are named by position, '0', '1', ...")
+    header: bool = Field(default=True, description="False: columns are called as in names, or '0', '1', ...")
+    names: tuple[str, ...] = Field((), description="Names of all columns of a file without a header.")
     quoting: bool = Field(default=True, description='CSV only; False: a " is an ordinary character.')
 
 

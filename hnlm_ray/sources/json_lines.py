@@ -1,0 +1,108 @@
+"""Records of a JSON-lines file: one object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from hnlm_ray.config import FileFormat
+from hnlm_ray.errors import SourceError
+from hnlm_ray.sources.delimited import UNDECODED, undecoded_reason
+from hnlm_ray.sources.lines import Block, line_blocks
+from hnlm_ray.sources.records import Records, check_columns
+from hnlm_ray.sources.rejects import FileRejects
+from hnlm_ray.sources.streams import Utf8Stream
+
+
+def json_records(
+    stream: Utf8Stream, options: FileFormat, wanted: Sequence[str], rejects: FileRejects
+) -> Iterator[Records]:
+    """Yield the wanted keys as text, a block of lines at a time; a key that a line lacks is null.
+
+    Raises
+    ------
+    SourceError
+        When the file is empty, or no line of its first block has a wanted key.
+    """
+    undecoded = undecoded_reason(options, stream.encoding)
+    checked = False
+    for block in line_blocks(stream, rejects):
+        lines, objects = _objects(block, undecoded, rejects)
+        rejects.check_early()
+        if objects and not checked:
+            check_columns(stream.file.name, wanted, sorted({str(key) for found in objects for key in found}))
+            checked = True
+        if objects:
+            yield _columns(lines, objects, wanted, rejects)
+    if not rejects.lines:
+        raise SourceError(f"{stream.file.name} is empty; correct the path in the source section")
+
+
+def plain_text(value: object) -> str | None:
+    """Write a JSON value as text: lists joined by commas, objects as JSON, whole floats without '.0'."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ", ".join(text for part in value if (text := plain_text(part)))
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _objects(block: Block, undecoded: str, rejects: FileRejects) -> tuple[list[int], list[dict[str, Any]]]:
+    lines: list[int] = []
+    objects: list[dict[str, Any]] = []
+    for number, line in enumerate(block.text.split("\n"), start=block.first):
+        if not line or line.isspace():
+            continue
+        value = _parse(line, number, undecoded if block.damaged else "", rejects)
+        if value is not None:
+            lines.append(number)
+            objects.append(value)
+    return lines, objects
+
+
+def _parse(line: str, number: int, undecoded: str, rejects: FileRejects) -> dict[str, Any] | None:
+    found = UNDECODED.search(line) if undecoded else None
+    if found:
+        _reject(number, undecoded, f"byte 0x{ord(found.group()) - 0xDC00:02X}", rejects)
+        return None
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        _reject(number, "line is not JSON", line, rejects)
+        return None
+    if isinstance(value, dict):
+        return value
+    _reject(number, "line is not a JSON object", line, rejects)
+    return None
+
+
+def _reject(number: int, reason: str, value: str, rejects: FileRejects) -> None:
+    rejects.read(1)
+    rejects.add(number, reason, value)
+
+
+def _columns(lines: list[int], objects: list[dict[str, Any]], wanted: Sequence[str], rejects: FileRejects) -> Records:
+    texts = {name: [plain_text(found.get(name)) for found in objects] for name in wanted}
+    try:
+        columns = {name: pa.array(values, pa.string()) for name, values in texts.items()}
+    except UnicodeEncodeError:
+        whole = [row for row in range(len(lines)) if _is_text(lines[row], [texts[n][row] for n in wanted], rejects)]
+        lines = [lines[row] for row in whole]
+        columns = {name: pa.array([values[row] for row in whole], pa.string()) for name, values in texts.items()}
+    return Records(np.array(lines, dtype=np.int64), columns)
+
+
+def _is_text(line: int, values: list[str | None], rejects: FileRejects) -> bool:
+    """Reject a line whose escapes give half a character: a lone surrogate is no text."""
+    try:
+        "".join(value or "" for value in values).encode()
+    except UnicodeEncodeError as error:
+        _reject(line, "escape gives half a character", ascii(error.object[error.start]), rejects)
+        return False
+    return True
