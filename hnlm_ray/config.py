@@ -157,7 +157,9 @@ class LLMConfig(Section):
 
     engine: Literal["vllm", "scripted"] = "vllm"
     model: str = Field("embedded", description="'embedded' (SmolLM2-135M-Instruct), a checkpoint folder or a hub id.")
-    encoder: str = Field("embedded", description="'embedded' (all-MiniLM-L6-v2), a folder or a hub id.")
+    encoder: str = Field(
+        "embedded", description="'embedded' (all-MiniLM-L6-v2), a folder, a hub id, or 'trigrams' (no model)."
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "bfloat16"
     max_model_len: Annotated[int, Field(ge=128)] = Field(1024, description="Tokens of prompt and answer together.")
     max_num_seqs: Count = Field(64, description="Prompts an engine decodes at the same time.")
@@ -202,6 +204,7 @@ class NegativesConfig(Section):
     profile_chars: Annotated[int, Field(ge=0)] = Field(300, description="Characters of each profile in its prompt.")
     pool_size: Count = Field(4, description="Grounded negatives kept for a pair.")
     fuzzy_score: Annotated[float, Field(ge=0, le=100)] = Field(88, description="Least title similarity (0-100).")
+    borrow: bool = Field(default=True, description="Pairs without a negative take those of the user's nearest pair.")
     nearest_cosine: Annotated[float, Field(ge=-1, le=1)] = Field(0.3, description="Least cosine for 'nearest'.")
 
 
@@ -262,6 +265,9 @@ class RayConfig(Section):
     address: str = Field("local", description="'local' starts one here; 'auto' or host:port joins a running cluster.")
     cpus: Count | None = Field(None, description="Logical CPUs of a local Ray; default max(8, cores).")
     object_store_mib: Annotated[int, Field(ge=80)] = Field(512, description="Object store of a local Ray.")
+    wait_for_nodes_s: Annotated[float, Field(ge=0)] = Field(
+        0, description="Joining: seconds that an autoscaler gets to add the nodes a stage needs."
+    )
 
 
 class Config(Section):

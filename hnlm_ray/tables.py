@@ -99,8 +99,9 @@ TABLES: Final[dict[str, pa.Schema]] = {
             *_LLM_OUTCOME,
         ]
     ),
-    # One row a (user, item, rank): rank 0 is the best of the pair. source: exact, fuzzy, nearest
-    # (how the pair's own text was grounded) or borrowed (from the user's nearest pair).
+    # One row a (user, item, rank): rank 0 is what the pair's own text was grounded to, by 'exact',
+    # 'fuzzy' or 'nearest'; further ranks are 'neighbour's of the text, by cosine. A pair without a
+    # text of its own has the rows of the user's nearest pair, 'borrowed'.
     "negative_pool": pa.schema(
         [
             pa.field("user", pa.int32(), nullable=False),

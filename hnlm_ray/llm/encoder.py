@@ -1,14 +1,46 @@
-"""A sentence encoder on CPU or GPU: mean of the last hidden states, unit length."""
+"""Texts to unit vectors: a sentence encoder on CPU or GPU, or counts of letter trigrams (no model)."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from hnlm_ray.llm.models import TRIGRAMS
 
-class Encoder:
+
+class TextEncoder(Protocol):
+    """Turns texts into unit vectors."""
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return float32 [texts, d]."""
+
+
+class TrigramEncoder:
+    """Counts of letter trigrams, hashed: spelling alone, for dry runs and tests."""
+
+    _DIM = 256
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return float32 [texts, 256] of unit length."""
+        vectors = np.zeros((len(texts), self._DIM), dtype=np.float32)
+        for row, text in enumerate(texts):
+            padded = f"  {text.casefold()} "
+            for start in range(len(padded) - 2):
+                vectors[row, zlib.crc32(padded[start : start + 3].encode()) % self._DIM] += 1
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+        return vectors
+
+
+def open_encoder(path: str, *, trust_remote_code: bool) -> TextEncoder:
+    """Load the encoder of a resolved path."""
+    return TrigramEncoder() if path == TRIGRAMS else SentenceEncoder(path, trust_remote_code=trust_remote_code)
+
+
+class SentenceEncoder:
     """Turns texts into unit vectors, float32 [texts, d] (Sentence-BERT's mean pooling)."""
 
     def __init__(self, model: str, *, trust_remote_code: bool = False, max_tokens: int = 128) -> None:

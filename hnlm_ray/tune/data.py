@@ -1,0 +1,41 @@
+"""From published tables to the arrays that a CF training reads."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hnlm_ray.cf import CFData, NegativePool, Positives
+from hnlm_ray.workspace import Workspace
+
+
+def load_cf_data(workspace: Workspace) -> CFData:
+    """Read interactions and the pool as CSR arrays."""
+    users = workspace.table("users").read(["user"]).num_rows
+    items = workspace.table("items").read(["item"]).num_rows
+    rows = workspace.table("interactions").read(["user", "item", "split"])
+    train = _positives(rows, "train", users)
+    assert train is not None  # noqa: S101  prepare leaves each user a training row
+    return CFData(
+        users=users,
+        items=items,
+        train=train,
+        validation=_positives(rows, "validation", users),
+        test=_positives(rows, "test", users),
+        pool=_pool(workspace, train, items),
+    )
+
+
+def _positives(rows: pa.Table, split: str, users: int) -> Positives | None:
+    chosen = rows.filter(pc.equal(rows["split"], split))
+    if not chosen.num_rows:
+        return None
+    return Positives.from_pairs(chosen["user"].to_numpy(), chosen["item"].to_numpy(), users)
+
+
+def _pool(workspace: Workspace, train: Positives, items: int) -> NegativePool | None:
+    rows = workspace.table("negative_pool").read(["user", "item", "negative_item", "weight"])
+    if not rows.num_rows:
+        return None
+    columns = [rows[name].to_numpy() for name in ("user", "item", "negative_item", "weight")]
+    return NegativePool.from_rows(train, *columns, n_items=items)

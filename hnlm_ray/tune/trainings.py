@@ -1,0 +1,170 @@
+"""CF trainings on Ray Tune: each writes its own row when it ends, so a restart runs only the others."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from ray import tune
+
+from hnlm_ray.cf import CFData, DivergedError, Training, evaluate, train
+from hnlm_ray.config import CFConfig, MethodName, TuneConfig
+from hnlm_ray.errors import InputError
+from hnlm_ray.stage import StageRun, chunks_of
+from hnlm_ray.tables import KEYS
+from hnlm_ray.tune.control_data import method_data
+from hnlm_ray.workspace import TableStore
+from hnlm_ray.workspace.folder import first_line
+
+log = logging.getLogger(__name__)
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: the key of its row, what to train, and on which data."""
+
+    key: Mapping[str, str | int]
+    method: MethodName
+    config: CFConfig
+    seed: int
+    reads_test: bool
+
+    @property
+    def part(self) -> str:
+        """The name of the part that holds its row."""
+        return "-".join(str(value) for value in self.key.values())
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What every trial of a run needs, through the object store once."""
+
+    data: CFData
+    jobs: Sequence[Job]
+    tune: TuneConfig
+    store: TableStore
+    chunks: str
+    control_seed: int
+
+
+def run_trainings(run: StageRun, table: str, data: CFData, jobs: Sequence[Job]) -> pa.Table:
+    """Run the jobs that have no row yet; returns all rows, in key order."""
+    store, chunks = run.output(table), chunks_of(run.fingerprint)
+    done = {file.path.rsplit("/", 1)[1].removesuffix(".parquet") for file in store.parts(chunks)}
+    todo = [job for job in jobs if job.part not in done]
+    run.progress.start(table, len(jobs), len(jobs) - len(todo), unit="trainings")
+    if todo:
+        shared = _Shared(data, todo, run.config.tune, store, chunks, run.config.seed)
+        _tune(shared, run.progress.advance)
+        _record_lost(shared)
+    run.progress.finish()
+    parts = {file.path.rsplit("/", 1)[1].removesuffix(".parquet"): file for file in store.parts(chunks)}
+    rows = store.read_parts([parts[job.part] for job in jobs]).sort_by([(key, "ascending") for key in KEYS[table]])
+    store.write_part(run.fingerprint, "part-00000", rows)
+    return rows
+
+
+class _Advance(tune.Callback):  # type: ignore[misc]  # Ray is untyped
+    """Counts finished trials."""
+
+    def __init__(self, advance: Callable[[], None]) -> None:
+        self._advance = advance
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ANN401, ARG002  Ray's interface
+        self._advance()
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ANN401, ARG002  Ray's interface
+        self._advance()
+
+
+def _tune(shared: _Shared, advance: Callable[[], None]) -> None:
+    settings = shared.tune
+    resources = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
+    trainable = tune.with_resources(tune.with_parameters(_trial, shared=shared), resources)
+    scratch = tempfile.mkdtemp(prefix="hnlm-tune-")
+    try:
+        tune.Tuner(
+            trainable,
+            param_space={"job": tune.grid_search(list(range(len(shared.jobs))))},
+            tune_config=tune.TuneConfig(max_concurrent_trials=settings.concurrent, reuse_actors=True),
+            run_config=tune.RunConfig(name="trainings", storage_path=scratch, verbose=0, callbacks=[_Advance(advance)]),
+        ).fit()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _trial(params: Mapping[str, int], shared: _Shared) -> None:
+    """Train one job in a Tune worker and write its row."""
+    job = shared.jobs[params["job"]]
+    row = training_row(job, shared.data, shared.tune, shared.control_seed)
+    _write(shared, job, row)
+    tune.report({"value": (row["validation"] or {}).get(shared.tune.metric, float("nan"))})
+
+
+def training_row(job: Job, data: CFData, settings: TuneConfig, control_seed: int) -> Row:
+    """Train and evaluate one job; a training that fails is a row with its reason."""
+    import torch
+
+    torch.set_num_threads(max(1, int(settings.cpus_per_trial)))
+    device = "cuda" if settings.gpus_per_trial and torch.cuda.is_available() else "cpu"
+    started = time.monotonic()
+    row = _empty_row(job)
+    try:
+        own = method_data(job.method, data, control_seed)
+        training = train(own, job.config, job.seed, metric=settings.metric, cutoffs=settings.cutoffs, device=device)
+        row |= _figures(training, job, settings)
+    except DivergedError as error:
+        row |= {"status": "diverged", "error": first_line(error)}
+    except (InputError, RuntimeError, ValueError, MemoryError) as error:
+        log.exception("training %s failed", job.part)
+        row |= {"status": "failed", "error": first_line(error)}
+    return row | {"seconds": round(time.monotonic() - started, 3)}
+
+
+def _empty_row(job: Job) -> Row:
+    config = json.dumps(job.config.model_dump(mode="json"), sort_keys=True)
+    blank = {
+        "error": None,
+        "epochs": 0,
+        "best_epoch": 0,
+        "validation": None,
+        "test": None,
+        "per_user": None,
+        "seconds": 0.0,
+    }
+    return {**job.key, "config": config, "status": "failed", **blank}
+
+
+def _figures(training: Training, job: Job, settings: TuneConfig) -> Row:
+    figures: Row = {
+        "status": "ok",
+        "epochs": training.epochs,
+        "best_epoch": training.best_epoch,
+        "validation": training.validation,
+    }
+    if job.reads_test:
+        embeddings = training.user_embeddings, training.item_embeddings
+        test = evaluate(*embeddings, training.data, "test", settings.cutoffs)
+        figures |= {"test": test.means, "per_user": test.per_user[settings.metric]}
+    return figures
+
+
+def _write(shared: _Shared, job: Job, row: Row) -> None:
+    schema = shared.store.schema
+    shared.store.write_part(shared.chunks, job.part, pa.Table.from_pylist([row], schema=schema))
+
+
+def _record_lost(shared: _Shared) -> None:
+    """Give a row to jobs whose process died (out of memory, say) before it could write one."""
+    done = {file.path.rsplit("/", 1)[1].removesuffix(".parquet") for file in shared.store.parts(shared.chunks)}
+    for job in shared.jobs:
+        if job.part not in done:
+            _write(shared, job, _empty_row(job) | {"error": "its process died; see the log"})
