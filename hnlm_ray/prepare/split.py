@@ -1,0 +1,111 @@
+"""Each user's positives to train, validation and test; the same whatever the order of the rows.
+
+Chance comes from hashes of (seed, user id, item id), never from a generator that rows pass through.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from hnlm_ray.config import SplitConfig
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+"""Codes of the splits: places in ``tables.SPLITS``."""
+
+Keys = npt.NDArray[np.uint64]
+Codes = npt.NDArray[np.int8]
+Integers = npt.NDArray[np.int64]
+
+
+def id_keys(ids: Iterable[str], seed: int, kind: Literal["user", "item"]) -> Keys:
+    """Hash ids with the seed: BLAKE2b, 8 bytes, the same on every machine."""
+    key, person = seed.to_bytes(8, "little"), kind.encode()
+    digests = (hashlib.blake2b(text.encode(), digest_size=8, key=key, person=person).digest() for text in ids)
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+
+def pair_keys(user_keys: Keys, item_keys: Keys) -> Keys:
+    """Mix the keys of each row's user and item (splitmix64)."""
+    return _splitmix64(user_keys + _splitmix64(item_keys))
+
+
+def assign(  # noqa: PLR0917 - one array a column, in the order of the table
+    users: npt.NDArray[np.int32],
+    items: npt.NDArray[np.int32],
+    keys: Keys,
+    timestamps: Integers,
+    trains: npt.NDArray[np.bool_],
+    config: SplitConfig,
+) -> Codes:
+    """Return the split of each row; the rows hold all positives of their users.
+
+    Parameters
+    ----------
+    users, items
+        Dense indices, one pair a row.
+    keys
+        :func:`pair_keys` of each row.
+    timestamps
+        Seconds; looked at by leave_last_out only.
+    trains
+        Whether the source put the row into train; looked at by given only.
+    config
+        The method and its shares.
+
+    Notes
+    -----
+    random
+        ``floor(n * share + 0.5)`` rows of a user with n, test first; one row always trains.
+    leave_last_out
+        The last by (timestamp, item) tests if n >= 2; the one before validates if n >= 3 and the share
+        of validation is not 0.
+    given
+        Test as the source says; validation is drawn from the user's training rows, of which one stays.
+    """
+    if config.method == "leave_last_out":
+        rank, count = _rank_in_user(users, (items, timestamps))
+        return _last_out(count - 1 - rank, count, config)
+    if config.method == "random":
+        rank, count = _rank_in_user(users, (items, keys))
+        return _shares(rank, count, test=config.test, validation=config.validation)
+    codes = np.full(len(users), TEST, dtype=np.int8)
+    rank, count = _rank_in_user(users[trains], (items[trains], keys[trains]))
+    codes[trains] = _shares(rank, count, test=0.0, validation=config.validation)
+    return codes
+
+
+def _rank_in_user(
+    users: npt.NDArray[np.int32], order: tuple[npt.NDArray[np.generic], ...]
+) -> tuple[Integers, Integers]:
+    """Return each row's place among its user's rows (last key of ``order`` first), and their number."""
+    by_user = np.lexsort((*order, users))
+    _, start, inverse, counts = np.unique(users[by_user], return_index=True, return_inverse=True, return_counts=True)
+    rank, count = np.empty(len(users), np.int64), np.empty(len(users), np.int64)
+    rank[by_user] = np.arange(len(users)) - start[inverse]
+    count[by_user] = counts[inverse]
+    return rank, count
+
+
+def _shares(rank: Integers, count: Integers, *, test: float, validation: float) -> Codes:
+    tests = np.minimum(np.floor(count * test + 0.5), count - 1)
+    validations = np.minimum(np.floor(count * validation + 0.5), count - 1 - tests)
+    codes = np.where(rank < tests, TEST, np.where(rank < tests + validations, VALIDATION, TRAIN))
+    return codes.astype(np.int8)
+
+
+def _last_out(from_end: Integers, count: Integers, config: SplitConfig) -> Codes:
+    validates = (from_end == 1) & (count >= 3) & (config.validation > 0)
+    codes = np.where((from_end == 0) & (count >= 2), TEST, np.where(validates, VALIDATION, TRAIN))
+    return codes.astype(np.int8)
+
+
+def _splitmix64(values: Keys) -> Keys:
+    mixed = values + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
