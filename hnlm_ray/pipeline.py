@@ -14,7 +14,7 @@ from hnlm_ray.progress import Progress
 from hnlm_ray.session import Session, StageJournal, journal_path, read_beat
 from hnlm_ray.stage import Outcome, Stage, StageRun, chunks_of
 from hnlm_ray.stages import STAGES
-from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace import Manifest, Rows, Workspace
 from hnlm_ray.workspace.folder import first_line
 
 State = Literal["fresh", "stale", "partial", "missing", "running"]
@@ -193,16 +193,18 @@ def _run_stage(config: Config, workspace: Workspace, progress: Progress, status:
 
 
 def _manifest(workspace: Workspace, table: str, status: StageStatus, outcome: Outcome, seconds: float) -> Manifest:
+    files = workspace.table(table).parts(status.fingerprint)
+    main = table == status.stage.outputs[0]
     return Manifest(
         table=table,
         stage=status.stage.name,
         fingerprint=status.fingerprint,
         depends_on=dict(status.depends_on),
         inputs=dict(status.input_fingerprints),
-        rows=outcome.rows,
+        rows=outcome.rows if main else Rows(ok=sum(file.rows for file in files)),
         failed_by_reason=dict(outcome.failed_by_reason),
         counts=dict(outcome.counts),
         tokens=outcome.tokens,
         seconds=round(seconds, 3),
-        files=workspace.table(table).parts(status.fingerprint),
+        files=files,
     )

@@ -118,6 +118,7 @@ class Session:
             self._stage = self._journal = None
         if stage is None or journal is None:
             return
+        self._beat()
         if error is None:
             self._workspace.delete(journal_path(stage))
             return

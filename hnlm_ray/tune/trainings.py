@@ -72,11 +72,19 @@ def run_trainings(run: StageRun, table: str, data: CFData, jobs: Sequence[Job]) 
     return rows
 
 
+def _nothing() -> None:
+    """Count nothing."""
+
+
 class _Advance(tune.Callback):  # type: ignore[misc]  # Ray is untyped
     """Counts finished trials."""
 
     def __init__(self, advance: Callable[[], None]) -> None:
         self._advance = advance
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Stay out of the experiment's own snapshot: progress belongs to this process."""
+        return {"_advance": _nothing}
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ANN401, ARG002  Ray's interface
         self._advance()
