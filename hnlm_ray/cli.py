@@ -1,0 +1,243 @@
+"""The ``hnlm`` command: declares the commands, their options and their help.
+
+What a command does is in :mod:`hnlm_ray.commands`; it is imported when the command runs, so that
+``hnlm --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import typer
+
+from hnlm_ray.commands.invocation import ReportingGroup, current, unwind_on_sigterm
+from hnlm_ray.commands.options import (
+    AsJson,
+    ConfigPath,
+    Debug,
+    JsonOut,
+    Overrides,
+    WorkspaceUri,
+    load,
+    open_run,
+    same_options,
+)
+from hnlm_ray.commands.output import Output
+
+_PLAIN = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(
+    cls=ReportingGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings=_PLAIN,
+    help="LLM-driven hard negatives for collaborative filtering, on Ray. Start: hnlm run --config configs/demo.yaml",
+)
+config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Show a configuration, or its schema.")
+models_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make or list the model files of a run.")
+app.add_typer(config_app, name="config")
+app.add_typer(models_app, name="models")
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001  read by its callback
+) -> None:
+    """Run the stages that are not fresh, then print the comparison.
+
+    Says first which stage will run and why. Stop it at any time: the same command goes on.
+
+    Example: hnlm run --config configs/demo.yaml --set cf.epochs=20
+    """
+    from hnlm_ray.commands.execution import Execution
+    from hnlm_ray.commands.run import run_pipeline
+
+    loaded, folder = open_run(config, overrides, workspace)
+    execution = Execution(loaded, folder, Output(as_json, json_out), current(context))
+    run_pipeline(execution, same_options(config, overrides, workspace))
+
+
+@app.command()
+def stage(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A stage, as `hnlm status` lists them.")],
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Run one stage, and before it whatever it needs that is not fresh.
+
+    Example: hnlm stage item_profiles --config configs/demo.yaml
+    """
+    from hnlm_ray.commands.execution import Execution
+    from hnlm_ray.commands.run import run_one
+
+    loaded, folder = open_run(config, overrides, workspace)
+    execution = Execution(loaded, folder, Output(as_json, json_out), current(context))
+    run_one(execution, name, same_options(config, overrides, workspace))
+
+
+@app.command()
+def status(
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Show where each stage stands and what a run would do; changes nothing, also while a run is at work.
+
+    Example: hnlm status --config configs/demo.yaml --set cf.epochs=20
+    """
+    from hnlm_ray.commands.status import report_status
+
+    report_status(*open_run(config, overrides, workspace), Output(as_json, json_out))
+
+
+@app.command()
+def results(
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Print the ranked comparison of a finished run.
+
+    Example: hnlm results --config configs/demo.yaml --json
+    """
+    from hnlm_ray.commands.results import report_results
+
+    report_results(*open_run(config, overrides, workspace), Output(as_json, json_out))
+
+
+@app.command()
+def show(
+    kind: Annotated[Literal["user", "item"], typer.Argument(metavar="user|item")],
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="The source's own id, or an index with --index.")],
+    *,
+    by_index: Annotated[bool, typer.Option("--index", help="ID is the dense index (0, 1, ...).")] = False,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Show one user or item: history, profile, hard negatives and what they were grounded to.
+
+    Example: hnlm show user 196 --config configs/demo.yaml
+    """
+    from hnlm_ray.commands.show import report
+
+    _, folder = open_run(config, overrides, workspace)
+    report(kind, wanted, folder, Output(as_json, json_out), by_index=by_index)
+
+
+@app.command()
+def doctor(
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Check this machine and say what to do; with --config also the run's workspace, models and cluster.
+
+    Example: hnlm doctor --config configs/demo.yaml
+    """
+    from hnlm_ray.commands.doctor import examine
+
+    loaded = load(config, overrides, workspace) if config is not None else None
+    examine(loaded, Output(as_json, json_out))
+
+
+@config_app.command("show")
+def config_show(
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Print the whole configuration, defaults included, as YAML.
+
+    Example: hnlm config show --config configs/demo.yaml --set cf.dim=32
+    """
+    from hnlm_ray.commands.configuration import show_config
+
+    show_config(load(config, overrides, workspace), Output(as_json, json_out))
+
+
+@config_app.command("schema")
+def config_schema(*, json_out: JsonOut = None, debug: Debug = False) -> None:  # noqa: ARG001
+    """Print the JSON schema of a configuration: every value, what it does and what is allowed.
+
+    Example: hnlm config schema --json-out schema.json
+    """
+    from hnlm_ray.commands.configuration import show_schema
+
+    show_schema(Output(json_out=json_out))
+
+
+@models_app.command("fetch")
+def models_fetch(*, as_json: AsJson = False, json_out: JsonOut = None, debug: Debug = False) -> None:  # noqa: ARG001
+    """Make the embedded LLM's checkpoint in the cache folder ($HNLM_CACHE), unless it is there.
+
+    Example: hnlm models fetch
+    """
+    from hnlm_ray.commands.models import fetch
+
+    fetch(Output(as_json, json_out))
+
+
+@models_app.command("list")
+def models_list(
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Print the LLM and the encoder (of a configuration, else the embedded ones) and where they are.
+
+    Example: hnlm models list --config configs/demo.yaml
+    """
+    from hnlm_ray.commands.models import list_models
+    from hnlm_ray.config import LLMConfig
+
+    llm = LLMConfig() if config is None else load(config, overrides, workspace).llm
+    list_models(llm, Output(as_json, json_out))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; ``arguments`` default to those of the process."""
+    unwind_on_sigterm()
+    app(args=None if arguments is None else list(arguments), prog_name="hnlm")
+
+
+if __name__ == "__main__":
+    main()

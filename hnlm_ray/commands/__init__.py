@@ -1,0 +1,1 @@
+"""What each `hnlm` command does; :mod:`hnlm_ray.cli` declares them."""

@@ -1,0 +1,70 @@
+"""What a run tells its reader, before, during and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from hnlm_ray.commands.stage_rows import rows_text, tokens_text
+from hnlm_ray.commands.text import clean, duration, redacted
+from hnlm_ray.pipeline import StageStatus
+from hnlm_ray.workspace import Workspace
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line of our own words and of data, uninterpreted and unwrapped."""
+    console.print(Text(clean(text)), soft_wrap=True)
+
+
+def say_plan(console: Console, name: str, workspace: Workspace, before: Sequence[StageStatus], log: str) -> None:
+    """Say for each stage whether it will run, and why; then where the log is."""
+    say(console, f"run {name} in {redacted(workspace.uri)}")
+    for status in before:
+        say(console, f"  {status.stage.name:<20} {_intention(status):<8} {status.reason}")
+    if all(status.state == "fresh" for status in before):
+        say(console, "everything is fresh: nothing to run")
+    else:
+        say(console, f"Ray's and vLLM's own messages go to {log}")
+
+
+def _intention(status: StageStatus) -> str:
+    if status.state == "fresh":
+        return "skip"
+    return "go on" if status.state == "partial" and status.stage.resumes else "run"
+
+
+def say_finished(console: Console, status: StageStatus) -> None:
+    """Say what a stage made, in one line."""
+    manifest = status.manifest
+    if manifest is None:
+        return
+    parts = [f"{rows_text(manifest.rows.model_dump())} in {duration(manifest.seconds)}"]
+    if tokens := tokens_text(manifest.tokens.model_dump(by_alias=True)):
+        parts.append(f"tokens {tokens}")
+    parts += [f"{reason} {count}" for reason, count in manifest.failed_by_reason.items()]
+    if manifest.counts:
+        parts.append(counts_text(manifest.counts))
+    say(console, f"{status.stage.name} done: {'; '.join(parts)}")
+
+
+def counts_text(counts: Mapping[str, int | float | str | None]) -> str:
+    """Write what a stage counted: 'grounded share 93.1%, borrowed 12'."""
+    return ", ".join(f"{name.replace('_', ' ')} {_count(name, value)}" for name, value in counts.items())
+
+
+def _count(name: str, value: float | str | None) -> str:
+    if isinstance(value, float):
+        return f"{value:.1%}" if name.endswith("share") else f"{value:.4g}"
+    return "unknown" if value is None else str(value)
+
+
+def say_places(console: Console, workspace: Workspace, options: str) -> None:
+    """Say where everything lies and what to type next."""
+    say(console, "")
+    say(console, f"tables: {redacted(workspace.uri)}/tables (Parquet, a manifest.json beside each)")
+    say(console, "next:")
+    say(console, f"  hnlm results {redacted(options)} --json   # the comparison, for programs")
+    say(console, f"  hnlm show user 0 --index {redacted(options)}   # a user's profile and hard negatives")
+    say(console, f"  hnlm status {redacted(options)}   # rows, tokens and time of each stage")

@@ -1,0 +1,53 @@
+"""Where a command's answer goes: text or one JSON object; notes go beside it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from hnlm_ray.errors import InputError
+
+_PLAIN_WIDTH = 160
+
+
+@dataclass(frozen=True)
+class Output:
+    """What ``--json`` and ``--json-out`` ask for."""
+
+    as_json: bool = False
+    json_out: str | None = None
+
+    def notes(self) -> Console:
+        """Return the console for progress and notes: standard error when the answer is JSON."""
+        return open_console(stderr=self.as_json)
+
+    def emit(self, answer: Mapping[str, Any], show: Callable[[Console], None]) -> None:
+        """Print the answer as text or as JSON, and write the file that was asked for."""
+        text = json.dumps(answer, indent=1, allow_nan=False)
+        if self.json_out is not None:
+            _write(self.json_out, text)
+        if self.as_json:
+            sys.stdout.write(f"{text}\n")
+        else:
+            show(open_console())
+
+
+def open_console(*, stderr: bool = False) -> Console:
+    """Return a console that interprets no markup; lines are not cut at 80 columns when it is no terminal."""
+    console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = max(console.width, _PLAIN_WIDTH)
+    return console
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(f"{text}\n")
+    except OSError as error:
+        raise InputError(f"--json-out {path} can't be written ({error.strerror}): choose another file") from error

@@ -1,0 +1,72 @@
+"""How ``hnlm show`` prints a user or an item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from hnlm_ray.commands.narration import say
+from hnlm_ray.commands.text import shorten
+
+Row = Mapping[str, Any]
+_TITLE_CHARS = 80
+_HISTORY_SHOWN = 20
+
+
+def title(item: Row) -> str:
+    """Name an item by its title, else by its id."""
+    return shorten(item["title"] or item["item_id"], _TITLE_CHARS)
+
+
+def show_user(console: Console, user: Row) -> None:
+    """Print a user."""
+    say(console, f"user {user['user_id']} (index {user['user']})")
+    _show_profile(console, user["profile"])
+    say(console, f"training items, the latest first ({len(user['history'])}):")
+    for item in user["history"][:_HISTORY_SHOWN]:
+        rating = "" if item["rating"] is None else f"  rated {item['rating']:g}"
+        say(console, f"  {title(item)}{rating}")
+    if len(user["history"]) > _HISTORY_SHOWN:
+        say(console, f"  ... and {len(user['history']) - _HISTORY_SHOWN} more (--json lists all)")
+    say(console, f"semantic negatives ({len(user['semantic_negatives'])}):")
+    for negative in user["semantic_negatives"]:
+        _show_negative(console, negative)
+
+
+def _show_negative(console: Console, negative: Row) -> None:
+    answer = f'"{negative["negative"]}"' if negative["status"] == "ok" else _outcome(negative)
+    say(console, f"  likes {title(negative['positive'])}; the LLM's hard negative: {answer}")
+    if negative["reasoning"]:
+        say(console, f"    because: {negative['reasoning']}")
+    for item in negative["grounded"]:
+        say(console, f"    -> {title(item)} ({item['source']}, weight {item['weight']:.2f})")
+
+
+def show_item(console: Console, item: Row) -> None:
+    """Print an item."""
+    say(console, f"item {item['item_id']} (index {item['item']}): {title(item)}")
+    for name, value in item["attributes"].items():
+        say(console, f"  {name}: {value}")
+    if item["text"]:
+        say(console, f"  {item['text']}")
+    _show_profile(console, item["profile"])
+    served = item["hard_negative_for"]
+    say(console, f"trained on by {item['training_users']} users")
+    say(console, f"a hard negative for {served['pairs']} pairs of {served['users']} users")
+
+
+def _show_profile(console: Console, profile: Row | None) -> None:
+    if profile is None:
+        say(console, "profile: not written yet (`hnlm run` writes it)")
+        return
+    say(console, f"profile ({profile['model']}, {profile['prompt_version']}):")
+    say(console, f"  {profile['summary']}" if profile["status"] == "ok" else f"  {_outcome(profile)}")
+    if profile["reasoning"]:
+        say(console, f"  because: {profile['reasoning']}")
+
+
+def _outcome(row: Row) -> str:
+    detail = f" ({row['error']})" if row["error"] else ""
+    return "none: the model could not tell" if row["status"] == "none" else f"failed: {row['status']}{detail}"

@@ -1,0 +1,40 @@
+"""``hnlm run`` and ``hnlm stage NAME``: the execution and how it ends."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from hnlm_ray.commands.execution import Execution
+from hnlm_ray.commands.narration import say_places
+from hnlm_ray.commands.results import read_results, show_results
+from hnlm_ray.commands.stage_rows import Row, stage_row
+from hnlm_ray.commands.text import redacted
+from hnlm_ray.pipeline import find_stage, statuses
+
+
+def run_pipeline(execution: Execution, options: str) -> None:
+    """Run everything, then say what was found and where it lies."""
+    ran = execution.run()
+    answer = {**_summary(execution, ran), "results": read_results(execution.config, execution.workspace)}
+
+    def show(console: Console) -> None:
+        show_results(console, answer["results"])
+        say_places(console, execution.workspace, options)
+
+    execution.output.emit(answer, show)
+
+
+def run_one(execution: Execution, name: str, options: str) -> None:
+    """Run one stage, and before it what it needs."""
+    ran = execution.run(only=find_stage(name))
+    execution.output.emit(_summary(execution, ran), lambda console: say_places(console, execution.workspace, options))
+
+
+def _summary(execution: Execution, ran: list[str]) -> Row:
+    rows = [stage_row(status, execution.workspace) for status in statuses(execution.config, execution.workspace)]
+    return {
+        "workspace": redacted(execution.workspace.uri),
+        "log": execution.invocation.log,
+        "ran": ran,
+        "stages": rows,
+    }

@@ -1,0 +1,100 @@
+"""The rows of ``hnlm status``: where each stage stands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hnlm_ray.commands.text import clean, duration
+from hnlm_ray.pipeline import StageStatus
+from hnlm_ray.stage import chunks_of
+from hnlm_ray.workspace import Workspace
+
+Row = dict[str, Any]
+_STYLES = {"fresh": "green", "stale": "yellow", "partial": "yellow", "running": "cyan", "missing": "dim"}
+_DONE = ("ok", "none")
+
+
+def stage_row(status: StageStatus, workspace: Workspace) -> Row:
+    """Describe a stage for programs.
+
+    ``rows`` speaks of the table that the configuration asks for: published, in the making, or none
+    yet. ``todo`` is null where nobody has counted yet.
+    """
+    return {
+        "name": status.stage.name,
+        "state": status.state,
+        "reason": status.reason,
+        **_cost(status, workspace),
+        "outputs": list(status.stage.outputs),
+    }
+
+
+def _cost(status: StageStatus, workspace: Workspace) -> Row:
+    manifest, journal = status.manifest, status.journal
+    if status.state == "fresh" and manifest is not None:
+        return {
+            "rows": manifest.rows.model_dump(),
+            "failed_by_reason": manifest.failed_by_reason,
+            "tokens": manifest.tokens.model_dump(by_alias=True),
+            "seconds": manifest.seconds,
+        }
+    rows, failed, tokens = _so_far(status, workspace)
+    return {"rows": rows, "failed_by_reason": failed, "tokens": tokens, "seconds": journal.seconds if journal else 0.0}
+
+
+def _so_far(status: StageStatus, workspace: Workspace) -> tuple[Row, dict[str, int], Row]:
+    """Count the finished chunks of a stage that is interrupted or at work."""
+    counted, tokens = _chunks(status, workspace)
+    failed = {name: count for name, count in counted.items() if name not in _DONE}
+    total = status.journal.total if status.journal else None
+    done = counted.total() or (status.journal.done if status.journal else 0)
+    rows = {
+        "ok": done - counted["none"] - sum(failed.values()),
+        "none": counted["none"],
+        "failed": sum(failed.values()),
+        "todo": None if total is None else max(0, total - done),
+    }
+    return rows, failed, tokens
+
+
+def _chunks(status: StageStatus, workspace: Workspace) -> tuple[Counter[str], Row]:
+    store = workspace.table(status.stage.outputs[0])
+    if not (status.stage.resumes and status.done_rows and "status" in store.schema.names):
+        return Counter(), {"in": 0, "out": 0}
+    table = store.read_parts(store.parts(chunks_of(status.fingerprint)), ["status", "tokens_in", "tokens_out"])
+    tokens = {way: sum(table[f"tokens_{way}"].to_pylist()) for way in ("in", "out")}
+    return Counter(table["status"].to_pylist()), tokens
+
+
+def rows_text(rows: Row) -> str:
+    """Write counts of rows, leaving out what is zero."""
+    parts = [f"{rows['ok']} ok", *(f"{rows[name]} {name}" for name in ("none", "failed", "todo") if rows[name])]
+    return ", ".join(parts)
+
+
+def tokens_text(tokens: Row) -> str:
+    """Write tokens read and written."""
+    return f"{tokens['in']:,} in, {tokens['out']:,} out" if tokens["in"] or tokens["out"] else ""
+
+
+def show_status(console: Console, workspace: str, rows: Sequence[Row]) -> None:
+    """Print the table of stages."""
+    table = Table("stage", "state", "rows", "tokens", "time", "why", box=None, pad_edge=False)
+    for row in rows:
+        started = row["state"] == "fresh" or row["rows"]["ok"] or row["rows"]["failed"]
+        table.add_row(
+            row["name"],
+            Text(row["state"], style=_STYLES[row["state"]]),
+            rows_text(row["rows"]) if started else "",
+            tokens_text(row["tokens"]),
+            duration(row["seconds"]) if row["seconds"] else "",
+            Text(clean(row["reason"])),
+        )
+    console.print(Text(f"workspace {clean(workspace)}"))
+    console.print(table)
