@@ -10,7 +10,7 @@ from typing import Literal
 from hnlm_ray.config import Config
 from hnlm_ray.errors import HnlmError, InputError, StageError
 from hnlm_ray.fingerprint import fingerprint_of
-from hnlm_ray.progress import Progress
+from hnlm_ray.progress import JournalProgress, Progress
 from hnlm_ray.session import Session, StageJournal, journal_path, read_beat
 from hnlm_ray.stage import Outcome, Stage, StageRun, chunks_of
 from hnlm_ray.stages import STAGES
@@ -50,12 +50,12 @@ def find_stage(name: str) -> Stage:
     raise InputError(f"there is no stage '{name}': choose one of {', '.join(stage.name for stage in STAGES)}")
 
 
-def statuses(config: Config, workspace: Workspace, stages: Sequence[Stage] = STAGES) -> list[StageStatus]:
+def statuses(config: Config, workspace: Workspace, stages: Sequence[Stage] | None = None) -> list[StageStatus]:
     """Compare what a configuration asks for with what the workspace holds; nothing is run or written."""
     beat = read_beat(workspace)
     fingerprints: dict[str, str] = {}
     result = []
-    for stage in stages:
+    for stage in STAGES if stages is None else stages:
         depends_on = _flatten(json.loads(json.dumps(stage.depends_on(config), default=str)))
         inputs = {table: fingerprints[table] for table in stage.inputs}
         own = fingerprint_of({"stage": stage.name, "version": stage.version, "config": depends_on, "inputs": inputs})
@@ -185,7 +185,8 @@ def _run_stage(config: Config, workspace: Workspace, progress: Progress, status:
     stage = status.stage
     for name in stage.outputs:
         workspace.table(name).remove_parts(status.fingerprint)  # of a run that was killed before it published
-    outcome = stage.run(StageRun(config, workspace, status.fingerprint, progress))
+    counted = JournalProgress(progress, session.count)
+    outcome = stage.run(StageRun(config, workspace, status.fingerprint, counted))
     if outcome.rows.todo:
         raise StageError(f"stage {stage.name} left {outcome.rows.todo} rows undone: run the same command again")
     for name in stage.outputs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -60,6 +61,30 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class JournalProgress:
+    """Passes progress on, and tells a journal how many rows there are and are done."""
+
+    def __init__(self, shown: Progress, note: Callable[[int, int], None]) -> None:
+        self._shown, self._note = shown, note
+        self._total = self._done = 0
+
+    def start(self, stage: str, total: int, done: int = 0, unit: str = "rows") -> None:
+        """See :class:`Progress`."""
+        self._total, self._done = total, done
+        self._note(total, done)
+        self._shown.start(stage, total, done, unit)
+
+    def advance(self, rows: int = 1, tokens: int = 0) -> None:
+        """See :class:`Progress`."""
+        self._done += rows
+        self._note(self._total, self._done)
+        self._shown.advance(rows, tokens)
+
+    def finish(self) -> None:
+        """See :class:`Progress`."""
+        self._shown.finish()
 
 
 class LineProgress:

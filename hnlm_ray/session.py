@@ -22,6 +22,7 @@ from hnlm_ray.workspace import Workspace
 BEAT_EVERY_S = 5.0
 SILENT_AFTER_S = 60.0
 _LOCK = "session.json"
+_READ_AGAIN, _READ_AGAIN_S = 4, 0.05
 
 
 class Beat(BaseModel):
@@ -46,13 +47,16 @@ class Beat(BaseModel):
 
 
 class StageJournal(BaseModel):
-    """What is known of a stage that has not been published: seconds spent, last error."""
+    """What is known of a stage that has not been published: seconds spent, last error, rows counted."""
 
     model_config = ConfigDict(extra="ignore")
 
     fingerprint: str
     seconds: float = 0.0
     error: str | None = None
+    total: int | None = None
+    """Rows (epochs, trials, ...) there are in all; none before the stage has counted them."""
+    done: int = 0
 
 
 def journal_path(stage: str) -> str:
@@ -63,6 +67,11 @@ def journal_path(stage: str) -> str:
 def read_beat(workspace: Workspace) -> Beat | None:
     """Return the running session of a workspace; None when nothing runs in it."""
     beat = workspace.read_json(_LOCK, Beat)
+    for _ in range(_READ_AGAIN):
+        if beat is not None or not workspace.exists(_LOCK):
+            break
+        time.sleep(_READ_AGAIN_S)  # its owner is rewriting it just now
+        beat = workspace.read_json(_LOCK, Beat)
     return beat if beat is not None and beat.alive() else None
 
 
@@ -110,6 +119,12 @@ class Session:
     def seconds(self) -> float:
         """Return the seconds spent on the running stage, earlier sessions included."""
         return self._seconds_before + time.monotonic() - self._stage_started
+
+    def count(self, total: int, done: int) -> None:
+        """Note the rows of the running stage; written with the next heartbeat."""
+        with self._guard:
+            if self._journal is not None:
+                self._journal = self._journal.model_copy(update={"total": total, "done": done})
 
     def end(self, error: str | None = None) -> None:
         """Note that the running stage ended; its journal stays only after an error."""

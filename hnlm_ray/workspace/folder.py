@@ -15,7 +15,6 @@ from hnlm_ray.errors import InputError
 from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace.table_store import TableStore
 
-
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -99,11 +98,14 @@ class Workspace:
         except (FileNotFoundError, NotADirectoryError, ValidationError):
             return None
 
+    def exists(self, path: str) -> bool:
+        """Tell whether there is a file below the folder."""
+        return bool(self.filesystem.get_file_info(f"{self.root}/{path}").type == pafs.FileType.File)
+
     def delete(self, path: str) -> None:
         """Delete a file below the folder, if it is there."""
-        target = f"{self.root}/{path}"
-        if self.filesystem.get_file_info(target).type == pafs.FileType.File:
-            self.filesystem.delete_file(target)
+        if self.exists(path):
+            self.filesystem.delete_file(f"{self.root}/{path}")
 
 
 class _Empty(BaseModel):

@@ -4,7 +4,7 @@ Layout: ``tables/<name>/<fingerprint>/<part>.parquet`` and ``tables/<name>/manif
 written whole, under the fingerprint of what they are made from; readers see only the files that the
 manifest lists, and the manifest is written last. So nothing relies on rename (object stores have none):
 a killed run leaves parts that the next one reuses, and at worst one truncated file, which
-:meth:`TableStore.parts` recognises by its missing Parquet footer and removes.
+:meth:`TableStore.parts` recognises by its missing Parquet footer and leaves out.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class TableStore:
         return TableFile(path=path, rows=rows.num_rows, bytes=data.size)
 
     def parts(self, fingerprint: str) -> tuple[TableFile, ...]:
-        """List the complete parts of a fingerprint, by name; a truncated one is removed."""
+        """List the complete parts of a fingerprint, by name; a truncated one is left out."""
         folder = f"{self.folder}/{fingerprint[:_FINGERPRINT_CHARS]}"
         selector = pafs.FileSelector(folder, allow_not_found=True)
         infos = sorted(self.filesystem.get_file_info(selector), key=lambda info: str(info.path))
@@ -64,8 +64,8 @@ class TableStore:
         try:
             rows = pq.read_metadata(info.path, filesystem=self.filesystem).num_rows
         except (pa.ArrowInvalid, OSError):
-            log.warning("removed %s: it was cut off while being written", info.path)
-            self.filesystem.delete_file(info.path)
+            # Not removed: a reader (`hnlm status`) may look while the writer is still at it.
+            log.debug("%s is not whole: it is being written, or was cut off", info.path)
             return None
         return TableFile(path=relative, rows=rows, bytes=info.size)
 
