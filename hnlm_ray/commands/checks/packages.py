@@ -27,6 +27,11 @@ def _python() -> Check:
 
 
 def _pins() -> Iterator[Check]:
+    if installed("hnlm_ray") is None:
+        yield Check(
+            "hnlm_ray", "warn", "not installed: its pins are unknown", "run `make setup`; in a job it is normal"
+        )
+        return
     for line in requires("hnlm_ray") or ():
         if _OPTIONAL in line:
             continue

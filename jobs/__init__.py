@@ -1,0 +1,1 @@
+"""Scripts for `ray job submit`: the whole pipeline, or one stage."""
