@@ -30,7 +30,7 @@ def drop_duplicates(table: pa.Table, *, given: bool) -> tuple[pa.Table, int]:
     keys = [("user_id", "ascending"), ("item_id", "ascending")]
     keys += [("trains", "descending")] if given else []
     keys += [("timestamp", "descending"), ("rating", "descending"), ("trains", "descending")]
-    ordered = ranked.take(pc.sort_indices(ranked, sort_keys=keys, null_placement="at_end"))
+    ordered = ranked.take(pc.sort_indices(ranked, sort_keys=[(*key, "at_end") for key in keys]))
     first = _starts(ordered)
     both = _pairs_in_both(ordered, first) if given else 0
     return ordered.filter(pa.array(first)).drop_columns(["trains"]), both

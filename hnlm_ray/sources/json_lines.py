@@ -36,6 +36,7 @@ def json_records(
         if objects and not checked:
             check_columns(stream.file.name, wanted, sorted({str(key) for found in objects for key in found}))
             checked = True
+        lines, objects = _with_plain_ids(lines, objects, options, rejects)
         if objects:
             yield _columns(lines, objects, wanted, rejects)
     if not rejects.lines:
@@ -85,6 +86,20 @@ def _parse(line: str, number: int, undecoded: str, rejects: FileRejects) -> dict
 def _reject(number: int, reason: str, value: str, rejects: FileRejects) -> None:
     rejects.read(1)
     rejects.add(number, reason, value)
+
+
+def _with_plain_ids(
+    lines: list[int], objects: list[dict[str, Any]], options: FileFormat, rejects: FileRejects
+) -> tuple[list[int], list[dict[str, Any]]]:
+    """Reject the lines whose ids are lists, objects or truth values: their text would be no id of anything."""
+    columns = getattr(options, "columns", None)
+    for name in filter(None, (getattr(columns, kind, None) for kind in ("user", "item"))):
+        odd = {row for row, found in enumerate(objects) if isinstance(found.get(name), bool | list | dict)}
+        for row in sorted(odd):
+            _reject(lines[row], f"{name} is not text or a number", json.dumps(objects[row][name]), rejects)
+        lines = [line for row, line in enumerate(lines) if row not in odd]
+        objects = [found for row, found in enumerate(objects) if row not in odd]
+    return lines, objects
 
 
 def _columns(lines: list[int], objects: list[dict[str, Any]], wanted: Sequence[str], rejects: FileRejects) -> Records:

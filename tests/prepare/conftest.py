@@ -1,0 +1,24 @@
+import logging
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def local_ray():
+    import ray.data
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(
+            num_cpus=8,
+            include_dashboard=False,
+            object_store_memory=200 * 2**20,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+        context = ray.data.DataContext.get_current()
+        progress, context.enable_progress_bars = context.enable_progress_bars, False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        yield ray
+        context.enable_progress_bars = progress
+        ray.shutdown()

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hnlm_ray.config import SplitConfig
+from hnlm_ray.prepare import split
+
+
+def assign(pairs, config, seed=1, times=None, trains=None):
+    users, items = (np.array(column, dtype=np.int32) for column in zip(*pairs, strict=True))
+    user_keys = split.id_keys(map(str, range(users.max() + 1)), seed, "user")
+    item_keys = split.id_keys(map(str, range(items.max() + 1)), seed, "item")
+    keys = split.pair_keys(user_keys[users], item_keys[items])
+    times = np.zeros(len(users), np.int64) if times is None else np.array(times)
+    trains = np.ones(len(users), dtype=bool) if trains is None else np.array(trains)
+    return split.assign(users, items, keys, times, trains, config)
+
+
+@given(
+    st.sets(st.tuples(st.integers(0, 5), st.integers(0, 20)), min_size=1),
+    st.floats(0, 0.49),
+    st.floats(0, 0.49),
+    st.randoms(),
+)
+def test_random_keeps_the_shares_a_training_row_and_no_order(pairs, test, validation, random):
+    config = SplitConfig(validation=validation, test=test)
+    pairs = sorted(pairs)
+    codes = dict(zip(pairs, assign(pairs, config).tolist(), strict=True))
+    for user in {user for user, _ in pairs}:
+        mine = [code for pair, code in codes.items() if pair[0] == user]
+        assert mine.count(split.TRAIN) >= 1
+        assert mine.count(split.TEST) == min(int(len(mine) * test + 0.5), len(mine) - 1)
+    shuffled = random.sample(pairs, len(pairs))
+    assert dict(zip(shuffled, assign(shuffled, config).tolist(), strict=True)) == codes
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(1, (1, 0, 0)), (2, (2, 0, 0)), (3, (2, 0, 1)), (10, (7, 1, 2))])
+def test_users_with_few_rows(rows, expected):
+    codes = assign([(0, item) for item in range(rows)], SplitConfig(validation=0.1, test=0.2)).tolist()
+    assert tuple(codes.count(code) for code in (0, 1, 2)) == expected
+
+
+def test_another_seed_gives_another_split():
+    pairs = [(user, item) for user in range(5) for item in range(20)]
+    assert not np.array_equal(assign(pairs, SplitConfig(), seed=1), assign(pairs, SplitConfig(), seed=2))
+
+
+def test_leave_last_out_goes_by_time_then_item():
+    pairs = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0)]
+    config = SplitConfig(method="leave_last_out")
+    assert assign(pairs, config, times=[9, 5, 9, 2, 1, 0]).tolist() == [1, 0, 2, 2, 0, 0]
+    assert assign(pairs, SplitConfig(method="leave_last_out", validation=0), times=[9, 5, 9, 2, 1, 0]).tolist() == [
+        *(0, 0, 2, 2, 0, 0)
+    ]
+
+
+def test_given_carves_validation_out_of_train_only():
+    pairs = [(0, item) for item in range(10)] + [(1, 0), (1, 1)]
+    trains = [True] * 8 + [False] * 2 + [True, False]
+    codes = assign(pairs, SplitConfig(method="given", validation=0.25), trains=trains)
+    assert codes[~np.array(trains)].tolist() == [split.TEST] * 3
+    assert np.bincount(codes, minlength=3).tolist() == [7, 2, 3]
+    untouched = assign(pairs, SplitConfig(method="given", validation=0), trains=trains)
+    assert np.bincount(untouched, minlength=3).tolist() == [9, 0, 3]
+
+
+def test_keys_are_the_same_everywhere():
+    assert split.id_keys(["1", "é"], 42, "user").tolist() == split.id_keys(iter(["1", "é"]), 42, "user").tolist()
+    keys = split.id_keys(["1"], 42, "user"), split.id_keys(["1"], 42, "item")
+    assert keys[0] != keys[1]
+    assert split.pair_keys(*keys).tolist() == [1116669486911359280]

@@ -1,0 +1,106 @@
+import bz2
+import gzip
+import lzma
+import os
+import zipfile
+
+import pytest
+
+from hnlm_ray.config import TableSource
+from hnlm_ray.errors import SourceError
+from hnlm_ray.sources import Rejects, read_interactions, source_files
+
+TEXT = b"user_id,item_id\nu1,i1\nu2,i2\n"
+
+
+def table(path, **options):
+    return TableSource(format="table", interactions={"path": str(path), **options})
+
+
+def users(path, **options):
+    return [u for t in read_interactions(table(path, **options), Rejects()) for u in t["user_id"].to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("ending", "pack"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress), ("", bytes)]
+)
+def test_compression_by_name(tmp_path, ending, pack):
+    path = tmp_path / f"r.csv{'.' * bool(ending)}{ending}"
+    path.write_bytes(pack(TEXT))
+    assert users(path) == ["u1", "u2"]
+
+
+@pytest.mark.parametrize(("ending", "pack"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)])
+def test_a_truncated_or_mislabelled_archive_is_a_typed_error(tmp_path, ending, pack):
+    path = tmp_path / f"r.csv.{ending}"
+    path.write_bytes(pack(TEXT * 1000)[:-10])
+    with pytest.raises(SourceError, match=r"r.csv.\w+ is damaged after .* fetch it again"):
+        users(path)
+    path.write_bytes(TEXT)
+    with pytest.raises(SourceError, match="is damaged after 0 readable bytes"):
+        users(path)
+
+
+def test_a_zip_with_one_data_file_and_clutter(tmp_path):
+    path = tmp_path / "r.csv.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../../etc/evil.csv", TEXT)
+        archive.writestr("__MACOSX/._evil.csv", b"x")
+        archive.writestr("folder/", b"")
+    assert users(path) == ["u1", "u2"]
+    assert os.listdir(tmp_path) == ["r.csv.zip"]
+
+
+def test_a_zip_with_several_files_wants_a_member(tmp_path):
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", TEXT)
+        archive.writestr("b.csv", TEXT)
+    with pytest.raises(SourceError, match=r"holds 'a.csv', 'b.csv', but one data file is needed; name one in `member`"):
+        users(path, format="csv")
+    with pytest.raises(SourceError, match=r"'c.csv' is not one of them"):
+        users(path, member="c.csv")
+    assert users(path, member="b.csv") == ["u1", "u2"]
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(SourceError, match="can't be read as zip"):
+        users(path, format="csv")
+
+
+def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("hnlm_ray.sources.streams.EXPANSION_FREE_BYTES", 2**20)
+    path = tmp_path / "r.csv.gz"
+    path.write_bytes(gzip.compress(b"\n" * 40 * 2**20))
+    with pytest.raises(SourceError, match="expands more than 200-fold"):
+        users(path)
+
+
+def test_globs_are_sorted_and_stay_in_their_folder(tmp_path):
+    for name in ("b.csv", "a.csv", "sub/c.csv", "d.txt", "part-[1].csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(TEXT)
+    assert [os.path.basename(f) for f in source_files(table(tmp_path / "?.csv"))] == ["a.csv", "b.csv"]
+    assert len(source_files(table(tmp_path / "**/*.csv"))) == 4
+    assert [os.path.basename(f) for f in source_files(table(tmp_path / "[!b].csv"))] == ["a.csv"]
+    assert len(source_files(table(tmp_path / "part-[1].csv"))) == 1
+    assert len(users(tmp_path / "[ab].csv")) == 4
+
+
+def test_relative_globs_and_uris(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_bytes(TEXT)
+    monkeypatch.chdir(tmp_path)
+    assert source_files(table("*.csv")) == source_files(table("./*.csv")) == ["a.csv"]
+    assert users(f"file://{tmp_path}/a.csv") == ["u1", "u2"]
+
+
+def test_what_is_not_there_is_said_with_the_remedy(tmp_path):
+    with pytest.raises(SourceError, match=r"there is no file .*none.csv .*correct the path"):
+        source_files(table(tmp_path / "none.csv"))
+    with pytest.raises(SourceError, match="no file matches"):
+        source_files(table(tmp_path / "*.csv"))
+    with pytest.raises(SourceError, match=r"is a directory.*glob"):
+        source_files(table(tmp_path))
+    with pytest.raises(SourceError, match="can't reach nowhere://"):
+        source_files(table("nowhere://user:secret@x/y.csv"))
+    (tmp_path / "data.bin").write_bytes(TEXT)
+    with pytest.raises(SourceError, match="can't tell the format"):
+        users(tmp_path / "data.bin")
