@@ -163,3 +163,17 @@ def test_verdict_the_semantic_method_is_chosen_on_validation():
 )
 def test_verdict_where_something_is_missing(kept, words):
     assert words in board({name: GOOD[name] for name in kept})[0]["verdict"]
+
+
+def test_controls_of_another_model_are_not_compared():
+    _, methods = board({**GOOD, "mf-pool": (0.03, 0.1), "mf-pool_random": (0.01, 0.1)})
+    assert [control["name"] for control in methods["mf-pool"]["versus_controls"]] == ["mf-pool_random"]
+    assert len(methods["lightgcn-pool"]["versus_controls"]) == 3
+
+
+def test_a_seed_that_the_best_classical_lost_is_left_out_for_all():
+    rows = [refit("lightgcn-dns", 1, 0.02, 0.2), refit("lightgcn-dns", 2, 0.02, 0.2, "diverged")]
+    rows += [refit("lightgcn-pool", 1, 0.05, 0.24), refit("lightgcn-pool", 2, 0.25, 0.24)]
+    entry = {entry["name"]: entry for entry in leaderboard([], rows, DATASET)["methods"]}["lightgcn-pool"]
+    assert entry["seeds"] == 2
+    assert entry["versus_best_classical"]["difference"] == pytest.approx(0.03, abs=0.003)
