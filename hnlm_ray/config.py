@@ -164,7 +164,9 @@ class LLMConfig(Section):
     max_model_len: Annotated[int, Field(ge=128)] = Field(1024, description="Tokens of prompt and answer together.")
     max_num_seqs: Count = Field(64, description="Prompts an engine decodes at the same time.")
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
-    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    top_p: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="Below 1 each token sorts the vocabulary: slow on CPU."
+    )
     max_failed_share: Probability = Field(0.5, description="Share of failed rows above which a stage fails.")
     max_attempts: Annotated[int, Field(ge=1, le=10)] = Field(3, description="Draws for a row whose answer is invalid.")
     engines: Count = Field(1, description="Engine replicas.")

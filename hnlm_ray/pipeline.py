@@ -11,6 +11,7 @@ from hnlm_ray.config import Config
 from hnlm_ray.errors import HnlmError, InputError, StageError
 from hnlm_ray.fingerprint import fingerprint_of
 from hnlm_ray.progress import JournalProgress, Progress
+from hnlm_ray.redaction import is_secret_name
 from hnlm_ray.session import Session, StageJournal, journal_path, read_beat
 from hnlm_ray.stage import Outcome, Stage, StageRun, chunks_of
 from hnlm_ray.stages import STAGES
@@ -129,7 +130,8 @@ def _shown(value: object) -> str:
 
 def _flatten(tree: object, prefix: str = "") -> dict[str, object]:
     if not isinstance(tree, dict):
-        return {prefix: tree}
+        secret = tree is not None and is_secret_name(prefix)
+        return {prefix: fingerprint_of({"secret": tree})[:10] if secret else tree}
     flat: dict[str, object] = {}
     for key, value in tree.items():
         flat |= _flatten(value, f"{prefix}.{key}" if prefix else str(key))

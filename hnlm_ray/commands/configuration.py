@@ -7,8 +7,8 @@ from rich.console import Console
 
 from hnlm_ray.commands.narration import say
 from hnlm_ray.commands.output import Output
-from hnlm_ray.commands.text import redacted_tree
 from hnlm_ray.config import Config
+from hnlm_ray.redaction import redacted_tree
 
 
 def show_config(config: Config, output: Output) -> None:

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from hnlm_ray.commands.stage_rows import rows_text, tokens_text
-from hnlm_ray.commands.text import clean, duration, redacted
+from hnlm_ray.commands.text import clean, duration
 from hnlm_ray.pipeline import StageStatus
+from hnlm_ray.redaction import redacted
 from hnlm_ray.workspace import Workspace
 
 
@@ -22,7 +23,7 @@ def say_plan(console: Console, name: str, workspace: Workspace, before: Sequence
     """Say for each stage whether it will run, and why; then where the log is."""
     say(console, f"run {name} in {redacted(workspace.uri)}")
     for status in before:
-        say(console, f"  {status.stage.name:<20} {_intention(status):<8} {status.reason}")
+        say(console, f"  {status.stage.name:<20} {_intention(status):<8} {redacted(status.reason)}")
     if all(status.state == "fresh" for status in before):
         say(console, "everything is fresh: nothing to run")
     else:

@@ -8,8 +8,8 @@ from hnlm_ray.commands.execution import Execution
 from hnlm_ray.commands.narration import say_places
 from hnlm_ray.commands.results import read_results, show_results
 from hnlm_ray.commands.stage_rows import Row, stage_row
-from hnlm_ray.commands.text import redacted
 from hnlm_ray.pipeline import find_stage, statuses
+from hnlm_ray.redaction import redacted
 
 
 def run_pipeline(execution: Execution, options: str) -> None:

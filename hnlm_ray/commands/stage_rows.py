@@ -12,6 +12,7 @@ from rich.text import Text
 
 from hnlm_ray.commands.text import clean, duration
 from hnlm_ray.pipeline import StageStatus
+from hnlm_ray.redaction import redacted
 from hnlm_ray.stage import chunks_of
 from hnlm_ray.workspace import Workspace
 
@@ -29,7 +30,7 @@ def stage_row(status: StageStatus, workspace: Workspace) -> Row:
     return {
         "name": status.stage.name,
         "state": status.state,
-        "reason": status.reason,
+        "reason": redacted(status.reason),
         **_cost(status, workspace),
         "outputs": list(status.stage.outputs),
     }

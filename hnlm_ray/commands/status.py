@@ -6,9 +6,9 @@ from typing import Any
 
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.stage_rows import show_status, stage_row
-from hnlm_ray.commands.text import redacted
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline import statuses
+from hnlm_ray.redaction import redacted
 from hnlm_ray.workspace import Workspace
 
 

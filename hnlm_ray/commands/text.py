@@ -1,19 +1,10 @@
-"""Text that is safe to print: no terminal control characters, no secrets."""
+"""Text that is safe to print: no terminal control characters, no lines without end."""
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Mapping
-from typing import Any
 
-_USER_INFO = re.compile(r"(\w+://)[^/@\s]+@")
-_SECRET_WORDS = r"(?:access_?key|secret|session_?token|token|passw(?:or)?d|api_?key|credential)"  # noqa: S105  names
-_ASSIGNED = re.compile(rf"(?i)([\w-]*{_SECRET_WORDS}[\w-]*)(['\"]?\s*[=:]\s*)(['\"]?)[^&\s'\",}}]+")
-_SECRET_KEY = re.compile(rf"(?i){_SECRET_WORDS}")
-_NOT_SECRET = frozenset({"max_tokens", "item_max_tokens", "user_max_tokens"})
 _JOINER = "\u200d"
-_MASK = "***"
 
 
 def clean(text: object) -> str:
@@ -29,24 +20,6 @@ def clean(text: object) -> str:
 def clean_lines(text: str) -> str:
     """Clean each line, and keep the lines apart."""
     return "\n".join(clean(line) for line in text.split("\n"))
-
-
-def redacted(text: str) -> str:
-    """Mask passwords in URIs (``s3://key:secret@bucket``) and values of secret-looking names."""
-    return _ASSIGNED.sub(rf"\1\2\3{_MASK}", _USER_INFO.sub(rf"\1{_MASK}@", text))
-
-
-def redacted_tree(tree: Any) -> Any:  # noqa: ANN401  any JSON value
-    """Mask secrets in a configuration tree."""
-    if isinstance(tree, Mapping):
-        return {key: _MASK if _is_secret(key, value) else redacted_tree(value) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return [redacted_tree(value) for value in tree]
-    return redacted(tree) if isinstance(tree, str) else tree
-
-
-def _is_secret(key: str, value: object) -> bool:
-    return isinstance(value, str) and key not in _NOT_SECRET and _SECRET_KEY.search(key) is not None
 
 
 def shorten(text: object, width: int) -> str:

@@ -71,7 +71,7 @@ def _parse_object(value: Mapping[str, object], expected: AnswerFormat) -> Parsed
         got = value.get(name)
         if not isinstance(got, str):
             return Parsed("invalid", error=f"field {name} is {type(got).__name__}, not a string")
-        fields[name] = clean(got)[:length]
+        fields[name] = clean(got)[:length].strip()
     decision = fields[expected.deciding].strip(" .\"'")
     if decision.lower() in _NONE:
         return Parsed("none")

@@ -41,7 +41,8 @@ def engine_environment(config: LLMConfig) -> dict[str, str]:
     common = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false"}
     if config.gpus_per_engine:
         return common
-    cpu = {"VLLM_CPU_KVCACHE_SPACE": str(config.kv_cache_gib)}
+    # Waiting threads that spin starve each other as soon as anything else runs on their core.
+    cpu = {"VLLM_CPU_KVCACHE_SPACE": str(config.kv_cache_gib), "OMP_WAIT_POLICY": "passive"}
     if config.engines == 1:
         # One engine may use each core; by default vLLM keeps one for others.
         return common | cpu | {"VLLM_CPU_NUM_OF_RESERVED_CPU": "0"}

@@ -15,6 +15,16 @@ from rapidfuzz import fuzz, process
 from hnlm_ray.config import NegativesConfig
 
 Vectors = npt.NDArray[np.float32]
+GROUNDING_COUNTS = (
+    "texts",
+    "grounded",
+    "exact",
+    "fuzzy",
+    "nearest",
+    "ungrounded",
+    "out_of_catalogue",
+    "met_training_positive",
+)
 _YEAR = re.compile(r"\(\d{4}\)\s*$")
 _ARTICLE = re.compile(r"^(.*), (the|a|an|les?|la|il|der|die|das|el)$")
 _NO_WORD = re.compile(r"[^\w]+")
@@ -101,7 +111,8 @@ class Catalogue:
 
 def grounding_counts(groundings: Sequence[Grounding]) -> Counter[str]:
     """Count texts by how they were grounded; out_of_catalogue: no title like it."""
-    counts: Counter[str] = Counter(texts=len(groundings))
+    counts: Counter[str] = Counter(dict.fromkeys(GROUNDING_COUNTS, 0))
+    counts["texts"] = len(groundings)
     for grounding in groundings:
         source = grounding.items[0].source if grounding.items else "ungrounded"
         counts[source] += 1

@@ -15,13 +15,14 @@ import ray
 from hnlm_ray.config import Config, NegativesConfig
 from hnlm_ray.llm.encoder import open_encoder
 from hnlm_ray.llm.models import encoder_path
-from hnlm_ray.negatives.grounding import Catalogue, Grounding, Vectors, grounding_counts
+from hnlm_ray.negatives.grounding import GROUNDING_COUNTS, Catalogue, Grounding, Vectors, grounding_counts
 from hnlm_ray.profiles.items import item_facts
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tables import TABLES
 from hnlm_ray.training_data import UserHistory, bucket_count, histories, training_rows
 from hnlm_ray.workspace import Rows, Workspace
 
+_PAIR_COUNTS = ("own_pairs", "borrowed_pairs", "fallback_pairs", "duplicate")
 PoolRow = dict[str, Any]
 
 
@@ -77,7 +78,7 @@ def bucket_pool(
         mine = {item: texts[history.user, item] for item in history.items if (history.user, item) in texts}
         pool = user_pool(history, mine, vectors, config)
         rows += pool.rows
-        counts += pool.counts
+        counts.update(pool.counts)
     rows.sort(key=lambda row: (row["user"], row["item"], row["rank"]))
     return UserPool(rows, counts)
 
@@ -101,7 +102,7 @@ class _PoolWorker:
         pool = bucket_pool(users, self._ground(bucket, users), self._catalogue.vectors, self._config.negatives)
         table = pa.Table.from_pylist(pool.rows, schema=TABLES["negative_pool"])
         self._workspace.table("negative_pool").write_part(self._fingerprint, f"part-{bucket:05}", table)
-        counts = pool.counts | Counter({"rows": len(pool.rows)})
+        counts = {**pool.counts, "rows": len(pool.rows)}
         return pa.table({"name": list(counts), "count": list(counts.values())})
 
     def _ground(self, bucket: int, users: Sequence[UserHistory]) -> dict[tuple[int, int], Grounding]:
@@ -133,7 +134,7 @@ def make_negative_pool(run: StageRun) -> Outcome:
         compute=ray.data.ActorPoolStrategy(size=1),
         num_cpus=1,
     )
-    counts: Counter[str] = Counter()
+    counts: Counter[str] = Counter(dict.fromkeys((*GROUNDING_COUNTS, *_PAIR_COUNTS), 0))
     for batch in counted.iter_batches(batch_size=None, batch_format="pyarrow"):
         counts.update(dict(zip(batch["name"].to_pylist(), batch["count"].to_pylist(), strict=True)))
         run.progress.advance()

@@ -27,7 +27,7 @@ def item_facts(item: Mapping[str, Any], text_chars: int) -> dict[str, str]:
     """Return what a prompt may say of an item: cleaned, length-bounded, no ids."""
     facts = {"title": clean(item["title"] or "")[:_TITLE_CHARS]}
     facts |= {clean(name)[:40]: clean(value or "")[:_ATTRIBUTE_CHARS] for name, value in item["attributes"] or []}
-    facts["text"] = clean((item["text"] or "")[: 4 * text_chars])[:text_chars]
+    facts["text"] = clean((item["text"] or "")[: 4 * text_chars])[:text_chars].strip()
     return {name: value for name, value in facts.items() if value}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from hnlm_ray.commands.text import redacted
+from hnlm_ray.redaction import redacted
 
 GIB = 1 << 30
 

@@ -1,0 +1,35 @@
+"""Keeps secrets out of what is printed and of what stands beside tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_USER_INFO = re.compile(r"(\w+://)[^/@\s]+@")
+_NAMES = r"(?:access_?key(?:_id)?|secret(?:_key)?|token|passw(?:or)?d|api_?key|credentials?)"
+_SECRET_NAME = re.compile(rf"(?i)(?:^|[^a-z]){_NAMES}$")
+_ASSIGNED = re.compile(rf"(?i)\b((?:[\w.-]*[^a-z])?{_NAMES})(['\"]?(?:\s*=\s*|:\s+(?:got\s+)?))(['\"]?)[^&\s'\",}}]+")
+MASK = "***"
+
+
+def redacted(text: str) -> str:
+    """Mask passwords in URIs (``s3://key:secret@bucket``) and values of secret-looking names."""
+    return _ASSIGNED.sub(rf"\1\2\3{MASK}", _USER_INFO.sub(rf"\1{MASK}@", text))
+
+
+def redacted_tree(tree: Any) -> Any:  # noqa: ANN401  any JSON value
+    """Mask secrets in a configuration tree."""
+    if isinstance(tree, Mapping):
+        return {
+            key: MASK if isinstance(value, str) and is_secret_name(key) else redacted_tree(value)
+            for key, value in tree.items()
+        }
+    if isinstance(tree, list | tuple):
+        return [redacted_tree(value) for value in tree]
+    return redacted(tree) if isinstance(tree, str) else tree
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether a key's value should never be shown: ``hf_token``, ``aws_secret_access_key``, ..."""
+    return _SECRET_NAME.search(name) is not None

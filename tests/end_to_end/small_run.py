@@ -1,0 +1,76 @@
+"""A small data set with given splits, run through the real pipeline on a real local Ray with the scripted engine."""
+
+import contextlib
+import os
+import random
+
+from hnlm_ray.cluster import connected
+from hnlm_ray.config import Config
+from hnlm_ray.pipeline import run_stages
+from hnlm_ray.progress import LineProgress
+from hnlm_ray.workspace import Workspace
+
+USERS, ITEMS = 40, 36
+
+
+def write_split(folder, *, test_seed):
+    """Write NGCF files: the same train whatever the seed, test items permuted among users by it."""
+    draw = random.Random(7)
+    train = {user: draw.sample(range(ITEMS), 8) for user in range(USERS)}
+    draw = random.Random(test_seed)
+    test = {user: draw.sample([item for item in range(ITEMS) if item not in train[user]], 4) for user in range(USERS)}
+    os.makedirs(folder, exist_ok=True)
+    for name, rows in (("train", train), ("test", test)):
+        lines = (" ".join(map(str, (user, *items))) for user, items in rows.items())
+        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    titles = (f"{item},Unique Title {item:03},genre{item % 3}" for item in range(ITEMS))
+    (folder / "items.csv").write_text("\n".join(["item_id,title,genre", *titles]) + "\n")
+    return folder
+
+
+def small_config(source, workspace, **changes):
+    """Return a configuration that runs the whole pipeline in seconds."""
+    tree = {
+        "name": "small",
+        "workspace": str(workspace),
+        "source": {
+            "format": "ngcf",
+            "path": str(source),
+            "items": {"path": f"{source}/items.csv", "columns": {"attributes": ["genre"]}},
+        },
+        "prepare": {"user_core": 1, "item_core": 1, "buckets": 3, "split": {"method": "given", "validation": 0.2}},
+        "llm": {
+            "engine": "scripted",
+            "encoder": "trigrams",
+            "batch_rows": 8,
+            "scripted": {"bad_json": 0.1, "none": 0.05},
+        },
+        "negatives": {"pairs_per_user": 2, "nearest_cosine": -1.0},
+        "cf": {"dim": 8, "epochs": 4, "batch_size": 128},
+        "tune": {
+            "trials": 2,
+            "seeds": 2,
+            "methods": ["rns", "dns", "pool", "pool_alpha0", "pool_random", "pool_shuffled"],
+        },
+    }
+    for path, value in changes.items():
+        *sections, key = path.split("__")
+        node = tree
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[key] = value
+    return Config.model_validate(tree)
+
+
+def run_pipeline(config, console, only=None):
+    """Run stages in this process; Ray starts only when something must run."""
+    workspace = Workspace.open(config.workspace)
+    with contextlib.ExitStack() as stack:
+        ran = run_stages(
+            config,
+            workspace,
+            LineProgress(console),
+            lambda stages: stack.enter_context(connected(config, stages)),
+            only=only,
+        )
+        return workspace, [status.stage.name for status in ran]

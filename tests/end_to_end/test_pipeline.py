@@ -1,0 +1,210 @@
+"""The whole pipeline on a real Ray, with the scripted engine."""
+
+import io
+
+import pytest
+from rich.console import Console
+from small_run import ITEMS, USERS, run_pipeline, small_config, write_split
+
+from hnlm_ray.pipeline import find_stage, statuses
+from hnlm_ray.stages import STAGES
+from hnlm_ray.tables import KEYS, TABLES
+from hnlm_ray.workspace import Workspace
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+TABLE_BYTES_WITHOUT_TIMES = (
+    "users",
+    "items",
+    "interactions",
+    "item_profiles",
+    "user_profiles",
+    "semantic_negatives",
+    "negative_pool",
+)
+
+
+def console():
+    return Console(file=io.StringIO())
+
+
+def table_bytes(workspace, name):
+    store = workspace.table(name)
+    return [open(path, "rb").read() for path in store.paths()]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    config = small_config(write_split(folder / "source", test_seed=1), folder / "ws")
+    workspace, ran = run_pipeline(config, console())
+    return config, workspace, ran
+
+
+def test_every_stage_ran_once_and_every_table_has_its_schema_and_unique_keys(finished):
+    _, workspace, ran = finished
+    assert ran == [stage.name for stage in STAGES]
+    for name, schema in TABLES.items():
+        table = workspace.table(name).read()
+        assert table.schema.equals(schema), name
+        keys = KEYS.get(name)
+        if keys:
+            rows = list(zip(*(table[key].to_pylist() for key in keys), strict=True))
+            assert len(rows) == len(set(rows)) > 0, name
+
+
+def test_every_llm_row_is_accounted_for(finished):
+    config, workspace, _ = finished
+    expected = {
+        "item_profiles": ITEMS,
+        "user_profiles": USERS,
+        "semantic_negatives": USERS * config.negatives.pairs_per_user,
+    }
+    for name, count in expected.items():
+        manifest = workspace.table(name).manifest()
+        assert manifest.rows.ok + manifest.rows.none + manifest.rows.failed == count
+        assert manifest.rows.failed == sum(manifest.failed_by_reason.values())
+        assert manifest.tokens.tokens_out > 0
+        table = workspace.table(name).read()
+        assert table.num_rows == count
+        assert all((row["status"] == "ok") == (row["reasoning"] is not None) for row in table.to_pylist())
+        assert all((row["status"] in {"ok", "none"}) == (row["error"] is None) for row in table.to_pylist())
+
+
+def test_the_pool_holds_no_training_positive_and_covers_every_training_pair(finished):
+    _, workspace, _ = finished
+    interactions = workspace.table("interactions").read().to_pylist()
+    train = {(row["user"], row["item"]) for row in interactions if row["split"] == "train"}
+    pool = workspace.table("negative_pool").read().to_pylist()
+    assert not {(row["user"], row["negative_item"]) for row in pool} & train
+    assert {(row["user"], row["item"]) for row in pool} == train
+    counts = workspace.table("negative_pool").manifest().counts
+    assert counts["own_pairs"] + counts["borrowed_pairs"] + counts["fallback_pairs"] == len(train)
+
+
+def test_trials_are_equal_in_number_and_results_read_test_once_a_method_and_seed(finished):
+    config, workspace, _ = finished
+    trials = workspace.table("trials").read().to_pylist()
+    methods = {row["method"] for row in trials}
+    assert methods == {f"lightgcn-{method}" for method in config.tune.methods}
+    assert len(trials) == len(methods) * config.tune.trials
+    assert all(row["status"] == "ok" for row in trials)
+    results = workspace.table("results").read().to_pylist()
+    assert len(results) == len(methods) * config.tune.seeds
+    best = max(
+        (row for row in trials if row["method"] == "lightgcn-dns"),
+        key=lambda row: dict(row["validation"])[config.tune.metric],
+    )
+    assert {row["config"] for row in results if row["method"] == "lightgcn-dns"} == {best["config"]}
+    assert all({"ndcg@20", "recall@10", "mrr@20"} <= dict(row["test"]).keys() for row in results)
+    assert len({len(row["per_user"]) for row in results}) == 1
+
+
+def test_a_second_run_redoes_nothing_and_does_not_start_ray(finished):
+    config, workspace, _ = finished
+    before = {name: workspace.table(name).manifest().created for name in TABLES}
+
+    def no_cluster(stages):
+        raise AssertionError(stages)
+
+    from hnlm_ray.pipeline import run_stages
+    from hnlm_ray.progress import LineProgress
+
+    assert list(run_stages(config, workspace, LineProgress(console()), no_cluster)) == []
+    assert {name: workspace.table(name).manifest().created for name in TABLES} == before
+
+
+@pytest.mark.parametrize(
+    ("change", "first_stale", "told"),
+    [
+        ({"cf__epochs": 5}, "trials", "cf.epochs: 4 -> 5"),
+        ({"tune__seeds": 3}, "results", "tune.seeds: 2 -> 3"),
+        ({"negatives__pool_size": 2}, "negative_pool", "negatives.pool_size: 4 -> 2"),
+        ({"profiles__user_history": 3}, "user_profiles", "profiles.user_history: 8 -> 3"),
+        ({"prepare__split__validation": 0.3}, "prepare", "prepare.split.validation: 0.2 -> 0.3"),
+        ({"llm__temperature": 0.1}, "item_profiles", "llm.temperature: 0.7 -> 0.1"),
+        ({"seed": 43}, "prepare", "seed: 42 -> 43"),
+    ],
+)
+def test_a_change_makes_stale_what_depends_on_it_and_says_so(finished, change, first_stale, told):
+    config, workspace, _ = finished
+    changed = small_config(config.source.path, config.workspace, **change)
+    found = {status.stage.name: status for status in statuses(changed, workspace)}
+    names = list(found)
+    assert all(found[name].state == "fresh" for name in names[: names.index(first_stale)])
+    assert all(found[name].state == "stale" for name in names[names.index(first_stale) :])
+    assert told in found[first_stale].reason
+
+
+@pytest.mark.parametrize(
+    "change", [{"llm__batch_rows": 3}, {"llm__engines": 2}, {"tune__concurrent": 1}, {"ray__cpus": 16}]
+)
+def test_work_paid_for_survives_a_change_of_concurrency(finished, change):
+    config, workspace, _ = finished
+    changed = small_config(config.source.path, config.workspace, **change)
+    assert {status.state for status in statuses(changed, workspace)} == {"fresh"}
+
+
+def test_an_edited_item_prompt_reruns_from_item_profiles_on(finished, tmp_path):
+    config, workspace, _ = finished
+    prompt = tmp_path / "mine.txt"
+    prompt.write_text("Describe it.\n===\n{data}\n")
+    changed = small_config(config.source.path, config.workspace, profiles__item_prompt=str(prompt))
+    found = {status.stage.name: status for status in statuses(changed, workspace)}
+    assert found["prepare"].state == "fresh"
+    assert found["item_profiles"].state == "stale"
+    assert "prompt: " in found["item_profiles"].reason
+    assert found["results"].state == "stale"
+
+
+def test_held_out_rows_reach_no_prompt_no_profile_and_no_pool(finished, tmp_path):
+    _, workspace, _ = finished
+    other_source = write_split(tmp_path / "source", test_seed=2)
+    other_config = small_config(other_source, tmp_path / "ws")
+    other, _ = run_pipeline(other_config, console(), only=find_stage("negative_pool"))
+    held_out = [
+        {(row["user"], row["item"]) for row in one.table("interactions").read().to_pylist() if row["split"] == "test"}
+        for one in (workspace, other)
+    ]
+    assert held_out[0] != held_out[1]
+    for name in ("item_profiles", "user_profiles", "semantic_negatives", "negative_pool"):
+        assert table_bytes(workspace, name) == table_bytes(other, name), name
+
+
+def test_prompts_of_a_user_name_training_items_of_that_user_only(finished):
+    from hnlm_ray.llm.prompts import load_prompt
+    from hnlm_ray.negatives.text import Described, pair_prompts
+    from hnlm_ray.profiles.users import user_prompts
+    from hnlm_ray.training_data import bucket_count, histories, rows_by_key, training_rows
+
+    config, workspace, _ = finished
+    items = rows_by_key(workspace, "items")
+    known = Described(items, rows_by_key(workspace, "item_profiles"), rows_by_key(workspace, "user_profiles"))
+    held_out = {}
+    for row in workspace.table("interactions").read().to_pylist():
+        if row["split"] != "train":
+            held_out.setdefault(row["user"], set()).add(items[row["item"]]["title"])
+    seen = 0
+    for bucket in range(bucket_count(workspace)):
+        users = histories(training_rows(workspace, bucket))
+        prompts = user_prompts(users, items, known.item_profiles, load_prompt("user_profile.v1"), config.profiles)
+        prompts += pair_prompts(users, known, load_prompt("semantic_negative.v1"), config.negatives, config.seed)
+        for prompt in prompts:
+            seen += 1
+            text = prompt.messages[1]["content"]
+            assert "Unique Title" in text
+            assert not [title for title in held_out[prompt.key[0]] if title in text]
+    assert seen == USERS * 3
+
+
+def test_the_tables_do_not_depend_on_the_chunk_size(finished, tmp_path):
+    config, workspace, _ = finished
+    other_config = small_config(config.source.path, tmp_path / "ws", llm__batch_rows=5)
+    other, _ = run_pipeline(other_config, console(), only=find_stage("negative_pool"))
+    for name in TABLE_BYTES_WITHOUT_TIMES:
+        assert table_bytes(workspace, name) == table_bytes(other, name), name
+
+
+def test_a_workspace_opens_by_uri_too(finished):
+    config, workspace, _ = finished
+    by_uri = Workspace.open(f"file://{config.workspace}")
+    assert by_uri.table("items").read().equals(workspace.table("items").read())

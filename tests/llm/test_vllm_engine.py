@@ -1,0 +1,91 @@
+"""The real vLLM with the embedded model, in a process of its own (it starts further ones)."""
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from hnlm_ray.config import LLMConfig
+from hnlm_ray.llm.vllm_engine import engine_arguments, engine_environment
+
+SCRIPT = textwrap.dedent("""
+    import asyncio, json, os
+    import psutil
+    from hnlm_ray.config import LLMConfig
+    from hnlm_ray.llm.vllm_engine import VLLMEngine, engine_environment
+    from hnlm_ray.llm.models import model_path
+    from hnlm_ray.llm.answers import AnswerFormat
+    from hnlm_ray.llm.engine import Request, answer
+
+    expected = AnswerFormat({"summarization": 60, "reasoning": 30})
+
+    def request(number, text="a film about the sea"):
+        messages = [{"role": "system", "content": "Describe."}, {"role": "user", "content": text}]
+        return Request(f"r{number}", messages, 64)
+
+    async def ask(engine, requests):
+        return await asyncio.gather(*(answer(engine, one, expected, 3) for one in requests))
+
+    async def kill_engine_soon(engine, requests):
+        pending = asyncio.create_task(ask(engine, requests))
+        await asyncio.sleep(0.5)
+        for child in psutil.Process().children(recursive=True):
+            if "EngineCore" in " ".join(child.cmdline()):
+                child.kill()
+        return await pending
+
+    async def main():
+        config = LLMConfig(max_model_len=256, max_num_seqs=8)
+        os.environ.update(engine_environment(config))
+        engine = VLLMEngine(config, model_path("embedded"), seed=1)
+        hostile = ['{"role":"system"}', "<|im_end|>", "x " * 2000, ""]
+        requests = [request(n) for n in range(4)] + [request(10 + n, text) for n, text in enumerate(hostile)]
+        normal = await ask(engine, requests)
+        killed = await kill_engine_soon(engine, [request(20 + n) for n in range(4)])
+        engine.shutdown()
+        rows = [
+            [row.parsed.status, row.attempts, row.tokens_in, row.tokens_out, dict(row.parsed.fields)]
+            for row in normal + killed
+        ]
+        print("ROWS " + json.dumps(rows))
+
+    if __name__ == "__main__":
+        asyncio.run(main())
+""")
+
+
+@pytest.mark.real
+@pytest.mark.timeout(400)
+def test_rows_end_with_a_status_whatever_they_hold_and_a_killed_engine_is_started_again(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=380, check=False)
+    line = next((line for line in done.stdout.splitlines() if line.startswith("ROWS ")), None)
+    assert line, done.stdout[-3000:] + done.stderr[-3000:]
+    rows = json.loads(line.removeprefix("ROWS "))
+    normal, killed = rows[:8], rows[8:]
+    assert normal[6][0] == "too_long"
+    answered = normal[:6] + normal[7:]
+    assert {row[0] for row in answered} <= {"ok", "none", "invalid", "truncated"}
+    assert sum(row[0] == "ok" for row in answered) >= 6
+    assert all(row[2] > 10 and row[3] > 5 for row in answered)
+    assert all(row[4].keys() == {"summarization", "reasoning"} for row in rows if row[0] == "ok")
+    assert {row[0] for row in killed} <= {"ok", "none", "invalid", "truncated"}
+    assert any(row[1] > 1 for row in killed), "the killed engine lost no request: kill it earlier"
+
+
+def test_engine_arguments_take_the_user_s_own_last():
+    config = LLMConfig(engine_kwargs={"enforce_eager": False, "swap_space": 2}, gpus_per_engine=0)
+    arguments = engine_arguments(config, "m", 3)
+    assert arguments["enforce_eager"] is False
+    assert arguments["swap_space"] == 2
+    assert arguments["trust_remote_code"] is False
+    assert arguments["seed"] == 3
+
+
+def test_cpu_engines_share_cores_by_number():
+    assert engine_environment(LLMConfig())["VLLM_CPU_NUM_OF_RESERVED_CPU"] == "0"
+    assert engine_environment(LLMConfig(engines=2))["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
+    assert "VLLM_CPU_KVCACHE_SPACE" not in engine_environment(LLMConfig(gpus_per_engine=1))

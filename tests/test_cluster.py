@@ -1,0 +1,104 @@
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from hnlm_ray.cluster import cluster_address, connected, needs, require
+from hnlm_ray.config import Config, RayConfig
+from hnlm_ray.errors import ResourceError
+from hnlm_ray.pipeline import find_stage
+from hnlm_ray.reaper import TOKEN_VARIABLE, processes_of
+from hnlm_ray.stages import STAGES
+
+
+def config(**ray):
+    return Config.model_validate(
+        {"name": "x", "workspace": "/nowhere", "source": {"format": "movielens_100k"}, "ray": ray}
+    )
+
+
+def test_too_few_cpus_are_told_before_anything_starts():
+    with (
+        pytest.raises(
+            ResourceError, match=r"stage item_profiles needs 3\.5 CPUs and this machine's Ray \(ray\.cpus\) has 3"
+        ),
+        connected(config(cpus=3), STAGES),
+    ):
+        pass
+
+
+def test_missing_gpus_are_told():
+    asking = config()
+    asking = asking.model_copy(update={"llm": asking.llm.model_copy(update={"gpus_per_engine": 1})})
+    with pytest.raises(ResourceError, match="needs 1 GPUs and the cluster has 0"):
+        require("the cluster", {"CPU": 64}, asking, [find_stage("user_profiles")])
+    require("the cluster", {"CPU": 64, "GPU": 1}, asking, STAGES)
+
+
+def test_needs_follow_the_engines():
+    asking = config()
+    more = asking.model_copy(update={"llm": asking.llm.model_copy(update={"engines": 3})})
+    stage = find_stage("item_profiles")
+    assert needs(more, stage)["CPU"] - needs(asking, stage)["CPU"] == 2 * asking.llm.cpus_per_engine
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "localhost:1"])
+def test_an_address_that_nobody_listens_on_is_one_sentence(address):
+    started = time.monotonic()
+    with pytest.raises(ResourceError, match=r"no Ray answers at ray\.address"), connected(config(address=address), []):
+        pass
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("address", ["nonsense", "host:port", ":6379", "host:99999999999"])
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(ResourceError, match=r"ray\.address"), connected(config(address=address), []):
+        pass
+
+
+def test_inside_a_job_local_means_the_job_s_cluster(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert cluster_address(RayConfig()) is None
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert cluster_address(RayConfig()) == "10.0.0.1:6379"
+    assert cluster_address(RayConfig(address="other:1")) == "other:1"
+
+
+SLEEP = "import time; time.sleep(600)"
+CHILD = (
+    "import subprocess, sys, time; "
+    f"subprocess.Popen([sys.executable, '-c', {SLEEP!r}], start_new_session=True); time.sleep(600)"
+)
+OWNER = f"""
+import os, subprocess, sys, time
+from hnlm_ray.reaper import TOKEN_VARIABLE, start_reaper
+start_reaper(sys.argv[1])
+os.environ[TOKEN_VARIABLE] = sys.argv[1]
+subprocess.Popen([sys.executable, "-c", {CHILD!r}], start_new_session=True)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_killed_run_leaves_no_process_and_others_stay():
+    token = f"test-{os.getpid()}"
+    bystander = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"], env={**os.environ, TOKEN_VARIABLE: token + "-other"}
+    )
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, token], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout.readline() == "ready\n"
+    deadline = time.monotonic() + 20
+    while len(processes_of(token)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(processes_of(token)) == 2
+    owner.kill()
+    owner.wait()
+    while processes_of(token) and time.monotonic() < deadline + 20:
+        time.sleep(0.2)
+    assert processes_of(token) == []
+    assert psutil.Process(bystander.pid).is_running()
+    bystander.kill()
+    bystander.wait()
