@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,8 @@ from hnlm_ray.sources.lines import Block, line_blocks
 from hnlm_ray.sources.records import Records, check_columns
 from hnlm_ray.sources.rejects import FileRejects
 from hnlm_ray.sources.streams import Utf8Stream
+
+_NO_IDS: Final = frozenset({bool, list, dict})
 
 
 def json_records(
@@ -94,7 +96,7 @@ def _with_plain_ids(
     """Reject the lines whose ids are lists, objects or truth values: their text would be no id of anything."""
     columns = getattr(options, "columns", None)
     for name in filter(None, (getattr(columns, kind, None) for kind in ("user", "item"))):
-        odd = {row for row, found in enumerate(objects) if isinstance(found.get(name), bool | list | dict)}
+        odd = {row for row, found in enumerate(objects) if type(found.get(name)) in _NO_IDS}
         for row in sorted(odd):
             _reject(lines[row], f"{name} is not text or a number", json.dumps(objects[row][name]), rejects)
         lines = [line for row, line in enumerate(lines) if row not in odd]
