@@ -1,0 +1,105 @@
+"""Shared fixtures: a quiet environment, a small configuration, the command line with small stages."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_OFFLINE": "1"}
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out `long` tests unless -m asks for them, and `gpu` tests where there is no GPU."""
+    if "long" not in (config.option.markexpr or ""):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+    for_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if for_gpu and not _has_gpu():
+        for item in for_gpu:
+            item.add_marker(pytest.mark.skip(reason="no GPU on this machine"))
+
+
+def _has_gpu():
+    import torch
+
+    return torch.cuda.is_available()
+
+
+@pytest.fixture(scope="session")
+def repository():
+    return HERE.parent
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    """A minimal configuration with a scripted LLM; its workspace is below tmp_path."""
+    path = tmp_path / "tiny.yaml"
+    path.write_text(
+        f"name: tiny\nworkspace: {tmp_path / 'ws'}\nsource: {{format: movielens_100k}}\nllm: {{engine: scripted}}\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+class FakeHnlm:
+    """Calls `hnlm` in a process of its own, with the stages of fake_hnlm.py."""
+
+    def __init__(self, config, folder):
+        self.config, self.workspace, self.calls_file = config, folder / "ws", folder / "calls.txt"
+
+    def start(self, *arguments, **environment):
+        command = [sys.executable, str(HERE / "fake_hnlm.py"), *arguments]
+        if arguments[0] not in {"doctor", "models"}:
+            command += ["--config", str(self.config)]
+        env = {**os.environ, "FAKE_CALLS": str(self.calls_file), **environment}
+        return subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def __call__(self, *arguments, **environment):
+        process = self.start(*arguments, **environment)
+        out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def json(self, *arguments, **environment):
+        done = self(*arguments, "--json", **environment)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def calls(self):
+        """Return the work done since the last call of this."""
+        if not self.calls_file.exists():
+            return []
+        lines = self.calls_file.read_text(encoding="utf-8").splitlines()
+        self.calls_file.unlink()
+        return lines
+
+
+@pytest.fixture
+def hnlm(config_file, tmp_path):
+    return FakeHnlm(config_file, tmp_path)
+
+
+@pytest.fixture
+def small_pipeline(monkeypatch, tmp_path):
+    """Put the stages of fake_hnlm.py into this process's pipeline."""
+    spec = importlib.util.spec_from_file_location("fake_hnlm", HERE / "fake_hnlm.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setenv("FAKE_CALLS", str(tmp_path / "calls.txt"))
+    module.install(monkeypatch.setattr)
+    monkeypatch.setattr("hnlm_ray.console.quiet", _not_quiet)
+    return module
+
+
+@contextmanager
+def _not_quiet(_log):
+    from hnlm_ray.console import Streams
+
+    yield Streams(sys.stdout, sys.stderr)
