@@ -61,7 +61,7 @@ def _read_yaml(path: str) -> dict[str, Any]:
         raise ConfigError(f"config {path} is nested too deep: a run's tree has four levels") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"config {path} holds no mapping: it starts with 'name: ...', see configs/demo.yaml")
-    return {str(key): value for key, value in tree.items()}
+    return {str(key): value for key, value in tree.items() if value is not None}  # 'cf:' alone: its defaults
 
 
 def _override(tree: dict[str, Any], text: str) -> str | None:
@@ -71,7 +71,9 @@ def _override(tree: dict[str, Any], text: str) -> str | None:
         return f"  --set {text[:_SHOWN_CHARS]}: write it as path=value, for example --set cf.epochs=20"
     node = tree
     for key in keys[:-1]:
-        child = node.setdefault(key, {})
+        if node.get(key) is None:
+            node[key] = {}
+        child = node[key]
         if not isinstance(child, dict):
             return f"  --set {path}: {key} holds a value, not a section"
         node = child

@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 import time
+import uuid
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +24,7 @@ BEAT_EVERY_S = 5.0
 SILENT_AFTER_S = 60.0
 _LOCK = "session.json"
 _READ_AGAIN, _READ_AGAIN_S = 4, 0.05
+_SETTLE_S = 0.2
 
 
 class Beat(BaseModel):
@@ -34,6 +36,8 @@ class Beat(BaseModel):
     pid: int
     process_started: float
     beat: float
+    token: str = ""
+    """Tells one session from another."""
     stage: str | None = None
 
     def alive(self) -> bool:
@@ -80,6 +84,7 @@ class Session:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._token = uuid.uuid4().hex
         self._stop = threading.Event()
         self._guard = threading.Lock()
         self._stage: str | None = None
@@ -88,16 +93,20 @@ class Session:
         self._stage_started = 0.0
 
     def __enter__(self) -> Self:
-        other = read_beat(self._workspace)
-        if other is not None:
-            raise ResourceError(
-                f"workspace {self._workspace.uri} is in use by process {other.pid} on {other.host}: "
-                "wait for it, stop it, or choose another --workspace"
-            )
+        self._refuse(read_beat(self._workspace))
         self._beat()
+        time.sleep(_SETTLE_S)  # of two that start at the same moment, the one that wrote last stays
+        self._refuse(read_beat(self._workspace))
         self._thread = threading.Thread(target=self._keep_beating, daemon=True)
         self._thread.start()
         return self
+
+    def _refuse(self, holder: Beat | None) -> None:
+        if holder is not None and holder.token != self._token:
+            raise ResourceError(
+                f"workspace {self._workspace.uri} is in use by process {holder.pid} on {holder.host}: "
+                "wait for it, stop it, or choose another --workspace"
+            )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -152,6 +161,7 @@ class Session:
                 pid=me.pid,
                 process_started=me.create_time(),
                 beat=time.time(),
+                token=self._token,
                 stage=self._stage,
             )
             self._workspace.write_json(_LOCK, beat)

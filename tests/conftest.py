@@ -95,6 +95,7 @@ def small_pipeline(monkeypatch, tmp_path):
     monkeypatch.setenv("FAKE_CALLS", str(tmp_path / "calls.txt"))
     module.install(monkeypatch.setattr)
     monkeypatch.setattr("hnlm_ray.console.quiet", _not_quiet)
+    monkeypatch.setattr("hnlm_ray.session._SETTLE_S", 0)
     return module
 
 

@@ -32,6 +32,8 @@ def resolve_filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
         filesystem, path = pafs.FileSystem.from_uri(uri)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"'{uri}' can't be opened ({first_line(error)}): use a local path, s3:// or gs://") from error
+    if not path.strip("/"):
+        raise InputError(f"'{uri}' names no folder: write s3://bucket/path, gs://bucket/path, or use a local path")
     return filesystem, path.rstrip("/")
 
 

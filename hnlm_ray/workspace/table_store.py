@@ -91,7 +91,7 @@ class TableStore:
         try:
             with self.filesystem.open_input_stream(path) as stream:
                 return Manifest.model_validate_json(stream.read())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except ValidationError:
             log.warning("%s is damaged: the table counts as not published", path)

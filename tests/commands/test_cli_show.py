@@ -114,7 +114,7 @@ def test_config_schema_describes_every_section():
 
 
 def test_three_errors_of_a_configuration_are_told_at_once(call):
-    done = call("status", "--set", "cf.epochs=0", "--set", "cf.epohcs=3", "--set", "seed=x")
+    done = call("status", "--set", "cf.dim=0", "--set", "cf.epohcs=3", "--set", "seed=x")
     assert done.exit_code == 2
     assert "3 values are wrong" in done.stderr
     assert re.search(r"cf.epohcs: unknown key; did you mean 'epochs'\?", done.stderr)

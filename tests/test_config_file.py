@@ -1,0 +1,133 @@
+"""Configuration files: every error at once, each with its path, the value got and the remedy."""
+
+import pytest
+
+from hnlm_ray.config_file import load_config
+from hnlm_ray.errors import ConfigError
+
+GOOD = "name: x\nworkspace: ws\nsource: {format: movielens_100k}\n"
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(text, *overrides, workspace=None):
+        path = tmp_path / "x.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load_config(str(path), overrides, workspace)
+
+    return load
+
+
+def test_defaults_overrides_and_workspace(load):
+    config = load(GOOD, "cf.epochs=7", "tune.methods=[rns, pool]", "prepare.split.test=0.3", workspace="other")
+    assert config.cf.epochs == 7
+    assert config.tune.methods == ("rns", "pool")
+    assert config.prepare.split.test == 0.3
+    assert config.workspace == "other"
+
+
+def test_an_override_makes_the_section_it_needs_and_later_ones_win(load):
+    assert load(GOOD, "llm.scripted.none=0.5", "llm.scripted.none=0.25").llm.scripted.none == 0.25
+
+
+def test_all_errors_are_reported_together(load):
+    text = GOOD + "cf: {dim: 0, epohcs: 3}\nllm: {engine: gpt}\ntune: {seeds: 1}\nprepare: {since: soon}\n"
+    with pytest.raises(ConfigError) as caught:
+        load(text, "seed=-1", "nonsense")
+    lines = str(caught.value).splitlines()
+    assert lines[0].endswith("7 values are wrong; mend it and run again:")
+    for beginning in (
+        "  --set nonsense: write it as path=value",
+        "  cf.dim: got 0; ",
+        "  cf.epohcs: unknown key; did you mean 'epochs'?",
+        "  llm.engine: got 'gpt'; ",
+        "  tune.seeds: got 1; ",
+        "  prepare.since: got 'soon'; ",
+        "  seed: got -1; ",
+    ):
+        assert any(line.startswith(beginning) for line in lines), (beginning, lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: x\nworkspace: ws\n", "source: missing"),
+        ("name: x\nworkspace: ws\nsource: {format: csv}\n", "source: got "),
+        ("name: x\nworkspace: ws\nsource: {format: table}\n", "source.interactions: missing"),
+        (
+            "name: x\nworkspace: ws\nsource: {format: table, interactions: {path: a, colums: {}}}\n",
+            "did you mean 'columns'",
+        ),
+        ("name: ../x\nworkspace: ws\nsource: {format: movielens_100k}\n", "name: got '../x'"),
+        (GOOD + "prepare: {split: {validation: 0.6, test: 0.6}}\n", "validation \\+ test must stay below 1"),
+        (GOOD + "tune: {metric: ndcg@7}\n", "needs its cut-off"),
+        (GOOD + "cf: 3\n", "cf: got 3"),
+        (GOOD + "what: 1\n", "what: unknown key"),
+    ],
+)
+def test_each_error_names_its_place(load, text, told):
+    with pytest.raises(ConfigError, match=told):
+        load(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "holds no mapping"),
+        ("- a\n", "holds no mapping"),
+        ("a: [1\n", "can't be parsed at line"),
+        ("a: b: c\n", "can't be parsed at line 1"),
+        (b"a: \xff\n", "not UTF-8"),
+        ("a: " + "[" * 5000, "nested too deep|can't be parsed"),
+        ("a: !!python/object/apply:os.system [ls]\n", "can't be parsed"),
+        ("a: \x00\n", "can't be parsed"),
+    ],
+)
+def test_files_that_are_no_yaml_mapping(load, text, told):
+    with pytest.raises(ConfigError, match=told):
+        load(text)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_config(str(tmp_path / "none.yaml"))
+    with pytest.raises(ConfigError, match="is a folder"):
+        load_config(str(tmp_path))
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="can't be read"):
+        load_config(str(tmp_path / "file" / "x.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("cf.epochs", "write it as path=value"),
+        ("=3", "write it as path=value"),
+        ("cf..epochs=3", "write it as path=value"),
+        ("name.x=3", "name holds a value, not a section"),
+        ("cf.none=3", "cf.none: unknown key"),
+        ("cf.epochs=[", "cf.epochs: got '\\['"),
+    ],
+)
+def test_overrides_that_are_wrong(load, override, told):
+    with pytest.raises(ConfigError, match=told):
+        load(GOOD, override)
+
+
+def test_overriding_an_empty_section(load):
+    assert load(GOOD + "cf:\n", "cf.epochs=3").cf.epochs == 3
+
+
+def test_a_long_value_is_cut(load):
+    with pytest.raises(ConfigError) as caught:
+        load(GOOD, f"seed={'x' * 5000}")
+    assert len(str(caught.value)) < 500
+
+
+def test_every_shipped_preset_loads_and_names_its_command(repository):
+    presets = sorted((repository / "configs").glob("*.yaml"))
+    assert presets
+    for preset in presets:
+        load_config(str(preset))
+        first = preset.read_text(encoding="utf-8").splitlines()[0]
+        assert first == f"# hnlm run --config configs/{preset.name}"
