@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_run_says_what_it_will_do_then_what_was_found(hnlm):
     assert lines[0].startswith("run tiny in ")
     assert [line.split()[:2] for line in lines[1:5]] == [[name, "run"] for name in ALL]
     log = re.search(r"messages go to (\S+)", done.stdout).group(1)
-    assert "noise of a C++ library" in open(log, encoding="utf-8").read()
+    assert "noise of a C++ library" in Path(log).read_text(encoding="utf-8")
     assert "noise" not in done.stdout
     assert "user_profiles done: 3 ok, 1 none in" in done.stdout
     assert "tokens 40 in, 20 out" in done.stdout

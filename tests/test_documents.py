@@ -1,0 +1,90 @@
+"""Every command in README and docs parses; every link and folder that they name is there."""
+
+import itertools
+import re
+import shlex
+
+import pytest
+from typer.testing import CliRunner
+
+from hnlm_ray.cli import app
+from hnlm_ray.config_file import load_config
+
+GROUPS = {"config", "models"}
+
+
+def documents(repository):
+    return [repository / "README.md", *sorted((repository / "docs").glob("*.md"))]
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def commands(text):
+    for block in blocks(text, "bash"):
+        for line in block.replace("\\\n", " ").splitlines():
+            if words := shlex.split(line, comments=True):
+                yield words
+
+
+def hnlm_commands(repository):
+    for document in documents(repository):
+        for words in commands(document.read_text(encoding="utf-8")):
+            if words[0] == "hnlm":
+                yield words[1:]
+
+
+def test_every_hnlm_command_parses(repository):
+    found = list(hnlm_commands(repository))
+    assert len(found) > 10
+    for words in found:
+        assert CliRunner().invoke(app, [*words, "--help"]).exit_code == 0, words
+        length = 2 if words[0] in GROUPS else 1
+        known = CliRunner().invoke(app, [*words[:length], "--help"]).output
+        assert all(word in known for word in words if word.startswith("--")), words
+
+
+def test_every_set_option_and_preset_of_a_command_is_valid(repository):
+    for words in hnlm_commands(repository):
+        overrides = [value for option, value in itertools.pairwise(words) if option == "--set"]
+        presets = [value for option, value in itertools.pairwise(words) if option == "--config"]
+        for preset in presets:
+            if preset.startswith("configs/"):
+                load_config(str(repository / preset), overrides)
+
+
+def test_every_make_target_and_script_exists(repository):
+    makefile = (repository / "Makefile").read_text(encoding="utf-8")
+    for document in documents(repository):
+        for words in commands(document.read_text(encoding="utf-8")):
+            if words[0] == "make":
+                assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE), words
+            for word in words:
+                if word.startswith(("jobs/", "configs/", "benchmarks/")):
+                    assert (repository / word).exists(), word
+
+
+def test_the_yaml_of_the_readme_is_a_configuration(repository, tmp_path):
+    block = blocks((repository / "README.md").read_text(encoding="utf-8"), "yaml")[0]
+    path = tmp_path / "mine.yaml"
+    path.write_text(block, encoding="utf-8")
+    assert load_config(str(path)).source.format == "table"
+
+
+def test_every_link_leads_somewhere(repository):
+    for document in documents(repository):
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (document.parent / target).exists(), (document.name, target)
+
+
+def test_every_folder_of_the_map_exists(repository):
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    for folder in re.findall(r"^\| `(\w+/)` \|", text, re.MULTILINE):
+        assert (repository / "hnlm_ray" / folder).is_dir(), folder
+
+
+@pytest.mark.parametrize("command", ["run", "stage", "status", "results", "show", "doctor", "config", "models"])
+def test_every_command_is_described(repository, command):
+    assert f"## hnlm {command}\n" in (repository / "docs" / "commands.md").read_text(encoding="utf-8")
