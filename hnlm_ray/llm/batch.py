@@ -33,7 +33,7 @@ from hnlm_ray.workspace import Rows, TableStore, Tokens
 
 Key = tuple[int, ...]
 _DONE = ("ok", "none")
-_CHUNKS_IN_FLIGHT = 4
+_LEAST_CHUNKS_IN_FLIGHT = 4
 
 
 @dataclass(frozen=True)
@@ -153,13 +153,14 @@ def _generate(job: _Job, shared: ray.ObjectRef, buckets: Sequence[int]) -> Itera
     source = ray.data.from_items([{"bucket": bucket} for bucket in buckets], override_num_blocks=len(buckets))
     chunks = source.flat_map(lambda row: list(_chunks(ray.get(shared), row["bucket"])), num_cpus=0.5)
     model = model_path(llm.model) if llm.engine == "vllm" else ""
+    in_flight = max(_LEAST_CHUNKS_IN_FLIGHT, -(-2 * llm.max_num_seqs // llm.batch_rows))
     written = chunks.repartition(target_num_rows_per_block=1).map_batches(
         _EngineWorker,
         fn_constructor_args=(job, model),
         batch_size=1,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=llm.engines, max_tasks_in_flight_per_actor=2 * _CHUNKS_IN_FLIGHT),
-        max_concurrency=max(_CHUNKS_IN_FLIGHT, -(-2 * llm.max_num_seqs // llm.batch_rows)),
+        compute=ray.data.ActorPoolStrategy(size=llm.engines, max_tasks_in_flight_per_actor=2 * in_flight),
+        ray_remote_args_fn=lambda: {"max_concurrency": in_flight},
         num_cpus=llm.cpus_per_engine,
         num_gpus=llm.gpus_per_engine,
         runtime_env={"env_vars": engine_environment(llm)},
