@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -53,8 +54,8 @@ class _Meter:
 
     def line(self) -> str:
         done = self.already + self.rows
-        share = f" ({done / self.total:.0%})" if self.total else ""
-        return f"{self.stage}: {done}/{self.total} {self.unit}{share}, {self.rates()}{self.remaining()}"
+        amount = f"{done}/{self.total} {self.unit} ({done / self.total:.0%})" if self.total else f"{done} {self.unit}"
+        return f"{self.stage}: {amount}, {self.rates()}{self.remaining()}"
 
 
 def _duration(seconds: float) -> str:
@@ -88,43 +89,46 @@ class JournalProgress:
 
 
 class LineProgress:
-    """One plain line every few seconds, for output that is no terminal."""
+    """One plain line every few seconds, for output that is no terminal; also while an engine starts."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, every_s: float = LINE_EVERY_S) -> None:
+        self._console, self._every_s = console, every_s
         self._meter: _Meter | None = None
-        self._printed = 0.0
+        self._over = threading.Event()
 
     def start(self, stage: str, total: int, done: int = 0, unit: str = "rows") -> None:
         """See :class:`Progress`."""
         self._meter = _Meter(stage, total, done, unit)
-        self._printed = time.monotonic()
 
     def advance(self, rows: int = 1, tokens: int = 0) -> None:
         """See :class:`Progress`."""
-        if self._meter is None:
-            return
-        self._meter.add(rows, tokens)
-        if time.monotonic() - self._printed >= LINE_EVERY_S:
-            self._print()
+        if self._meter is not None:
+            self._meter.add(rows, tokens)
 
     def finish(self) -> None:
         """See :class:`Progress`."""
-        if self._meter is not None:
-            self._print()
+        self._print()
         self._meter = None
 
     def _print(self) -> None:
-        if self._meter is not None:
-            self._console.print(self._meter.line(), markup=False, highlight=False, soft_wrap=True)
-        self._printed = time.monotonic()
+        meter = self._meter
+        if meter is not None:
+            self._console.print(meter.line(), markup=False, highlight=False, soft_wrap=True)
+
+    def _keep_printing(self) -> None:
+        while not self._over.wait(self._every_s):
+            self._print()
 
     def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._keep_printing, daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._over.set()
+        self._thread.join()
         self._meter = None
 
 

@@ -1,0 +1,84 @@
+"""Ten kills at random moments, then the same command: as if nothing had happened."""
+
+import os
+import random
+from subprocess import TimeoutExpired
+
+import pytest
+
+from killed_run import KilledRun
+
+from hnlm_ray.tables import KEYS, TABLES
+from hnlm_ray.workspace import Workspace
+
+CONFIG = os.path.join(os.path.dirname(__file__), "../../configs/demo.yaml")
+SMALL = (
+    "prepare.max_users=60",
+    "prepare.user_core=5",
+    "prepare.item_core=4",
+    "llm.batch_rows=4",
+    "cf.epochs=8",
+    "tune.trials=2",
+    "tune.seeds=2",
+    "tune.models=[lightgcn]",
+)
+SCRIPTED = ("llm.engine=scripted", "llm.scripted.seconds_per_row=0.3", "llm.encoder=trigrams")
+DETERMINISTIC = ("raw_interactions", "raw_items", "rejected_lines", "interactions", "users", "items")
+WRITTEN_BY_LLM = ("item_profiles", "user_profiles", "semantic_negatives", "negative_pool")
+KILLS = 10
+
+
+def run_in(workspace, settings):
+    sets = [part for value in settings for part in ("--set", value)]
+    return KilledRun("run", "--config", CONFIG, "--workspace", workspace, *sets)
+
+
+def keys_of(workspace, table):
+    rows = workspace.table(table).read(list(KEYS[table]))
+    keys = list(zip(*(rows[name].to_pylist() for name in KEYS[table]), strict=True))
+    assert len(keys) == len(set(keys)), f"{table} has rows twice"
+    return set(keys)
+
+
+def table_bytes(workspace, table):
+    return [open(path, "rb").read() for path in workspace.table(table).paths()]
+
+
+def without_times(workspace, table):
+    return workspace.table(table).read().drop_columns(["seconds"]).to_pylist()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize(("engine", "settings", "longest"), [("scripted", SCRIPTED, 60), ("vllm", (), 150)])
+def test_ten_kills_change_nothing(tmp_path, engine, settings, longest):
+    undisturbed = Workspace.open(str(tmp_path / "undisturbed"))
+    run_in(undisturbed.root, SMALL + settings).finish(timeout=900)
+
+    killed = Workspace.open(str(tmp_path / "killed"))
+    run, draw, kills = run_in(killed.root, SMALL + settings), random.Random(13), 0
+    while kills < KILLS:
+        process = run.start()
+        try:
+            process.wait(timeout=draw.uniform(2, longest))
+            break
+        except TimeoutExpired:
+            run.kill(process)
+            kills += 1
+        assert run.wait_until_gone() == []
+    print(f"{engine}: {kills} kills")
+    assert kills >= KILLS // 2
+    run.finish(timeout=900)
+    assert run.wait_until_gone() == []
+
+    for table in DETERMINISTIC:
+        assert table_bytes(killed, table) == table_bytes(undisturbed, table), table
+    for table in KEYS:
+        if engine == "scripted" or table != "negative_pool":
+            assert keys_of(killed, table) == keys_of(undisturbed, table), table
+    if engine == "scripted":
+        for table in WRITTEN_BY_LLM:
+            assert table_bytes(killed, table) == table_bytes(undisturbed, table), table
+        for table in ("trials", "results"):
+            assert without_times(killed, table) == without_times(undisturbed, table), table
+    assert all(killed.table(name).manifest() is not None for name in TABLES)
