@@ -5,7 +5,6 @@ import random
 from subprocess import TimeoutExpired
 
 import pytest
-
 from killed_run import KilledRun
 
 from hnlm_ray.tables import KEYS, TABLES

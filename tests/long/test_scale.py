@@ -1,12 +1,10 @@
 """Two million interactions and 25,000 LLM rows on one machine: linear, bounded, nothing lost."""
 
-import os
 import resource
 import time
 
 import numpy as np
 import pytest
-
 from killed_run import KilledRun
 
 from hnlm_ray.workspace import Workspace
