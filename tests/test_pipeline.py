@@ -243,3 +243,16 @@ def test_no_table_is_claimed_by_two_stages_and_inputs_come_earlier():
         assert pipeline.find_stage(stage.name) is stage
     with pytest.raises(InputError, match="ingest"):
         pipeline.find_stage("none")
+
+
+def test_chunks_that_vanish_while_they_are_looked_at_are_no_error(stages, config, workspace, monkeypatch):
+    from hnlm_ray.commands.stage_rows import stage_row
+
+    monkeypatch.setenv("FAKE_FAIL", "user_profiles-2")
+    with pytest.raises(StageError):
+        run(config, workspace)
+    status = pipeline.statuses(config, workspace)[1]
+    gone = workspace.table("user_profiles").parts(chunks_of(status.fingerprint))
+    workspace.table("user_profiles").remove_parts(chunks_of(status.fingerprint))
+    monkeypatch.setattr(TableStore, "parts", lambda *_: gone)
+    assert stage_row(status, workspace)["rows"] == {"ok": 2, "none": 0, "failed": 0, "todo": 2}

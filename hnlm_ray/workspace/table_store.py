@@ -126,7 +126,10 @@ class TableStore:
         manifest = self.manifest()
         if manifest is None or not self.intact(manifest):
             raise WorkspaceError(f"table '{self.name}' is not complete in {self.folder}: run `hnlm run` to make it")
-        return self.read_parts(manifest.files, columns)
+        try:
+            return self.read_parts(manifest.files, columns)
+        except FileNotFoundError as error:
+            raise WorkspaceError(f"table '{self.name}' is being replaced by a run: try again after it") from error
 
     def paths(self) -> list[str]:
         """Return the published files, for readers that stream (:func:`ray.data.read_parquet`)."""

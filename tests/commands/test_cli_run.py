@@ -121,7 +121,7 @@ def test_json_is_one_object_on_standard_output(hnlm, tmp_path):
 
 
 def test_a_second_run_at_the_same_time_is_refused(hnlm):
-    first = hnlm.start("run", FAKE_SLOW="1.5")
+    first = hnlm.start("run", FAKE_SLOW="4")
     try:
         wait_for((hnlm.workspace / "session.json").exists)
         second = hnlm("run")
