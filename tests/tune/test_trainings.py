@@ -1,0 +1,87 @@
+import json
+
+import numpy as np
+import pytest
+
+from hnlm_ray.cf import CFData, NegativePool, Positives
+from hnlm_ray.config import CFConfig, Config, TuneConfig
+from hnlm_ray.errors import InputError
+from hnlm_ray.tune.stage import refit_jobs, trial_jobs
+from hnlm_ray.tune.trainings import Job, training_row
+
+TREE = {"name": "x", "workspace": "/nowhere", "source": {"format": "movielens_100k"}, "cf": {"dim": 4, "epochs": 2}}
+
+
+def config(**tune):
+    return Config.model_validate(TREE | {"tune": tune})
+
+
+@pytest.fixture(scope="module")
+def data():
+    draw = np.random.default_rng(3)
+    rows = np.array([(user, item) for user in range(20) for item in draw.choice(30, 9, replace=False)])
+    splits = [Positives.from_pairs(*rows[np.arange(len(rows)) % 9 % 3 == part].T, 20) for part in range(3)]
+    train = splits[0]
+    users, items = train.pairs()
+    negatives = [next(j for j in range(30) if j not in set(rows[rows[:, 0] == user][:, 1])) for user in users]
+    pool = NegativePool.from_rows(train, users, items, negatives, np.ones(len(users)), n_items=30)
+    return CFData(20, 30, train, splits[1], splits[2], pool)
+
+
+def test_each_method_gets_the_same_number_of_trials_and_none_reads_test(data):
+    jobs = trial_jobs(config(trials=3, models=["mf", "lightgcn"]), data)
+    names = [job.key["method"] for job in jobs]
+    assert len(jobs) == 2 * 7 * 3
+    assert all(names.count(name) == 3 for name in names)
+    assert not any(job.reads_test for job in jobs)
+    assert len({job.seed for job in jobs}) == 1
+    assert len({job.part for job in jobs}) == len(jobs)
+
+
+def test_an_empty_pool_is_told_with_its_remedy(data):
+    without = CFData(data.users, data.items, data.train, data.validation, data.test, None)
+    with pytest.raises(InputError, match=r"the negative pool is empty.*pairs_per_user"):
+        trial_jobs(config(), without)
+    assert trial_jobs(config(methods=["rns", "dns"], trials=1), without)
+
+
+def trial(method, number, value, status="ok"):
+    settings = CFConfig(model="mf", sampler="rns", dim=4 + number).model_dump(mode="json")
+    return {
+        "method": method,
+        "trial": number,
+        "status": status,
+        "config": json.dumps(settings),
+        "validation": [("ndcg@20", value)] if status == "ok" else None,
+    }
+
+
+def test_the_best_trial_on_validation_is_refitted_and_the_earlier_wins_a_tie():
+    rows = [trial("mf-rns", 0, 0.2), trial("mf-rns", 1, 0.3), trial("mf-rns", 2, 0.3), trial("mf-dns", 0, 0, "failed")]
+    jobs = refit_jobs(config(seeds=3), rows)
+    assert {(job.key["method"], job.config.dim) for job in jobs} == {("mf-rns", 5)}
+    assert len({job.seed for job in jobs}) == 3
+    assert all(job.reads_test for job in jobs)
+    assert Config.model_validate(TREE).seed not in {job.seed for job in jobs}
+
+
+def row(data, reads_test, **cf):
+    settings = CFConfig.model_validate({"dim": 4, "epochs": 2, "model": "mf", **cf})
+    key = {"method": "mf-rns", "seed": 5}
+    return training_row(Job(key, "rns", settings, 5, reads_test), data, TuneConfig(), 1)
+
+
+def test_a_trial_has_validation_figures_only_and_a_refit_has_test_values_a_user(data):
+    searched, refitted = row(data, reads_test=False), row(data, reads_test=True)
+    assert searched["status"] == refitted["status"] == "ok"
+    assert searched["test"] is searched["per_user"] is None
+    assert set(refitted["test"]) == set(refitted["validation"]) == set(searched["validation"])
+    assert np.mean(refitted["per_user"]) == pytest.approx(refitted["test"]["ndcg@20"], abs=1e-6)
+    assert searched["validation"] == refitted["validation"]
+
+
+def test_a_diverging_training_is_a_row_and_not_an_exception(data):
+    failed = row(data, reads_test=True, lr=1e30, epochs=5)
+    assert failed["status"] == "diverged"
+    assert failed["error"]
+    assert failed["test"] is None
