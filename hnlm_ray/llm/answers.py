@@ -71,7 +71,7 @@ def _parse_object(value: Mapping[str, object], expected: AnswerFormat) -> Parsed
         got = value.get(name)
         if not isinstance(got, str):
             return Parsed("invalid", error=f"field {name} is {type(got).__name__}, not a string")
-        fields[name] = clean(got)[:length].strip()
+        fields[name] = shorten(clean(got), length)
     decision = fields[expected.deciding].strip(" .\"'")
     if decision.lower() in _NONE:
         return Parsed("none")
@@ -85,3 +85,11 @@ def clean(text: str) -> str:
     visible = "".join(" " if char.isspace() else char for char in text)
     kept = (char for char in visible if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
     return " ".join("".join(kept).split())
+
+
+def shorten(text: str, length: int) -> str:
+    """Cut a text that fills its length back to its last whole word: guided decoding ends it anywhere."""
+    if len(text) < length:
+        return text
+    words, _, _ = text[:length].rpartition(" ")
+    return words or text[:length]

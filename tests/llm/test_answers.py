@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlm_ray.llm.answers import AnswerFormat, clean, parse_answer
+from hnlm_ray.llm.answers import AnswerFormat, clean, parse_answer, shorten
 from hnlm_ray.tables import STATUSES
 
 PROFILE = AnswerFormat({"summarization": 40, "reasoning": 20})
@@ -61,6 +61,14 @@ def test_fields_are_cut_to_their_length_and_lose_control_and_direction_character
     parsed = parse_answer(answer(summarization="a\x00b\x1b[31m\u202ec\n\n d" + "x" * 100), PROFILE, finished=True)
     assert parsed.fields["summarization"].startswith("ab[31mc dxxx")
     assert len(parsed.fields["summarization"]) == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("one two three", "one two"), ("one two", "one two"), ("x" * 20, "x" * 10), ("one two t", "one two t")],
+)
+def test_a_text_that_fills_its_length_ends_at_a_whole_word(text, kept):
+    assert shorten(text, 10) == kept
 
 
 def test_the_schema_asks_for_exactly_the_fields_with_their_lengths():
