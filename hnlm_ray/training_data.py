@@ -26,17 +26,13 @@ class UserHistory:
 
 def training_rows(workspace: Workspace, bucket: int) -> pa.Table:
     """Read a bucket's training interactions; validation and test rows are dropped as they are read."""
-    store = workspace.table("interactions")
-    manifest = store.manifest()
-    files = manifest.files[bucket : bucket + 1] if manifest else ()
-    table = store.read_parts(files)
+    table = workspace.table("interactions").read_file(bucket)
     return table.filter(pc.equal(table["split"], "train")).drop_columns(["split"])
 
 
 def bucket_count(workspace: Workspace) -> int:
     """Return the number of buckets of users: the files of the interactions table."""
-    manifest = workspace.table("interactions").manifest()
-    return len(manifest.files) if manifest else 0
+    return len(workspace.table("interactions").published().files)
 
 
 def histories(rows: pa.Table) -> list[UserHistory]:
@@ -56,11 +52,18 @@ def histories(rows: pa.Table) -> list[UserHistory]:
 
 @lru_cache(maxsize=4)
 def _table_rows(workspace_uri: str, table: str, fingerprint: str) -> dict[int, dict[str, object]]:  # noqa: ARG001  the fingerprint is the cache's key
-    rows = Workspace.open(workspace_uri).table(table).read().to_pylist()
-    return {row[KEYS[table][0]]: row for row in rows}
+    return _by_key(table, Workspace.open(workspace_uri).table(table).read())
 
 
-def rows_by_key(workspace: Workspace, table: str) -> dict[int, dict[str, object]]:
-    """Return ``items``, ``item_profiles`` or ``user_profiles`` as rows by index; cached in each process."""
-    manifest = workspace.table(table).manifest()
-    return _table_rows(workspace.uri, table, manifest.fingerprint if manifest else "")
+def _by_key(table: str, rows: pa.Table) -> dict[int, dict[str, object]]:
+    return {row[KEYS[table][0]]: row for row in rows.to_pylist()}
+
+
+def rows_by_item(workspace: Workspace, table: str) -> dict[int, dict[str, object]]:
+    """Return ``items`` or ``item_profiles`` as rows by item; cached in each process."""
+    return _table_rows(workspace.uri, table, workspace.table(table).published().fingerprint)
+
+
+def user_profiles(workspace: Workspace, bucket: int) -> dict[int, dict[str, object]]:
+    """Return the profiles of a bucket's users, by user: that table has a file a bucket as well."""
+    return _by_key("user_profiles", workspace.table("user_profiles").read_file(bucket))

@@ -26,7 +26,7 @@ from hnlm_ray.errors import StageError
 from hnlm_ray.llm.answers import AnswerFormat
 from hnlm_ray.llm.engine import Outcome as RowOutcome
 from hnlm_ray.llm.engine import Request, TextEngine, answer
-from hnlm_ray.llm.models import model_identity, model_path
+from hnlm_ray.llm.models import model_identity, model_on_this_node, model_path
 from hnlm_ray.llm.scripted_engine import ScriptedEngine
 from hnlm_ray.stage import Outcome, StageRun, chunks_of
 from hnlm_ray.workspace import Rows, TableStore, Tokens
@@ -90,6 +90,8 @@ def run_llm(run: StageRun, task: LLMTask) -> Outcome:
     job = _Job(
         task, run.config.llm, run.output(task.table), chunks_of(run.fingerprint), run.fingerprint, run.config.seed
     )
+    if job.llm.engine == "vllm":
+        model_path(job.llm.model)  # a model that is not there is told now, not by a worker
     shared = ray.put(job)
     plans: list[BucketPlan] = ray.get([_plan.remote(shared, bucket) for bucket in range(task.buckets)])
     total, done = sum(plan.total for plan in plans), sum(plan.done for plan in plans)
@@ -119,9 +121,7 @@ def _bucket_prefix(bucket: int) -> str:
 
 
 def _bucket_parts(job: _Job, bucket: int, columns: list[str] | None = None) -> pa.Table:
-    parts = job.store.parts(job.chunks)
-    mine = [part for part in parts if part.path.rsplit("/", 1)[1].startswith(_bucket_prefix(bucket))]
-    return job.store.read_parts(mine, columns)
+    return job.store.read_parts(job.store.parts(job.chunks, _bucket_prefix(bucket)), columns)
 
 
 def _done_keys(job: _Job, bucket: int) -> set[Key]:
@@ -152,11 +152,10 @@ def _generate(job: _Job, shared: ray.ObjectRef, buckets: Sequence[int]) -> Itera
     llm = job.llm
     source = ray.data.from_items([{"bucket": bucket} for bucket in buckets], override_num_blocks=len(buckets))
     chunks = source.flat_map(lambda row: list(_chunks(ray.get(shared), row["bucket"])), num_cpus=0.5)
-    model = model_path(llm.model) if llm.engine == "vllm" else ""
     in_flight = max(_LEAST_CHUNKS_IN_FLIGHT, -(-2 * llm.max_num_seqs // llm.batch_rows))
     written = chunks.repartition(target_num_rows_per_block=1).map_batches(
         _EngineWorker,
-        fn_constructor_args=(job, model),
+        fn_constructor_args=(job,),
         batch_size=1,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(size=llm.engines, max_tasks_in_flight_per_actor=2 * in_flight),
@@ -172,7 +171,7 @@ def _generate(job: _Job, shared: ray.ObjectRef, buckets: Sequence[int]) -> Itera
 class _EngineWorker:
     """A Ray Data actor around one engine."""
 
-    def __init__(self, job: _Job, model: str) -> None:
+    def __init__(self, job: _Job) -> None:
         self._job = job
         self._engine: TextEngine
         if job.llm.engine == "scripted":
@@ -180,7 +179,7 @@ class _EngineWorker:
         else:
             from hnlm_ray.llm.vllm_engine import VLLMEngine
 
-            self._engine = VLLMEngine(job.llm, model, job.seed)
+            self._engine = VLLMEngine(job.llm, model_on_this_node(job.llm.model), job.seed)
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         """Answer the rows of each chunk together, write the chunk, and report its size."""

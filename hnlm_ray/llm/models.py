@@ -59,6 +59,11 @@ def model_path(name: str) -> str:
     return str(folder)
 
 
+def model_on_this_node(name: str) -> str:
+    """Resolve ``llm.model`` on a worker; there the embedded checkpoint is made when it is missing."""
+    return str(fetch_models()) if name == EMBEDDED else model_path(name)
+
+
 def encoder_path(name: str) -> str:
     """Resolve ``llm.encoder`` to a folder or hub id; 'trigrams' needs none."""
     if name == TRIGRAMS:

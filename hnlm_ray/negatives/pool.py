@@ -106,10 +106,7 @@ class _PoolWorker:
         return pa.table({"name": list(counts), "count": list(counts.values())})
 
     def _ground(self, bucket: int, users: Sequence[UserHistory]) -> dict[tuple[int, int], Grounding]:
-        store = self._workspace.table("semantic_negatives")
-        manifest = store.manifest()
-        files = manifest.files[bucket : bucket + 1] if manifest else ()
-        rows = store.read_parts(files, ["user", "item", "negative", "status"])
+        rows = self._workspace.table("semantic_negatives").read_file(bucket, ["user", "item", "negative", "status"])
         rows = rows.filter(pc.equal(rows["status"], "ok")).to_pylist()
         vectors = self._encoder.encode([row["negative"] for row in rows])
         positives = {history.user: set(history.items) for history in users}

@@ -13,7 +13,7 @@ from hnlm_ray.llm.batch import LLMTask, RowPrompt, run_llm
 from hnlm_ray.llm.prompts import Prompt, load_prompt
 from hnlm_ray.profiles.users import liked_item
 from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.training_data import UserHistory, bucket_count, histories, rows_by_key, training_rows
+from hnlm_ray.training_data import UserHistory, bucket_count, histories, rows_by_item, training_rows, user_profiles
 
 Table = Mapping[int, Mapping[str, Any]]
 
@@ -57,7 +57,8 @@ def write_semantic_negatives(run: StageRun) -> Outcome:
 
     def prompts(bucket: int) -> list[RowPrompt]:
         users = histories(training_rows(workspace, bucket))
-        known = Described(*(rows_by_key(workspace, name) for name in ("items", "item_profiles", "user_profiles")))
+        items, item_profiles = rows_by_item(workspace, "items"), rows_by_item(workspace, "item_profiles")
+        known = Described(items, item_profiles, user_profiles(workspace, bucket))
         return pair_prompts(users, known, prompt, config, seed)
 
     task = LLMTask(

@@ -8,19 +8,24 @@ from hnlm_ray.prepare.stage import prepare
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.workspace import Rows
 
+ITEMS_PER_PART = 8192
+"""Items in a file of the items table: the unit in which they are profiled."""
+
 
 def prepare_tables(run: StageRun) -> Outcome:
     """Stream the raw rows through :func:`hnlm_ray.prepare.stage.prepare` and write its tables."""
     config, raw = run.config.prepare, run.workspace.table("raw_interactions")
     run.progress.start("prepare", config.buckets, unit="buckets")
-    rows = ray.data.read_parquet(raw.paths(), filesystem=raw.filesystem)
-    prepared = prepare(rows, run.workspace.table("raw_items").read(), config, run.config.seed)
+    raw_rows = ray.data.read_parquet(raw.paths(), filesystem=raw.filesystem)
+    prepared = prepare(raw_rows, run.workspace.table("raw_items").read(), config, run.config.seed)
     written = 0
     for bucket, part in prepared.buckets:
         run.output("interactions").write_part(run.fingerprint, f"part-{bucket:05}", part)
         written += part.num_rows
         run.progress.advance()
     run.output("users").write_part(run.fingerprint, "part-00000", prepared.users)
-    run.output("items").write_part(run.fingerprint, "part-00000", prepared.items)
+    for part, start in enumerate(range(0, prepared.items.num_rows, ITEMS_PER_PART)):
+        rows = prepared.items.slice(start, ITEMS_PER_PART)
+        run.output("items").write_part(run.fingerprint, f"part-{part:05}", rows)
     run.progress.finish()
     return Outcome(rows=Rows(ok=written), counts=dict(prepared.counts))

@@ -11,7 +11,6 @@ from hnlm_ray.llm.batch import LLMTask, RowPrompt, run_llm
 from hnlm_ray.llm.prompts import Prompt, load_prompt
 from hnlm_ray.stage import Outcome, StageRun
 
-_ITEMS_PER_BUCKET = 8192
 _TITLE_CHARS, _ATTRIBUTE_CHARS = 200, 100
 
 
@@ -42,10 +41,8 @@ def write_item_profiles(run: StageRun) -> Outcome:
     prompt = load_prompt(config.item_prompt)
 
     def prompts(bucket: int) -> list[RowPrompt]:
-        rows = workspace.table("items").read().slice(bucket * _ITEMS_PER_BUCKET, _ITEMS_PER_BUCKET)
-        return item_prompts(rows.to_pylist(), prompt, config)
+        return item_prompts(workspace.table("items").read_file(bucket).to_pylist(), prompt, config)
 
-    count = workspace.table("items").read(["item"]).num_rows
     task = LLMTask(
         table="item_profiles",
         keys=("item",),
@@ -53,7 +50,7 @@ def write_item_profiles(run: StageRun) -> Outcome:
         columns=PROFILE_COLUMNS,
         max_tokens=config.item_max_tokens,
         prompt_version=prompt.version,
-        buckets=-(-count // _ITEMS_PER_BUCKET),
+        buckets=len(workspace.table("items").paths()),
         prompts=prompts,
     )
     return run_llm(run, task)

@@ -10,7 +10,7 @@ from hnlm_ray.llm.batch import LLMTask, RowPrompt, run_llm
 from hnlm_ray.llm.prompts import Prompt, load_prompt
 from hnlm_ray.profiles.items import PROFILE_COLUMNS, item_facts, profile_format
 from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.training_data import UserHistory, bucket_count, histories, rows_by_key, training_rows
+from hnlm_ray.training_data import UserHistory, bucket_count, histories, rows_by_item, training_rows
 
 Table = Mapping[int, Mapping[str, Any]]
 
@@ -44,7 +44,7 @@ def write_user_profiles(run: StageRun) -> Outcome:
 
     def prompts(bucket: int) -> list[RowPrompt]:
         users = histories(training_rows(workspace, bucket))
-        items, profiles = rows_by_key(workspace, "items"), rows_by_key(workspace, "item_profiles")
+        items, profiles = rows_by_item(workspace, "items"), rows_by_item(workspace, "item_profiles")
         return user_prompts(users, items, profiles, prompt, config)
 
     task = LLMTask(

@@ -51,12 +51,12 @@ class TableStore:
             stream.write(data)
         return TableFile(path=path, rows=rows.num_rows, bytes=data.size)
 
-    def parts(self, fingerprint: str) -> tuple[TableFile, ...]:
-        """List the complete parts of a fingerprint, by name; a truncated one is left out."""
+    def parts(self, fingerprint: str, prefix: str = "") -> tuple[TableFile, ...]:
+        """List the complete parts whose name starts with ``prefix``, by name; a truncated one is left out."""
         folder = f"{self.folder}/{fingerprint[:_FINGERPRINT_CHARS]}"
         selector = pafs.FileSelector(folder, allow_not_found=True)
         infos = sorted(self.filesystem.get_file_info(selector), key=lambda info: str(info.path))
-        files = (self._complete_part(info) for info in infos if info.path.endswith(".parquet"))
+        files = (self._complete_part(info) for info in infos if _is_part(info, prefix))
         return tuple(file for file in files if file is not None)
 
     def _complete_part(self, info: pafs.FileInfo) -> TableFile | None:
@@ -123,17 +123,41 @@ class TableStore:
         WorkspaceError
             When it is not published, or a file of it is missing.
         """
-        manifest = self.manifest()
-        if manifest is None or not self.intact(manifest):
-            raise WorkspaceError(f"table '{self.name}' is not complete in {self.folder}: run `hnlm run` to make it")
+        manifest = self.published()
+        if not self.intact(manifest):
+            raise WorkspaceError(
+                f"a file of table '{self.name}' is missing in {self.folder}: run `hnlm run` to make it"
+            )
         try:
             return self.read_parts(manifest.files, columns)
         except FileNotFoundError as error:
             raise WorkspaceError(f"table '{self.name}' is being replaced by a run: try again after it") from error
 
+    def read_file(self, index: int, columns: list[str] | None = None) -> pa.Table:
+        """Read one file of the published table, by its place in the manifest."""
+        return self.read_parts(self.published().files[index : index + 1], columns)
+
     def paths(self) -> list[str]:
         """Return the published files, for readers that stream (:func:`ray.data.read_parquet`)."""
+        return [f"{self.folder}/{file.path}" for file in self.published().files]
+
+    def published(self) -> Manifest:
+        """Return the manifest of a table that must be there.
+
+        Raises
+        ------
+        WorkspaceError
+            When it is not.
+        """
         manifest = self.manifest()
         if manifest is None:
-            raise WorkspaceError(f"table '{self.name}' is not complete in {self.folder}: run `hnlm run` to make it")
-        return [f"{self.folder}/{file.path}" for file in manifest.files]
+            raise self._incomplete()
+        return manifest
+
+    def _incomplete(self) -> WorkspaceError:
+        return WorkspaceError(f"table '{self.name}' is not complete in {self.folder}: run `hnlm run` to make it")
+
+
+def _is_part(info: pafs.FileInfo, prefix: str) -> bool:
+    name: str = info.base_name
+    return name.startswith(prefix) and name.endswith(".parquet")

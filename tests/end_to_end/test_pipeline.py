@@ -176,11 +176,10 @@ def test_prompts_of_a_user_name_training_items_of_that_user_only(finished):
     from hnlm_ray.llm.prompts import load_prompt
     from hnlm_ray.negatives.text import Described, pair_prompts
     from hnlm_ray.profiles.users import user_prompts
-    from hnlm_ray.training_data import bucket_count, histories, rows_by_key, training_rows
+    from hnlm_ray.training_data import bucket_count, histories, rows_by_item, training_rows, user_profiles
 
     config, workspace, _ = finished
-    items = rows_by_key(workspace, "items")
-    known = Described(items, rows_by_key(workspace, "item_profiles"), rows_by_key(workspace, "user_profiles"))
+    items, item_profiles = rows_by_item(workspace, "items"), rows_by_item(workspace, "item_profiles")
     held_out = {}
     for row in workspace.table("interactions").read().to_pylist():
         if row["split"] != "train":
@@ -188,6 +187,7 @@ def test_prompts_of_a_user_name_training_items_of_that_user_only(finished):
     seen = 0
     for bucket in range(bucket_count(workspace)):
         users = histories(training_rows(workspace, bucket))
+        known = Described(items, item_profiles, user_profiles(workspace, bucket))
         prompts = user_prompts(users, items, known.item_profiles, load_prompt("user_profile.v1"), config.profiles)
         prompts += pair_prompts(users, known, load_prompt("semantic_negative.v1"), config.negatives, config.seed)
         for prompt in prompts:
