@@ -125,9 +125,7 @@ class TableStore:
         """
         manifest = self.published()
         if not self.intact(manifest):
-            raise WorkspaceError(
-                f"a file of table '{self.name}' is missing in {self.folder}: run `hnlm run` to make it"
-            )
+            raise self._incomplete()
         try:
             return self.read_parts(manifest.files, columns)
         except FileNotFoundError as error:
