@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -21,7 +21,7 @@ ModelName = Literal["mf", "lightgcn"]
 class Section(BaseModel):
     """A part of the tree: unknown keys are errors, values don't change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 # ---------------------------------------------------------------- sources
@@ -286,3 +286,10 @@ class Config(Section):
     negatives: NegativesConfig = NegativesConfig()
     cf: CFConfig = CFConfig()
     tune: TuneConfig = TuneConfig()
+
+    @field_validator("workspace")
+    @classmethod
+    def _workspace_is_a_name(cls, folder: str) -> str:
+        if not folder.strip() or any(char < " " for char in folder):
+            raise ValueError("name a folder, without control characters")
+        return folder

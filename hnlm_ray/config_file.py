@@ -5,17 +5,25 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from hnlm_ray.config import Config
 from hnlm_ray.errors import ConfigError
+from hnlm_ray.yaml_text import MOST_CHARS, YamlTextError, parse_yaml
 
 _UNION_TAGS = {"movielens_100k", "ngcf", "table"}
 _SHOWN_CHARS = 80
+_SHOWN_PROBLEMS = 20
+_EXPECTED = {
+    "tuple_type": "a list is expected, such as [a, b]",
+    "model_type": "a section of keys and values is expected",
+    "model_attributes_type": "a section of keys and values is expected",
+    "dict_type": "a section of keys and values is expected",
+}
 
 
 def load_config(path: str, overrides: Sequence[str] = (), workspace: str | None = None) -> Config:
@@ -36,7 +44,9 @@ def load_config(path: str, overrides: Sequence[str] = (), workspace: str | None 
         problems += [_describe(detail) for detail in error.errors()]
     if problems:
         count = "1 value is" if len(problems) == 1 else f"{len(problems)} values are"
-        raise ConfigError("\n".join([f"{path}: {count} wrong; mend it and run again:", *problems]))
+        more = [f"  and {len(problems) - _SHOWN_PROBLEMS} more"] if len(problems) > _SHOWN_PROBLEMS else []
+        told = problems[:_SHOWN_PROBLEMS]
+        raise ConfigError("\n".join([f"{path}: {count} wrong; mend it and run again:", *told, *more]))
     return config
 
 
@@ -45,20 +55,15 @@ def _read_yaml(path: str) -> dict[str, Any]:
         raise ConfigError(f"config {path} is a folder: name a YAML file, such as configs/demo.yaml")
     try:
         with open(path, encoding="utf-8") as stream:
-            tree = yaml.safe_load(stream)
+            tree = parse_yaml(stream.read(MOST_CHARS + 1))
     except FileNotFoundError as error:
         raise ConfigError(f"config {path} does not exist: check --config") from error
     except OSError as error:
         raise ConfigError(f"config {path} can't be read ({error.strerror}): check its permissions") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"config {path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise ConfigError(f"config {path} can't be parsed{place} ({problem}): mend the YAML") from error
-    except RecursionError as error:
-        raise ConfigError(f"config {path} is nested too deep: a run's tree has four levels") from error
+    except YamlTextError as error:
+        raise ConfigError(f"config {path} {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"config {path} holds no mapping: it starts with 'name: ...', see configs/demo.yaml")
     return {str(key): value for key, value in tree.items() if value is not None}  # 'cf:' alone: its defaults
@@ -78,29 +83,46 @@ def _override(tree: dict[str, Any], text: str) -> str | None:
             return f"  --set {path}: {key} holds a value, not a section"
         node = child
     try:
-        node[keys[-1]] = yaml.safe_load(value)
-    except yaml.YAMLError:
-        node[keys[-1]] = value
+        node[keys[-1]] = parse_yaml(value)
+    except YamlTextError:
+        node[keys[-1]] = value  # a plain text: it need not be YAML
     return None
 
 
 def _describe(detail: ErrorDetails) -> str:
-    keys = [str(key) for key in detail["loc"] if key not in _UNION_TAGS]
+    keys = _keys(detail)
     path = ".".join(keys) or "the file"
+    if detail["type"] == "union_tag_invalid":
+        allowed = ", ".join(sorted(_UNION_TAGS))
+        return f"  {path}.format: got {detail['input'].get('format')!r}; allowed: {allowed}"
+    if detail["type"] == "union_tag_not_found":
+        return f"  {path}.format: missing; it is required: {', '.join(sorted(_UNION_TAGS))}"
     got = repr(detail["input"])
     got = got if len(got) <= _SHOWN_CHARS else got[: _SHOWN_CHARS - 3] + "..."
     if detail["type"] == "extra_forbidden":
         return f"  {path}: unknown key{_closest(keys)}"
     if detail["type"] == "missing":
         return f"  {path}: missing; it is required"
-    message = detail["msg"].removeprefix("Value error, ")
+    message = _EXPECTED.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
     return f"  {path}: got {got}; {message[0].lower()}{message[1:]}"
 
 
+def _keys(detail: ErrorDetails) -> list[str]:
+    """Return where an error lies, as the file has it: without the tag of the union that `source` is."""
+    first, *rest = detail["loc"] or ("",)
+    inner = rest[1:] if first == "source" and rest and rest[0] in _UNION_TAGS else rest
+    return [str(key) for key in (first, *inner) if key != ""]
+
+
 def _closest(keys: Sequence[str]) -> str:
-    known = sorted(_known_keys(Config.model_json_schema(), keys[:-1]))
+    known = sorted(_known_keys(_schema(), keys[:-1]))
     near = difflib.get_close_matches(keys[-1], known, n=1)
     return f"; did you mean '{near[0]}'?" if near else f"; allowed: {', '.join(known)}"
+
+
+@lru_cache(maxsize=1)
+def _schema() -> dict[str, Any]:
+    return Config.model_json_schema()
 
 
 def _known_keys(schema: Mapping[str, Any], section: Sequence[str]) -> set[str]:

@@ -99,17 +99,19 @@ TABLES: Final[dict[str, pa.Schema]] = {
             *_LLM_OUTCOME,
         ]
     ),
-    # One row a (user, item, rank): rank 0 is what the pair's own text was grounded to, by 'exact',
-    # 'fuzzy' or 'nearest'; further ranks are 'neighbour's of the text, by cosine. A pair without a
-    # text of its own has the rows of the user's nearest pair, 'borrowed'.
+    # One row a training pair. origin: 'own' (its own text was grounded), 'borrowed' (it has the
+    # negatives of the user's pair with item `lender`), 'fallback' (none: the base sampler alone).
+    # negatives: catalogue items, best first; sources: how each was found, 'exact', 'fuzzy' or
+    # 'nearest' for the first, 'neighbour' (of the text, by cosine) for the others.
     "negative_pool": pa.schema(
         [
             pa.field("user", pa.int32(), nullable=False),
             pa.field("item", pa.int32(), nullable=False),
-            pa.field("rank", pa.int32(), nullable=False),
-            pa.field("negative_item", pa.int32(), nullable=False),
-            pa.field("weight", pa.float32(), nullable=False),
-            pa.field("source", pa.string(), nullable=False),
+            pa.field("origin", pa.string(), nullable=False),
+            pa.field("lender", pa.int32()),
+            pa.field("negatives", pa.list_(pa.int32()), nullable=False),
+            pa.field("weights", pa.list_(pa.float32()), nullable=False),
+            pa.field("sources", pa.list_(pa.string()), nullable=False),
         ]
     ),
     "trials": pa.schema(
@@ -152,7 +154,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "item_profiles": ("item",),
     "user_profiles": ("user",),
     "semantic_negatives": ("user", "item"),
-    "negative_pool": ("user", "item", "rank"),
+    "negative_pool": ("user", "item"),
     "trials": ("method", "trial"),
     "results": ("method", "seed"),
 }

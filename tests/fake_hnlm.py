@@ -80,7 +80,7 @@ def negatives(run):
     row = {"user": 0, "item": 0, "negative": "Aliens", "reasoning": "close", "status": "ok", **LLM}
     bad = {"user": 0, "item": 1, "status": "invalid", "error": "no JSON", **LLM}
     write(run, "semantic_negatives", [row, bad])
-    pool = {"user": 0, "item": 0, "rank": 0, "negative_item": 2, "weight": 0.5, "source": "fuzzy"}
+    pool = {"user": 0, "item": 0, "origin": "own", "negatives": [2], "weights": [0.5], "sources": ["fuzzy"]}
     write(run, "negative_pool", [pool])
     return Outcome(Rows(ok=1, failed=1), failed_by_reason={"invalid": 1}, counts={"grounded_share": 0.5})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import pyarrow.compute as pc
@@ -84,7 +84,7 @@ def describe_user(workspace: Workspace, user: int) -> Row:
     """Return a user's training items, profile, semantic negatives and pool."""
     items = _items(workspace)
     seen = rows_where(workspace, "interactions", user=user)
-    pool = sorted(rows_where(workspace, "negative_pool", user=user), key=lambda row: (row["item"], row["rank"]))
+    pool = {row["item"]: row for row in rows_where(workspace, "negative_pool", user=user) if row["origin"] == "own"}
     return {
         "user": user,
         "user_id": rows_where(workspace, "users", user=user)[0]["user_id"],
@@ -101,12 +101,10 @@ def describe_user(workspace: Workspace, user: int) -> Row:
     }
 
 
-def _negative(row: Row, items: dict[int, Row], pool: Sequence[Row]) -> Row:
-    grounded = [
-        {**items[entry["negative_item"]], "source": entry["source"], "weight": entry["weight"]}
-        for entry in pool
-        if entry["item"] == row["item"]
-    ]
+def _negative(row: Row, items: dict[int, Row], pool: Mapping[int, Row]) -> Row:
+    own = pool.get(row["item"], {"negatives": (), "sources": (), "weights": ()})
+    ranked = zip(own["negatives"], own["sources"], own["weights"], strict=True)
+    grounded = [{**items[item], "source": source, "weight": weight} for item, source, weight in ranked]
     told = {name: row[name] for name in ("negative", "reasoning", "status", "error")}
     return {"positive": items[row["item"]], **told, "grounded": grounded}
 
@@ -115,14 +113,23 @@ def describe_item(workspace: Workspace, item: int) -> Row:
     """Return an item's facts and profile, and how often it is trained on and served as a negative."""
     row = rows_where(workspace, "items", item=item)[0]
     seen = rows_where(workspace, "interactions", item=item)
-    as_negative = rows_where(workspace, "negative_pool", negative_item=item)
     return {
         **row,
         "attributes": dict(row["attributes"] or ()),
         "profile": _profile(workspace, "item_profiles", item=item),
         "training_users": sum(entry["split"] == "train" for entry in seen),
-        "hard_negative_for": {"pairs": len(as_negative), "users": len({entry["user"] for entry in as_negative})},
+        "hard_negative_for": _served(workspace, item),
     }
+
+
+def _served(workspace: Workspace, item: int) -> dict[str, int]:
+    """Count the pairs, and their users, that have an item in their pool."""
+    if not published(workspace, "negative_pool"):
+        return {"pairs": 0, "users": 0}
+    pool = workspace.table("negative_pool").read(["user", "negatives"]).combine_chunks()
+    hits = pc.equal(pc.list_flatten(pool["negatives"]), item)
+    pairs = pc.unique(pc.list_parent_indices(pool["negatives"]).filter(hits))
+    return {"pairs": len(pairs), "users": len(pc.unique(pool["user"].take(pairs)))}
 
 
 def _profile(workspace: Workspace, table: str, **key: int) -> Row | None:

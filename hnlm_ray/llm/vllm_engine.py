@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from hnlm_ray.config import LLMConfig
@@ -11,9 +12,11 @@ from hnlm_ray.llm.answers import AnswerFormat
 from hnlm_ray.llm.engine import Generated, Request
 
 if TYPE_CHECKING:
+    from vllm import SamplingParams
     from vllm.v1.engine.async_llm import AsyncLLM
 
 log = logging.getLogger(__name__)
+_BATCHED_TOKENS = 2048
 
 
 def engine_arguments(config: LLMConfig, model: str, seed: int) -> dict[str, Any]:
@@ -34,6 +37,9 @@ def engine_arguments(config: LLMConfig, model: str, seed: int) -> dict[str, Any]
     if not config.gpus_per_engine:
         arguments["enforce_eager"] = True  # compiling takes longer on a CPU than it saves
         arguments["block_size"] = 32  # by default 128 on CPU: too coarse to share a short system prompt
+        # vLLM 0.29 on CPU dies on a request with a seed whose prompt is prefilled in chunks.
+        arguments["enable_chunked_prefill"] = False
+        arguments["max_num_batched_tokens"] = max(_BATCHED_TOKENS, config.max_model_len)
     return arguments | dict(config.engine_kwargs)
 
 
@@ -49,11 +55,16 @@ def engine_environment(config: LLMConfig) -> dict[str, str]:
     return common | cpu | {"VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 
 
+def request_seed(seed: int, request: str, attempt: int) -> int:
+    """Return the seed of one draw, below 2^31."""
+    return zlib.crc32(f"{seed}|{request}|{attempt}".encode()) & 0x7FFFFFFF
+
+
 class VLLMEngine:
     """One vLLM engine. When it dies it is started again, and the requests it lost are errors to retry.
 
-    Sampling draws from the engine's own generator, seeded once: vLLM 0.29 on CPU breaks down on a seed
-    for each request when a prompt is prefilled in chunks.
+    Each request samples with a seed of its own, from the run's seed, its id and the attempt: a row's answer
+    does not depend on its neighbours, but for rounding, and a retry draws anew.
     """
 
     def __init__(self, config: LLMConfig, model: str, seed: int) -> None:
@@ -83,7 +94,7 @@ class VLLMEngine:
             return Generated(tokens_in=len(prompt), status="too_long", error=error)
         engine = self._engine
         try:
-            return await self._decode(engine, prompt, request, expected)
+            return await self._decode(engine, prompt, request, self._sampling(request, expected, attempt))
         except EngineDeadError as error:
             log.warning("the engine died with request %s, attempt %d", request.id, attempt)
             await self._restart(engine)
@@ -96,17 +107,22 @@ class VLLMEngine:
         tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
         return tokens
 
-    async def _decode(self, engine: AsyncLLM, prompt: list[int], request: Request, expected: AnswerFormat) -> Generated:
+    def _sampling(self, request: Request, expected: AnswerFormat, attempt: int) -> SamplingParams:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-        sampling = SamplingParams(
+        return SamplingParams(
             max_tokens=request.max_tokens,
             temperature=self._config.temperature,
             top_p=self._config.top_p,
+            seed=request_seed(self._seed, request.id, attempt),
             structured_outputs=StructuredOutputsParams(json=expected.json_schema()),
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
+
+    async def _decode(
+        self, engine: AsyncLLM, prompt: list[int], request: Request, sampling: SamplingParams
+    ) -> Generated:
         self._requests += 1
         final = None
         async for output in engine.generate({"prompt_token_ids": prompt}, sampling, f"{request.id}#{self._requests}"):

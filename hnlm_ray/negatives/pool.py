@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
@@ -37,35 +38,37 @@ class UserPool:
 def user_pool(
     history: UserHistory, groundings: Mapping[int, Grounding], vectors: Vectors, config: NegativesConfig
 ) -> UserPool:
-    """Make a user's rows from the groundings of its pairs (item -> grounding); the others borrow."""
+    """Make one row for each training pair from the groundings of some (item -> grounding); others borrow."""
     own = {item: grounding for item, grounding in groundings.items() if grounding.items}
-    counts: Counter[str] = Counter()
-    rows = [row for item, grounding in sorted(own.items()) for row in _rows(history.user, item, grounding, None)]
+    lenders = np.array(sorted(own), dtype=np.int64)
+    rows = [_row(history.user, item, own, _lender(item, lenders, vectors, config)) for item in sorted(history.items)]
     first = [grounding.items[0].item for grounding in own.values()]
+    counts = Counter(f"{row['origin']}_pairs" for row in rows)
     counts["duplicate"] = len(first) - len(set(first))
-    without = [item for item in sorted(history.items) if item not in own]
-    if own and config.borrow:
-        lenders = np.array(sorted(own))
-        for item in without:
-            lender = int(lenders[np.argmax(vectors[lenders] @ vectors[item])])
-            rows += _rows(history.user, item, own[lender], "borrowed")
-        counts["borrowed_pairs"] = len(without)
-    else:
-        counts["fallback_pairs"] = len(without)
-    counts["own_pairs"] = len(own)
     return UserPool(rows, counts)
 
 
-def _rows(user: int, item: int, grounding: Grounding, source: str | None) -> Iterator[PoolRow]:
-    for rank, grounded in enumerate(grounding.items):
-        yield {
-            "user": user,
-            "item": item,
-            "rank": rank,
-            "negative_item": grounded.item,
-            "weight": grounded.weight,
-            "source": source or grounded.source,
-        }
+def _lender(item: int, lenders: npt.NDArray[np.int64], vectors: Vectors, config: NegativesConfig) -> int | None:
+    """Return the item whose grounding a pair uses: its own, else that of the most similar one; None: nothing."""
+    if item in lenders:
+        return item
+    if not len(lenders) or not config.borrow:
+        return None
+    return int(lenders[np.argmax(vectors[lenders] @ vectors[item])])
+
+
+def _row(user: int, item: int, own: Mapping[int, Grounding], lender: int | None) -> PoolRow:
+    grounded = own[lender].items if lender is not None else ()
+    borrowed = lender is not None and lender != item
+    return {
+        "user": user,
+        "item": item,
+        "origin": "fallback" if lender is None else "borrowed" if borrowed else "own",
+        "lender": lender if borrowed else None,
+        "negatives": [one.item for one in grounded],
+        "weights": [one.weight for one in grounded],
+        "sources": [one.source for one in grounded],
+    }
 
 
 def bucket_pool(
@@ -79,7 +82,7 @@ def bucket_pool(
         pool = user_pool(history, mine, vectors, config)
         rows += pool.rows
         counts.update(pool.counts)
-    rows.sort(key=lambda row: (row["user"], row["item"], row["rank"]))
+    rows.sort(key=lambda row: (row["user"], row["item"]))
     return UserPool(rows, counts)
 
 

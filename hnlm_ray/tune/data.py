@@ -33,9 +33,11 @@ def _positives(rows: pa.Table, split: str, users: int) -> Positives | None:
     return Positives.from_pairs(chosen["user"].to_numpy(), chosen["item"].to_numpy(), users)
 
 
-def _pool(workspace: Workspace, train: Positives, items: int) -> NegativePool | None:
-    rows = workspace.table("negative_pool").read(["user", "item", "negative_item", "weight"])
-    if not rows.num_rows:
+def _pool(workspace: Workspace, train: Positives, items_in_catalogue: int) -> NegativePool | None:
+    rows = workspace.table("negative_pool").read(["user", "item", "negatives", "weights"]).combine_chunks()
+    if not pc.sum(pc.list_value_length(rows["negatives"])).as_py():
         return None
-    columns = [rows[name].to_numpy() for name in ("user", "item", "negative_item", "weight")]
-    return NegativePool.from_rows(train, *columns, n_items=items)
+    pair = pc.list_parent_indices(rows["negatives"])
+    users, items = (rows[name].take(pair).to_numpy() for name in ("user", "item"))
+    negatives, weights = (pc.list_flatten(rows[name]).to_numpy() for name in ("negatives", "weights"))
+    return NegativePool.from_rows(train, users, items, negatives, weights, n_items=items_in_catalogue)

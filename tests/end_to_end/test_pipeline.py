@@ -75,10 +75,10 @@ def test_the_pool_holds_no_training_positive_and_covers_every_training_pair(fini
     interactions = workspace.table("interactions").read().to_pylist()
     train = {(row["user"], row["item"]) for row in interactions if row["split"] == "train"}
     pool = workspace.table("negative_pool").read().to_pylist()
-    assert not {(row["user"], row["negative_item"]) for row in pool} & train
-    texts = workspace.table("semantic_negatives").read().to_pylist()
-    with_text = {row["user"] for row in texts if row["status"] == "ok"}
-    assert {(row["user"], row["item"]) for row in pool} == {pair for pair in train if pair[0] in with_text}
+    assert not {(row["user"], negative) for row in pool for negative in row["negatives"]} & train
+    assert {(row["user"], row["item"]) for row in pool} == train
+    assert len(pool) == len(train)
+    assert all((row["origin"] == "fallback") == (row["negatives"] == []) for row in pool)
     counts = workspace.table("negative_pool").manifest().counts
     assert counts["own_pairs"] + counts["borrowed_pairs"] + counts["fallback_pairs"] == len(train)
 
