@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 MetricName = Annotated[str, Field(pattern=r"^(recall|ndcg|precision|hit_rate|mrr)@[1-9][0-9]*$")]
 MethodName = Literal["rns", "pns", "dns", "pool", "pool_alpha0", "pool_random", "pool_shuffled"]
 ModelName = Literal["mf", "lightgcn"]

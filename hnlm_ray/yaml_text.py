@@ -50,7 +50,7 @@ class _Loader(yaml.SafeLoader):
             waiting += _children(node)
         return root
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401  PyYAML's stubs err
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         known: set[str] = set()
         for key, _ in node.value:

@@ -52,7 +52,7 @@ def test_all_errors_are_reported_together(load):
     ("text", "told"),
     [
         ("name: x\nworkspace: ws\n", "source: missing"),
-        ("name: x\nworkspace: ws\nsource: {format: csv}\n", "source: got "),
+        ("name: x\nworkspace: ws\nsource: {format: csv}\n", "source.format: got 'csv'; allowed: "),
         ("name: x\nworkspace: ws\nsource: {format: table}\n", "source.interactions: missing"),
         (
             "name: x\nworkspace: ws\nsource: {format: table, interactions: {path: a, colums: {}}}\n",
@@ -63,6 +63,11 @@ def test_all_errors_are_reported_together(load):
         (GOOD + "tune: {metric: ndcg@7}\n", "needs its cut-off"),
         (GOOD + "cf: 3\n", "cf: got 3"),
         (GOOD + "what: 1\n", "what: unknown key"),
+        (GOOD + "table: 1\n", "table: unknown key"),
+        (GOOD + "cf: {lr: .inf}\n", "cf.lr: got inf; input should be a finite number"),
+        (GOOD + "tune: {methods: rns}\n", "tune.methods: got 'rns'; a list is expected"),
+        (GOOD.replace("ws", '""'), "workspace: got ''; name a folder"),
+        (GOOD.replace("ws", '"a\\0b"'), "workspace: got 'a.x00b'; name a folder"),
     ],
 )
 def test_each_error_names_its_place(load, text, told):
@@ -78,7 +83,7 @@ def test_each_error_names_its_place(load, text, told):
         ("a: [1\n", "can't be parsed at line"),
         ("a: b: c\n", "can't be parsed at line 1"),
         (b"a: \xff\n", "not UTF-8"),
-        ("a: " + "[" * 5000, "nested too deep|can't be parsed"),
+        ("a: " + "[" * 1500, "nested too deep|can't be parsed"),
         ("a: !!python/object/apply:os.system [ls]\n", "can't be parsed"),
         ("a: \x00\n", "can't be parsed"),
     ],
@@ -86,6 +91,20 @@ def test_each_error_names_its_place(load, text, told):
 def test_files_that_are_no_yaml_mapping(load, text, told):
     with pytest.raises(ConfigError, match=told):
         load(text)
+
+
+def test_a_hundred_errors_are_counted_and_twenty_told(load):
+    with pytest.raises(ConfigError, match="100 values are wrong") as caught:
+        load(GOOD + "".join(f"key{number}: 1\n" for number in range(100)))
+    assert str(caught.value).splitlines()[-1] == "  and 80 more"
+    assert len(str(caught.value).splitlines()) == 22
+
+
+def test_an_override_that_is_no_date_or_far_too_deep_is_told_as_a_wrong_value(load):
+    with pytest.raises(ConfigError, match="got '2015-13-45'"):
+        load(GOOD, "cf.epochs=2015-13-45")
+    with pytest.raises(ConfigError, match=r"cf\.epochs: got '"):
+        load(GOOD, f"cf.epochs={'[' * 1500}")
 
 
 def test_files_that_cannot_be_read(tmp_path):
