@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -16,11 +16,11 @@ from ray import tune
 
 from hnlm_ray.cf import CFData, DivergedError, Training, evaluate, train
 from hnlm_ray.config import CFConfig, MethodName, TuneConfig
-from hnlm_ray.errors import InputError
+from hnlm_ray.errors import InputError, StageError
 from hnlm_ray.stage import StageRun, chunks_of
 from hnlm_ray.tables import KEYS
 from hnlm_ray.tune.control_data import method_data
-from hnlm_ray.workspace import TableStore
+from hnlm_ray.workspace import TableFile, TableStore
 from hnlm_ray.workspace.folder import first_line
 
 log = logging.getLogger(__name__)
@@ -56,19 +56,49 @@ class _Shared:
 
 
 def run_trainings(run: StageRun, table: str, data: CFData, jobs: Sequence[Job]) -> pa.Table:
-    """Run the jobs that have no row yet; returns all rows, in key order."""
+    """Run the jobs that have no row yet; returns all rows, in key order.
+
+    A job whose process dies (out of memory, a lost node) is tried once more, alone.
+
+    Raises
+    ------
+    StageError
+        When a job's process died twice; what the others found stays.
+    """
     store, chunks = run.output(table), chunks_of(run.fingerprint)
-    done = {file.path.rsplit("/", 1)[1].removesuffix(".parquet") for file in store.parts(chunks)}
-    todo = [job for job in jobs if job.part not in done]
+    todo = _without_row(store, chunks, jobs)
     run.progress.start(table, len(jobs), len(jobs) - len(todo), unit="trainings")
+    shared = _Shared(data, todo, run.config.tune, store, chunks, run.config.seed)
     if todo:
-        shared = _Shared(data, todo, run.config.tune, store, chunks, run.config.seed)
         _tune(shared, run.progress.advance)
-        _record_lost(shared)
+    lost = _without_row(store, chunks, todo)
+    if lost:
+        log.warning("the processes of %d trainings died: trying these once more, one at a time", len(lost))
+        _tune(replace(shared, jobs=lost, tune=shared.tune.model_copy(update={"concurrent": 1})), run.progress.advance)
     run.progress.finish()
-    parts = {file.path.rsplit("/", 1)[1].removesuffix(".parquet"): file for file in store.parts(chunks)}
-    rows = store.read_parts([parts[job.part] for job in jobs]).sort_by([(key, "ascending") for key in KEYS[table]])
-    store.write_part(run.fingerprint, "part-00000", rows)
+    if lost := _without_row(store, chunks, todo):
+        names = ", ".join(job.part for job in lost[:3])
+        raise StageError(
+            f"the processes of {len(lost)} trainings died twice ({names}): see the log, give them memory or lower "
+            "tune.concurrent, and run the same command again"
+        )
+    return _all_rows(store, chunks, run.fingerprint, jobs)
+
+
+def _rows_by_name(store: TableStore, chunks: str) -> dict[str, TableFile]:
+    return {file.path.rsplit("/", 1)[1].removesuffix(".parquet"): file for file in store.parts(chunks)}
+
+
+def _without_row(store: TableStore, chunks: str, jobs: Sequence[Job]) -> list[Job]:
+    done = _rows_by_name(store, chunks)
+    return [job for job in jobs if job.part not in done]
+
+
+def _all_rows(store: TableStore, chunks: str, final: str, jobs: Sequence[Job]) -> pa.Table:
+    files = _rows_by_name(store, chunks)
+    rows = store.read_parts([files[job.part] for job in jobs])
+    rows = rows.sort_by([(key, "ascending") for key in KEYS[store.name]])
+    store.write_part(final, "part-00000", rows)
     return rows
 
 
@@ -168,11 +198,3 @@ def _figures(training: Training, job: Job, settings: TuneConfig) -> Row:
 def _write(shared: _Shared, job: Job, row: Row) -> None:
     schema = shared.store.schema
     shared.store.write_part(shared.chunks, job.part, pa.Table.from_pylist([row], schema=schema))
-
-
-def _record_lost(shared: _Shared) -> None:
-    """Give a row to jobs whose process died (out of memory, say) before it could write one."""
-    done = {file.path.rsplit("/", 1)[1].removesuffix(".parquet") for file in shared.store.parts(shared.chunks)}
-    for job in shared.jobs:
-        if job.part not in done:
-            _write(shared, job, _empty_row(job) | {"error": "its process died; see the log"})
