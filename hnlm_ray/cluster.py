@@ -12,15 +12,20 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hnlm_ray.config import Config, RayConfig
-from hnlm_ray.errors import ResourceError
+from hnlm_ray.errors import InputError, ResourceError
 from hnlm_ray.reaper import TOKEN_VARIABLE, start_reaper
-from hnlm_ray.stage import Stage
+from hnlm_ray.stage import Bundle, Stage
 
 log = logging.getLogger(__name__)
 _LEAST_CPUS = 8
 _CONNECT_TIMEOUT_S = 5.0
 _OTHER_TASKS_CPUS = 1.5
 """Ray CPUs for the tasks that feed and drain a stage's actors."""
+
+_REMEDY = (
+    "raise ray.cpus, join a larger cluster or wait for it to grow (ray.wait_for_nodes_s), "
+    "or lower llm.cpus_per_engine, llm.gpus_per_engine, llm.engines or tune.cpus_per_trial"
+)
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -42,11 +47,13 @@ def connected(config: Config, stages: Sequence[Stage]) -> Iterator[None]:
     ------
     ResourceError
         When nothing answers at the address, or CPUs or GPUs are too few for a stage.
+    InputError
+        When the address is none.
     """
     os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
     address = cluster_address(config.ray)
     if address is None:
-        require("this machine's Ray (ray.cpus)", {"CPU": _local_cpus(config.ray)}, config, stages)
+        require("this machine's Ray (ray.cpus)", [_this_machine(config.ray)], config, stages)
         _start_local(config.ray)
     else:
         _join(address)
@@ -69,33 +76,43 @@ def cluster_address(config: RayConfig) -> str | None:
     return config.address
 
 
+def _this_machine(config: RayConfig) -> Bundle:
+    """Return what a local Ray will have; GPUs as torch counts them, asked for only where a stage wants one."""
+    import torch
+
+    return {"CPU": _local_cpus(config), "GPU": torch.cuda.device_count()}
+
+
 def _local_cpus(config: RayConfig) -> float:
     # Logical CPUs: an engine's reservation and the small tasks around it exceed two cores, while
     # together they keep few cores busy; with fewer, Ray Data would wait for ever.
     return config.cpus or max(_LEAST_CPUS, os.cpu_count() or 1)
 
 
-def require(where: str, available: dict[str, float], config: Config, stages: Sequence[Stage]) -> None:
-    """Check that each stage fits into what is there.
+def require(where: str, nodes: Sequence[Bundle], config: Config, stages: Sequence[Stage]) -> None:
+    """Check that each stage fits into what the nodes have, in all and each bundle on one of them.
 
     Raises
     ------
     ResourceError
-        Naming the stage that does not, and the setting to change.
+        Naming the stage that does not fit, and the setting to change.
     """
     for stage in stages:
-        for kind, need in needs(config, stage).items():
-            have = available.get(kind, 0)
+        bundles = stage.bundles(config)
+        for kind, need in needs(bundles).items():
+            have = sum(node.get(kind, 0) for node in nodes)
             if need > have:
-                raise ResourceError(
-                    f"stage {stage.name} needs {need:g} {kind}s and {where} has {have:g}: "
-                    "raise ray.cpus, join a larger cluster, or lower llm.cpus_per_engine, llm.engines, *_per_trial"
-                )
+                raise ResourceError(f"stage {stage.name} needs {need:g} {kind}s and {where} has {have:g}: {_REMEDY}")
+        for bundle in bundles:
+            if not any(all(node.get(kind, 0) >= amount for kind, amount in bundle.items()) for node in nodes):
+                wanted = " and ".join(f"{amount:g} {kind}s" for kind, amount in bundle.items() if amount)
+                raise ResourceError(f"stage {stage.name} needs {wanted} on one node and no node has that: {_REMEDY}")
 
 
-def needs(config: Config, stage: Stage) -> dict[str, float]:
-    """Return the Ray CPUs and GPUs without which a stage could not go on."""
-    return {"CPU": stage.cpus(config) + _OTHER_TASKS_CPUS, "GPU": stage.gpus(config)}
+def needs(bundles: Sequence[Bundle]) -> Bundle:
+    """Return the Ray CPUs and GPUs without which a stage with these bundles could not go on."""
+    cpus, gpus = (sum(bundle.get(kind, 0) for bundle in bundles) for kind in ("CPU", "GPU"))
+    return {"CPU": cpus + _OTHER_TASKS_CPUS, "GPU": gpus}
 
 
 def _start_local(config: RayConfig) -> None:
@@ -122,15 +139,25 @@ def _join(address: str) -> None:
     try:
         ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ResourceError(
-            f"no Ray answers at ray.address '{address}': start one (`ray start --head`), or use 'local'"
-        ) from error
+        raise ResourceError(_why_not_joined(address, error)) from error
+
+
+def _why_not_joined(address: str, error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if "AuthenticationError" in f"{type(cause).__name__} {cause}":
+            return (
+                f"the Ray at ray.address '{address}' refuses this process's token: "
+                "put the cluster's into RAY_AUTH_TOKEN or ~/.ray/auth_token"
+            )
+        cause = cause.__cause__ or cause.__context__
+    return f"no Ray answers at ray.address '{address}': start one (`ray start --head`), or use 'local'"
 
 
 def _check_reachable(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
-        raise ResourceError(f"ray.address '{address}' is no address: use 'local', 'auto' or host:port")
+        raise InputError(f"ray.address '{address}' is no address: use 'local', 'auto' or host:port")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT_S):
             return
@@ -141,12 +168,18 @@ def _check_reachable(address: str) -> None:
 
 
 def _wait_for_resources(config: Config, stages: Sequence[Stage]) -> None:
+    """Give an autoscaler ``ray.wait_for_nodes_s`` seconds to add what the stages need."""
     import ray
+    from ray.autoscaler.sdk import request_resources
 
     deadline = time.monotonic() + config.ray.wait_for_nodes_s
+    largest = max((stage.bundles(config) for stage in stages), key=lambda bundles: needs(bundles)["CPU"], default=[])
+    if config.ray.wait_for_nodes_s:
+        request_resources(bundles=[{kind: amount for kind, amount in one.items() if amount} for one in largest])
     while True:
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         try:
-            require("the cluster", ray.cluster_resources(), config, stages)
+            require("the cluster", nodes, config, stages)
         except ResourceError:
             if time.monotonic() > deadline:
                 raise

@@ -164,6 +164,8 @@ def run_stages(
             before = before[: [status.stage for status in before].index(only) + 1]
         announce(before)
         todo = [status for status in before if status.state != "fresh"]
+        for status in todo:
+            status.stage.check(config)
         if todo:
             prepare_cluster([status.stage for status in todo])
         for status in todo:
@@ -173,14 +175,26 @@ def run_stages(
             except KeyboardInterrupt:
                 session.end(error="it was stopped by the user")
                 raise
-            except HnlmError as error:
-                session.end(error=first_line(error))
-                raise
             except Exception as error:
-                session.end(error=first_line(error))
-                raise StageError(f"stage {status.stage.name} failed: {first_line(error)}") from error
+                own = stage_error(status.stage.name, error)
+                session.end(error=first_line(own))
+                raise own from error
             session.end()
             yield next(after for after in statuses(config, workspace) if after.stage == status.stage)
+
+
+def stage_error(stage: str, error: Exception) -> HnlmError:
+    """Return an error as the user should read it: our own sentence as it is, wherever it was raised.
+
+    What a Ray task or actor raises arrives wrapped, with the worker's traceback as its text.
+    """
+    cause: BaseException = error
+    while (inner := getattr(cause, "cause", None) or cause.__cause__) is not None:
+        cause = inner
+    for found in (error, cause):
+        if isinstance(found, HnlmError) and not hasattr(found, "cause"):
+            return found
+    return StageError(f"stage {stage} failed: {type(cause).__name__}: {first_line(cause)}")
 
 
 def _run_stage(config: Config, workspace: Workspace, progress: Progress, status: StageStatus, session: Session) -> None:

@@ -10,6 +10,9 @@ from hnlm_ray.fingerprint import fingerprint_of
 from hnlm_ray.progress import Progress
 from hnlm_ray.workspace import Rows, TableStore, Tokens, Workspace
 
+Bundle = dict[str, float]
+"""Amounts of Ray resources, such as ``{"CPU": 2, "GPU": 1}``."""
+
 
 @dataclass(frozen=True)
 class StageRun:
@@ -52,9 +55,10 @@ class Stage:
     purpose: str
     resumes: bool = False
     """True: finished parts of an interrupted run are kept; False: the stage starts anew."""
-    cpus: Callable[[Config], float] = lambda _: 1.0
-    """Ray CPUs without which the stage would wait for ever."""
-    gpus: Callable[[Config], float] = lambda _: 0.0
+    bundles: Callable[[Config], list[Bundle]] = lambda _: [{"CPU": 1}]
+    """Ray resources, each to be had on one node, without which the stage would wait for ever."""
+    check: Callable[[Config], None] = lambda _: None
+    """Raises an InputError for what can be known to fail before hours of other stages have run."""
     version: int = 1
     """Raised when the code changes what comes out for the same input."""
 

@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import Any, cast
 
 from hnlm_ray.config import Config
-from hnlm_ray.llm.models import encoder_identity, model_identity
+from hnlm_ray.llm.models import check_model, encoder_identity, encoder_path, model_identity
 from hnlm_ray.llm.prompts import load_prompt
-from hnlm_ray.stage import Outcome, Stage, StageRun
+from hnlm_ray.stage import Bundle, Outcome, Stage, StageRun
 
 _LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max_attempts", "engine_kwargs")
 _TUNE_CONTENT = ("methods", "models", "trials", "metric", "cutoffs")
@@ -76,20 +76,21 @@ def _results(config: Config) -> Mapping[str, object]:
     return {**_section(config, "tune", "seeds", "metric", "cutoffs"), "seed": config.seed}
 
 
-def _engine_cpus(config: Config) -> float:
-    return config.llm.cpus_per_engine * config.llm.engines
+def _engines(config: Config) -> list[Bundle]:
+    return [{"CPU": config.llm.cpus_per_engine, "GPU": config.llm.gpus_per_engine}] * config.llm.engines
 
 
-def _engine_gpus(config: Config) -> float:
-    return float(config.llm.gpus_per_engine * config.llm.engines)
+def _one_trial(config: Config) -> list[Bundle]:
+    return [{"CPU": config.tune.cpus_per_trial, "GPU": config.tune.gpus_per_trial}]
 
 
-def _trial_cpus(config: Config) -> float:
-    return config.tune.cpus_per_trial
+def _check_model(config: Config) -> None:
+    if config.llm.engine == "vllm":
+        check_model(config.llm.model)
 
 
-def _trial_gpus(config: Config) -> float:
-    return config.tune.gpus_per_trial
+def _check_encoder(config: Config) -> None:
+    encoder_path(config.llm.encoder)
 
 
 STAGES: tuple[Stage, ...] = (
@@ -117,8 +118,8 @@ STAGES: tuple[Stage, ...] = (
         depends_on=_item_profiles,
         run=_later("hnlm_ray.profiles.items:write_item_profiles"),
         resumes=True,
-        cpus=_engine_cpus,
-        gpus=_engine_gpus,
+        bundles=_engines,
+        check=_check_model,
     ),
     Stage(
         name="user_profiles",
@@ -128,8 +129,8 @@ STAGES: tuple[Stage, ...] = (
         depends_on=_user_profiles,
         run=_later("hnlm_ray.profiles.users:write_user_profiles"),
         resumes=True,
-        cpus=_engine_cpus,
-        gpus=_engine_gpus,
+        bundles=_engines,
+        check=_check_model,
     ),
     Stage(
         name="semantic_negatives",
@@ -139,8 +140,8 @@ STAGES: tuple[Stage, ...] = (
         depends_on=_semantic_negatives,
         run=_later("hnlm_ray.negatives.text:write_semantic_negatives"),
         resumes=True,
-        cpus=_engine_cpus,
-        gpus=_engine_gpus,
+        bundles=_engines,
+        check=_check_model,
     ),
     Stage(
         name="negative_pool",
@@ -149,6 +150,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("negative_pool",),
         depends_on=_negative_pool,
         run=_later("hnlm_ray.negatives.pool:make_negative_pool"),
+        check=_check_encoder,
     ),
     Stage(
         name="trials",
@@ -158,8 +160,7 @@ STAGES: tuple[Stage, ...] = (
         depends_on=_trials,
         run=_later("hnlm_ray.tune.stage:search"),
         resumes=True,
-        cpus=_trial_cpus,
-        gpus=_trial_gpus,
+        bundles=_one_trial,
     ),
     Stage(
         name="results",
@@ -169,7 +170,6 @@ STAGES: tuple[Stage, ...] = (
         depends_on=_results,
         run=_later("hnlm_ray.tune.stage:compare"),
         resumes=True,
-        cpus=_trial_cpus,
-        gpus=_trial_gpus,
+        bundles=_one_trial,
     ),
 )

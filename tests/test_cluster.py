@@ -6,9 +6,10 @@ import time
 import psutil
 import pytest
 
+from hnlm_ray.cluster import _join as join
 from hnlm_ray.cluster import cluster_address, connected, needs, require
 from hnlm_ray.config import Config, RayConfig
-from hnlm_ray.errors import ResourceError
+from hnlm_ray.errors import InputError, ResourceError
 from hnlm_ray.pipeline import find_stage
 from hnlm_ray.reaper import TOKEN_VARIABLE, processes_of
 from hnlm_ray.stages import STAGES
@@ -34,18 +35,23 @@ def test_missing_gpus_are_told():
     asking = config()
     asking = asking.model_copy(update={"llm": asking.llm.model_copy(update={"gpus_per_engine": 1})})
     with pytest.raises(ResourceError, match="needs 1 GPUs and the cluster has 0"):
-        require("the cluster", {"CPU": 64}, asking, [find_stage("user_profiles")])
-    require("the cluster", {"CPU": 64, "GPU": 1}, asking, STAGES)
+        require("the cluster", [{"CPU": 64}], asking, [find_stage("user_profiles")])
+    require("the cluster", [{"CPU": 64}, {"CPU": 2, "GPU": 1}], asking, STAGES)
+
+
+def test_an_engine_must_fit_on_one_node():
+    with pytest.raises(ResourceError, match=r"needs 2 CPUs on one node and no node has that"):
+        require("the cluster", [{"CPU": 1}] * 8, config(), [find_stage("item_profiles")])
 
 
 def test_needs_follow_the_engines():
     asking = config()
     more = asking.model_copy(update={"llm": asking.llm.model_copy(update={"engines": 3})})
-    stage = find_stage("item_profiles")
-    assert needs(more, stage)["CPU"] - needs(asking, stage)["CPU"] == 2 * asking.llm.cpus_per_engine
+    bundles = find_stage("item_profiles").bundles
+    assert needs(bundles(more))["CPU"] - needs(bundles(asking))["CPU"] == 2 * asking.llm.cpus_per_engine
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "localhost:1"])
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "localhost:1", "host:99999999999"])
 def test_an_address_that_nobody_listens_on_is_one_sentence(address):
     started = time.monotonic()
     with pytest.raises(ResourceError, match=r"no Ray answers at ray\.address"), connected(config(address=address), []):
@@ -53,10 +59,25 @@ def test_an_address_that_nobody_listens_on_is_one_sentence(address):
     assert time.monotonic() - started < 20
 
 
-@pytest.mark.parametrize("address", ["nonsense", "host:port", ":6379", "host:99999999999"])
-def test_what_is_no_address_is_refused(address):
-    with pytest.raises(ResourceError, match=r"ray\.address"), connected(config(address=address), []):
+@pytest.mark.parametrize("address", ["nonsense", "host:port", ":6379"])
+def test_what_is_no_address_is_wrong_input(address):
+    with pytest.raises(InputError, match=r"is no address: use 'local'"), connected(config(address=address), []):
         pass
+
+
+def test_a_refused_token_is_not_taken_for_an_absent_ray(monkeypatch):
+    class AuthenticationError(Exception):
+        pass
+
+    def refuse(**_options):
+        try:
+            raise AuthenticationError("InvalidAuthToken")
+        except AuthenticationError as error:
+            raise ConnectionError("Failed to connect") from error
+
+    monkeypatch.setattr("ray.init", refuse)
+    with pytest.raises(ResourceError, match="refuses this process's token.*RAY_AUTH_TOKEN"):
+        join("auto")
 
 
 def test_inside_a_job_local_means_the_job_s_cluster(monkeypatch):

@@ -4,6 +4,7 @@ import contextlib
 from dataclasses import replace
 
 import pytest
+from ray.exceptions import RayTaskError
 
 from hnlm_ray import pipeline
 from hnlm_ray.config_file import load_config
@@ -176,7 +177,7 @@ def test_chunks_of_a_resuming_stage_survive_and_are_not_part_of_the_table(stages
         run(config, workspace)
     status = pipeline.statuses(config, workspace)[1]
     assert (status.state, status.done_rows) == ("partial", 2)
-    assert status.journal.error.startswith("the disk")
+    assert "the disk" in status.journal.error
     assert (status.journal.total, status.journal.done) == (4, 2)
     monkeypatch.delenv("FAKE_FAIL")
     run(config, workspace)
@@ -256,3 +257,14 @@ def test_chunks_that_vanish_while_they_are_looked_at_are_no_error(stages, config
     workspace.table("user_profiles").remove_parts(chunks_of(status.fingerprint))
     monkeypatch.setattr(TableStore, "parts", lambda *_: gone)
     assert stage_row(status, workspace)["rows"] == {"ok": 2, "none": 0, "failed": 0, "todo": 2}
+
+
+def test_an_error_of_a_worker_is_told_as_it_was_raised_there():
+    own = InputError("column 'x' is missing: name another")
+    wrapped = RayTaskError("task", "Traceback: File /somewhere ...", own).as_instanceof_cause()
+    assert pipeline.stage_error("prepare", wrapped) is own
+    outer = RuntimeError("Ray Data failed")
+    outer.__cause__ = wrapped
+    assert pipeline.stage_error("prepare", outer) is own
+    foreign = RayTaskError("task", "Traceback: File /somewhere ...", OSError("disk full")).as_instanceof_cause()
+    assert str(pipeline.stage_error("prepare", foreign)) == "stage prepare failed: OSError: disk full"

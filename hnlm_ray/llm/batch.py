@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 
 from hnlm_ray.config import LLMConfig
@@ -26,7 +27,7 @@ from hnlm_ray.errors import StageError
 from hnlm_ray.llm.answers import AnswerFormat
 from hnlm_ray.llm.engine import Outcome as RowOutcome
 from hnlm_ray.llm.engine import Request, TextEngine, answer
-from hnlm_ray.llm.models import model_identity, model_on_this_node, model_path
+from hnlm_ray.llm.models import model_identity, model_on_this_node
 from hnlm_ray.llm.scripted_engine import ScriptedEngine
 from hnlm_ray.stage import Outcome, StageRun, chunks_of
 from hnlm_ray.workspace import Rows, TableStore, Tokens
@@ -90,8 +91,6 @@ def run_llm(run: StageRun, task: LLMTask) -> Outcome:
     job = _Job(
         task, run.config.llm, run.output(task.table), chunks_of(run.fingerprint), run.fingerprint, run.config.seed
     )
-    if job.llm.engine == "vllm":
-        model_path(job.llm.model)  # a model that is not there is told now, not by a worker
     shared = ray.put(job)
     plans: list[BucketPlan] = ray.get([_plan.remote(shared, bucket) for bucket in range(task.buckets)])
     total, done = sum(plan.total for plan in plans), sum(plan.done for plan in plans)
@@ -105,9 +104,17 @@ def run_llm(run: StageRun, task: LLMTask) -> Outcome:
     return _outcome(run.config.llm, total, summaries)
 
 
-def bucket_of_rows(prompts: Sequence[RowPrompt], done: set[Key]) -> list[RowPrompt]:
-    """Return what is still to be asked, in key order: rows with a common prefix are neighbours."""
-    return sorted((prompt for prompt in prompts if prompt.key not in done), key=lambda prompt: prompt.key)
+def cut_chunks(prompts: Sequence[RowPrompt], done: set[Key], size: int) -> Iterator[list[RowPrompt]]:
+    """Cut a bucket into chunks of at most ``size`` rows, in key order: rows with a common prefix are neighbours.
+
+    Chunks are cut before the rows that are done are left out, so that a task which is repeated after some
+    chunks were written yields the others unchanged.
+    """
+    ordered = sorted(prompts, key=lambda prompt: prompt.key)
+    for start in range(0, len(ordered), size):
+        todo = [prompt for prompt in ordered[start : start + size] if prompt.key not in done]
+        if todo:
+            yield todo
 
 
 def chunk_name(bucket: int, keys: Sequence[Key]) -> str:
@@ -132,15 +139,23 @@ def _done_keys(job: _Job, bucket: int) -> set[Key]:
 
 @ray.remote(num_cpus=0.5)
 def _plan(job: _Job, bucket: int) -> BucketPlan:
+    _forget_engine_errors(job, bucket)
     prompts = job.task.prompts(bucket)
     done = _done_keys(job, bucket)
     return BucketPlan(len(prompts), sum(prompt.key in done for prompt in prompts))
 
 
+def _forget_engine_errors(job: _Job, bucket: int) -> None:
+    """Make rows that an earlier, unfinished run lost to a failing engine rows to do again."""
+    for part in job.store.parts(job.chunks, _bucket_prefix(bucket)):
+        rows = job.store.read_parts([part])
+        kept = rows.filter(pc.not_equal(rows["status"], "engine_error"))
+        if kept.num_rows < rows.num_rows:
+            job.store.write_part(job.chunks, part.path.rsplit("/", 1)[1].removesuffix(".parquet"), kept)
+
+
 def _chunks(job: _Job, bucket: int) -> Iterator[dict[str, Any]]:
-    todo = bucket_of_rows(job.task.prompts(bucket), _done_keys(job, bucket))
-    for start in range(0, len(todo), job.llm.batch_rows):
-        chunk = todo[start : start + job.llm.batch_rows]
+    for chunk in cut_chunks(job.task.prompts(bucket), _done_keys(job, bucket), job.llm.batch_rows):
         rows = json.dumps([[list(prompt.key), prompt.messages] for prompt in chunk])
         yield {"name": chunk_name(bucket, [prompt.key for prompt in chunk]), "rows": rows}
 

@@ -8,10 +8,10 @@ DeepSpeed all load. The embedded encoder (all-MiniLM-L6-v2) is used where its wh
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -100,31 +100,57 @@ def encoder_identity(name: str) -> str:
 
 
 def _identity(name: str) -> str:
-    folder = Path(os.path.expanduser(name))
-    if not folder.is_dir():
+    folder = os.path.expanduser(name)
+    if not os.path.isdir(folder):
         return name
-    files = sorted((path.name, path.stat().st_size) for path in folder.iterdir() if path.is_file())
-    config = folder / "config.json"
-    content = config.read_bytes() if config.is_file() else b""
-    return f"{folder.name}@{hashlib.sha256(json.dumps(files).encode() + content).hexdigest()[:12]}"
+    files = sorted(os.path.join(parent, file) for parent, _, found in os.walk(folder) for file in found)
+    return f"folder@{_content_hash(folder, tuple((path, *_stamp(path)) for path in files))}"
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=8)
+def _content_hash(folder: str, files: tuple[tuple[str, int, int], ...]) -> str:
+    """Hash names and contents: other weights of the same size are another model, another folder is not."""
+    digest = hashlib.sha256()
+    for path, size, _ in files:
+        digest.update(f"{os.path.relpath(path, folder)}\0{size}\0".encode(errors="surrogateescape"))
+        with open(path, "rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+def check_model(name: str) -> None:
+    """Check that ``llm.model`` can be resolved, without loading it; the embedded one is made where it is needed."""
+    _wheel_folder(_LLM_WHEEL, _LLM_FOLDER) if name == EMBEDDED else model_path(name)
 
 
 def fetch_models() -> Path:
     """Make the embedded LLM's checkpoint, unless it is there; return its folder.
 
-    It is made beside its place and moved there whole, so a stopped fetch leaves nothing half done.
+    It is made beside its place and moved there whole, by one process at a time, so a stopped fetch leaves
+    nothing half done and nobody's files are replaced while they are being read.
     """
+    from filelock import FileLock
+
     target = embedded_llm_folder()
-    if (target / "config.json").is_file():
-        return target
     target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{target}.lock"):
+        if not (target / "config.json").is_file():
+            _make_checkpoint(target)
+    return target
+
+
+def _make_checkpoint(target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as scratch:
         made = Path(scratch) / "checkpoint"
         _convert_gguf(_wheel_folder(_LLM_WHEEL, _LLM_FOLDER)[0], made)
         if target.exists():
             shutil.rmtree(target)
         made.rename(target)
-    return target
 
 
 def _convert_gguf(source: Path, target: Path) -> None:

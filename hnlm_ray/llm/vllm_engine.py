@@ -74,6 +74,8 @@ class VLLMEngine:
         self._tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=config.trust_remote_code)
         self._engine = self._start()
         self._restarting = asyncio.Lock()
+        self._suspects: set[str] = set()
+        self._one_suspect = asyncio.Lock()
         self._requests = 0
 
     def _start(self) -> AsyncLLM:
@@ -84,22 +86,35 @@ class VLLMEngine:
 
     async def generate(self, request: Request, expected: AnswerFormat, attempt: int) -> Generated:
         """See :class:`~hnlm_ray.llm.engine.TextEngine`."""
-        from vllm.v1.engine.exceptions import EngineDeadError
-
         prompt = self._prompt_tokens(request)
         room = self._config.max_model_len - len(prompt)
         if room < request.max_tokens:
             limit = self._config.max_model_len
             error = f"{len(prompt)} prompt and {request.max_tokens} answer tokens exceed llm.max_model_len {limit}"
             return Generated(tokens_in=len(prompt), status="too_long", error=error)
+        sampling = self._sampling(request, expected, attempt)
+        if request.id not in self._suspects:
+            return await self._attempt(request, prompt, sampling)
+        async with self._one_suspect:
+            return await self._attempt(request, prompt, sampling)
+
+    async def _attempt(self, request: Request, prompt: list[int], sampling: SamplingParams) -> Generated:
+        """Decode once; a request that was in flight when the engine died becomes a suspect.
+
+        Further attempts of suspects go one at a time: a row which kills engines takes few others along.
+        """
+        from vllm.exceptions import VLLMError
+        from vllm.v1.engine.exceptions import EngineDeadError
+
         engine = self._engine
         try:
-            return await self._decode(engine, prompt, request, self._sampling(request, expected, attempt))
+            return await self._decode(engine, prompt, request, sampling)
         except EngineDeadError as error:
-            log.warning("the engine died with request %s, attempt %d", request.id, attempt)
+            log.warning("the engine died with request %s in flight", request.id)
+            self._suspects.add(request.id)
             await self._restart(engine)
             return Generated(tokens_in=len(prompt), status="engine_error", error=f"the engine died: {error}"[:200])
-        except ValueError as error:
+        except (ValueError, VLLMError) as error:
             return Generated(tokens_in=len(prompt), status="engine_error", error=str(error)[:200])
 
     def _prompt_tokens(self, request: Request) -> list[int]:

@@ -1,7 +1,7 @@
 import pytest
 
 from hnlm_ray.errors import InputError
-from hnlm_ray.llm.models import embedded_llm_folder, encoder_identity, model_identity, model_path
+from hnlm_ray.llm.models import check_model, encoder_identity, model_identity, model_path
 
 
 def test_identities_name_the_model_and_no_path_of_this_machine():
@@ -25,8 +25,18 @@ def test_a_folder_without_a_checkpoint_is_refused(name):
         model_path(name)
 
 
-def test_the_embedded_model_that_was_not_fetched_names_the_command(monkeypatch, tmp_path):
+def test_other_weights_of_the_same_size_are_another_model(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"a" * 100)
+    first = model_identity(str(tmp_path))
+    weights.write_bytes(b"b" * 100)
+    assert model_identity(str(tmp_path)) != first
+
+
+def test_a_model_is_checked_before_anything_runs_without_being_made(monkeypatch, tmp_path):
     monkeypatch.setenv("HNLM_CACHE", str(tmp_path))
-    assert embedded_llm_folder().parent == tmp_path
-    with pytest.raises(InputError, match="hnlm models fetch"):
-        model_path("embedded")
+    check_model("embedded")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(InputError, match="is no checkpoint"):
+        check_model(str(tmp_path))
