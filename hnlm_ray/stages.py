@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from hnlm_ray.config import Config
+from hnlm_ray.errors import InputError
 from hnlm_ray.llm.models import check_model, encoder_identity, encoder_path, model_identity
 from hnlm_ray.llm.prompts import load_prompt
 from hnlm_ray.stage import Bundle, Outcome, Stage, StageRun
@@ -93,6 +94,22 @@ def _check_encoder(config: Config) -> None:
     encoder_path(config.llm.encoder)
 
 
+def _check_search(config: Config) -> None:
+    if not config.prepare.split.validation:
+        raise InputError("trials are chosen on validation rows, and there are none: set prepare.split.validation above 0")
+    pooled = [method for method in config.tune.methods if method.startswith("pool")]
+    if pooled and not config.negatives.pairs_per_user:
+        raise InputError(
+            f"negatives.pairs_per_user is 0, so the pool of {', '.join(pooled)} would be empty: "
+            "raise it, or leave these out of tune.methods"
+        )
+
+
+def _check_comparison(config: Config) -> None:
+    if config.prepare.split.method == "random" and not config.prepare.split.test:
+        raise InputError("methods are compared on test rows, and there are none: set prepare.split.test above 0")
+
+
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="ingest",
@@ -161,6 +178,7 @@ STAGES: tuple[Stage, ...] = (
         run=_later("hnlm_ray.tune.stage:search"),
         resumes=True,
         bundles=_one_trial,
+        check=_check_search,
     ),
     Stage(
         name="results",
@@ -171,5 +189,6 @@ STAGES: tuple[Stage, ...] = (
         run=_later("hnlm_ray.tune.stage:compare"),
         resumes=True,
         bundles=_one_trial,
+        check=_check_comparison,
     ),
 )

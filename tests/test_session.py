@@ -58,7 +58,9 @@ def test_a_lock_whose_owner_is_gone_is_taken_over(workspace, owner):
 
 
 @pytest.mark.parametrize(
-    "owner", [beat(), beat(host="elsewhere"), beat(beat=0.0)], ids=["here", "elsewhere", "slow disk"]
+    "owner",
+    [beat(), beat(host="elsewhere", beat=time.time() + 3600), beat(beat=0.0)],
+    ids=["here", "elsewhere", "slow disk"],
 )
 def test_a_lock_whose_owner_lives_is_respected(workspace, owner):
     workspace.write_json("session.json", owner)

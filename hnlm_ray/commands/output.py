@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ class Output:
 
     as_json: bool = False
     json_out: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a file that can't be written now, not after hours of a run."""
+        if self.json_out is not None:
+            _check_writable(self.json_out)
 
     def notes(self) -> Console:
         """Return the console for progress and notes: standard error when the answer is JSON."""
@@ -43,6 +49,14 @@ def open_console(*, stderr: bool = False) -> Console:
     if not console.is_terminal:
         console.width = max(console.width, _PLAIN_WIDTH)
     return console
+
+
+def _check_writable(path: str) -> None:
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path) or not os.path.isdir(folder):
+        raise InputError(f"--json-out {path} is no file in a folder that exists: choose another file")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise InputError(f"--json-out {path} can't be written (Permission denied): choose another file")
 
 
 def _write(path: str, text: str) -> None:

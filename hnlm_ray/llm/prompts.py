@@ -46,7 +46,7 @@ def load_prompt(name: str) -> Prompt:
     shipped = files("hnlm_ray.llm") / "prompts" / f"{name}.txt"
     try:
         text = shipped.read_text("utf-8") if "/" not in name and shipped.is_file() else Path(name).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a NUL character in the path
         raise InputError(
             f"prompt '{name}' can't be read: use {', '.join(shipped_prompts())} or a file's path"
         ) from error

@@ -71,7 +71,9 @@ def _info(filesystem: fs.FileSystem, inner: str, shown: str) -> fs.FileInfo:
     try:
         return filesystem.get_file_info(inner)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise SourceError(f"can't look at {shown}: {_first_line(error)}") from error
+        raise SourceError(
+            f"can't look at {shown}: {_first_line(error)}; correct the path in the source section"
+        ) from error
 
 
 def _matches(filesystem: fs.FileSystem, pattern: str, shown: str) -> list[str]:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -29,7 +31,14 @@ def running_ray(tmp_path_factory):
     """Start a head node with a dashboard in a process group of its own; yields (dashboard, gcs) addresses."""
     port, dashboard = free_port(), free_port()
     home = tmp_path_factory.mktemp("ray-home")
-    environment = {**os.environ, "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    scratch = tempfile.mkdtemp(prefix="ray-")  # sockets need a short path; other Rays must not find this one
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "RAY_TMPDIR": scratch,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "disabled",
+    }
     command = [
         *RAY, "start", "--head", "--block", f"--port={port}", "--num-cpus=8", "--object-store-memory=200000000",
         "--include-dashboard=true", f"--dashboard-port={dashboard}",
@@ -49,6 +58,7 @@ def running_ray(tmp_path_factory):
         process.wait(timeout=30)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def small_preset(tmp_path, workspace):

@@ -9,7 +9,9 @@ def local_ray():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.delenv("RAY_ADDRESS", raising=False)
         ray.init(
+            address="local",
             num_cpus=8,
             include_dashboard=False,
             object_store_memory=200 * 2**20,
