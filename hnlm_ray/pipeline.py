@@ -20,6 +20,7 @@ from hnlm_ray.workspace.folder import first_line
 
 State = Literal["fresh", "stale", "partial", "missing", "running"]
 _SHOWN_CHANGES = 3
+_STOPPED = "it was stopped by the user"
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _status(
 
 def _partial_reason(stage: Stage, done: int, journal: StageJournal | None) -> str:
     if journal is not None and journal.error is not None:
-        return f"it failed: {journal.error}"
+        return _STOPPED if journal.error == _STOPPED else f"it failed: {journal.error}"
     return f"it was interrupted; {done} rows are done" if stage.resumes else "it was interrupted; it starts anew"
 
 
@@ -173,7 +174,7 @@ def run_stages(
             try:
                 _run_stage(config, workspace, progress, status, session)
             except KeyboardInterrupt:
-                session.end(error="it was stopped by the user")
+                session.end(error=_STOPPED)
                 raise
             except Exception as error:
                 own = stage_error(status.stage.name, error)

@@ -96,7 +96,9 @@ def _check_encoder(config: Config) -> None:
 
 def _check_search(config: Config) -> None:
     if not config.prepare.split.validation:
-        raise InputError("trials are chosen on validation rows, and there are none: set prepare.split.validation above 0")
+        raise InputError(
+            "trials are chosen on validation rows, and there are none: set prepare.split.validation above 0"
+        )
     pooled = [method for method in config.tune.methods if method.startswith("pool")]
     if pooled and not config.negatives.pairs_per_user:
         raise InputError(

@@ -77,6 +77,14 @@ def test_a_refused_token_is_not_taken_for_an_absent_ray(monkeypatch):
         join("auto")
 
 
+def test_inside_a_job_local_means_the_job_s_cluster(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert cluster_address(RayConfig()) is None
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert cluster_address(RayConfig()) == "10.0.0.1:6379"
+    assert cluster_address(RayConfig(address="other:1")) == "other:1"
+
+
 SLEEP = "import time; time.sleep(600)"
 CHILD = (
     "import subprocess, sys, time; "

@@ -223,7 +223,7 @@ def test_a_user_who_stops_is_noted(stages, config, workspace, monkeypatch):
     with_stage(monkeypatch, stages, "negatives", run=stop)
     with pytest.raises(KeyboardInterrupt):
         run(config, workspace)
-    assert pipeline.statuses(config, workspace)[2].reason == "it failed: it was stopped by the user"
+    assert pipeline.statuses(config, workspace)[2].reason == "it was stopped by the user"
 
 
 def test_a_running_stage_is_shown_as_running(stages, config, workspace):

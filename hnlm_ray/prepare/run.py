@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ray
 
+from hnlm_ray.prepare.split import check_held_out
 from hnlm_ray.prepare.stage import prepare
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.workspace import Rows
@@ -18,6 +19,7 @@ def prepare_tables(run: StageRun) -> Outcome:
     run.progress.start("prepare", config.buckets, unit="buckets")
     raw_rows = ray.data.read_parquet(raw.paths(), filesystem=raw.filesystem)
     prepared = prepare(raw_rows, run.workspace.table("raw_items").read(), config, run.config.seed)
+    check_held_out(prepared.counts, config.split)
     written = 0
     for bucket, part in prepared.buckets:
         run.output("interactions").write_part(run.fingerprint, f"part-{bucket:05}", part)

@@ -6,13 +6,14 @@ Chance comes from hashes of (seed, user id, item id), never from a generator tha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from hnlm_ray.config import SplitConfig
+from hnlm_ray.errors import InputError
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """Codes of the splits: places in ``tables.SPLITS``."""
@@ -109,3 +110,20 @@ def _splitmix64(values: Keys) -> Keys:
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
+
+
+def check_held_out(counts: Mapping[str, int], config: SplitConfig) -> None:
+    """Raise InputError where rows were asked for and no user has positives enough to give one.
+
+    Told here, not by the comparison that needs them: an LLM would have worked for hours in between.
+    """
+    asked = {"validation": config.validation > 0, "test": config.method != "random" or config.test > 0}
+    empty = [name for name in ("validation", "test") if asked[name] and not counts[name]]
+    if empty and config.method == "given" and "test" in empty:
+        raise InputError("prepare.split.method is given, but no test row of the source is left; choose random")
+    if empty:
+        raise InputError(
+            f"no positive is left for {' and '.join(empty)}: each of the {counts['users']} users has too few for "
+            f"prepare.split (method {config.method}, validation {config.validation:g}, test {config.test:g}); raise "
+            "prepare.user_core or the share, or set the share to 0"
+        )

@@ -100,6 +100,14 @@ def test_the_json_file_that_cannot_be_written(call, tmp_path):
     assert "choose another file" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["none/x.json", "."])
+def test_the_json_file_is_checked_before_a_run_begins(call, tmp_path, name):
+    done = call("run", "--json-out", str(tmp_path / name))
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
+
+
 def test_config_show_prints_the_resolved_tree(call):
     import yaml
 

@@ -52,3 +52,9 @@ def test_a_prompt_without_its_parts_is_refused_in_one_sentence(tmp_path, text):
 def test_a_missing_prompt_names_those_there_are():
     with pytest.raises(InputError, match=r"use item_profile\.v1"):
         load_prompt("item_profile.v9")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "/"])
+def test_a_path_that_is_no_file_s_is_one_sentence(name):
+    with pytest.raises(InputError, match="can't be read: use"):
+        load_prompt(name)

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnlm_ray.config import SplitConfig
+from hnlm_ray.errors import InputError
 from hnlm_ray.prepare import split
 
 
@@ -70,3 +71,24 @@ def test_keys_are_the_same_everywhere():
     keys = split.id_keys(["1"], 42, "user"), split.id_keys(["1"], 42, "item")
     assert keys[0] != keys[1]
     assert split.pair_keys(*keys).tolist() == [1116669486911359280]
+
+
+@pytest.mark.parametrize(
+    ("config", "validation", "test", "told"),
+    [
+        ({}, 0, 3, "no positive is left for validation: each of the 3 users has too few.*validation 0.1, test 0.2"),
+        ({}, 0, 0, "no positive is left for validation and test"),
+        ({"method": "leave_last_out"}, 0, 3, "for validation.*method leave_last_out"),
+        ({"method": "given", "validation": 0}, 0, 0, "no test row of the source is left"),
+    ],
+)
+def test_a_split_that_was_asked_for_and_is_empty_is_told(config, validation, test, told):
+    with pytest.raises(InputError, match=told):
+        split.check_held_out({"users": 3, "validation": validation, "test": test}, SplitConfig(**config))
+
+
+@pytest.mark.parametrize("config", [{"validation": 0}, {"validation": 0, "test": 0}, {"method": "given"}])
+def test_a_split_that_was_not_asked_for_may_be_empty(config):
+    asked = SplitConfig(**config)
+    counts = {"users": 3, "validation": int(asked.validation > 0), "test": int(asked.test > 0)}
+    split.check_held_out(counts, asked)
