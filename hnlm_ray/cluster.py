@@ -33,6 +33,7 @@ _ENVIRONMENT = {
     "RAY_TRAIN_ENABLE_V2": "1",
     "RAY_worker_niceness": "0",  # else an engine yields to everything else on the machine
     "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # else a thread that outlives a stopped run starts another Ray
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C ends a search as if it were complete
     "TOKENIZERS_PARALLELISM": "false",

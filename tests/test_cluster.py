@@ -85,6 +85,15 @@ def test_inside_a_job_local_means_the_job_s_cluster(monkeypatch):
     assert cluster_address(RayConfig(address="other:1")) == "other:1"
 
 
+def test_no_ray_starts_by_itself():
+    code = (
+        "import os; from hnlm_ray.cluster import _ENVIRONMENT; os.environ.update(_ENVIRONMENT)\n"
+        "import ray\n"
+        "try:\n    ray.put(1)\nexcept Exception:\n    print(ray.is_initialized())"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
 SLEEP = "import time; time.sleep(600)"
 CHILD = (
     "import subprocess, sys, time; "
