@@ -124,6 +124,28 @@ def _stale_reason(
     return ", ".join(changed[:_SHOWN_CHANGES]) + more
 
 
+def what_differs(config: Config, workspace: Workspace, table: str) -> str | None:
+    """Say why a published table is not what a configuration asks for; None when it is.
+
+    The first stage that would come out otherwise is named, for what follows differs by that alone.
+    """
+    for status in statuses(config, workspace):
+        old = status.manifest
+        if old is None or old.fingerprint != status.fingerprint:
+            return f"{status.stage.name}: {_difference(status)}"
+        if table in status.stage.outputs:
+            break
+    return None
+
+
+def _difference(status: StageStatus) -> str:
+    if status.manifest is None:
+        return "it has not run yet"
+    return _stale_reason(
+        status.manifest, status.stage, status.fingerprint, status.depends_on, status.input_fingerprints
+    )
+
+
 def _shown(value: object) -> str:
     text = "unset" if value is None else str(value)
     return text if len(text) <= 24 else f"{text[:10]}..."

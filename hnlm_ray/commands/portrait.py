@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -23,7 +23,7 @@ def title(item: Row) -> str:
 def show_user(console: Console, user: Row) -> None:
     """Print a user."""
     say(console, f"user {user['user_id']} (index {user['user']})")
-    _show_profile(console, user["profile"])
+    _show_profile(console, user["profile"], outdated="user_profiles" in user["left_out"])
     say(console, f"training items, the latest first ({len(user['history'])}):")
     for item in user["history"][:_HISTORY_SHOWN]:
         rating = "" if item["rating"] is None else f"  rated {item['rating']:g}"
@@ -33,6 +33,7 @@ def show_user(console: Console, user: Row) -> None:
     say(console, f"semantic negatives ({len(user['semantic_negatives'])}):")
     for negative in user["semantic_negatives"]:
         _show_negative(console, negative)
+    _show_left_out(console, user["left_out"])
 
 
 def _show_negative(console: Console, negative: Row) -> None:
@@ -51,15 +52,22 @@ def show_item(console: Console, item: Row) -> None:
         say(console, f"  {name}: {value}")
     if item["text"]:
         say(console, f"  {item['text']}")
-    _show_profile(console, item["profile"])
+    _show_profile(console, item["profile"], outdated="item_profiles" in item["left_out"])
     served = item["hard_negative_for"]
     say(console, f"trained on by {item['training_users']} users")
     say(console, f"a hard negative for {served['pairs']} pairs of {served['users']} users")
+    _show_left_out(console, item["left_out"])
 
 
-def _show_profile(console: Console, profile: Row | None) -> None:
+def _show_left_out(console: Console, tables: Sequence[str]) -> None:
+    if tables:
+        say(console, f"left out, because made from other data: {', '.join(tables)} (`hnlm run` makes them anew)")
+
+
+def _show_profile(console: Console, profile: Row | None, *, outdated: bool) -> None:
     if profile is None:
-        say(console, "profile: not written yet (`hnlm run` writes it)")
+        why = "made from other data" if outdated else "not written yet"
+        say(console, f"profile: {why} (`hnlm run` writes it)")
         return
     say(console, f"profile ({profile['model']}, {profile['prompt_version']}):")
     say(console, f"  {profile['summary']}" if profile["status"] == "ok" else f"  {_outcome(profile)}")

@@ -9,42 +9,67 @@ from rich.console import Console
 from rich.table import Table
 
 from hnlm_ray.commands.narration import say
-from hnlm_ray.commands.output import Output
+from hnlm_ray.commands.output import Output, open_console
 from hnlm_ray.config import Config
-from hnlm_ray.errors import WorkspaceError
-from hnlm_ray.workspace import Workspace
+from hnlm_ray.errors import InputError, WorkspaceError
+from hnlm_ray.pipeline import what_differs
+from hnlm_ray.redaction import redacted
+from hnlm_ray.workspace import Manifest, PublishedTables, Workspace
 
 Answer = dict[str, Any]
 _SIZES = {"users": "users", "items": "items", "interactions": "interactions"}
 
 
 def read_results(config: Config, workspace: Workspace) -> Answer:
-    """Return the leaderboard of a finished run.
+    """Return the leaderboard of a finished run, and whether it is the one that the configuration asks for.
 
     Raises
     ------
     WorkspaceError
-        When the tables ``trials`` and ``results`` are not there yet.
+        When the tables ``trials`` and ``results`` are not there yet, or don't belong to the same run.
     """
     from hnlm_ray.tune.leaderboard import leaderboard
 
-    manifest = workspace.table("results").manifest()
-    if manifest is None or not workspace.table("results").intact(manifest):
-        raise WorkspaceError(f"there are no results in {workspace.uri} yet: run `hnlm run` with the same options first")
+    published = PublishedTables.look(workspace)
+    manifest = _results_manifest(published, workspace.uri)
     trials, results = (workspace.table(name).read().to_pylist() for name in ("trials", "results"))
     metric = str(manifest.depends_on.get("tune.metric", config.tune.metric))
-    return leaderboard(trials, results, dataset_facts(workspace), metric)
+    differs = _difference(config, workspace)
+    freshness = {"fresh": differs is None, "reason": differs}
+    return {**leaderboard(trials, results, dataset_facts(published), metric), **freshness}
 
 
-def dataset_facts(workspace: Workspace) -> dict[str, int]:
+def _results_manifest(published: PublishedTables, uri: str) -> Manifest:
+    if published.state("results") == "absent":
+        raise WorkspaceError(f"there are no results in {uri} yet: run `hnlm run` with the same options first")
+    if newer := published.made_anew("results"):
+        raise WorkspaceError(
+            f"the results in {uri} were made from other data than is there now ({', '.join(newer)}): "
+            "run `hnlm run` with the same options first"
+        )
+    return published.manifests["results"]
+
+
+def _difference(config: Config, workspace: Workspace) -> str | None:
+    try:
+        differs = what_differs(config, workspace, "results")
+    except InputError as error:  # results outlive the source's files and the models
+        return f"can't be told: {redacted(str(error))}"
+    return None if differs is None else redacted(differs)
+
+
+def dataset_facts(published: PublishedTables) -> dict[str, int]:
     """Return how many users, items and interactions the comparison is about."""
-    manifests = {name: workspace.table(table).manifest() for name, table in _SIZES.items()}
+    manifests = {name: published.manifests.get(table) for name, table in _SIZES.items()}
     return {name: sum(file.rows for file in found.files) if found else 0 for name, found in manifests.items()}
 
 
 def report_results(config: Config, workspace: Workspace, output: Output) -> None:
-    """Print the comparison."""
+    """Print the comparison; a note beside it when it is another configuration's."""
     answer = read_results(config, workspace)
+    if not answer["fresh"]:
+        note = f"note: these results are not of the configuration given ({answer['reason']}): `hnlm run` makes those"
+        say(open_console(stderr=True), note)
     output.emit(answer, lambda console: show_results(console, answer))
 
 

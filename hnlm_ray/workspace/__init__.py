@@ -2,6 +2,7 @@
 
 from hnlm_ray.workspace.folder import Workspace
 from hnlm_ray.workspace.manifest import Manifest, Rows, TableFile, Tokens
+from hnlm_ray.workspace.published import PublishedTables
 from hnlm_ray.workspace.table_store import TableStore
 
-__all__ = ["Manifest", "Rows", "TableFile", "TableStore", "Tokens", "Workspace"]
+__all__ = ["Manifest", "PublishedTables", "Rows", "TableFile", "TableStore", "Tokens", "Workspace"]
