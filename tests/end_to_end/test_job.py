@@ -39,10 +39,11 @@ def running_ray(tmp_path_factory):
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "disabled",
     }
-    command = [
-        *RAY, "start", "--head", "--block", f"--port={port}", "--num-cpus=8", "--object-store-memory=200000000",
-        "--include-dashboard=true", f"--dashboard-port={dashboard}",
-    ]  # fmt: skip
+    ports = {"port": port, "dashboard-port": dashboard}
+    ports |= {f"dashboard-agent-{kind}-port": free_port() for kind in ("listen", "grpc")}
+    ports["ray-client-server-port"] = free_port()
+    command = [*RAY, "start", "--head", "--block", "--num-cpus=8", "--object-store-memory=200000000"]
+    command += ["--include-dashboard=true", *(f"--{name}={value}" for name, value in ports.items())]
     with open(home / "ray.log", "w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     deadline = time.monotonic() + 90
@@ -70,6 +71,18 @@ def small_preset(tmp_path, workspace):
     return path
 
 
+def submitted(command, environment):
+    """Submit a job; a cluster that has just started may not take one yet."""
+    deadline = time.monotonic() + 90
+    while True:
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=400, check=False
+        )
+        if "No available agent" not in done.stderr or time.monotonic() > deadline:
+            return done
+        time.sleep(2)
+
+
 @pytest.mark.real
 @pytest.mark.timeout(600)
 def test_the_whole_pipeline_as_a_job_and_then_joined_from_outside(running_ray, tmp_path):
@@ -80,9 +93,7 @@ def test_the_whole_pipeline_as_a_job_and_then_joined_from_outside(running_ray, t
         *RAY, "job", "submit", "--address", dashboard, "--working-dir", ".", "--runtime-env", "jobs/runtime_env.yaml",
         "--", sys.executable, "jobs/pipeline.py", "--config", str(preset),
     ]  # fmt: skip
-    done = subprocess.run(
-        submit, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=400, check=False
-    )
+    done = submitted(submit, environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     tables = Workspace.open(str(workspace))
     assert all(tables.table(name).manifest() is not None for stage in STAGES for name in stage.outputs)
