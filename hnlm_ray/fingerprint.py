@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from pyarrow import fs as pafs
 
-from hnlm_ray.workspace.folder import resolve_filesystem
+from hnlm_ray.errors import SourceError
+from hnlm_ray.workspace.folder import first_line, resolve_filesystem
 
 _BLOCK = 1 << 22
 
@@ -31,7 +32,10 @@ def fingerprint_files(uris: Sequence[str]) -> str:
 
 def _content_hash(filesystem: pafs.FileSystem, path: str) -> bytes:
     digest = hashlib.sha256()
-    with filesystem.open_input_stream(path, compression=None) as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
+    try:
+        with filesystem.open_input_stream(path, compression=None) as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise SourceError(f"{path} can't be read ({first_line(error)}): check its permissions") from error
     return digest.digest()

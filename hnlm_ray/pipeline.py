@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from hnlm_ray import errors
 from hnlm_ray.config import Config
 from hnlm_ray.errors import HnlmError, InputError, StageError
 from hnlm_ray.fingerprint import fingerprint_of
@@ -16,10 +18,11 @@ from hnlm_ray.session import Session, StageJournal, journal_path, read_beat
 from hnlm_ray.stage import Outcome, Stage, StageRun, chunks_of
 from hnlm_ray.stages import STAGES
 from hnlm_ray.workspace import Manifest, Rows, Workspace
-from hnlm_ray.workspace.folder import first_line
+from hnlm_ray.workspace.folder import first_line, named
 
 State = Literal["fresh", "stale", "partial", "missing", "running"]
 _SHOWN_CHANGES = 3
+_OWN_SENTENCE = re.compile(r"^hnlm_ray\.errors\.(\w+): (.+)$", re.MULTILINE)
 _STOPPED = "it was stopped by the user"
 
 
@@ -211,13 +214,24 @@ def stage_error(stage: str, error: Exception) -> HnlmError:
 
     What a Ray task or actor raises arrives wrapped, with the worker's traceback as its text.
     """
-    cause: BaseException = error
-    while (inner := getattr(cause, "cause", None) or cause.__cause__) is not None:
-        cause = inner
-    for found in (error, cause):
+    chain = [error, *_causes(error)]
+    for found in (error, chain[-1]):
         if isinstance(found, HnlmError) and not hasattr(found, "cause"):
             return found
-    return StageError(f"stage {stage} failed: {type(cause).__name__}: {first_line(cause)}")
+    told = _OWN_SENTENCE.findall("\n".join(map(str, chain)))
+    if told:  # raised while an actor was made: of that Ray hands on the text alone
+        kind, sentence = told[-1]
+        own = getattr(errors, kind, StageError)(sentence)
+        return own if isinstance(own, HnlmError) else StageError(sentence)
+    cause = next((found for found in reversed(chain) if str(found)), chain[-1])
+    return StageError(f"stage {stage} failed: {named(cause)}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    inner = getattr(error, "cause", None) or error.__cause__
+    if inner is not None:
+        yield inner
+        yield from _causes(inner)
 
 
 def _run_stage(config: Config, workspace: Workspace, progress: Progress, status: StageStatus, session: Session) -> None:

@@ -268,3 +268,19 @@ def test_an_error_of_a_worker_is_told_as_it_was_raised_there():
     assert pipeline.stage_error("prepare", outer) is own
     foreign = RayTaskError("task", "Traceback: File /somewhere ...", OSError("disk full")).as_instanceof_cause()
     assert str(pipeline.stage_error("prepare", foreign)) == "stage prepare failed: OSError: disk full"
+
+
+def test_an_error_of_an_actor_that_is_being_made_is_told_though_ray_keeps_its_text_alone():
+    text = "The actor died\n  File /somewhere\nMemoryError\nhnlm_ray.errors.StageError: vLLM can't start: mend it\n"
+    died = RuntimeError(text)
+    died.__cause__ = SystemError()
+    told = pipeline.stage_error("item_profiles", died)
+    assert isinstance(told, StageError)
+    assert str(told) == "vLLM can't start: mend it"
+
+
+def test_a_cause_without_a_text_does_not_hide_the_one_that_has_it():
+    outer = RuntimeError("the disk is full")
+    outer.__cause__ = SystemError()
+    assert str(pipeline.stage_error("prepare", outer)) == "stage prepare failed: RuntimeError: the disk is full"
+    assert str(pipeline.stage_error("prepare", MemoryError())) == "stage prepare failed: MemoryError"

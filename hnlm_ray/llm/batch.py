@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import ray
 
 from hnlm_ray.config import LLMConfig
-from hnlm_ray.errors import StageError
+from hnlm_ray.errors import HnlmError, StageError
 from hnlm_ray.llm.answers import AnswerFormat
 from hnlm_ray.llm.engine import Outcome as RowOutcome
 from hnlm_ray.llm.engine import Request, TextEngine, answer
@@ -31,6 +31,7 @@ from hnlm_ray.llm.models import model_identity, model_on_this_node
 from hnlm_ray.llm.scripted_engine import ScriptedEngine
 from hnlm_ray.stage import Outcome, StageRun, chunks_of
 from hnlm_ray.workspace import Rows, TableStore, Tokens
+from hnlm_ray.workspace.folder import named
 
 Key = tuple[int, ...]
 _DONE = ("ok", "none")
@@ -183,18 +184,35 @@ def _generate(job: _Job, shared: ray.ObjectRef, buckets: Sequence[int]) -> Itera
         yield sum(batch["rows"].to_pylist()), sum(batch["tokens"].to_pylist())
 
 
+def open_engine(llm: LLMConfig, seed: int) -> TextEngine:
+    """Start the engine of a configuration.
+
+    Raises
+    ------
+    StageError
+        When vLLM can't start: its own errors (of damaged weights: a MemoryError) don't say what to look at.
+    """
+    if llm.engine == "scripted":
+        return ScriptedEngine(llm.scripted)
+    from hnlm_ray.llm.vllm_engine import VLLMEngine
+
+    try:
+        return VLLMEngine(llm, model_on_this_node(llm.model), seed)
+    except HnlmError:
+        raise
+    except Exception as error:
+        raise StageError(
+            f"vLLM can't start with llm.model '{llm.model}' ({named(error)}): check the checkpoint's files, llm.dtype, "
+            "llm.max_model_len and the memory; the log has vLLM's own words"
+        ) from error
+
+
 class _EngineWorker:
     """A Ray Data actor around one engine."""
 
     def __init__(self, job: _Job) -> None:
         self._job = job
-        self._engine: TextEngine
-        if job.llm.engine == "scripted":
-            self._engine = ScriptedEngine(job.llm.scripted)
-        else:
-            from hnlm_ray.llm.vllm_engine import VLLMEngine
-
-            self._engine = VLLMEngine(job.llm, model_on_this_node(job.llm.model), job.seed)
+        self._engine = open_engine(job.llm, job.seed)
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         """Answer the rows of each chunk together, write the chunk, and report its size."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from hnlm_ray.errors import InputError
 from hnlm_ray.tables import TABLES
-from hnlm_ray.workspace.table_store import TableStore
+from hnlm_ray.workspace.table_store import TableStore, unreadable
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -40,6 +40,11 @@ def resolve_filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text: what fits into one sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def named(error: BaseException) -> str:
+    """Return an error's type and first line; of an error without a text the type alone."""
+    return f"{type(error).__name__}: {first_line(error)}" if str(error).strip() else type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ class Workspace:
                 return model.model_validate_json(stream.read())
         except (FileNotFoundError, NotADirectoryError, ValidationError):
             return None
+        except PermissionError as error:
+            raise unreadable(self.uri, error) from error
 
     def exists(self, path: str) -> bool:
         """Tell whether there is a file below the folder."""

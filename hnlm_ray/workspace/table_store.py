@@ -26,6 +26,12 @@ log = logging.getLogger(__name__)
 _FINGERPRINT_CHARS = 16
 
 
+def unreadable(place: str, error: PermissionError) -> WorkspaceError:
+    """Return the error of a folder that is there and may not be read."""
+    reason = str(error).strip().splitlines()[0]
+    return WorkspaceError(f"{place} can't be read ({reason}): give read permission, or choose another --workspace")
+
+
 @dataclass(frozen=True)
 class TableStore:
     """Reads and writes one table; picklable, so that remote tasks write their own parts."""
@@ -93,6 +99,8 @@ class TableStore:
                 return Manifest.model_validate_json(stream.read())
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except PermissionError as error:
+            raise unreadable(self.folder, error) from error
         except ValidationError:
             log.warning("%s is damaged: the table counts as not published", path)
             return None

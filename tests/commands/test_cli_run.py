@@ -88,7 +88,7 @@ def test_a_changed_prompt_reruns_what_follows(hnlm):
 def test_a_stopped_stage_goes_on_where_it_was(hnlm):
     failed = hnlm("run", FAKE_FAIL="user_profiles-2")
     assert failed.returncode == 1
-    assert failed.stderr == "error: stage user_profiles failed: the disk \\x1b[31m is full\n"
+    assert failed.stderr == "error: stage user_profiles failed: RuntimeError: the disk \\x1b[31m is full\n"
     hnlm.calls()
     answer = hnlm.json("status")
     row = answer["stages"][1]

@@ -6,6 +6,7 @@ import pytest
 from pyarrow import fs as pafs
 
 from hnlm_ray.errors import InputError, WorkspaceError
+from hnlm_ray.fingerprint import fingerprint_files
 from hnlm_ray.stage import StageRun
 from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Manifest, Rows, Tokens, Workspace
@@ -242,3 +243,18 @@ def test_a_folder_below_a_file_cannot_be_a_workspace(tmp_path):
 def test_a_uri_that_cannot_be_opened_is_one_sentence(uri):
     with pytest.raises(InputError, match="use a local path"):
         Workspace.open(uri)
+
+
+def test_what_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
+    class Closed:
+        def open_input_stream(self, path, **_options):
+            raise PermissionError(13, f"Failed to open {path}")
+
+    workspace = Workspace("ws", Closed(), str(tmp_path))
+    with pytest.raises(WorkspaceError, match=r"ws can't be read .*: give read permission"):
+        workspace.read_json("session.json", Rows)
+    with pytest.raises(WorkspaceError, match=r"can't be read .*: give read permission"):
+        workspace.table("users").manifest()
+    monkeypatch.setattr("hnlm_ray.fingerprint.resolve_filesystem", lambda uri: (Closed(), uri))
+    with pytest.raises(InputError, match=r"a\.csv can't be read .*: check its permissions"):
+        fingerprint_files(["a.csv"])
