@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -180,6 +181,14 @@ class LLMConfig(Section):
     start_timeout_s: Annotated[float, Field(gt=0)] = Field(600, description="Give up when no answer came by then.")
     scripted: ScriptedConfig = ScriptedConfig()
 
+    @field_validator("tensor_parallel")
+    @classmethod
+    def _uses_the_gpus_of_an_engine(cls, shards: int, info: ValidationInfo) -> int:
+        gpus = info.data.get("gpus_per_engine", 0)
+        if gpus and shards != gpus:
+            raise ValueError(f"with gpus_per_engine {gpus} it must be {gpus} too: an engine uses all its GPUs")
+        return shards
+
 
 class ProfileConfig(Section):
     """Prompts and budgets of item and user profiles."""
@@ -239,23 +248,40 @@ class CFConfig(Section):
 class TuneConfig(Section):
     """The comparison: methods with equal budgets, choice on validation, test read once."""
 
-    methods: tuple[MethodName, ...] = ("rns", "pns", "dns", "pool", "pool_alpha0", "pool_random", "pool_shuffled")
-    models: tuple[ModelName, ...] = ("lightgcn",)
+    methods: Annotated[tuple[MethodName, ...], Field(min_length=1)] = (
+        *("rns", "pns", "dns"),
+        *("pool", "pool_alpha0", "pool_random", "pool_shuffled"),
+    )
+    models: Annotated[tuple[ModelName, ...], Field(min_length=1)] = ("lightgcn",)
     trials: Count = Field(8, description="Trials of every method; the first is its published setting.")
     seeds: Annotated[int, Field(ge=2)] = Field(3, description="Refits of each winner, each with its own seed.")
+    cutoffs: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 20)
     metric: MetricName = Field("ndcg@20", description="Chosen and compared by this metric.")
-    cutoffs: tuple[Count, ...] = (10, 20)
     concurrent: Count = Field(2, description="Trials at the same time.")
     cpus_per_trial: Annotated[float, Field(gt=0)] = 1
     gpus_per_trial: Annotated[float, Field(ge=0)] = 0
 
-    @model_validator(mode="after")
-    def _metric_is_measured(self) -> TuneConfig:
-        if int(self.metric.split("@")[1]) not in self.cutoffs:
-            raise ValueError(f"metric {self.metric} needs its cut-off in cutoffs {list(self.cutoffs)}")
-        if "rns" not in self.methods and "pns" not in self.methods and "dns" not in self.methods:
-            raise ValueError("methods needs a classical one (rns, pns or dns) to compare with")
-        return self
+    @field_validator("methods", "models", "cutoffs")
+    @classmethod
+    def _names_each_once(cls, values: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        if repeated := sorted({str(value) for value in values if values.count(value) > 1}):
+            raise ValueError(f"name {', '.join(repeated)} once")
+        return values
+
+    @field_validator("methods")
+    @classmethod
+    def _holds_a_classical_method(cls, methods: tuple[MethodName, ...]) -> tuple[MethodName, ...]:
+        if not {"rns", "pns", "dns"} & set(methods):
+            raise ValueError("it needs a classical one (rns, pns or dns) to compare with")
+        return methods
+
+    @field_validator("metric")
+    @classmethod
+    def _is_measured(cls, metric: str, info: ValidationInfo) -> str:
+        cutoffs = info.data.get("cutoffs")
+        if cutoffs is not None and int(metric.split("@")[1]) not in cutoffs:
+            raise ValueError(f"it needs its cut-off in tune.cutoffs {list(cutoffs)}")
+        return metric
 
 
 # ---------------------------------------------------------------- the run
@@ -293,3 +319,12 @@ class Config(Section):
         if not folder.strip() or any(char < " " for char in folder):
             raise ValueError("name a folder, without control characters")
         return folder
+
+    @field_validator("cf")
+    @classmethod
+    def _keeps_validation_to_choose_by(cls, cf: CFConfig) -> CFConfig:
+        if cf.validation == "none":
+            told = "trials are chosen on validation, so a run keeps 'split'; 'none' is for a CF training alone"
+            error = InitErrorDetails(type=PydanticCustomError("value_error", told), loc=("validation",), input="none")
+            raise ValidationError.from_exception_data("cf", [error])
+        return cf

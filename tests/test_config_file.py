@@ -60,7 +60,17 @@ def test_all_errors_are_reported_together(load):
         ),
         ("name: ../x\nworkspace: ws\nsource: {format: movielens_100k}\n", "name: got '../x'"),
         (GOOD + "prepare: {split: {validation: 0.6, test: 0.6}}\n", "validation \\+ test must stay below 1"),
-        (GOOD + "tune: {metric: ndcg@7}\n", "needs its cut-off"),
+        (GOOD + "tune: {metric: ndcg@7}\n", "tune.metric: got 'ndcg@7'; it needs its cut-off in tune.cutoffs"),
+        (GOOD + "tune: {cutoffs: [5]}\n", "tune.metric: got 'ndcg@20'; it needs its cut-off"),
+        (GOOD + "tune: {cutoffs: []}\n", r"tune.cutoffs: got \[\]; "),
+        (GOOD + "tune: {cutoffs: [20, 20]}\n", r"tune.cutoffs: got \[20, 20\]; name 20 once"),
+        (GOOD + "tune: {models: []}\n", r"tune.models: got \[\]; "),
+        (GOOD + "tune: {models: [mf, mf]}\n", "tune.models: .*; name mf once"),
+        (GOOD + "tune: {methods: [rns, pool, pool, rns]}\n", "tune.methods: .*; name pool, rns once"),
+        (GOOD + "tune: {methods: [pool]}\n", r"tune.methods: got \['pool'\]; it needs a classical one"),
+        (GOOD + "llm: {gpus_per_engine: 2}\n", "llm.tensor_parallel: got 1; with gpus_per_engine 2 it must be 2"),
+        (GOOD + "llm: {gpus_per_engine: 1, tensor_parallel: 2}\n", "llm.tensor_parallel: got 2; .* must be 1"),
+        (GOOD + "cf: {validation: none}\n", "cf.validation: got 'none'; trials are chosen on validation"),
         (GOOD + "cf: 3\n", "cf: got 3"),
         (GOOD + "what: 1\n", "what: unknown key"),
         (GOOD + "table: 1\n", "table: unknown key"),
@@ -73,6 +83,14 @@ def test_all_errors_are_reported_together(load):
 def test_each_error_names_its_place(load, text, told):
     with pytest.raises(ConfigError, match=told):
         load(text)
+
+
+def test_errors_of_one_section_hide_none_of_the_others(load):
+    text = GOOD + "tune: {metric: ndcg@30, methods: [], seeds: 1}\ncf: {validation: none}\nllm: {top_p: 2}\n"
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    places = [line.split(":")[0].strip() for line in str(caught.value).splitlines()[1:]]
+    assert sorted(places) == ["cf.validation", "llm.top_p", "tune.methods", "tune.metric", "tune.seeds"]
 
 
 @pytest.mark.parametrize(
