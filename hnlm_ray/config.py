@@ -225,8 +225,10 @@ class NegativesConfig(Section):
 class CFConfig(Section):
     """One CF training: model, sampler, loss, optimiser, stopping."""
 
-    model: ModelName = "lightgcn"
-    sampler: Literal["rns", "pns", "dns", "pool"] = "rns"
+    model: ModelName = Field("lightgcn", description="Of a training alone; in a pipeline tune.models chooses.")
+    sampler: Literal["rns", "pns", "dns", "pool"] = Field(
+        "rns", description="Of a training alone; in a pipeline tune.methods chooses."
+    )
     loss: Literal["bpr"] = "bpr"
     dim: Count = Field(64, description="Length d of an embedding.")
     layers: Annotated[int, Field(ge=0, le=8)] = Field(2, description="Propagation layers of LightGCN.")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, cast
 
-from hnlm_ray.config import Config
+from hnlm_ray.config import CFConfig, Config
 from hnlm_ray.errors import InputError
 from hnlm_ray.llm.models import check_model, encoder_identity, encoder_path, model_identity
 from hnlm_ray.llm.prompts import load_prompt
@@ -70,7 +70,9 @@ def _negative_pool(config: Config) -> Mapping[str, object]:
 
 
 def _trials(config: Config) -> Mapping[str, object]:
-    return {**_section(config, "cf"), **_section(config, "tune", *_TUNE_CONTENT), "seed": config.seed}
+    # tune.models and tune.methods decide over cf.model and cf.sampler
+    keys = [key for key in CFConfig.model_fields if key not in {"model", "sampler"}]
+    return {**_section(config, "cf", *keys), **_section(config, "tune", *_TUNE_CONTENT), "seed": config.seed}
 
 
 def _results(config: Config) -> Mapping[str, object]:

@@ -55,7 +55,7 @@ def _write_parts(run: StageRun, table: str, batches: Iterator[pa.Table]) -> int:
 
 def source_identity(config: Config) -> dict[str, object]:
     """Return what ingest depends on: the source's settings and the content of its files."""
-    settings = _without_paths(config.source.model_dump(mode="json"))
+    settings = _without_paths(config.source.model_dump(mode="json", exclude={"max_bad_share"}))
     return {"source": settings, "files": _content(tuple(_stamped(path) for path in source_files(config.source)))}
 
 

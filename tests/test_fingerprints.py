@@ -1,0 +1,29 @@
+"""What a stage's fingerprint holds: all that shapes its output, and nothing else."""
+
+import pytest
+
+from hnlm_ray.config_file import load_config
+from hnlm_ray.pipeline import find_stage
+
+
+@pytest.fixture
+def depends_on(config_file):
+    def depends_on(stage, *overrides):
+        return find_stage(stage).depends_on(load_config(str(config_file), overrides))
+
+    return depends_on
+
+
+@pytest.mark.parametrize(
+    ("stage", "override"),
+    [("trials", "cf.model=mf"), ("trials", "cf.sampler=pool"), ("ingest", "source.max_bad_share=0.5")],
+)
+def test_what_does_not_shape_the_output_is_left_out(depends_on, stage, override):
+    assert depends_on(stage, override) == depends_on(stage)
+
+
+@pytest.mark.parametrize(
+    ("stage", "override"), [("trials", "cf.dim=8"), ("trials", "cf.base_sampler=dns"), ("trials", "tune.models=[mf]")]
+)
+def test_what_shapes_it_is_in(depends_on, stage, override):
+    assert depends_on(stage, override) != depends_on(stage)
