@@ -24,6 +24,7 @@ from hnlm_ray.training_data import UserHistory, bucket_count, histories, trainin
 from hnlm_ray.workspace import Rows, Workspace
 
 _PAIR_COUNTS = ("own_pairs", "borrowed_pairs", "fallback_pairs", "duplicate")
+_BUCKETS_PER_ACTOR = 8  # each actor encodes the whole catalogue once
 PoolRow = dict[str, Any]
 
 
@@ -131,7 +132,7 @@ def make_negative_pool(run: StageRun) -> Outcome:
         fn_constructor_args=(run.config, run.workspace, run.fingerprint),
         batch_size=1,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=1),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, buckets // _BUCKETS_PER_ACTOR)),
         num_cpus=1,
     )
     counts: Counter[str] = Counter(dict.fromkeys((*GROUNDING_COUNTS, *_PAIR_COUNTS), 0))

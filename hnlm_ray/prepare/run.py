@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import ray
 
 from hnlm_ray.prepare.split import check_held_out
 from hnlm_ray.prepare.stage import prepare
 from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.workspace import Rows
+from hnlm_ray.workspace import Rows, TableStore
 
 ITEMS_PER_PART = 8192
 """Items in a file of the items table: the unit in which they are profiled."""
@@ -21,9 +22,9 @@ def prepare_tables(run: StageRun) -> Outcome:
     prepared = prepare(raw_rows, run.workspace.table("raw_items").read(), config, run.config.seed)
     check_held_out(prepared.counts, config.split)
     written = 0
-    for bucket, part in prepared.buckets:
-        run.output("interactions").write_part(run.fingerprint, f"part-{bucket:05}", part)
-        written += part.num_rows
+    store = run.output("interactions")
+    for writing in [_write.remote(store, run.fingerprint, bucket, rows) for bucket, rows in prepared.buckets]:
+        written += ray.get(writing)
         run.progress.advance()
     run.output("users").write_part(run.fingerprint, "part-00000", prepared.users)
     for part, start in enumerate(range(0, prepared.items.num_rows, ITEMS_PER_PART)):
@@ -31,3 +32,9 @@ def prepare_tables(run: StageRun) -> Outcome:
         run.output("items").write_part(run.fingerprint, f"part-{part:05}", rows)
     run.progress.finish()
     return Outcome(rows=Rows(ok=written), counts=dict(prepared.counts))
+
+
+@ray.remote(num_cpus=0.5)
+def _write(store: TableStore, fingerprint: str, bucket: int, rows: pa.Table) -> int:
+    """Write a bucket where its rows are: interactions don't pass through the driver."""
+    return store.write_part(fingerprint, f"part-{bucket:05}", rows).rows

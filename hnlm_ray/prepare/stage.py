@@ -6,7 +6,6 @@ plus items: the vocabulary, degrees, who stays.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -36,15 +35,15 @@ class Prepared:
     users, items
         The tables of these names; every item that stays has a row.
     buckets
-        ``(bucket, rows)`` with bucket = user % config.buckets, each sorted by (user, item); fetched one at
-        a time, once.
+        ``(bucket, reference to its rows)`` with bucket = user % config.buckets, rows sorted by (user, item).
+        They stay on the workers: write or fetch them one at a time.
     counts
         Rows in and what became of them.
     """
 
     users: pa.Table
     items: pa.Table
-    buckets: Iterator[tuple[int, pa.Table]]
+    buckets: list[tuple[int, ray.ObjectRef]]
     counts: dict[str, int]
 
 
@@ -87,7 +86,7 @@ def prepare(interactions: Dataset, items: pa.Table, config: PrepareConfig, seed:
     parts = _split_buckets(coded, numbering, config, counts)
     item_table = index.item_table(kept_items, items)
     counts |= {"users": len(users), "items": len(kept_items), "items_without_title": item_table["title"].null_count}
-    return Prepared(index.user_table(users), item_table, _fetched(parts), counts)
+    return Prepared(index.user_table(users), item_table, parts, counts)
 
 
 def _given(config: PrepareConfig) -> bool:
@@ -194,9 +193,3 @@ def _check_left(members: kcore.Members, config: PrepareConfig, counts: dict[str,
         f"item_core {config.item_core}) left too few; lower prepare.user_core, prepare.item_core or "
         "prepare.min_rating, or widen the window"
     )
-
-
-def _fetched(parts: list[tuple[int, ray.ObjectRef]]) -> Iterator[tuple[int, pa.Table]]:
-    while parts:
-        bucket, rows = parts.pop(0)
-        yield bucket, ray.get(rows)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from hnlm_ray.cf import CFData
@@ -86,7 +88,30 @@ def compare(run: StageRun) -> Outcome:
     jobs = refit_jobs(run.config, run.workspace.table("trials").read().to_pylist())
     if not jobs:
         raise StageError("all trials of all methods failed: see `hnlm status` and the errors in the trials table")
-    return _outcome(run_trainings(run, "results", data, jobs))
+    outcome = _outcome(run_trainings(run, "results", data, jobs))
+    return replace(outcome, counts=pool_false_negatives(data))
+
+
+def pool_false_negatives(data: CFData) -> dict[str, int | float | str | None]:
+    """Count pool entries that are held-out positives of their user: direct false negatives.
+
+    Counted after everything else and fed back into nothing. ``share_at_random`` is what items drawn
+    uniformly from those the user has not trained on would give.
+    """
+    held_out = [split for split in (data.validation, data.test) if split is not None]
+    if data.pool is None or not held_out:
+        return {}
+    users = data.train.pairs()[0][data.pool.edges()]
+    entries = users.astype(np.int64) * data.items + data.pool.items
+    hits = sum(int(np.isin(entries, split.keys(data.items)).sum()) for split in held_out)
+    unseen = data.items - data.train.degree[users]
+    expected = sum(split.degree[users] for split in held_out) / unseen
+    return {
+        "pool_entries": len(entries),
+        "pool_false_negatives": hits,
+        "pool_false_negative_share": round(hits / len(entries), 5),
+        "share_at_random": round(float(expected.mean()), 5),
+    }
 
 
 def _outcome(rows: pa.Table) -> Outcome:

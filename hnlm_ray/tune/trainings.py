@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import tempfile
 import time
@@ -17,6 +18,7 @@ from ray import tune
 from hnlm_ray.cf import CFData, DivergedError, Training, evaluate, train
 from hnlm_ray.config import CFConfig, MethodName, TuneConfig
 from hnlm_ray.errors import InputError, StageError
+from hnlm_ray.fingerprint import fingerprint_of
 from hnlm_ray.stage import StageRun, chunks_of
 from hnlm_ray.tables import KEYS
 from hnlm_ray.tune.control_data import method_data
@@ -127,7 +129,9 @@ def _tune(shared: _Shared, advance: Callable[[], None]) -> None:
     settings = shared.tune
     resources = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
     trainable = tune.with_resources(tune.with_parameters(_trial, shared=shared), resources)
-    scratch = tempfile.mkdtemp(prefix="hnlm-tune-")
+    # Tune's own records; the rows are ours. Named after the work, so that a killed run's are found and removed.
+    scratch = os.path.join(tempfile.gettempdir(), f"hnlm-tune-{fingerprint_of({'of': shared.store.folder})[:16]}")
+    shutil.rmtree(scratch, ignore_errors=True)
     try:
         tune.Tuner(
             trainable,

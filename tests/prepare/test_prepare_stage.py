@@ -1,6 +1,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+import ray
 
 from hnlm_ray.config import PrepareConfig
 from hnlm_ray.errors import InputError
@@ -37,11 +38,11 @@ def prepared(ray, table, blocks=3, seed=1, **config):
 
 
 def rows_of(result):
-    return pa.concat_tables(table for _, table in result.buckets).to_pylist()
+    return pa.concat_tables(ray.get(rows) for _, rows in result.buckets).to_pylist()
 
 
 def in_bytes(result):
-    tables = [result.users, result.items, *(table for _, table in result.buckets)]
+    tables = [result.users, result.items, *(ray.get(rows) for _, rows in result.buckets)]
     sink = [pa.BufferOutputStream() for _ in tables]
     for table, stream in zip(tables, sink, strict=True):
         with pa.ipc.new_stream(stream, table.schema) as writer:
@@ -62,7 +63,7 @@ def test_the_same_bytes_whatever_the_blocks_and_the_order(local_ray):
 def test_tables_and_counts_fit_together(local_ray):
     table = raw()
     result = prepared(local_ray, table, min_rating=2, user_core=6, item_core=7, buckets=4)
-    buckets = list(result.buckets)
+    buckets = [(bucket, ray.get(rows)) for bucket, rows in result.buckets]
     everything = pa.concat_tables(rows for _, rows in buckets)
     assert everything.schema.equals(TABLES["interactions"])
     for bucket, rows in buckets:

@@ -6,7 +6,7 @@ import pytest
 from hnlm_ray.cf import CFData, NegativePool, Positives
 from hnlm_ray.config import CFConfig, Config, TuneConfig
 from hnlm_ray.errors import InputError
-from hnlm_ray.tune.stage import refit_jobs, trial_jobs
+from hnlm_ray.tune.stage import pool_false_negatives, refit_jobs, trial_jobs
 from hnlm_ray.tune.trainings import Job, training_row
 
 TREE = {"name": "x", "workspace": "/nowhere", "source": {"format": "movielens_100k"}, "cf": {"dim": 4, "epochs": 2}}
@@ -85,3 +85,14 @@ def test_a_diverging_training_is_a_row_and_not_an_exception(data):
     assert failed["status"] == "diverged"
     assert failed["error"]
     assert failed["test"] is None
+
+
+def test_pool_entries_that_are_held_out_positives_are_counted(data):
+    assert pool_false_negatives(data)["pool_false_negatives"] == 0
+    users, items = data.train.pairs()
+    test_items = [data.test.items[data.test.indptr[user]] for user in users]
+    pool = NegativePool.from_rows(data.train, users, items, test_items, np.ones(len(users)), n_items=30)
+    counts = pool_false_negatives(CFData(20, 30, data.train, data.validation, data.test, pool))
+    assert counts["pool_false_negatives"] == counts["pool_entries"] == len(users)
+    assert counts["pool_false_negative_share"] == 1.0
+    assert counts["share_at_random"] == pytest.approx(6 / 27, abs=1e-5)
