@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pyarrow import fs as pafs
 
 from hnlm_ray.errors import SourceError
-from hnlm_ray.workspace.folder import first_line, resolve_filesystem
+from hnlm_ray.workspace.folder import first_line
 
 _BLOCK = 1 << 22
 
@@ -20,11 +20,10 @@ def fingerprint_of(parts: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def fingerprint_files(uris: Sequence[str]) -> str:
-    """Hash files by name (without folder), size and content: a moved or touched file stays the same."""
+def fingerprint_files(files: Sequence[tuple[pafs.FileSystem, str]]) -> str:
+    """Hash files by name (without folder) and content: a moved or touched file stays the same."""
     digest = hashlib.sha256()
-    for uri in uris:
-        filesystem, path = resolve_filesystem(uri)
+    for filesystem, path in files:
         digest.update(f"{path.rsplit('/', 1)[-1]}\0".encode(errors="surrogateescape"))
         digest.update(_content_hash(filesystem, path))
     return digest.hexdigest()

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from hnlm_ray.config import MovieLensSource, SplitFilesSource, TableSource
 from hnlm_ray.sources import movielens, split_files, table
+from hnlm_ray.sources.files import RawFile
 from hnlm_ray.sources.rejects import Rejects
 
 __all__ = ["FORMATS", "Rejects", "read_interactions", "read_items", "source_files"]
@@ -21,16 +22,16 @@ AnySource = MovieLensSource | SplitFilesSource | TableSource
 FORMATS: Final[dict[str, Any]] = {"movielens_100k": movielens, "ngcf": split_files, "table": table}
 
 
-def source_files(source: AnySource) -> list[str]:
-    """Name all files that a source reads.
+def source_files(source: AnySource) -> list[RawFile]:
+    """Find all files that a source reads.
 
     Raises
     ------
     SourceError
         When one is missing.
     """
-    names: list[str] = FORMATS[source.format].source_files(source)
-    return names
+    files: list[RawFile] = FORMATS[source.format].source_files(source)
+    return files
 
 
 def read_interactions(source: AnySource, rejects: Rejects) -> Iterator[pa.Table]:

@@ -18,7 +18,7 @@ _URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 @dataclass(frozen=True)
 class RawFile:
-    """One file: where it lies, and the name that messages and fingerprints use."""
+    """One file: where it lies, and the name that messages use (without the query of a URI, so no address)."""
 
     filesystem: fs.FileSystem
     path: str
@@ -44,6 +44,18 @@ def find_files(path: str) -> list[RawFile]:
         what = "no file matches" if _WILDCARD.search(inner) else "there is no file"
         raise SourceError(f"{what} {path} (working directory {os.getcwd()}); correct the path in the source section")
     return [RawFile(filesystem, inner, prefix + inner) for inner in sorted(found)]
+
+
+def file_in(folder: str, name: str) -> str:
+    """Return the path of a file in a folder; the query of a URI stays at its end."""
+    place, query = split_query(folder)
+    return f"{place.rstrip('/')}/{name}{query}"
+
+
+def split_query(path: str) -> tuple[str, str]:
+    """Return a path and the query of a URI with its '?'; a local path has none."""
+    place, mark, query = path.partition("?") if _URI.match(path) else (path, "", "")
+    return place, mark + query
 
 
 def exists(path: str) -> bool:

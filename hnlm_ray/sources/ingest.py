@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from functools import lru_cache
 
 import pyarrow as pa
 
@@ -56,23 +54,11 @@ def _write_parts(run: StageRun, table: str, batches: Iterator[pa.Table]) -> int:
 def source_identity(config: Config) -> dict[str, object]:
     """Return what ingest depends on: the source's settings and the content of its files."""
     settings = _without_paths(config.source.model_dump(mode="json", exclude={"max_bad_share"}))
-    return {"source": settings, "files": _content(tuple(_stamped(path) for path in source_files(config.source)))}
+    files = [(file.filesystem, file.path) for file in source_files(config.source)]
+    return {"source": settings, "files": fingerprint_files(files)}
 
 
 def _without_paths(tree: object) -> object:
     if isinstance(tree, dict):
         return {key: _without_paths(value) for key, value in tree.items() if key != "path"}
     return tree
-
-
-def _stamped(path: str) -> tuple[str, int, int]:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return path, -1, -1
-    return path, found.st_size, found.st_mtime_ns
-
-
-@lru_cache(maxsize=8)
-def _content(files: tuple[tuple[str, int, int], ...]) -> str:
-    return fingerprint_files([path for path, _, _ in files])

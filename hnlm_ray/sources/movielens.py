@@ -13,7 +13,7 @@ import pyarrow as pa
 from hnlm_ray.config import InteractionColumns, InteractionFile, ItemColumns, ItemFile, MovieLensSource
 from hnlm_ray.errors import SourceError
 from hnlm_ray.sources import table
-from hnlm_ray.sources.files import exists
+from hnlm_ray.sources.files import RawFile, exists, file_in, find_files, split_query
 from hnlm_ray.sources.rejects import Rejects
 from hnlm_ray.tables import TABLES
 
@@ -22,34 +22,37 @@ GENRES: Final = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
     *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
 )
+_PUBLISHERS: Final = ("u.data", "u.item")
 _FIRST_FLAG = 5
 _DATED: Final = re.compile(r"(?s)(.*\S) *\(([0-9]{4})\)$")
 _ARTICLE: Final = re.compile(r"(?s)([^(]*[^( ]), (The|A|An|Les|La|Le|Il|Lo|El|Los|Las|Das|Der|Die|L')( \(.*\))?$")
 
 
-def source_files(source: MovieLensSource) -> list[str]:
-    """Name both files that the source reads."""
+def source_files(source: MovieLensSource) -> list[RawFile]:
+    """Find both files that the source reads."""
     folder = _folder(source)
-    return [f"{folder}/{name}" for name in (("u.data", "u.item") if _publishers(folder) else _atomic(folder))]
+    return [file for name in _names(folder) for file in find_files(file_in(folder, name))]
 
 
 def read_interactions(source: MovieLensSource, rejects: Rejects) -> Iterator[pa.Table]:
     """Yield the ratings; schema ``TABLES["raw_interactions"]``."""
-    path, _ = source_files(source)
-    if path.endswith("u.data"):
+    folder = _folder(source)
+    name, _ = _names(folder)
+    if name == _PUBLISHERS[0]:
         columns, header = InteractionColumns(user="0", item="1", rating="2", timestamp="3"), False
     else:
         names = ("user_id:token", "item_id:token", "rating:float", "timestamp:float")
         columns, header = InteractionColumns(**dict(zip(InteractionColumns.model_fields, names, strict=True))), True
-    options = InteractionFile(path=path, format="tsv", header=header, quoting=False, columns=columns)
+    options = InteractionFile(path=file_in(folder, name), format="tsv", header=header, quoting=False, columns=columns)
     return table.interaction_tables(options, source.max_bad_share, rejects)
 
 
 def read_items(source: MovieLensSource, rejects: Rejects) -> Iterator[pa.Table]:
     """Yield the movies: a title as one says it, and the attributes genres and year."""
-    _, path = source_files(source)
-    publishers = path.endswith("u.item")
-    if publishers:
+    folder = _folder(source)
+    _, name = _names(folder)
+    path = file_in(folder, name)
+    if name == _PUBLISHERS[1]:
         flags = tuple(str(_FIRST_FLAG + genre) for genre in range(len(GENRES)))
         columns = ItemColumns(item="0", title="1", attributes=("2", *flags))
         options = ItemFile(
@@ -77,7 +80,7 @@ def readable_title(title: str) -> tuple[str, str | None]:
 
 def _folder(source: MovieLensSource) -> str:
     if source.path != "embedded":
-        return source.path.rstrip("/")
+        return source.path
     try:
         return str(metadata.distribution("recbole").locate_file(EMBEDDED_FOLDER))
     except metadata.PackageNotFoundError as error:
@@ -87,14 +90,12 @@ def _folder(source: MovieLensSource) -> str:
         ) from error
 
 
-def _publishers(folder: str) -> bool:
-    return exists(f"{folder}/u.data") and exists(f"{folder}/u.item")
-
-
-def _atomic(folder: str) -> tuple[str, str]:
-    for name in ("ml-100k", os.path.basename(folder)):
-        if exists(f"{folder}/{name}.inter") and exists(f"{folder}/{name}.item"):
-            return f"{name}.inter", f"{name}.item"
+def _names(folder: str) -> tuple[str, str]:
+    """Return the names of the files of interactions and of items."""
+    own = os.path.basename(split_query(folder)[0].rstrip("/"))
+    for names in (_PUBLISHERS, *((f"{name}.inter", f"{name}.item") for name in ("ml-100k", own))):
+        if all(exists(file_in(folder, name)) for name in names):
+            return names
     raise SourceError(f"{folder} has neither u.data and u.item nor ml-100k.inter and ml-100k.item; correct source.path")
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from hnlm_ray.config import FileFormat, SplitFilesSource
 from hnlm_ray.errors import SourceError
 from hnlm_ray.sources import table
-from hnlm_ray.sources.files import find_files
+from hnlm_ray.sources.files import RawFile, file_in, find_files
 from hnlm_ray.sources.lines import Block, line_blocks
 from hnlm_ray.sources.rejects import FileRejects, Rejects
 from hnlm_ray.sources.streams import open_utf8
@@ -22,11 +22,11 @@ LINE_LIMIT = 16 * 2**20  # one line is a user's whole history
 _WHOLE_NUMBERS: Final = re.compile(r"[0-9]+(?:[ \t]+[0-9]+)*")
 
 
-def source_files(source: SplitFilesSource) -> list[str]:
-    """Name all files that the source reads."""
+def source_files(source: SplitFilesSource) -> list[RawFile]:
+    """Find all files that the source reads."""
     paths = [_path(source, split) for split in ("train", "test")]
     paths += [source.items.path] if source.items else []
-    return [file.name for path in paths for file in find_files(path)]
+    return [file for path in paths for file in find_files(path)]
 
 
 def read_interactions(source: SplitFilesSource, rejects: Rejects) -> Iterator[pa.Table]:
@@ -51,7 +51,7 @@ def read_items(source: SplitFilesSource, rejects: Rejects) -> Iterator[pa.Table]
 
 
 def _path(source: SplitFilesSource, split: str) -> str:
-    return f"{source.path.rstrip('/')}/{split}.txt"
+    return file_in(source.path, f"{split}.txt")
 
 
 def _pairs(block: Block, split: str, rejects: FileRejects) -> pa.Table:

@@ -32,10 +32,10 @@ _KINDS: Final = {
 _SEPARATORS: Final = {"csv": ",", "tsv": "\t"}
 
 
-def source_files(source: TableSource) -> list[str]:
-    """Name all files that the source reads."""
+def source_files(source: TableSource) -> list[RawFile]:
+    """Find all files that the source reads."""
     options = [source.interactions, *([source.items] if source.items else [])]
-    return [file.name for option in options for file in find_files(option.path)]
+    return [file for option in options for file in find_files(option.path)]
 
 
 def read_interactions(source: TableSource, rejects: Rejects) -> Iterator[pa.Table]:

@@ -3,12 +3,15 @@ import gzip
 import lzma
 import os
 import zipfile
+from types import SimpleNamespace
 
 import pytest
+from pyarrow import fs
 
-from hnlm_ray.config import TableSource
+from hnlm_ray.config import SplitFilesSource, TableSource
 from hnlm_ray.errors import SourceError
-from hnlm_ray.sources import Rejects, read_interactions, source_files
+from hnlm_ray.sources import Rejects, files, read_interactions, source_files
+from hnlm_ray.sources.ingest import source_identity
 
 TEXT = b"user_id,item_id\nu1,i1\nu2,i2\n"
 
@@ -78,9 +81,9 @@ def test_globs_are_sorted_and_stay_in_their_folder(tmp_path):
     for name in ("b.csv", "a.csv", "sub/c.csv", "d.txt", "part-[1].csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(TEXT)
-    assert [os.path.basename(f) for f in source_files(table(tmp_path / "?.csv"))] == ["a.csv", "b.csv"]
+    assert [os.path.basename(f.name) for f in source_files(table(tmp_path / "?.csv"))] == ["a.csv", "b.csv"]
     assert len(source_files(table(tmp_path / "**/*.csv"))) == 4
-    assert [os.path.basename(f) for f in source_files(table(tmp_path / "[!b].csv"))] == ["a.csv"]
+    assert [os.path.basename(f.name) for f in source_files(table(tmp_path / "[!b].csv"))] == ["a.csv"]
     assert len(source_files(table(tmp_path / "part-[1].csv"))) == 1
     assert len(users(tmp_path / "[ab].csv")) == 4
 
@@ -88,8 +91,40 @@ def test_globs_are_sorted_and_stay_in_their_folder(tmp_path):
 def test_relative_globs_and_uris(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_bytes(TEXT)
     monkeypatch.chdir(tmp_path)
-    assert source_files(table("*.csv")) == source_files(table("./*.csv")) == ["a.csv"]
+    assert [[f.name for f in source_files(table(path))] for path in ("*.csv", "./*.csv")] == [["a.csv"]] * 2
     assert users(f"file://{tmp_path}/a.csv") == ["u1", "u2"]
+
+
+def test_what_a_uri_with_a_query_reads_is_what_is_hashed(tmp_path, monkeypatch):
+    asked = []
+
+    def from_uri(uri):
+        asked.append(uri)
+        return fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "bucket"
+
+    stand_in = SimpleNamespace(**{**vars(fs), "FileSystem": SimpleNamespace(from_uri=from_uri)})
+    monkeypatch.setattr(files, "fs", stand_in)
+    (tmp_path / "bucket").mkdir()
+    for name in ("train.txt", "test.txt"):
+        (tmp_path / "bucket" / name).write_text("0 1\n", encoding="utf-8")
+    source = SplitFilesSource(format="ngcf", path="s3://bucket/?endpoint_override=minio:9000")
+    assert [table.num_rows for table in read_interactions(source, Rejects())] == [1, 1]
+    before = source_identity(SimpleNamespace(source=source))
+    assert set(asked) == {"s3://bucket?endpoint_override=minio:9000"}
+    (tmp_path / "bucket" / "test.txt").write_text("0 22\n", encoding="utf-8")
+    assert source_identity(SimpleNamespace(source=source)) != before
+
+
+@pytest.mark.parametrize(
+    ("folder", "path"),
+    [
+        ("s3://b/f/?region=x/y", "s3://b/f/u.data?region=x/y"),
+        ("gs://b", "gs://b/u.data"),
+        ("what?/", "what?/u.data"),
+    ],
+)
+def test_the_query_of_a_folder_stays_behind_the_name_of_its_file(folder, path):
+    assert files.file_in(folder, "u.data") == path
 
 
 def test_what_is_not_there_is_said_with_the_remedy(tmp_path):

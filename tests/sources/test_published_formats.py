@@ -1,3 +1,4 @@
+import os
 from importlib import metadata
 
 import pytest
@@ -75,7 +76,7 @@ def test_titles_read_as_one_says_them(raw, title, year):
 
 def test_the_embedded_copy_is_found_without_importing_recbole(monkeypatch):
     source = MovieLensSource(format="movielens_100k")
-    assert [name.rsplit("/", 1)[1] for name in source_files(source)] == ["ml-100k.inter", "ml-100k.item"]
+    assert [os.path.basename(file.name) for file in source_files(source)] == ["ml-100k.inter", "ml-100k.item"]
     rejects = Rejects()
     assert sum(table.num_rows for table in read_interactions(source, rejects)) == 100_000
     assert rejects.bad == 0
