@@ -93,7 +93,7 @@ def test_a_stopped_stage_goes_on_where_it_was(hnlm):
     answer = hnlm.json("status")
     row = answer["stages"][1]
     assert row["state"] == "partial"
-    assert "it failed: the disk" in row["reason"]
+    assert "failed: RuntimeError: the disk" in row["reason"]
     assert row["rows"] == {"ok": 2, "none": 0, "failed": 0, "todo": 2}
     assert row["tokens"] == {"in": 20, "out": 10}
     assert re.search(r"user_profiles +go on", hnlm("run").stdout)
