@@ -245,8 +245,11 @@ def test_a_uri_that_cannot_be_opened_is_one_sentence(uri):
         Workspace.open(uri)
 
 
-def test_what_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
+def test_what_may_not_be_read_is_one_sentence(tmp_path):
     class Closed:
+        def get_file_info(self, path):
+            return pafs.FileInfo(path, pafs.FileType.File)
+
         def open_input_stream(self, path, **_options):
             raise PermissionError(13, f"Failed to open {path}")
 
@@ -255,6 +258,5 @@ def test_what_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
         workspace.read_json("session.json", Rows)
     with pytest.raises(WorkspaceError, match=r"can't be read .*: give read permission"):
         workspace.table("users").manifest()
-    monkeypatch.setattr("hnlm_ray.fingerprint.resolve_filesystem", lambda uri: (Closed(), uri))
     with pytest.raises(InputError, match=r"a\.csv can't be read .*: check its permissions"):
-        fingerprint_files(["a.csv"])
+        fingerprint_files([(Closed(), "a.csv")])
