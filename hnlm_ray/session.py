@@ -6,6 +6,7 @@ seconds. A file whose owner is dead (same host) or silent (another host) is take
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -17,8 +18,12 @@ from typing import Self
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from hnlm_ray.errors import ResourceError
+from hnlm_ray.errors import HnlmError, ResourceError
+from hnlm_ray.redaction import redacted
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.folder import first_line
+
+log = logging.getLogger(__name__)
 
 BEAT_EVERY_S = 5.0
 SILENT_AFTER_S = 60.0
@@ -70,13 +75,18 @@ def journal_path(stage: str) -> str:
 
 def read_beat(workspace: Workspace) -> Beat | None:
     """Return the running session of a workspace; None when nothing runs in it."""
+    beat = _read_lock(workspace)
+    return beat if beat is not None and beat.alive() else None
+
+
+def _read_lock(workspace: Workspace) -> Beat | None:
     beat = workspace.read_json(_LOCK, Beat)
     for _ in range(_READ_AGAIN):
         if beat is not None or not workspace.exists(_LOCK):
             break
         time.sleep(_READ_AGAIN_S)  # its owner is rewriting it just now
         beat = workspace.read_json(_LOCK, Beat)
-    return beat if beat is not None and beat.alive() else None
+    return beat
 
 
 class Session:
@@ -113,7 +123,12 @@ class Session:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        self._workspace.delete(_LOCK)
+        holder = _read_lock(self._workspace)
+        if holder is None or holder.token == self._token:
+            self._workspace.delete(_LOCK)
+        else:
+            place = redacted(self._workspace.uri)
+            log.warning("process %s on %s has taken over workspace %s", holder.pid, holder.host, place)
 
     def begin(self, stage: str, fingerprint: str) -> None:
         """Note that a stage runs; seconds that an interrupted run of the same work took are kept."""
@@ -151,7 +166,10 @@ class Session:
 
     def _keep_beating(self) -> None:
         while not self._stop.wait(BEAT_EVERY_S):
-            self._beat()
+            try:
+                self._beat()
+            except (OSError, HnlmError) as error:  # an object store may fail for a moment: the next beat follows
+                log.warning("a heartbeat of this run could not be written: %s", redacted(first_line(error)))
 
     def _beat(self) -> None:
         with self._guard:

@@ -141,3 +141,32 @@ def test_the_lock_file_is_plain_json(workspace, tmp_path):
     with Session(workspace):
         held = json.loads((tmp_path / "ws" / "session.json").read_text(encoding="utf-8"))
     assert set(held) == {"host", "pid", "process_started", "beat", "token", "stage"}
+
+
+def test_a_heartbeat_that_fails_for_a_moment_is_followed_by_the_next(workspace, monkeypatch, caplog):
+    monkeypatch.setattr(sessions, "BEAT_EVERY_S", 0.02)
+    with Session(workspace):
+        first = read_beat(workspace)
+        with monkeypatch.context() as patch:
+            patch.setattr(Workspace, "write_json", failing)
+            wait_for(lambda: "the store is away" in caplog.text)
+        wait_for(lambda: read_beat(workspace).beat > first.beat)
+    assert not workspace.exists("session.json")
+
+
+def failing(*_):
+    raise OSError("the store is away")
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_lock_that_was_taken_over_is_left_to_its_new_owner(workspace):
+    other = beat(token="other")
+    with Session(workspace):
+        workspace.write_json("session.json", other)
+    assert read_beat(workspace) == other
