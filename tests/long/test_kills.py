@@ -47,29 +47,8 @@ def without_times(workspace, table):
     return workspace.table(table).read().drop_columns(["seconds"]).to_pylist()
 
 
-@pytest.mark.long
-@pytest.mark.timeout(3000)
-@pytest.mark.parametrize(("engine", "settings", "longest"), [("scripted", SCRIPTED, 60), ("vllm", (), 150)])
-def test_ten_kills_change_nothing(tmp_path, engine, settings, longest):
-    undisturbed = Workspace.open(str(tmp_path / "undisturbed"))
-    run_in(undisturbed.root, SMALL + settings).finish(timeout=900)
-
-    killed = Workspace.open(str(tmp_path / "killed"))
-    run, draw, kills = run_in(killed.root, SMALL + settings), random.Random(13), 0
-    while kills < KILLS:
-        process = run.start()
-        try:
-            process.wait(timeout=draw.uniform(2, longest))
-            break
-        except TimeoutExpired:
-            run.kill(process)
-            kills += 1
-        assert run.wait_until_gone() == []
-    print(f"{engine}: {kills} kills")
-    assert kills >= KILLS // 2
-    run.finish(timeout=900)
-    assert run.wait_until_gone() == []
-
+def same(killed, undisturbed, engine):
+    """Compare a run that was killed with one that was not."""
     for table in DETERMINISTIC:
         assert table_bytes(killed, table) == table_bytes(undisturbed, table), table
     for table in KEYS:
@@ -80,3 +59,38 @@ def test_ten_kills_change_nothing(tmp_path, engine, settings, longest):
         for table in ("trials", "results"):
             assert without_times(killed, table) == without_times(undisturbed, table), table
     assert all(killed.table(name).manifest() is not None for name in TABLES)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(4000)
+@pytest.mark.parametrize(("engine", "settings", "longest"), [("scripted", SCRIPTED, 20), ("vllm", (), 110)])
+def test_ten_kills_change_nothing(tmp_path, engine, settings, longest):
+    undisturbed = Workspace.open(str(tmp_path / "undisturbed"))
+    run_in(undisturbed.root, SMALL + settings).finish(timeout=900)
+    draw, kills, finished = random.Random(13), 0, 0
+    while kills < KILLS:
+        killed = Workspace.open(str(tmp_path / f"killed-{finished}"))
+        run = run_in(killed.root, SMALL + settings)
+        kills += kill_until_finished(run, draw, KILLS - kills, longest)
+        same(killed, undisturbed, engine)
+        finished += 1
+    print(f"{engine}: {kills} kills over {finished} runs, each of which then finished as if undisturbed")
+
+
+def kill_until_finished(run, draw, most, longest):
+    """Kill a run at random moments, at most ``most`` times, then let it finish; returns how often."""
+    kills = 0
+    while kills < most:
+        process = run.start()
+        try:
+            output, _ = process.communicate(timeout=draw.uniform(2, longest))
+        except TimeoutExpired:
+            run.kill(process)
+            kills += 1
+        else:
+            assert process.returncode == 0, output
+            break
+        assert run.wait_until_gone() == []
+    run.finish(timeout=900)
+    assert run.wait_until_gone() == []
+    return kills
