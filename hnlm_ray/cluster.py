@@ -17,6 +17,7 @@ from hnlm_ray.reaper import TOKEN_VARIABLE, start_reaper
 from hnlm_ray.stage import Bundle, Stage
 
 log = logging.getLogger(__name__)
+_ADDRESS = "RAY_ADDRESS"
 _LEAST_CPUS = 8
 _CONNECT_TIMEOUT_S = 5.0
 _OTHER_TASKS_CPUS = 1.5
@@ -70,11 +71,28 @@ def connected(config: Config, stages: Sequence[Stage]) -> Iterator[None]:
 
 
 def cluster_address(config: RayConfig) -> str | None:
-    """Return the address to join; None to start a Ray here. Inside a Ray job it is the job's cluster."""
-    from_job = os.environ.get("RAY_ADDRESS")
+    """Return the address to join; None to start a Ray here. Inside a Ray job it is the job's cluster.
+
+    Elsewhere RAY_ADDRESS does not override 'local': people set it for ``ray job submit``.
+    """
     if config.address == "local":
-        return from_job
+        return os.environ.get(_ADDRESS) if _in_a_job() else None
     return config.address
+
+
+def _in_a_job() -> bool:
+    """Tell whether Ray's job supervisor started this process: it alone sets that variable, beside RAY_ADDRESS."""
+    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+
+
+def address_origin(address: str) -> str:
+    """Say where an address comes from: the setting, or the variable that decided."""
+    given = os.environ.get(_ADDRESS)
+    if given and _in_a_job() and address == given:
+        return f"{_ADDRESS} '{address}' of this Ray job"
+    if given and address == "auto":
+        return f"ray.address 'auto', where {_ADDRESS} is '{given}'"
+    return f"ray.address '{address}'"
 
 
 def _this_machine(config: RayConfig) -> Bundle:
@@ -148,23 +166,23 @@ def _why_not_joined(address: str, error: BaseException) -> str:
     while cause is not None:
         if "AuthenticationError" in f"{type(cause).__name__} {cause}":
             return (
-                f"the Ray at ray.address '{address}' refuses this process's token: "
+                f"the Ray at {address_origin(address)} refuses this process's token: "
                 "put the cluster's into RAY_AUTH_TOKEN or ~/.ray/auth_token"
             )
         cause = cause.__cause__ or cause.__context__
-    return f"no Ray answers at ray.address '{address}': start one (`ray start --head`), or use 'local'"
+    return f"no Ray answers at {address_origin(address)}: start one (`ray start --head`), or use 'local'"
 
 
 def _check_reachable(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
-        raise InputError(f"ray.address '{address}' is no address: use 'local', 'auto' or host:port")
+        raise InputError(f"{address_origin(address)} is no address: use 'local', 'auto' or host:port")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT_S):
             return
     except (OSError, OverflowError) as error:
         raise ResourceError(
-            f"no Ray answers at ray.address '{address}': start one (`ray start --head`), or use 'local'"
+            f"no Ray answers at {address_origin(address)}: start one (`ray start --head`), or use 'local'"
         ) from error
 
 

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from hnlm_ray.cluster import _join as join
-from hnlm_ray.cluster import cluster_address, connected, needs, require
+from hnlm_ray.cluster import address_origin, cluster_address, connected, needs, require
 from hnlm_ray.config import Config, RayConfig
 from hnlm_ray.errors import InputError, ResourceError
 from hnlm_ray.pipeline import find_stage
@@ -78,20 +78,31 @@ def test_a_refused_token_is_not_taken_for_an_absent_ray(monkeypatch):
 
 
 def test_inside_a_job_local_means_the_job_s_cluster(monkeypatch):
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert cluster_address(RayConfig()) is None
-    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    assert cluster_address(RayConfig()) == "10.0.0.1:6379"
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    assert cluster_address(RayConfig()) == "127.0.0.1:9"
     assert cluster_address(RayConfig(address="other:1")) == "other:1"
+    with (
+        pytest.raises(ResourceError, match=r"at RAY_ADDRESS '127\.0\.0\.1:9' of this Ray job"),
+        connected(config(), []),
+    ):
+        pass
 
 
-def test_no_ray_starts_by_itself():
-    code = (
-        "import os; from hnlm_ray.cluster import _ENVIRONMENT; os.environ.update(_ENVIRONMENT)\n"
-        "import ray\n"
-        "try:\n    ray.put(1)\nexcept Exception:\n    print(ray.is_initialized())"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+def test_outside_a_job_the_address_for_submitting_jobs_does_not_override_local(monkeypatch):
+    monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
+    monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:8265")
+    assert cluster_address(RayConfig()) is None
+    assert cluster_address(RayConfig(address="auto")) == "auto"
+    assert address_origin("auto") == "ray.address 'auto', where RAY_ADDRESS is 'http://127.0.0.1:8265'"
+
+
+def test_a_job_is_told_by_what_ray_s_job_supervisor_sets():
+    from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
+    from ray.dashboard.modules.job import job_supervisor
+
+    assert RAY_JOB_CONFIG_JSON_ENV_VAR == "RAY_JOB_CONFIG_JSON_ENV_VAR"
+    assert "RAY_JOB_CONFIG_JSON_ENV_VAR" in vars(job_supervisor)
 
 
 SLEEP = "import time; time.sleep(600)"

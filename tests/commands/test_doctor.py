@@ -102,6 +102,13 @@ def test_an_address_that_answers(config):
         assert cluster.cluster_checks(with_address(config, address))[0].state == "ok"
 
 
+def test_the_cluster_of_a_job_is_checked_and_outside_one_a_local_ray_is_not_looked_for(config, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:8265")
+    assert cluster.cluster_checks(config)[0].found == "one is started here"
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    assert cluster.cluster_checks(config)[0].state == "fail"
+
+
 def test_models(config, monkeypatch, tmp_path):
     monkeypatch.setenv("HNLM_CACHE", str(tmp_path))
     assert [check.name for check in model_checks(config)] == ["encoder"]

@@ -6,8 +6,9 @@ import os
 import socket
 from importlib.util import find_spec
 
+from hnlm_ray.cluster import cluster_address
 from hnlm_ray.commands.checks.check import Check
-from hnlm_ray.config import Config
+from hnlm_ray.config import Config, RayConfig
 
 _CONNECT_S = 3
 
@@ -16,12 +17,12 @@ def cluster_checks(config: Config | None) -> list[Check]:
     """Check Ray without starting it."""
     if find_spec("ray") is None:
         return [Check("ray cluster", "fail", "ray can't be imported", "run `make setup`")]
-    address = "local" if config is None else config.ray.address
+    address = cluster_address(RayConfig() if config is None else config.ray)
+    if address is None:
+        return [Check("ray cluster", "ok", "one is started here")]
     if address == "auto":
-        address = os.environ.get("RAY_ADDRESS", "auto")
-    if address in {"local", "auto"}:
-        return [Check("ray cluster", "ok", "one is started here" if address == "local" else "found by Ray itself")]
-    return [_reach(address)]
+        address = os.environ.get("RAY_ADDRESS", "auto")  # Ray looks there first
+    return [Check("ray cluster", "ok", "found by Ray itself") if address == "auto" else _reach(address)]
 
 
 def _reach(address: str) -> Check:
