@@ -7,7 +7,8 @@ from typing import Any
 
 from hnlm_ray.config import ProfileConfig
 from hnlm_ray.llm.answers import AnswerFormat, clean
-from hnlm_ray.llm.batch import LLMTask, RowPrompt, run_llm
+from hnlm_ray.llm.batch import run_llm
+from hnlm_ray.llm.job import LLMTask, RowPrompt
 from hnlm_ray.llm.prompts import Prompt, load_prompt
 from hnlm_ray.stage import Outcome, StageRun
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hnlm_ray.config import ProfileConfig
-from hnlm_ray.llm.batch import LLMTask, RowPrompt, run_llm
+from hnlm_ray.llm.batch import run_llm
+from hnlm_ray.llm.job import LLMTask, RowPrompt
 from hnlm_ray.llm.prompts import Prompt, load_prompt
 from hnlm_ray.profiles.items import PROFILE_COLUMNS, item_facts, profile_format
 from hnlm_ray.stage import Outcome, StageRun

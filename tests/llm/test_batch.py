@@ -9,8 +9,9 @@ from hnlm_ray.config import LLMConfig
 from hnlm_ray.errors import StageError
 from hnlm_ray.llm import batch
 from hnlm_ray.llm.answers import AnswerFormat, Parsed
-from hnlm_ray.llm.batch import BucketPlan, LLMTask, RowPrompt, chunk_name, cut_chunks, outcome_table
+from hnlm_ray.llm.bucket import BucketPlan, chunk_name, cut_chunks, done_keys, gather_bucket, outcome_table, plan_bucket
 from hnlm_ray.llm.engine import Outcome
+from hnlm_ray.llm.job import LLMJob, LLMTask, RowPrompt
 from hnlm_ray.workspace import Workspace
 
 
@@ -55,7 +56,7 @@ def job(tmp_path):
         prompts=lambda _: rows(range(5)),
     )
     store = Workspace.open(str(tmp_path)).table("item_profiles")
-    return batch._Job(task, LLMConfig(engine="scripted"), store, "c" * 64, "f" * 64, 1)
+    return LLMJob(task, LLMConfig(engine="scripted"), store, "c" * 64, "f" * 64, 1)
 
 
 def write(job, statuses):
@@ -67,14 +68,14 @@ def write(job, statuses):
 
 def test_a_resume_asks_again_for_rows_that_a_failing_engine_lost_and_keeps_the_others(job):
     write(job, ["ok", "engine_error", "invalid"])
-    plan = batch._plan._function(job, 0)
+    plan = plan_bucket(job, 0)
     assert plan == BucketPlan(total=5, done=2)
-    assert batch._done_keys(job, 0) == {(0,), (2,)}
+    assert done_keys(job, 0) == {(0,), (2,)}
 
 
 def test_the_summary_accounts_for_every_row(job):
     write(job, ["ok", "none", "invalid", "ok", "ok"])
-    summary = batch._gather._function(job, 0)
+    summary = gather_bucket(job, 0)
     outcome = batch._outcome(job.llm, 5, [summary])
     assert (outcome.rows.ok, outcome.rows.none, outcome.rows.failed, outcome.rows.todo) == (3, 1, 1, 0)
     assert outcome.failed_by_reason == {"invalid": 1}
@@ -83,7 +84,7 @@ def test_the_summary_accounts_for_every_row(job):
 
 def test_too_many_failed_rows_stop_the_stage_with_their_reason(job):
     write(job, ["ok", "invalid", "invalid", "truncated", "invalid"])
-    summary = batch._gather._function(job, 0)
+    summary = gather_bucket(job, 0)
     with pytest.raises(StageError, match=r"4 of 5 rows failed, most as 'invalid'"):
         batch._outcome(job.llm, 5, [summary])
 
@@ -94,4 +95,4 @@ def test_a_row_twice_is_never_published(job):
     table = job.store.read_parts([part])
     job.store.write_part(job.chunks, "b00000-again", pa.concat_tables([table.slice(1)]))
     with pytest.raises(StageError, match="rows twice"):
-        batch._gather._function(job, 0)
+        gather_bucket(job, 0)
