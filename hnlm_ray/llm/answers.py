@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 _MAX_CHARS = 20_000
-_NONE = {"none", "n/a", "null", "unknown", ""}
+_NONE = {"none", "n/a", "null", "unknown"}
 _REFUSAL = re.compile(r"\s*(?:i(?:'m| am)? (?:sorry|can(?:no|')t|unable)|as an ai)\b", re.IGNORECASE)
 
 

@@ -21,7 +21,7 @@ def test_a_complete_answer_is_ok_and_keeps_its_fields():
     assert (parsed.status, dict(parsed.fields)) == ("ok", {"summarization": "A warm comedy.", "reasoning": "genre"})
 
 
-@pytest.mark.parametrize("word", ["None", "none", " NONE. ", "N/A", "null", '"None"'])
+@pytest.mark.parametrize("word", ["None", "none", " NONE. ", "N/A", "null", '"None"', "unknown"])
 def test_the_model_may_say_that_it_can_not_tell(word):
     parsed = parse_answer(answer(summarization=word), PROFILE, finished=True)
     assert parsed.status == "none"
@@ -42,6 +42,10 @@ def test_an_answer_that_hit_its_token_limit_is_truncated_even_when_it_parses():
         ('{"summarization": 3, "reasoning": "x"}', "summarization is int"),
         ('{"summarization": "x"}', "reasoning is NoneType"),
         (answer(summarization="..!?"), "no letter or digit"),
+        (answer(summarization=""), "no letter or digit"),
+        (answer(summarization=" "), "no letter or digit"),
+        (answer(summarization="..."), "no letter or digit"),
+        (answer(summarization="\u200b"), "no letter or digit"),
         ("[" * 100_000, "no JSON"),
         ('{"summarization": ' + "{" * 19_000, "no JSON"),
     ],
