@@ -7,6 +7,7 @@ users *and* seeds are samples, so that neither a few lucky users nor a lucky see
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,9 @@ from hnlm_ray.errors import InputError
 
 RESAMPLES: Final = 2000
 RESAMPLED_CELLS: Final = 2**21
+LEAST_USERS: Final = 2
+ROUNDING: Final = 1e-12
+"""A spread below this share of the mean comes from rounding."""
 
 
 @dataclass(frozen=True)
@@ -72,27 +76,28 @@ def paired_p(differences: NDArray[np.float64]) -> float:
 
     The variance of the mean is that of the two-way random-effects layout,
     (MS_seeds + MS_users - MS_rest) / (seeds * users), at least what MS_seeds or MS_users alone would give;
-    its degrees of freedom are Satterthwaite's. With one seed only the users count. Equal inputs give 1.
+    its degrees of freedom are Satterthwaite's. With one seed only the users count. Equal inputs give 1, and
+    so does one user: nothing tells how users vary. Where no value differs from another, p is that of all
+    users' signs agreeing by chance, 2^(1 - users); never 0.
     """
     from scipy import stats
 
     mean = float(differences.mean())
-    if mean == 0:
+    users = differences.shape[1]
+    if mean == 0 or users < LEAST_USERS:
         return 1.0
     variance, freedom = _variance_of_mean(differences)
-    if variance == 0:
-        return 0.0 if freedom > 0 else 1.0
-    return float(2 * stats.t.sf(abs(mean) / math.sqrt(variance), freedom))
+    if math.sqrt(variance) <= ROUNDING * abs(mean):
+        return max(math.ldexp(1.0, 1 - users), sys.float_info.min)
+    return max(float(2 * stats.t.sf(abs(mean) / math.sqrt(variance), freedom)), sys.float_info.min)
 
 
 def _variance_of_mean(differences: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the variance of the grand mean and its degrees of freedom."""
+    """Return the variance of the grand mean and its degrees of freedom, for two users or more."""
     seeds, users = differences.shape
     mean, by_seed, by_user = differences.mean(), differences.mean(1), differences.mean(0)
-    if seeds == 1 or users == 1:
-        values = by_user if seeds == 1 else by_seed
-        freedom = len(values) - 1
-        return (float(values.var(ddof=1)) / len(values) if freedom else 0.0), freedom
+    if seeds == 1:
+        return float(by_user.var(ddof=1)) / users, users - 1
     rest = differences - by_seed[:, None] - by_user[None, :] + mean
     square_seeds = users * float(by_seed.var(ddof=1))
     square_users = seeds * float(by_user.var(ddof=1))

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -57,9 +59,19 @@ def test_one_seed_is_the_paired_t_test_over_users():
     assert paired_p(np.array([[0.1]])) == 1.0
 
 
-def test_a_constant_difference_has_no_variance():
-    found = compare(np.full((2, 5), 0.75), np.full((2, 5), 0.5))
-    assert (found.ci95, found.p) == ((0.25, 0.25), 0.0)
+@pytest.mark.parametrize(("seeds", "users", "p"), [(2, 5, 2**-4), (1, 5, 2**-4), (3, 5000, sys.float_info.min)])
+@pytest.mark.parametrize("size", [0.25, 0.1])
+def test_a_constant_difference_has_no_variance_and_yet_a_p_above_0(seeds, users, p, size):
+    differences = np.full((seeds, users), size)
+    assert paired_p(differences) == p
+    assert compare(differences, np.zeros_like(differences)).ci95 == pytest.approx((size, size))
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_one_user_tells_nothing(seeds):
+    found = compare(np.linspace(0.5, 0.6, seeds).reshape(-1, 1), np.zeros((seeds, 1)))
+    assert found.p == 1.0
+    assert np.isfinite([found.difference, *found.ci95]).all()
 
 
 def test_the_interval_equals_a_literal_two_level_bootstrap():
