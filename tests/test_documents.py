@@ -35,6 +35,13 @@ def hnlm_commands(repository):
                 yield words[1:]
 
 
+def test_own_data_takes_five_lines_that_load(repository, tmp_path):
+    (yaml,) = blocks((repository / "README.md").read_text(encoding="utf-8"), "yaml")
+    assert len(yaml.splitlines()) == 5
+    (tmp_path / "mine.yaml").write_text(yaml, encoding="utf-8")
+    assert load_config(str(tmp_path / "mine.yaml")).source.items.columns.text == ("description",)
+
+
 def test_every_hnlm_command_parses(repository):
     found = list(hnlm_commands(repository))
     assert len(found) > 10

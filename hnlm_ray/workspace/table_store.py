@@ -3,8 +3,8 @@
 Layout: ``tables/<name>/<fingerprint>/<part>.parquet`` and ``tables/<name>/manifest.json``. Parts are
 written whole, under the fingerprint of what they are made from; readers see only the files that the
 manifest lists, and the manifest is written last. So nothing relies on rename (object stores have none):
-a killed run leaves parts that the next one reuses, and at worst one truncated file, which
-:meth:`TableStore.parts` recognises by its missing Parquet footer and leaves out.
+a killed run leaves parts that the next one reuses, and at worst truncated ones (as many as were being
+written), which :meth:`TableStore.parts` recognises by their missing Parquet footer and leaves out.
 """
 
 from __future__ import annotations
