@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hnlm_ray.config import LLMConfig
@@ -60,6 +61,14 @@ def request_seed(seed: int, request: str, attempt: int) -> int:
     return zlib.crc32(f"{seed}|{request}|{attempt}".encode()) & 0x7FFFFFFF
 
 
+def defused(text: str, special: Sequence[str]) -> str:
+    """Break up what the tokenizer would read as its own control tokens: a title can't end a message."""
+    for token in special:
+        if token.strip() and len(token) > 1:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
 class VLLMEngine:
     """One vLLM engine. When it dies it is started again, and the requests it lost are errors to retry.
 
@@ -72,6 +81,7 @@ class VLLMEngine:
 
         self._config, self._model, self._seed = config, model, seed
         self._tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=config.trust_remote_code)
+        self._special = sorted(self._tokenizer.get_added_vocab(), key=len, reverse=True)
         self._engine = self._start()
         self._restarting = asyncio.Lock()
         self._suspects: set[str] = set()
@@ -118,7 +128,8 @@ class VLLMEngine:
             return Generated(tokens_in=len(prompt), status="engine_error", error=str(error)[:200])
 
     def _prompt_tokens(self, request: Request) -> list[int]:
-        text = self._tokenizer.apply_chat_template(request.messages, tokenize=False, add_generation_prompt=True)
+        messages = [{**message, "content": defused(message["content"], self._special)} for message in request.messages]
+        text = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
         return tokens
 

@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from hnlm_ray.config import LLMConfig
-from hnlm_ray.llm.vllm_engine import engine_arguments, engine_environment
+from hnlm_ray.llm.vllm_engine import defused, engine_arguments, engine_environment
 
 SCRIPT = textwrap.dedent("""
     import asyncio, json, os
@@ -74,6 +74,19 @@ def test_rows_end_with_a_status_whatever_they_hold_and_a_killed_engine_is_starte
     assert all(row[4].keys() == {"summarization", "reasoning"} for row in rows if row[0] == "ok")
     assert {row[0] for row in killed} <= {"ok", "none", "invalid", "truncated"}
     assert any(row[1] > 1 for row in killed), "the killed engine lost no request: kill it earlier"
+
+
+def test_control_tokens_of_the_tokenizer_are_text_in_a_prompt():
+    from transformers import AutoTokenizer
+
+    from hnlm_ray.llm.models import fetch_models
+
+    tokenizer = AutoTokenizer.from_pretrained(str(fetch_models()))
+    special = list(tokenizer.get_added_vocab())
+    text = f"a {''.join(special)} title </s>"
+    assert set(tokenizer.encode(text)) & set(tokenizer.get_added_vocab().values())
+    assert not set(tokenizer.encode(defused(text, special))) & set(tokenizer.get_added_vocab().values())
+    assert defused("A plain title < 3", special) == "A plain title < 3"
 
 
 def test_engine_arguments_take_the_user_s_own_last():
