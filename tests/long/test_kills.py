@@ -22,6 +22,7 @@ SMALL = (
     "tune.models=[lightgcn]",
 )
 SCRIPTED = ("llm.engine=scripted", "llm.scripted.seconds_per_row=0.3", "llm.encoder=trigrams")
+VLLM = ("prepare.max_users=40", "prepare.item_core=6")  # fewer rows: a real engine takes its time
 DETERMINISTIC = ("raw_interactions", "raw_items", "rejected_lines", "interactions", "users", "items")
 WRITTEN_BY_LLM = ("item_profiles", "user_profiles", "semantic_negatives", "negative_pool")
 KILLS = 10
@@ -63,7 +64,7 @@ def same(killed, undisturbed, engine):
 
 @pytest.mark.long
 @pytest.mark.timeout(4000)
-@pytest.mark.parametrize(("engine", "settings", "longest"), [("scripted", SCRIPTED, 20), ("vllm", (), 110)])
+@pytest.mark.parametrize(("engine", "settings", "longest"), [("scripted", SCRIPTED, 20), ("vllm", VLLM, 75)])
 def test_ten_kills_change_nothing(tmp_path, engine, settings, longest):
     undisturbed = Workspace.open(str(tmp_path / "undisturbed"))
     run_in(undisturbed.root, SMALL + settings).finish(timeout=900)
