@@ -10,7 +10,7 @@ from hnlm_ray.tables import KEYS
 from hnlm_ray.workspace import Workspace
 
 CONFIG = os.path.join(os.path.dirname(__file__), "../../configs/demo.yaml")
-SMALL = ("prepare.max_users=40", "prepare.user_core=5", "prepare.item_core=6", "llm.batch_rows=4", "llm.max_num_seqs=8")
+SMALL = ("prepare.max_users=25", "prepare.user_core=5", "prepare.item_core=5", "llm.batch_rows=4", "llm.max_num_seqs=8")
 
 
 def chunks(workspace):
