@@ -57,11 +57,11 @@ SCRIPT = textwrap.dedent("""
 
 
 @pytest.mark.real
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_rows_end_with_a_status_whatever_they_hold_and_a_killed_engine_is_started_again(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=380, check=False)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=880, check=False)
     line = next((line for line in done.stdout.splitlines() if line.startswith("ROWS ")), None)
     assert line, done.stdout[-3000:] + done.stderr[-3000:]
     rows = json.loads(line.removeprefix("ROWS "))
