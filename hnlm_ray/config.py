@@ -178,7 +178,9 @@ class LLMConfig(Section):
     batch_rows: Count = Field(32, description="Rows written together: the grain of resuming.")
     trust_remote_code: bool = Field(default=False, description="Run code that a model folder brings along.")
     engine_kwargs: dict[str, bool | int | float | str] = Field({}, description="Further arguments of vLLM's engine.")
-    start_timeout_s: Annotated[float, Field(gt=0)] = Field(600, description="Give up when no answer came by then.")
+    start_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        600, description="Give up when no chunk of rows was finished for so long: at the start, or later."
+    )
     scripted: ScriptedConfig = ScriptedConfig()
 
     @field_validator("tensor_parallel")

@@ -89,7 +89,7 @@ def test_a_lock_that_is_being_rewritten_is_read_again(workspace, tmp_path):
 def test_a_lock_cut_off_by_a_kill_does_not_lock_for_ever(workspace, tmp_path):
     (tmp_path / "ws" / "session.json").write_text('{"host": "x', encoding="utf-8")
     with Session(workspace):
-        pass
+        assert read_beat(workspace).pid == os.getpid()
 
 
 def test_heartbeats_go_on_and_name_the_stage(workspace, monkeypatch):
@@ -135,6 +135,8 @@ def test_ending_without_a_stage_is_nothing(workspace):
     with Session(workspace) as session:
         session.end()
         session.count(1, 1)
+        assert read_beat(workspace).stage is None
+    assert not workspace.exists("stages")
 
 
 def test_the_lock_file_is_plain_json(workspace, tmp_path):

@@ -161,6 +161,8 @@ def training_row(job: Job, data: CFData, settings: TuneConfig, control_seed: int
     row = _empty_row(job)
     try:
         own = method_data(job.method, data, control_seed)
+        if own.pool is not None and own.pool.dropped:
+            log.warning("training %s: %d pool entries were dropped as training positives", job.part, own.pool.dropped)
         training = train(own, job.config, job.seed, metric=settings.metric, cutoffs=settings.cutoffs, device=device)
         row |= _figures(training, job, settings)
     except DivergedError as error:
