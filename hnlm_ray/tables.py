@@ -11,8 +11,9 @@ from typing import Final
 import pyarrow as pa
 
 SPLITS: Final = ("train", "validation", "test")
-STATUSES: Final = ("ok", "none", "truncated", "invalid", "refused", "too_long", "engine_error")
-"""Outcomes of an LLM row. ``none``: the model said that it can't tell; only ``ok`` carries text."""
+STATUSES: Final = ("ok", "none", "truncated", "invalid", "refused", "too_long", "engine_error", "no_vector")
+"""Outcomes of an LLM row. ``none``: the model said that it can't tell; only ``ok`` carries text or a vector;
+``no_vector``: the teacher has none for its user or item."""
 
 _LLM_OUTCOME: Final = [
     pa.field("status", pa.string(), nullable=False),
@@ -99,10 +100,90 @@ TABLES: Final[dict[str, pa.Schema]] = {
             *_LLM_OUTCOME,
         ]
     ),
+    # The teacher's space: null where your own embeddings lack a user or item.
+    "teacher_users": pa.schema(
+        [
+            pa.field("user", pa.int32(), nullable=False),
+            pa.field("vector", pa.list_(pa.float32())),
+        ]
+    ),
+    "teacher_items": pa.schema(
+        [
+            pa.field("item", pa.int32(), nullable=False),
+            pa.field("vector", pa.list_(pa.float32())),
+        ]
+    ),
+    # Hard negatives of a training pair in the teacher's ranking of the user: the most similar to the
+    # pair's item first. ranks: 1 is the user's best item that is no training item. leads: the positive's
+    # score minus the negative's, in standard deviations of the user's scores. guarded: items of the
+    # window that were refused as likely false negatives.
+    "mined_negatives": pa.schema(
+        [
+            pa.field("user", pa.int32(), nullable=False),
+            pa.field("item", pa.int32(), nullable=False),
+            pa.field("negatives", pa.list_(pa.int32()), nullable=False),
+            pa.field("ranks", pa.list_(pa.int32()), nullable=False),
+            pa.field("leads", pa.list_(pa.float32()), nullable=False),
+            pa.field("guarded", pa.int32(), nullable=False),
+        ]
+    ),
+    # What the LLM learns from: the query's parts (vectors of user and item are the teacher's), the target
+    # that it should come near to, and the items that it should stay away from (the positive first).
+    "supervision_records": pa.schema(
+        [
+            pa.field("user", pa.int32(), nullable=False),
+            pa.field("item", pa.int32(), nullable=False),
+            pa.field("split", pa.string(), nullable=False),  # 'train' or 'held_out', by user
+            pa.field("user_text", pa.string(), nullable=False),
+            pa.field("item_text", pa.string(), nullable=False),
+            pa.field("target", pa.int32(), nullable=False),
+            pa.field("negatives", pa.list_(pa.int32()), nullable=False),
+            pa.field("weight", pa.float32(), nullable=False),
+            pa.field("provenance", pa.string(), nullable=False),  # how the target was found
+        ]
+    ),
+    # One row an optimiser step; held_out_loss where it was measured (before the first step: step 0).
+    "finetune_log": pa.schema(
+        [
+            pa.field("step", pa.int32(), nullable=False),
+            pa.field("epoch", pa.float32(), nullable=False),
+            pa.field("loss", pa.float64()),
+            pa.field("held_out_loss", pa.float64()),
+            pa.field("lr", pa.float64(), nullable=False),
+            pa.field("tokens", pa.int64(), nullable=False),
+            pa.field("seconds", pa.float64(), nullable=False),
+        ]
+    ),
+    # The exported checkpoint: its files below the run's folder.
+    "finetuned_model": pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("bytes", pa.int64(), nullable=False),
+            pa.field("sha256", pa.string(), nullable=False),
+        ]
+    ),
+    "finetune_eval": pa.schema(
+        [
+            pa.field("method", pa.string(), nullable=False),
+            pa.field("pairs", pa.int32(), nullable=False),
+            pa.field("metrics", pa.map_(pa.string(), pa.float64()), nullable=False),
+        ]
+    ),
+    # vector: in the teacher's space, unit length; only an 'ok' row has one.
+    "negative_embeddings": pa.schema(
+        [
+            pa.field("user", pa.int32(), nullable=False),
+            pa.field("item", pa.int32(), nullable=False),
+            pa.field("vector", pa.list_(pa.float16())),
+            *_LLM_OUTCOME,
+        ]
+    ),
     # One row a training pair. origin: 'own' (its own text was grounded), 'borrowed' (it has the
     # negatives of the user's pair with item `lender`), 'fallback' (none: the base sampler alone).
     # negatives: catalogue items, best first; sources: how each was found, 'exact', 'fuzzy' or
-    # 'nearest' for the first, 'neighbour' (of the text, by cosine) for the others.
+    # 'nearest' for the first, 'neighbour' (of the text, by cosine) for the others, and 'embedding'
+    # (nearest to the vector in the teacher's space). vector: the negative in embedding form, of the pair
+    # itself or of the user's pair with item `vector_lender`; null: none.
     "negative_pool": pa.schema(
         [
             pa.field("user", pa.int32(), nullable=False),
@@ -112,6 +193,8 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("negatives", pa.list_(pa.int32()), nullable=False),
             pa.field("weights", pa.list_(pa.float32()), nullable=False),
             pa.field("sources", pa.list_(pa.string()), nullable=False),
+            pa.field("vector", pa.list_(pa.float16())),
+            pa.field("vector_lender", pa.int32()),
         ]
     ),
     "trials": pa.schema(
@@ -154,6 +237,14 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "item_profiles": ("item",),
     "user_profiles": ("user",),
     "semantic_negatives": ("user", "item"),
+    "teacher_users": ("user",),
+    "teacher_items": ("item",),
+    "mined_negatives": ("user", "item"),
+    "supervision_records": ("user", "item"),
+    "finetune_log": ("step",),
+    "finetuned_model": ("path",),
+    "finetune_eval": ("method",),
+    "negative_embeddings": ("user", "item"),
     "negative_pool": ("user", "item"),
     "trials": ("method", "trial"),
     "results": ("method", "seed"),

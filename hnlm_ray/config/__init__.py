@@ -1,0 +1,52 @@
+"""One pydantic tree for a whole run: the only place where a default lives.
+
+A YAML preset fills it (:mod:`hnlm_ray.config_file` reads one), ``--set a.b=c`` overrides one value.
+Every field says in its description what it does; ``hnlm config schema`` prints them.
+"""
+
+from hnlm_ray.config.base import MethodName, ModelName, Section
+from hnlm_ray.config.cf import CFConfig
+from hnlm_ray.config.finetune import EmbeddingsConfig, FinetuneConfig, LoraConfig, RecordsConfig, TeacherConfig
+from hnlm_ray.config.llm import LLMConfig, NegativesConfig, ProfileConfig, ScriptedConfig
+from hnlm_ray.config.prepare import PrepareConfig, SplitConfig
+from hnlm_ray.config.run import Config, RayConfig
+from hnlm_ray.config.sources import (
+    FileFormat,
+    InteractionColumns,
+    InteractionFile,
+    ItemColumns,
+    ItemFile,
+    MovieLensSource,
+    SplitFilesSource,
+    TableSource,
+)
+from hnlm_ray.config.tune import TuneConfig
+
+__all__ = [
+    "CFConfig",
+    "Config",
+    "EmbeddingsConfig",
+    "FileFormat",
+    "FinetuneConfig",
+    "InteractionColumns",
+    "InteractionFile",
+    "ItemColumns",
+    "ItemFile",
+    "LLMConfig",
+    "LoraConfig",
+    "MethodName",
+    "ModelName",
+    "MovieLensSource",
+    "NegativesConfig",
+    "PrepareConfig",
+    "ProfileConfig",
+    "RayConfig",
+    "RecordsConfig",
+    "ScriptedConfig",
+    "Section",
+    "SplitConfig",
+    "SplitFilesSource",
+    "TableSource",
+    "TeacherConfig",
+    "TuneConfig",
+]

@@ -1,0 +1,41 @@
+"""Positives, k-core and splits."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from hnlm_ray.config.base import Count, Section
+
+
+class SplitConfig(Section):
+    """Which positives train, which select (validation), which are read once (test)."""
+
+    method: Literal["random", "leave_last_out", "given"] = Field(
+        "random", description="random: shares of each user; leave_last_out: the last by time; given: the source's."
+    )
+    validation: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.1, description="Share of a user's positives (given: carved out of train); 0 = none."
+    )
+    test: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="Share of a user's positives; random only.")
+
+    @model_validator(mode="after")
+    def _shares_leave_training_rows(self) -> SplitConfig:
+        if self.method == "random" and self.validation + self.test >= 1:
+            raise ValueError("validation + test must stay below 1, or nothing is left to train on")
+        return self
+
+
+class PrepareConfig(Section):
+    """What counts as a positive, and which users and items stay."""
+
+    min_rating: float | None = Field(None, description="Positives have at least this rating; none: every row is one.")
+    since: date | None = Field(None, description="First day kept (UTC), inclusive.")
+    until: date | None = Field(None, description="Last day kept (UTC), exclusive.")
+    user_core: Annotated[int, Field(ge=1)] = Field(5, description="Positives a user must have (k-core).")
+    item_core: Annotated[int, Field(ge=1)] = Field(5, description="Positives an item must have (k-core).")
+    max_users: Count | None = Field(None, description="Keep a seeded sample of this many users (before the k-core).")
+    split: SplitConfig = SplitConfig()
+    buckets: Annotated[int, Field(ge=1, le=65536)] = Field(8, description="Partitions by user: files of a table.")

@@ -1,0 +1,63 @@
+"""A whole run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from hnlm_ray.config.base import Count, Section
+from hnlm_ray.config.cf import CFConfig
+from hnlm_ray.config.finetune import EmbeddingsConfig, FinetuneConfig, RecordsConfig, TeacherConfig
+from hnlm_ray.config.llm import LLMConfig, NegativesConfig, ProfileConfig
+from hnlm_ray.config.prepare import PrepareConfig
+from hnlm_ray.config.sources import Source
+from hnlm_ray.config.tune import TuneConfig
+
+
+class RayConfig(Section):
+    """The Ray to use."""
+
+    address: str = Field("local", description="'local' starts one here; 'auto' or host:port joins a running cluster.")
+    cpus: Count | None = Field(None, description="Logical CPUs of a local Ray; default max(8, cores).")
+    object_store_mib: Annotated[int, Field(ge=80)] = Field(512, description="Object store of a local Ray.")
+    wait_for_nodes_s: Annotated[float, Field(ge=0)] = Field(
+        0, description="Joining: seconds that an autoscaler gets to add the nodes a stage needs."
+    )
+
+
+class Config(Section):
+    """A whole run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Names the run in its results.")
+    workspace: str = Field(description="Folder of the run: a local path, s3://bucket/path or gs://bucket/path.")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    ray: RayConfig = RayConfig()
+    source: Source
+    prepare: PrepareConfig = PrepareConfig()
+    llm: LLMConfig = LLMConfig()
+    profiles: ProfileConfig = ProfileConfig()
+    negatives: NegativesConfig = NegativesConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    records: RecordsConfig = RecordsConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
+    embeddings: EmbeddingsConfig = EmbeddingsConfig()
+    cf: CFConfig = CFConfig()
+    tune: TuneConfig = TuneConfig()
+
+    @field_validator("workspace")
+    @classmethod
+    def _workspace_is_a_name(cls, folder: str) -> str:
+        if not folder.strip() or any(char < " " for char in folder):
+            raise ValueError("name a folder, without control characters")
+        return folder
+
+    @field_validator("cf")
+    @classmethod
+    def _keeps_validation_to_choose_by(cls, cf: CFConfig) -> CFConfig:
+        if cf.validation == "none":
+            told = "trials are chosen on validation, so a run keeps 'split'; 'none' is for a CF training alone"
+            error = InitErrorDetails(type=PydanticCustomError("value_error", told), loc=("validation",), input="none")
+            raise ValidationError.from_exception_data("cf", [error])
+        return cf
