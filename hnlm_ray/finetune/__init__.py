@@ -1,0 +1,1 @@
+"""Fine-tuning under collaborative supervision: records, the model, Ray Train with DeepSpeed, export, evaluation."""

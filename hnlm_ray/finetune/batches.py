@@ -1,0 +1,141 @@
+"""Records as queries and tensors, and which of them each step and worker computes: pure functions of the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from hnlm_ray.finetune.query import Query, QueryEncoder
+from hnlm_ray.workspace import Workspace
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some records: queries, the teacher's vectors of user and item, and what the loss needs of the items."""
+
+    queries: list[Query]
+    users: Tensor
+    items: Tensor
+    targets: Tensor
+    negatives: Tensor
+    wrong: Tensor
+    weights: Tensor
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of its queries, padding not counted."""
+        return sum(len(query.ids) for query in self.queries)
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """Supervision records with the teacher's vectors.
+
+    ``users`` and ``items`` are float32[n, k], one row a record's user and item; ``catalogue`` is
+    float32[items, k] with rows of zeros for items without a vector.
+    """
+
+    queries: list[Query]
+    rows: pa.Table
+    users: Vectors
+    items: Vectors
+    catalogue: Vectors
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def batch(self, chosen: Sequence[int]) -> Batch:
+        """Return these records; negatives are those of all of them together, without repeats."""
+        rows = self.rows.take(pa.array(chosen, pa.int64()))
+        targets = rows["target"].to_numpy()
+        negatives = np.unique(pc.list_flatten(rows["negatives"]).to_numpy())
+        index = np.asarray(chosen)
+        return Batch(
+            [self.queries[row] for row in chosen],
+            torch.from_numpy(self.users[index]),
+            torch.from_numpy(self.items[index]),
+            torch.from_numpy(self.catalogue[targets]),
+            torch.from_numpy(self.catalogue[negatives]),
+            torch.from_numpy(negatives[None, :] == targets[:, None]),
+            torch.from_numpy(rows["weight"].to_numpy().astype(np.float32)),
+        )
+
+
+def read_vectors(workspace: Workspace, table: str) -> tuple[Vectors, npt.NDArray[np.bool_]]:
+    """Return ``teacher_users`` or ``teacher_items`` as float32[n, k] and bool[n]: which rows have a vector.
+
+    A row without one is zeros.
+    """
+    column = workspace.table(table).read(["vector"])["vector"].combine_chunks()
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    flat = pc.list_flatten(column).to_numpy(zero_copy_only=False)
+    vectors = np.zeros((len(column), len(flat) // max(int(there.sum()), 1)), dtype=np.float32)
+    vectors[there] = flat.reshape(int(there.sum()), -1)
+    return vectors, there
+
+
+def read_records(workspace: Workspace, split: str, encoder: QueryEncoder) -> Records:
+    """Read the records of a split and encode their queries."""
+    rows = workspace.table("supervision_records").read()
+    rows = rows.filter(pc.equal(rows["split"], split)).combine_chunks()
+    users, items = read_vectors(workspace, "teacher_users")[0], read_vectors(workspace, "teacher_items")[0]
+    own_users, own_items = users[rows["user"].to_numpy()], items[rows["item"].to_numpy()]
+    texts = zip(rows["user_text"].to_pylist(), rows["item_text"].to_pylist(), own_users, own_items, strict=True)
+    queries = [encoder.encode(user, item, list(of_user), list(of_item)) for user, item, of_user, of_item in texts]
+    return Records(queries, rows, own_users, own_items, items)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How ``records`` records are trained on: steps of ``batch`` records, in micro-batches on each worker."""
+
+    records: int
+    epochs: int
+    batch: int
+    micro: int
+    workers: int
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch; the last is filled up from the epoch's start."""
+        return -(-self.records // self.batch)
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        return self.steps_per_epoch * self.epochs
+
+    def micro_batches(self, step: int, worker: int) -> list[list[int]]:
+        """Return the records that a worker computes in a step (0 is the first), by micro-batch."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.records)
+        chosen = np.resize(order, self.steps_per_epoch * self.batch)[place * self.batch : (place + 1) * self.batch]
+        mine = chosen.reshape(-1, self.workers, self.micro)[:, worker]
+        return [list(map(int, rows)) for rows in mine]
+
+
+def shares(records: int, micro: int, workers: int, worker: int) -> list[list[int]]:
+    """Return a worker's share of all records in micro-batches, the same number of them on each worker.
+
+    A micro-batch may be empty: workers that shard a model must go through it together.
+    """
+    starts = range(0, max(records, 1), micro * workers)
+    return [list(range(start + worker * micro, min(start + (worker + 1) * micro, records))) for start in starts]
+
+
+def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
+    """Return the share of the full learning rate at a step: a linear rise, then a linear fall to zero."""
+    rise = max(1, round(steps * warmup))
+    if step < rise:
+        return (step + 1) / rise
+    return max(0.0, (steps - step) / max(1, steps - rise))

@@ -1,0 +1,209 @@
+"""The training loop of one Ray Train worker: DeepSpeed around the model, a checkpoint every few steps."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from hnlm_ray.config import Config, FinetuneConfig
+from hnlm_ray.finetune.batches import Batch, Plan, Records, learning_rate_factor, read_records, shares
+from hnlm_ray.finetune.building import centre_head, new_model, query_encoder, trained_buffers, trained_parameters
+from hnlm_ray.finetune.checkpoints import Checkpoints
+from hnlm_ray.finetune.loss import contrastive_loss
+from hnlm_ray.finetune.model import HardNegativeModel
+
+log = logging.getLogger(__name__)
+LogRow = dict[str, float | int | None]
+TRAINED_FILE = "trained.safetensors"
+_TAG = "deepspeed"
+
+
+def deepspeed_settings(config: FinetuneConfig) -> dict[str, Any]:
+    """Return DeepSpeed's configuration."""
+    zero: dict[str, Any] = {"stage": config.zero_stage}
+    if config.offload == "cpu":
+        zero["offload_optimizer"] = {"device": "cpu"}
+    return {
+        "train_micro_batch_size_per_gpu": config.micro_batch,
+        "gradient_accumulation_steps": config.batch_size // (config.workers * config.micro_batch),
+        "zero_optimization": zero,
+        "bf16": {"enabled": config.precision == "bfloat16"},
+        "fp16": {"enabled": config.precision == "float16"},
+        "gradient_clipping": 1.0,
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+    }
+
+
+@dataclass
+class Worker:
+    """What one worker trains with."""
+
+    config: Config
+    checkpoints: Checkpoints
+    engine: Any
+    train: Records
+    held_out: Records
+    plan: Plan
+    rank: int
+    device: torch.device
+    rows: list[LogRow] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def settings(self) -> FinetuneConfig:
+        """The fine-tuning's part of the configuration."""
+        return self.config.finetune
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the weighted sum of the batch's losses."""
+        queries = self.engine(batch.queries, batch.users.to(self.device), batch.items.to(self.device))
+        rest = (batch.targets, batch.negatives, batch.wrong, batch.weights)
+        return contrastive_loss(queries, *(part.to(self.device) for part in rest), self.settings.temperature)
+
+
+def start_worker(config: Config, checkpoints: Checkpoints, rank: int, device: torch.device) -> Worker:
+    """Build model, optimiser and records; the same on every worker."""
+    import deepspeed
+
+    workspace, settings = checkpoints.workspace, config.finetune
+    encoder = query_encoder(config)
+    train, held_out = (read_records(workspace, split, encoder) for split in ("train", "held_out"))
+    model = new_model(config, train.users.shape[1], config.seed).to(device)
+    groups = [
+        {"params": [p for name, p in trained_parameters(model) if is_new == _is_new(name)], "full_lr": lr}
+        for is_new, lr in ((False, settings.lr), (True, settings.new_lr))
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
+    engine, *_ = deepspeed.initialize(model=model, optimizer=optimiser, config=deepspeed_settings(settings))
+    centre_head(engine.module, train, device)
+    plan = Plan(len(train), settings.epochs, settings.batch_size, settings.micro_batch, settings.workers, config.seed)
+    return Worker(config, checkpoints, engine, train, held_out, plan, rank, device)
+
+
+def _is_new(name: str) -> bool:
+    return name.startswith(("projector.", "head."))
+
+
+def train_from(worker: Worker, first: int) -> Iterator[LogRow]:
+    """Train from a step on (0 is the first); yields the log's row of each finished step, checkpointed or not."""
+    if first == 0:
+        yield _logged(worker, 0, None, held_out_loss(worker), 0)
+    for step in range(first, worker.plan.steps):
+        _set_learning_rates(worker, step)
+        loss, tokens = _step(worker, step)
+        done = step + 1
+        measured = held_out_loss(worker) if done % worker.plan.steps_per_epoch == 0 else None
+        yield _logged(worker, done, loss, measured, tokens)
+
+
+def _step(worker: Worker, step: int) -> tuple[float, int]:
+    # Dropout's stream belongs to the step, so that a resumed training draws what the first one drew.
+    torch.manual_seed(int(np.random.SeedSequence([worker.plan.seed, step, worker.rank]).generate_state(1)[0]))
+    total, tokens = torch.zeros((), device=worker.device), 0
+    micro_batches = worker.plan.micro_batches(step, worker.rank)
+    for chosen in micro_batches:
+        batch = worker.train.batch(chosen)
+        loss = worker.loss(batch) / batch.weights.sum()
+        worker.engine.backward(loss)
+        worker.engine.step()
+        total += loss.detach()
+        tokens += batch.tokens
+    mean, tokens = _summed(worker, total / len(micro_batches), tokens)
+    return mean / worker.plan.workers, int(tokens)
+
+
+@torch.no_grad()
+def held_out_loss(worker: Worker) -> float:
+    """Return the mean loss over the held-out records; all workers take part."""
+    worker.engine.eval()
+    loss, weight = torch.zeros((), device=worker.device), 0.0
+    for chosen in shares(len(worker.held_out), worker.settings.micro_batch, worker.plan.workers, worker.rank):
+        batch = worker.held_out.batch(chosen or [0])
+        part = worker.loss(batch)
+        if chosen:
+            loss, weight = loss + part, weight + float(batch.weights.sum())
+    worker.engine.train()
+    total, weights = _summed(worker, loss, weight)
+    return total / weights
+
+
+def _summed(worker: Worker, first: Tensor, second: float) -> tuple[float, float]:
+    both = torch.stack([first.double(), torch.tensor(float(second), dtype=torch.float64, device=worker.device)])
+    dist.all_reduce(both)
+    return float(both[0]), float(both[1])
+
+
+def _set_learning_rates(worker: Worker, step: int) -> None:
+    factor = learning_rate_factor(step, worker.plan.steps, worker.settings.warmup)
+    for group in worker.engine.optimizer.param_groups:
+        group["lr"] = group["full_lr"] * factor
+
+
+def _logged(worker: Worker, step: int, loss: float | None, held_out: float | None, tokens: int) -> LogRow:
+    row: LogRow = {
+        "step": step,
+        "epoch": step / worker.plan.steps_per_epoch,
+        "loss": loss,
+        "held_out_loss": held_out,
+        "lr": worker.settings.lr * learning_rate_factor(step, worker.plan.steps, worker.settings.warmup),
+        "tokens": tokens,
+        "seconds": round(time.monotonic() - worker.started, 3),
+    }
+    worker.rows.append(row)
+    return row
+
+
+def save(worker: Worker, step: int) -> None:
+    """Write a checkpoint; returns on each worker when it counts."""
+    with tempfile.TemporaryDirectory(prefix="hnlm-checkpoint-") as local:
+        worker.engine.save_checkpoint(local, tag=_TAG, exclude_frozen_parameters=True)
+        worker.checkpoints.upload(step, local)
+    dist.barrier()
+    if worker.rank == 0:
+        worker.checkpoints.commit(step, worker.plan.workers)
+    dist.barrier()
+
+
+def restore(worker: Worker) -> int:
+    """Go on from the latest checkpoint; returns the step to train next."""
+    found = worker.checkpoints.latest()
+    if found is None:
+        return 0
+    with tempfile.TemporaryDirectory(prefix="hnlm-checkpoint-") as local:
+        folder = worker.checkpoints.download(found, local)
+        worker.engine.load_checkpoint(folder, tag=_TAG, load_module_strict=False)
+    log.warning("fine-tuning goes on after step %d", found.step)
+    return found.step
+
+
+def save_trained(worker: Worker, folder: str) -> None:
+    """Write the trained weights, whole, from the first worker; with ZeRO 3 the others give their shards."""
+    import deepspeed
+    from safetensors.torch import save_file
+
+    model: HardNegativeModel = worker.engine.module
+    weights: dict[str, Tensor] = {}
+    for name, parameter in trained_parameters(model):
+        with deepspeed.zero.GatheredParameters([parameter], enabled=worker.settings.zero_stage == 3):
+            if worker.rank == 0:
+                weights[name] = parameter.detach().float().cpu().clone()
+    if worker.rank == 0:
+        buffers = {name: value.detach().float().cpu().clone() for name, value in trained_buffers(model).items()}
+        save_file(weights | buffers, os.path.join(folder, TRAINED_FILE))
+    dist.barrier()
+
+
+def log_rows_since(rows: Sequence[LogRow], step: int) -> list[LogRow]:
+    """Return the rows after a step (all of them, the measurement before the first step included, for 0)."""
+    return [row for row in rows if int(row["step"] or 0) > step or (step == 0 and row["step"] == 0)]

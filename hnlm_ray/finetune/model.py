@@ -1,0 +1,135 @@
+"""The model that is fine-tuned: CF vectors and texts in, a vector in the teacher's space out.
+
+One definition for training, evaluation and export: :func:`pooled` and :class:`QueryVectors` are the same
+functions that inference through vLLM is tested against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hnlm_ray.finetune.query import ITEM_VECTOR, USER_VECTOR, Query
+
+
+class Projector(nn.Module):
+    """A CF vector float32[batch, k] to soft tokens float32[batch, n, hidden], of the length of real tokens.
+
+    ``scale`` is the root mean square of the LLM's own token embeddings.
+    """
+
+    def __init__(self, k: int, hidden: int, soft_tokens: int, scale: float) -> None:
+        super().__init__()
+        self.soft_tokens, self.scale = soft_tokens, scale
+        self.layers = nn.Sequential(nn.Linear(k, hidden), nn.GELU(), nn.Linear(hidden, soft_tokens * hidden))
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Project; the length of a CF vector (popularity, mostly) is left out."""
+        unit = functional.normalize(vectors, dim=1) * vectors.shape[1] ** 0.5
+        tokens = self.layers(unit).view(len(vectors), self.soft_tokens, -1)
+        return functional.layer_norm(tokens, tokens.shape[-1:]) * self.scale
+
+
+class Head(nn.Module):
+    """The pooled hidden state float32[batch, hidden], of unit length, to the teacher's space float32[batch, k].
+
+    The hidden states of an LLM share most of their direction; centre and spread (of training queries before
+    training) take that out, so that the head starts from what differs. They stay float32 in a model of any
+    precision: ``statistics`` int32[2, hidden] holds their bits, which no cast of the module touches.
+    """
+
+    statistics: Tensor
+
+    def __init__(self, hidden: int, k: int) -> None:
+        super().__init__()
+        start = torch.stack([torch.zeros(hidden), torch.ones(hidden)])
+        self.register_buffer("statistics", start.view(torch.int32))
+        self.layers = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, k))
+
+    def fit(self, states: Tensor) -> None:
+        """Set centre and spread from pooled states float32[n, hidden]."""
+        fitted = torch.stack([states.mean(0), states.std(0).clamp(min=1e-6)])
+        self.statistics.copy_(fitted.view(torch.int32))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Map to the teacher's space, not normalised."""
+        centre, spread = self.statistics.view(torch.float32)
+        mapped: Tensor = self.layers(((states - centre) / spread).to(self.layers[0].weight.dtype))
+        return mapped
+
+
+def pooled(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Return the last token's hidden state in unit length, float32[batch, hidden]: the one definition of pooling.
+
+    ``hidden`` is [batch, tokens, hidden] after the LLM's final norm, ``mask`` [batch, tokens] with padding right.
+    """
+    last = mask.sum(1) - 1
+    return functional.normalize(hidden[torch.arange(len(hidden), device=hidden.device), last].float(), dim=1)
+
+
+class HardNegativeModel(nn.Module):
+    """LLM (with or without LoRA), projector and head.
+
+    Parameters
+    ----------
+    llm
+        A causal LLM of transformers, PEFT's wrapper included. Its language-model head is not used.
+    k
+        Length of the teacher's vectors.
+    soft_tokens
+        Places of each vector; 0: no projector, vectors are printed in the query.
+    """
+
+    def __init__(self, llm: Any, k: int, soft_tokens: int, scale: float) -> None:  # noqa: ANN401  transformers' own
+        super().__init__()
+        hidden = llm.config.hidden_size
+        self.llm = llm
+        self.projector = Projector(k, hidden, soft_tokens, scale) if soft_tokens else None
+        self.head = Head(hidden, k)
+
+    def prompt_embeddings(self, queries: Sequence[Query], users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the LLM's input [batch, tokens, hidden] and its mask, padded on the right.
+
+        ``users`` and ``items`` are the teacher's vectors, float32[batch, k].
+        """
+        ids, mask = padded(queries, users.device)
+        embeddings = self.llm.get_input_embeddings()(ids.clamp(min=0))
+        if self.projector is not None:
+            for place, vectors in ((USER_VECTOR, users), (ITEM_VECTOR, items)):
+                soft = self.projector(vectors.to(self.projector.layers[0].weight.dtype))
+                embeddings = embeddings.masked_scatter((ids == place)[..., None], soft.to(embeddings.dtype))
+        return embeddings, mask
+
+    def states(self, queries: Sequence[Query], users: Tensor, items: Tensor) -> Tensor:
+        """Return pooled hidden states, float32[batch, hidden], of unit length."""
+        embeddings, mask = self.prompt_embeddings(queries, users, items)
+        output = _decoder(self.llm)(inputs_embeds=embeddings, attention_mask=mask, use_cache=False)
+        return pooled(output.last_hidden_state, mask)
+
+    def forward(self, queries: Sequence[Query], users: Tensor, items: Tensor) -> Tensor:
+        """Return the vectors of hard negatives in the teacher's space, float32[batch, k]."""
+        return self.head(self.states(queries, users, items)).float()  # type: ignore[no-any-return]  # torch's modules
+
+
+def padded(queries: Sequence[Query], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    """Return ids and mask int64[batch, longest], padded on the right with 0."""
+    longest = max(len(query.ids) for query in queries)
+    ids = torch.tensor([query.ids + [0] * (longest - len(query.ids)) for query in queries], device=device)
+    mask = torch.tensor([[1] * len(query.ids) + [0] * (longest - len(query.ids)) for query in queries], device=device)
+    return ids, mask
+
+
+def _decoder(llm: Any) -> Any:  # noqa: ANN401  transformers' own
+    """Return the LLM without its language-model head; PEFT's layers are inside."""
+    causal = llm.get_base_model() if hasattr(llm, "get_base_model") else llm
+    return causal.get_decoder()
+
+
+def embedding_scale(llm: Any) -> float:  # noqa: ANN401  transformers' own
+    """Return the root mean square of the LLM's token embeddings."""
+    weights = llm.get_input_embeddings().weight.detach()
+    return float(weights.float().pow(2).mean().sqrt())

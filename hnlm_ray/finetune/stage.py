@@ -1,0 +1,199 @@
+"""Stage: supervision records -> a fine-tuned LLM, on Ray Train with DeepSpeed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from hnlm_ray.config import Config
+from hnlm_ray.errors import StageError
+from hnlm_ray.finetune.checkpoints import Checkpoints
+from hnlm_ray.finetune.export import export_model
+from hnlm_ray.finetune.loop import TRAINED_FILE, LogRow
+from hnlm_ray.progress import Progress
+from hnlm_ray.stage import Outcome, StageRun, chunks_of
+from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace import Rows, TableStore, Tokens
+
+_POLL_S = 1.0
+Counts = dict[str, int | float | str | None]
+
+
+class _Steps:
+    """An actor that hears of finished steps from the first worker, and tells the driver."""
+
+    def __init__(self) -> None:
+        self._planned, self._done, self._tokens = 0, 0, 0
+
+    def plan(self, steps: int, done: int) -> None:
+        """Say how many steps there are, and where training starts."""
+        self._planned, self._done = steps, done
+
+    def finish(self, step: int, tokens: int) -> None:
+        """Say that a step is done."""
+        self._done, self._tokens = step, self._tokens + tokens
+
+    def read(self) -> tuple[int, int, int]:
+        """Return steps planned, steps done, and tokens since the start."""
+        return self._planned, self._done, self._tokens
+
+
+def run_worker(job: dict[str, Any]) -> None:
+    """Train in a Ray Train worker: from the latest checkpoint to the last step."""
+    import torch
+    from ray import train
+    from ray.train.torch import get_device
+
+    from hnlm_ray.finetune import loop
+
+    config: Config = job["config"]
+    checkpoints: Checkpoints = job["checkpoints"]
+    torch.set_num_threads(max(1, int(config.finetune.cpus_per_worker)))
+    rank = train.get_context().get_world_rank()
+    worker = loop.start_worker(config, checkpoints, rank, get_device())
+    first = saved = loop.restore(worker)
+    if rank == 0:
+        _drop_rows_after(job["log"], job["chunks"], first)
+        ray.get(job["steps"].plan.remote(worker.plan.steps, first))
+    for row in loop.train_from(worker, first):
+        step = int(row["step"] or 0)
+        if rank == 0:
+            job["steps"].finish.remote(step, int(row["tokens"] or 0))
+        if step and (step % config.finetune.checkpoint_every == 0 or step == worker.plan.steps):
+            if rank == 0:
+                _write_rows(job["log"], job["chunks"], loop.log_rows_since(worker.rows, saved))
+            loop.save(worker, step)
+            saved = step
+    _hand_over(worker, checkpoints)
+    train.report({"steps": worker.plan.steps})
+
+
+def _hand_over(worker: Any, checkpoints: Checkpoints) -> None:  # noqa: ANN401  loop.Worker, imported late
+    from hnlm_ray.finetune import loop
+
+    with tempfile.TemporaryDirectory(prefix="hnlm-trained-") as folder:
+        loop.save_trained(worker, folder)
+        if worker.rank == 0:
+            checkpoints.put(os.path.join(folder, TRAINED_FILE))
+
+
+def _write_rows(log: TableStore, chunks: str, rows: list[LogRow]) -> None:
+    table = pa.Table.from_pylist(rows, schema=TABLES["finetune_log"])
+    log.write_part(chunks, f"until-{rows[-1]['step']:06}", table)
+
+
+def _drop_rows_after(log: TableStore, chunks: str, step: int) -> None:
+    """Forget steps that were logged but whose checkpoint does not count: they are trained again."""
+    for part in log.parts(chunks):
+        if int(part.path.rsplit("-", 1)[1].removesuffix(".parquet")) > step:
+            log.filesystem.delete_file(f"{log.folder}/{part.path}")
+
+
+def finetune(run: StageRun) -> Outcome:
+    """Stage: supervision_records, teacher_users, teacher_items -> finetune_log, finetuned_model.
+
+    Raises
+    ------
+    StageError
+        When workers died more often than ``finetune.max_failures`` allows; the checkpoints stay.
+    """
+    log, chunks = run.output("finetune_log"), chunks_of(run.fingerprint)
+    checkpoints = Checkpoints(run.workspace, run.fingerprint[:16])
+    if not checkpoints.has(TRAINED_FILE):
+        _train(run, checkpoints, log, chunks)
+    rows = log.read_parts(log.parts(chunks)).sort_by("step")
+    log.write_part(run.fingerprint, "part-00000", rows)
+    figures = _figures(rows)
+    _export(run, checkpoints, figures)
+    tokens = Tokens(tokens_in=sum(rows["tokens"].to_pylist()))
+    return Outcome(Rows(ok=rows.num_rows), counts=figures, tokens=tokens)
+
+
+def _train(run: StageRun, checkpoints: Checkpoints, log: TableStore, chunks: str) -> None:
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    settings = run.config.finetune
+    steps = ray.remote(num_cpus=0)(_Steps).remote()
+    job = {"config": run.config, "checkpoints": checkpoints, "log": log, "chunks": chunks, "steps": steps}
+    resources = {"CPU": settings.cpus_per_worker} | (
+        {"GPU": settings.gpus_per_worker} if settings.gpus_per_worker else {}
+    )
+    with tempfile.TemporaryDirectory(prefix="hnlm-train-") as scratch, _reported(run.progress, steps):
+        trainer = TorchTrainer(
+            run_worker,
+            train_loop_config=job,
+            scaling_config=ScalingConfig(
+                num_workers=settings.workers, use_gpu=settings.gpus_per_worker > 0, resources_per_worker=resources
+            ),
+            # Ray's own records; checkpoints and log are ours, in the run's folder.
+            run_config=RunConfig(
+                name="finetune",
+                storage_path=scratch,
+                failure_config=FailureConfig(max_failures=settings.max_failures),
+                worker_runtime_env={"env_vars": worker_environment(run.config)},
+            ),
+        )
+        trainer.fit()
+    if not checkpoints.has(TRAINED_FILE):
+        raise StageError("the fine-tuning ended without trained weights: see the log, and run the same command again")
+
+
+def worker_environment(config: Config) -> dict[str, str]:
+    """Return the environment that a training worker's process needs."""
+    common = {"TOKENIZERS_PARALLELISM": "false"}
+    return common if config.finetune.gpus_per_worker else common | {"DS_ACCELERATOR": "cpu"}
+
+
+@contextmanager
+def _reported(progress: Progress, steps: Any) -> Iterator[None]:  # noqa: ANN401  an actor's handle
+    """Pass on what the actor hears, while it lasts."""
+    over = threading.Event()
+
+    def follow() -> None:
+        shown, counted, begun = 0, 0, False
+        while not over.wait(_POLL_S) or not begun:
+            if over.is_set() and not begun:
+                return
+            planned, done, tokens = ray.get(steps.read.remote())
+            if planned and not begun:
+                progress.start("finetune", planned, done, unit="steps")
+                shown, begun = done, True
+            if begun:
+                progress.advance(max(done - shown, 0), max(tokens - counted, 0))
+                shown, counted = max(done, shown), max(tokens, counted)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=10)
+        progress.finish()
+
+
+def _export(run: StageRun, checkpoints: Checkpoints, figures: Counts) -> None:
+    exported = ray.remote(num_cpus=1)(export_model).remote(run.config, checkpoints, figures)
+    files = pa.Table.from_pylist(ray.get(exported), schema=TABLES["finetuned_model"])
+    run.output("finetuned_model").write_part(run.fingerprint, "part-00000", files)
+    checkpoints.remove_steps()
+
+
+def _figures(rows: pa.Table) -> Counts:
+    held_out = [value for value in rows["held_out_loss"].to_pylist() if value is not None]
+    if not held_out or not held_out[0]:
+        return {"steps": rows.num_rows - 1}
+    return {
+        "steps": rows.num_rows - 1,
+        "held_out_loss_before": round(held_out[0], 5),
+        "held_out_loss": round(held_out[-1], 5),
+        "held_out_loss_fall": round(1 - held_out[-1] / held_out[0], 4),
+    }
