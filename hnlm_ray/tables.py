@@ -175,6 +175,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("user", pa.int32(), nullable=False),
             pa.field("item", pa.int32(), nullable=False),
             pa.field("vector", pa.list_(pa.float16())),
+            pa.field("tokens_cut", pa.int32(), nullable=False),  # of the texts, to fit finetune.max_tokens
             *_LLM_OUTCOME,
         ]
     ),

@@ -60,7 +60,7 @@ class LoraConfig(Section):
     """Low-rank adaptation (Hu et al., 2021), through PEFT."""
 
     rank: Count = Field(32, description="r.")
-    alpha: Annotated[float, Field(gt=0)] = Field(64, description="The update is scaled by alpha / r.")
+    alpha: Count = Field(64, description="The update is scaled by alpha / r.")
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("q_proj", "k_proj", "v_proj", "o_proj")
 

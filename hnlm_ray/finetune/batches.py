@@ -35,6 +35,11 @@ class Batch:
         """Tokens of its queries, padding not counted."""
         return sum(len(query.ids) for query in self.queries)
 
+    def to(self, device: torch.device | str) -> Batch:
+        """Return it with its tensors on a device."""
+        tensors = (self.users, self.items, self.targets, self.negatives, self.wrong, self.weights)
+        return Batch(self.queries, *(tensor.to(device) for tensor in tensors))
+
 
 @dataclass(frozen=True, eq=False)
 class Records:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hnlm_ray.config import Config, FinetuneConfig
 from hnlm_ray.errors import InputError
 from hnlm_ray.finetune.batches import Records
-from hnlm_ray.finetune.model import HardNegativeModel, embedding_scale
+from hnlm_ray.finetune.model import HardNegativeModel, embedding_scale, new_parts
 from hnlm_ray.finetune.query import QueryEncoder, QueryForm, load_query
 from hnlm_ray.llm.models import model_on_this_node
 
@@ -82,7 +82,8 @@ def new_model(config: Config, k: int, seed: int, *, lora: bool = True) -> HardNe
     if config.finetune.gradient_checkpointing:
         llm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     torch.manual_seed(seed + 1)
-    return HardNegativeModel(llm, k, query_form(config.finetune).soft_tokens, scale)
+    soft_tokens = query_form(config.finetune).soft_tokens
+    return HardNegativeModel(llm, *new_parts(llm.config.hidden_size, k, soft_tokens, scale))
 
 
 @torch.no_grad()

@@ -18,7 +18,9 @@ import pyarrow.compute as pc
 import torch
 from jinja2 import Environment, StrictUndefined
 from pyarrow import fs as pafs
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from hnlm_ray.config import Config
 from hnlm_ray.errors import WorkspaceError
@@ -33,7 +35,7 @@ from hnlm_ray.finetune.building import (
 )
 from hnlm_ray.finetune.checkpoints import Checkpoints
 from hnlm_ray.finetune.loop import TRAINED_FILE
-from hnlm_ray.finetune.model import HardNegativeModel, embedding_scale
+from hnlm_ray.finetune.model import HardNegativeModel, Head, Projector, embedding_scale, new_parts
 from hnlm_ray.finetune.query import QueryEncoder, QueryForm, QueryText, load_query
 from hnlm_ray.llm.models import model_identity
 from hnlm_ray.workspace import Workspace
@@ -166,15 +168,48 @@ class Exported:
         from transformers import AutoModelForCausalLM
 
         llm = AutoModelForCausalLM.from_pretrained(self.folder, dtype=torch.float32)
-        return self.load_parts(HardNegativeModel(llm, self.k, self.form.soft_tokens, self.scale))
+        return HardNegativeModel(llm, *self.parts()).eval()
 
-    def load_parts(self, model: HardNegativeModel) -> HardNegativeModel:
-        """Load projector and head; every weight must be there."""
-        parts = load_file(os.path.join(self.folder, PARTS_FILE))
-        missing, unexpected = model.load_state_dict(parts, strict=False)
-        if unexpected or any(not name.startswith("llm.") for name in missing):
-            raise WorkspaceError(f"{self.folder}/{PARTS_FILE} doesn't fit its description: run `hnlm run` again")
-        return model.eval()
+    def token_embeddings(self) -> nn.Embedding:
+        """Load the LLM's table of token embeddings alone."""
+        from transformers import AutoConfig, AutoModelForCausalLM
+
+        with torch.device("meta"):
+            empty = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(self.folder))
+        weight = empty.get_input_embeddings().weight
+        name = next(name for name, parameter in empty.named_parameters() if parameter is weight)
+        weights = _read_tensor(self.folder, name).float()
+        return nn.Embedding(*weights.shape, _weight=weights)
+
+    def parts(self) -> tuple[Projector | None, Head]:
+        """Load projector and head.
+
+        Raises
+        ------
+        WorkspaceError
+            When a weight is missing or too many.
+        """
+        projector, head = new_parts(self.hidden, self.k, self.form.soft_tokens, self.scale)
+        both = nn.ModuleDict({"head": head} | ({"projector": projector} if projector is not None else {}))
+        try:
+            both.load_state_dict(load_file(os.path.join(self.folder, PARTS_FILE)))
+        except RuntimeError as error:
+            raise WorkspaceError(
+                f"{self.folder}/{PARTS_FILE} doesn't fit its description: run `hnlm stage finetune` anew"
+            ) from error
+        return projector, head
+
+
+def _read_tensor(folder: str, name: str) -> Tensor:
+    """Read one tensor of a checkpoint that may be cut into several files."""
+    index = os.path.join(folder, "model.safetensors.index.json")
+    file = "model.safetensors"
+    if os.path.isfile(index):
+        with open(index, encoding="utf-8") as stream:
+            file = json.load(stream)["weight_map"][name]
+    with safe_open(os.path.join(folder, file), framework="pt") as tensors:
+        tensor: Tensor = tensors.get_tensor(name)
+    return tensor
 
 
 def fetch_exported(workspace: Workspace, local: str) -> Exported:

@@ -67,9 +67,8 @@ class Worker:
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the weighted sum of the batch's losses."""
-        queries = self.engine(batch.queries, batch.users.to(self.device), batch.items.to(self.device))
-        rest = (batch.targets, batch.negatives, batch.wrong, batch.weights)
-        return contrastive_loss(queries, *(part.to(self.device) for part in rest), self.settings.temperature)
+        here = batch.to(self.device)
+        return contrastive_loss(self.engine(here.queries, here.users, here.items), here, self.settings.temperature)
 
 
 def start_worker(config: Config, checkpoints: Checkpoints, rank: int, device: torch.device) -> Worker:
@@ -119,8 +118,8 @@ def _step(worker: Worker, step: int) -> tuple[float, int]:
         worker.engine.step()
         total += loss.detach()
         tokens += batch.tokens
-    mean, tokens = _summed(worker, total / len(micro_batches), tokens)
-    return mean / worker.plan.workers, int(tokens)
+    loss_sum, token_sum = _summed(worker, total / len(micro_batches), tokens)
+    return loss_sum / worker.plan.workers, int(token_sum)
 
 
 @torch.no_grad()

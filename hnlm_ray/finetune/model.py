@@ -6,7 +6,7 @@ functions that inference through vLLM is tested against.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -71,38 +71,27 @@ def pooled(hidden: Tensor, mask: Tensor) -> Tensor:
     return functional.normalize(hidden[torch.arange(len(hidden), device=hidden.device), last].float(), dim=1)
 
 
-class HardNegativeModel(nn.Module):
-    """LLM (with or without LoRA), projector and head.
+def new_parts(hidden: int, k: int, soft_tokens: int, scale: float) -> tuple[Projector | None, Head]:
+    """Return a projector (none without soft tokens) and a head for vectors of length k, with random weights."""
+    return Projector(k, hidden, soft_tokens, scale) if soft_tokens else None, Head(hidden, k)
 
-    Parameters
-    ----------
-    llm
-        A causal LLM of transformers, PEFT's wrapper included. Its language-model head is not used.
-    k
-        Length of the teacher's vectors.
-    soft_tokens
-        Places of each vector; 0: no projector, vectors are printed in the query.
+
+class HardNegativeModel(nn.Module):
+    """LLM (with or without LoRA), projector (none: vectors are printed in the query) and head.
+
+    ``llm`` is a causal LLM of transformers, PEFT's wrapper included. Its language-model head is not used.
     """
 
-    def __init__(self, llm: Any, k: int, soft_tokens: int, scale: float) -> None:  # noqa: ANN401  transformers' own
+    def __init__(self, llm: Any, projector: Projector | None, head: Head) -> None:  # noqa: ANN401  transformers' own
         super().__init__()
-        hidden = llm.config.hidden_size
-        self.llm = llm
-        self.projector = Projector(k, hidden, soft_tokens, scale) if soft_tokens else None
-        self.head = Head(hidden, k)
+        self.llm, self.projector, self.head = llm, projector, head
 
     def prompt_embeddings(self, queries: Sequence[Query], users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         """Return the LLM's input [batch, tokens, hidden] and its mask, padded on the right.
 
         ``users`` and ``items`` are the teacher's vectors, float32[batch, k].
         """
-        ids, mask = padded(queries, users.device)
-        embeddings = self.llm.get_input_embeddings()(ids.clamp(min=0))
-        if self.projector is not None:
-            for place, vectors in ((USER_VECTOR, users), (ITEM_VECTOR, items)):
-                soft = self.projector(vectors.to(self.projector.layers[0].weight.dtype))
-                embeddings = embeddings.masked_scatter((ids == place)[..., None], soft.to(embeddings.dtype))
-        return embeddings, mask
+        return prompt_embeddings(self.llm.get_input_embeddings(), self.projector, queries, users, items)
 
     def states(self, queries: Sequence[Query], users: Tensor, items: Tensor) -> Tensor:
         """Return pooled hidden states, float32[batch, hidden], of unit length."""
@@ -113,6 +102,24 @@ class HardNegativeModel(nn.Module):
     def forward(self, queries: Sequence[Query], users: Tensor, items: Tensor) -> Tensor:
         """Return the vectors of hard negatives in the teacher's space, float32[batch, k]."""
         return self.head(self.states(queries, users, items)).float()  # type: ignore[no-any-return]  # torch's modules
+
+
+def prompt_embeddings(
+    tokens: Callable[[Tensor], Tensor], projector: Projector | None, queries: Sequence[Query], *vectors: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the LLM's input [batch, tokens, hidden] and its mask: the one place where soft tokens are put in.
+
+    ``tokens`` gives the embeddings of token ids; ``vectors`` are those of users, then of items.
+    """
+    ids, mask = padded(queries, vectors[0].device)
+    embeddings = tokens(ids.clamp(min=0))
+    if projector is not None:
+        for place, own in zip((USER_VECTOR, ITEM_VECTOR), vectors, strict=True):
+            soft = projector(own.to(projector.layers[0].weight.dtype))  # type: ignore[arg-type]  # torch's modules
+            # A query without places for soft tokens (an ablation) takes none.
+            wanted = (ids == place).any(1)
+            embeddings = embeddings.masked_scatter((ids == place)[..., None], soft[wanted].to(embeddings.dtype))
+    return embeddings, mask
 
 
 def padded(queries: Sequence[Query], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ import ray
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.errors import StageError
 from hnlm_ray.llm.bucket import BucketPlan, BucketSummary, bucket_chunks, gather_bucket, plan_bucket
-from hnlm_ray.llm.job import LLMJob, LLMTask
+from hnlm_ray.llm.job import LLMTask, RowJob, RowTask
 from hnlm_ray.llm.worker import EngineWorker
 from hnlm_ray.stage import Outcome, StageRun, chunks_of
 from hnlm_ray.workspace import Rows, Tokens
@@ -30,30 +30,36 @@ _gather = ray.remote(num_cpus=0.5)(gather_bucket)
 
 
 def run_llm(run: StageRun, task: LLMTask) -> Outcome:
-    """Ask the LLM for every row of a table that has no outcome yet, then publishable parts.
+    """Ask the LLM for every row of a table that has no outcome yet; see :func:`run_rows`."""
+    return run_rows(run, task, EngineWorker)
+
+
+def run_rows(run: StageRun, task: RowTask, worker: type) -> Outcome:
+    """Ask ``worker`` for every row of a table that has no outcome yet, then write publishable parts.
+
+    ``worker`` is the class of the engine actors: it is made with the :class:`RowJob`; called with a batch of
+    chunks it writes each, and yields tables with the columns ``rows`` and ``tokens``.
 
     Raises
     ------
     StageError
         When the engine gives no answer in time, or more rows fail than ``llm.max_failed_share`` allows.
     """
-    job = LLMJob(
-        task, run.config.llm, run.output(task.table), chunks_of(run.fingerprint), run.fingerprint, run.config.seed
-    )
+    job = RowJob(task, run.config, run.workspace, chunks_of(run.fingerprint), run.fingerprint)
     shared = ray.put(job)
     plans: list[BucketPlan] = ray.get([_plan.remote(shared, bucket) for bucket in range(task.buckets)])
     total, done = sum(plan.total for plan in plans), sum(plan.done for plan in plans)
     run.progress.start(task.table, total, done)
     if done < total:
         todo = [bucket for bucket, plan in enumerate(plans) if plan.done < plan.total]
-        for rows, tokens in _with_timeout(_generate(job, shared, todo), run.config.llm.start_timeout_s):
+        for rows, tokens in _with_timeout(_answered(job, shared, todo, worker), run.config.llm.start_timeout_s):
             run.progress.advance(rows, tokens)
     run.progress.finish()
     summaries = ray.get([_gather.remote(shared, bucket) for bucket in range(task.buckets)])
     return _outcome(run.config.llm, total, summaries)
 
 
-def _generate(job: LLMJob, shared: ray.ObjectRef, buckets: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _answered(job: RowJob, shared: ray.ObjectRef, buckets: Sequence[int], worker: type) -> Iterator[tuple[int, int]]:
     """Stream chunks through the engines; yields (rows, tokens) as chunks are written."""
     from hnlm_ray.llm.vllm_engine import engine_environment
 
@@ -62,7 +68,7 @@ def _generate(job: LLMJob, shared: ray.ObjectRef, buckets: Sequence[int]) -> Ite
     chunks = source.flat_map(lambda row: list(bucket_chunks(ray.get(shared), row["bucket"])), num_cpus=0.5)
     in_flight = max(_LEAST_CHUNKS_IN_FLIGHT, -(-2 * llm.max_num_seqs // llm.batch_rows))
     written = chunks.repartition(target_num_rows_per_block=1).map_batches(
-        EngineWorker,
+        worker,
         fn_constructor_args=(job,),
         batch_size=1,
         batch_format="pyarrow",

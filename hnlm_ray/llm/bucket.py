@@ -10,14 +10,14 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hnlm_ray.errors import StageError
 from hnlm_ray.llm.engine import Outcome
-from hnlm_ray.llm.job import Key, LLMJob, RowPrompt, llm_identity
+from hnlm_ray.llm.job import Key, LLMTask, RowJob, RowPrompt, llm_identity
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,18 @@ def _bucket_prefix(bucket: int) -> str:
     return f"b{bucket:05}-"
 
 
-def _bucket_parts(job: LLMJob, bucket: int, columns: list[str] | None = None) -> pa.Table:
+def _bucket_parts(job: RowJob, bucket: int, columns: list[str] | None = None) -> pa.Table:
     return job.store.read_parts(job.store.parts(job.chunks, _bucket_prefix(bucket)), columns)
 
 
-def done_keys(job: LLMJob, bucket: int) -> set[Key]:
+def done_keys(job: RowJob, bucket: int) -> set[Key]:
     """Return the keys of a bucket that have an outcome."""
     columns = list(job.task.keys)
     table = _bucket_parts(job, bucket, columns)
     return set(zip(*(table[name].to_pylist() for name in columns), strict=True))
 
 
-def plan_bucket(job: LLMJob, bucket: int) -> BucketPlan:
+def plan_bucket(job: RowJob, bucket: int) -> BucketPlan:
     """Count a bucket's rows, and those that need not be asked again."""
     _forget_engine_errors(job, bucket)
     prompts = job.task.prompts(bucket)
@@ -70,7 +70,7 @@ def plan_bucket(job: LLMJob, bucket: int) -> BucketPlan:
     return BucketPlan(len(prompts), sum(prompt.key in done for prompt in prompts))
 
 
-def _forget_engine_errors(job: LLMJob, bucket: int) -> None:
+def _forget_engine_errors(job: RowJob, bucket: int) -> None:
     """Make rows that an earlier, unfinished run lost to a failing engine rows to do again."""
     for part in job.store.parts(job.chunks, _bucket_prefix(bucket)):
         rows = job.store.read_parts([part])
@@ -79,16 +79,16 @@ def _forget_engine_errors(job: LLMJob, bucket: int) -> None:
             job.store.write_part(job.chunks, part.path.rsplit("/", 1)[1].removesuffix(".parquet"), kept)
 
 
-def bucket_chunks(job: LLMJob, bucket: int) -> Iterator[dict[str, Any]]:
+def bucket_chunks(job: RowJob, bucket: int) -> Iterator[dict[str, Any]]:
     """Yield the chunks of a bucket that are still to do: a name, and rows as JSON."""
     for chunk in cut_chunks(job.task.prompts(bucket), done_keys(job, bucket), job.llm.batch_rows):
-        rows = json.dumps([[list(prompt.key), prompt.messages] for prompt in chunk])
+        rows = json.dumps([[list(prompt.key), prompt.content] for prompt in chunk])
         yield {"name": chunk_name(bucket, [prompt.key for prompt in chunk]), "rows": rows}
 
 
-def outcome_table(job: LLMJob, keys: Sequence[Key], outcomes: Sequence[Outcome]) -> pa.Table:
+def outcome_table(job: RowJob, keys: Sequence[Key], outcomes: Sequence[Outcome]) -> pa.Table:
     """Arrange keys and outcomes as rows of the output table; fields of a failed row are null."""
-    task = job.task
+    task = cast("LLMTask", job.task)
     columns: dict[str, list[Any]] = {name: [key[n] for key in keys] for n, name in enumerate(task.keys)}
     for answer_field, column in task.columns.items():
         columns[column] = [outcome.parsed.fields.get(answer_field) for outcome in outcomes]
@@ -111,7 +111,7 @@ class BucketSummary:
     tokens_out: int
 
 
-def gather_bucket(job: LLMJob, bucket: int) -> BucketSummary:
+def gather_bucket(job: RowJob, bucket: int) -> BucketSummary:
     """Write a bucket's chunks as one part, in key order, and count what they hold."""
     table = _bucket_parts(job, bucket).sort_by([(name, "ascending") for name in job.task.keys])
     keys = list(zip(*(table[name].to_pylist() for name in job.task.keys), strict=True))

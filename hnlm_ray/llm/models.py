@@ -63,7 +63,7 @@ def model_path(name: str) -> str:
 
 
 def model_on_this_node(name: str) -> str:
-    """Resolve ``llm.model`` or ``finetune.model`` on a worker; a model that comes with us is made where it is missing."""
+    """Resolve ``llm.model`` or ``finetune.model`` on a worker; one that comes with us is made where it is missing."""
     if name == TINY:
         return str(fetch_tiny())
     return str(fetch_models()) if name == EMBEDDED else model_path(name)
@@ -203,4 +203,5 @@ def _write_tiny(target: Path) -> None:
             LlamaConfig(vocab_size=len(letters) + 1, max_position_embeddings=512, tie_word_embeddings=True, **sizes)
         )
     model.save_pretrained(target)
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<pad>").save_pretrained(target)
+    special = dict.fromkeys(("pad_token", "eos_token"), "<pad>")
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(target)

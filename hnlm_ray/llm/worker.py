@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pyarrow as pa
 
@@ -12,7 +13,7 @@ from hnlm_ray.config import LLMConfig
 from hnlm_ray.errors import HnlmError, StageError
 from hnlm_ray.llm.bucket import outcome_table
 from hnlm_ray.llm.engine import Outcome, Request, TextEngine, answer
-from hnlm_ray.llm.job import Key, LLMJob
+from hnlm_ray.llm.job import Key, LLMTask, RowJob
 from hnlm_ray.llm.models import model_on_this_node
 from hnlm_ray.llm.scripted_engine import ScriptedEngine
 from hnlm_ray.workspace.folder import named
@@ -44,9 +45,9 @@ def open_engine(llm: LLMConfig, seed: int) -> TextEngine:
 class EngineWorker:
     """Answers chunks of rows and writes each as soon as it is whole."""
 
-    def __init__(self, job: LLMJob) -> None:
-        self._job = job
-        self._engine = open_engine(job.llm, job.seed)
+    def __init__(self, job: RowJob) -> None:
+        self._job, self._task = job, cast("LLMTask", job.task)
+        self._engine = open_engine(job.llm, job.config.seed)
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         """Answer the rows of each chunk together, write the chunk, and report its size."""
@@ -59,5 +60,5 @@ class EngineWorker:
             yield pa.table({"rows": [len(rows)], "tokens": [tokens]})
 
     async def _answer(self, key: Key, messages: list[dict[str, str]]) -> Outcome:
-        request = Request("-".join(map(str, key)), messages, self._job.task.max_tokens)
-        return await answer(self._engine, request, self._job.task.expected, self._job.llm.max_attempts)
+        request = Request("-".join(map(str, key)), messages, self._task.max_tokens)
+        return await answer(self._engine, request, self._task.expected, self._job.llm.max_attempts)

@@ -192,7 +192,7 @@ def test_prompts_of_a_user_name_training_items_of_that_user_only(finished):
         prompts += pair_prompts(users, known, load_prompt("semantic_negative.v1"), config.negatives, config.seed)
         for prompt in prompts:
             seen += 1
-            text = prompt.messages[1]["content"]
+            text = prompt.content[1]["content"]
             assert "Unique Title" in text
             assert not [title for title in held_out[prompt.key[0]] if title in text]
     assert seen == USERS * 3

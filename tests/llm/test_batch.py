@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlm_ray.config import LLMConfig
+from hnlm_ray.config import Config
 from hnlm_ray.errors import StageError
 from hnlm_ray.llm import batch
 from hnlm_ray.llm.answers import AnswerFormat, Parsed
 from hnlm_ray.llm.bucket import BucketPlan, chunk_name, cut_chunks, done_keys, gather_bucket, outcome_table, plan_bucket
 from hnlm_ray.llm.engine import Outcome
-from hnlm_ray.llm.job import LLMJob, LLMTask, RowPrompt
+from hnlm_ray.llm.job import LLMTask, RowJob, RowPrompt
 from hnlm_ray.workspace import Workspace
 
 
@@ -55,8 +55,9 @@ def job(tmp_path):
         buckets=1,
         prompts=lambda _: rows(range(5)),
     )
-    store = Workspace.open(str(tmp_path)).table("item_profiles")
-    return LLMJob(task, LLMConfig(engine="scripted"), store, "c" * 64, "f" * 64, 1)
+    tree = {"name": "x", "workspace": str(tmp_path), "source": {"format": "movielens_100k"}}
+    config = Config.model_validate(tree | {"llm": {"engine": "scripted"}})
+    return RowJob(task, config, Workspace.open(str(tmp_path)), "c" * 64, "f" * 64)
 
 
 def write(job, statuses):

@@ -24,11 +24,11 @@ def test_a_prompt_shows_the_user_s_taste_and_the_liked_item_and_nothing_else():
     known = Described(ITEMS, {2: {"summary": "a tale"}}, {1: {"summary": "likes tales"}})
     (prompt,) = pair_prompts([UserHistory(1, (2,))], known, PROMPT, NegativesConfig(), seed=0)
     assert prompt.key == (1, 2)
-    data = json.loads(prompt.messages[1]["content"])
+    data = json.loads(prompt.content[1]["content"])
     assert data == {"person": "likes tales", "liked item": {"title": "Title 2", "profile": "a tale"}}
 
 
 def test_a_failed_profile_leaves_the_item_s_own_facts():
     known = Described(ITEMS, {2: {"summary": None}}, {1: {"summary": None}})
     (prompt,) = pair_prompts([UserHistory(1, (2,))], known, PROMPT, NegativesConfig(), seed=0)
-    assert json.loads(prompt.messages[1]["content"]) == {"liked item": {"title": "Title 2"}}
+    assert json.loads(prompt.content[1]["content"]) == {"liked item": {"title": "Title 2"}}

@@ -21,7 +21,7 @@ def item(number, **values):
 
 
 def data_of(prompt):
-    return json.loads(prompt.messages[1]["content"])
+    return json.loads(prompt.content[1]["content"])
 
 
 def test_an_item_prompt_holds_bounded_facts_and_no_id():
@@ -30,7 +30,7 @@ def test_an_item_prompt_holds_bounded_facts_and_no_id():
     assert prompt.key == (3,)
     assert data_of(prompt) == {"title": "Title 3", "genre": "War", "text": "long text"}
     assert len(item_facts(wordy, 10)["text"]) <= 10
-    assert "i3" not in prompt.messages[1]["content"]
+    assert "i3" not in prompt.content[1]["content"]
 
 
 def test_a_title_like_a_chat_message_is_data():

@@ -1,0 +1,165 @@
+"""Stage: how the fine-tuned LLM compares, on the records of users that it has not seen."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+import torch
+
+from hnlm_ray.config import Config
+from hnlm_ray.finetune.baselines import Matrix, cf_mlp, ridge, targets_of, user_means
+from hnlm_ray.finetune.batches import Records, read_records, read_vectors
+from hnlm_ray.finetune.building import centre_head, new_model
+from hnlm_ray.finetune.evaluation import Metrics, Ranking, measure, measure_scores
+from hnlm_ray.finetune.export import fetch_exported
+from hnlm_ray.finetune.model import HardNegativeModel
+from hnlm_ray.finetune.query import Query, QueryEncoder
+from hnlm_ray.llm.encoder import open_encoder
+from hnlm_ray.llm.models import encoder_path
+from hnlm_ray.stage import Outcome, StageRun
+from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace import Rows, Workspace
+
+METHODS = (
+    "finetuned",
+    "untuned",
+    "untuned_ridge",
+    "text_ridge",
+    "user_mean",
+    "cf_mlp",
+    "cf_scores",
+    "random",
+    "finetuned_no_text",
+    "finetuned_no_soft_tokens",
+)
+_BATCH = 16
+
+
+def evaluate_finetuned(run: StageRun) -> Outcome:
+    """Stage: finetuned_model, supervision_records, teacher tables, interactions -> finetune_eval."""
+    run.progress.start("finetune_eval", len(METHODS), unit="methods")
+    task = ray.remote(_evaluate).options(
+        num_cpus=run.config.llm.cpus_per_engine,
+        num_gpus=1 if run.config.finetune.gpus_per_worker else 0,
+        num_returns="dynamic",
+    )
+    rows = []
+    for reference in ray.get(task.remote(run.config, run.workspace)):
+        rows.append(ray.get(reference))
+        run.progress.advance()
+    run.progress.finish()
+    rows.sort(key=lambda row: METHODS.index(row["method"]))
+    table = pa.Table.from_pylist(rows, schema=TABLES["finetune_eval"])
+    run.output("finetune_eval").write_part(run.fingerprint, "part-00000", table)
+    return Outcome(Rows(ok=len(rows)), counts={"pairs": rows[0]["pairs"]})
+
+
+def _evaluate(config: Config, workspace: Workspace) -> Iterator[dict[str, Any]]:
+    torch.set_num_threads(max(1, int(config.llm.cpus_per_engine)))
+    with tempfile.TemporaryDirectory(prefix="hnlm-model-") as local:
+        exported = fetch_exported(workspace, local)
+        encoder = exported.encoder()
+        train, held_out = (read_records(workspace, split, encoder) for split in ("train", "held_out"))
+        ranking = _ranking(workspace, held_out)
+        compared = (
+            *_llm_methods(config, exported.model(), encoder, train, held_out),
+            *_other_methods(config, workspace, train, held_out),
+        )
+        for name, predicted in compared:
+            yield _row(name, ranking, measure(predicted, ranking))
+        yield _row("cf_scores", ranking, measure_scores(held_out.users @ held_out.catalogue.T, ranking))
+
+
+def _row(method: str, ranking: Ranking, metrics: Metrics) -> dict[str, Any]:
+    return {"method": method, "pairs": len(ranking.records), "metrics": list(metrics.items())}
+
+
+def _ranking(workspace: Workspace, held_out: Records) -> Ranking:
+    users = set(held_out.rows["user"].to_pylist())
+    return Ranking.of(
+        held_out,
+        read_vectors(workspace, "teacher_items")[1],
+        *(_items_of(workspace, users, split) for split in ("train", "validation")),
+    )
+
+
+def _items_of(workspace: Workspace, users: set[int], split: str) -> dict[int, list[int]]:
+    rows = workspace.table("interactions").read(["user", "item", "split"])
+    chosen = pc.and_(pc.equal(rows["split"], split), pc.is_in(rows["user"], pa.array(sorted(users), pa.int32())))
+    found: dict[int, list[int]] = {}
+    for user, item in zip(*(rows.filter(chosen)[name].to_pylist() for name in ("user", "item")), strict=True):
+        found.setdefault(user, []).append(item)
+    return found
+
+
+def _llm_methods(
+    config: Config, tuned: HardNegativeModel, encoder: QueryEncoder, train: Records, held_out: Records
+) -> Iterator[tuple[str, Matrix]]:
+    yield "finetuned", _vectors(tuned, held_out)
+    yield "finetuned_no_text", _vectors(tuned, _without_text(held_out, encoder))
+    yield "finetuned_no_soft_tokens", _vectors(tuned, _without_soft_tokens(held_out))
+    fresh = new_model(config, train.users.shape[1], config.seed, lora=False).eval()
+    centre_head(fresh, train)
+    states, asked = (_states(fresh.eval(), records) for records in (train, held_out))
+    with torch.no_grad():
+        yield "untuned", cast("Matrix", fresh.head(torch.from_numpy(asked)).float().numpy())
+    yield "untuned_ridge", ridge(states, targets_of(train), asked)
+
+
+def _other_methods(
+    config: Config, workspace: Workspace, train: Records, held_out: Records
+) -> Iterator[tuple[str, Matrix]]:
+    texts = open_encoder(encoder_path(config.llm.encoder), trust_remote_code=config.llm.trust_remote_code)
+
+    def features(records: Records) -> Matrix:
+        return np.concatenate([texts.encode(records.rows[name].to_pylist()) for name in ("user_text", "item_text")], 1)
+
+    yield "text_ridge", ridge(features(train), targets_of(train), features(held_out))
+    users = set(held_out.rows["user"].to_pylist())
+    yield "user_mean", user_means(held_out, _items_of(workspace, users, "train"))
+    yield "cf_mlp", cf_mlp(train, held_out, config.finetune.temperature, config.seed)
+    draw = np.random.default_rng(config.seed)
+    yield "random", draw.normal(size=held_out.users.shape).astype(np.float32)
+
+
+def _states(model: HardNegativeModel, records: Records) -> Matrix:
+    return _computed(lambda batch: model.states(batch.queries, batch.users, batch.items), records)
+
+
+def _vectors(model: HardNegativeModel, records: Records) -> Matrix:
+    return _computed(lambda batch: model(batch.queries, batch.users, batch.items), records)
+
+
+@torch.inference_mode()
+def _computed(compute: Any, records: Records) -> Matrix:  # noqa: ANN401  Batch -> Tensor
+    """Compute records in order of length, so that little is spent on padding."""
+    order = sorted(range(len(records)), key=lambda row: len(records.queries[row].ids))
+    parts = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
+    rows = np.concatenate([compute(records.batch(part)).float().numpy() for part in parts])
+    return np.asarray(rows[np.argsort(order)], dtype=np.float32)
+
+
+def _without_text(records: Records, encoder: QueryEncoder) -> Records:
+    queries = [encoder.encode("", "", user, item) for user, item in zip(records.users, records.items, strict=True)]
+    return _replaced(records, queries)
+
+
+def _without_soft_tokens(records: Records) -> Records:
+    return _replaced(records, [Query([one for one in query.ids if one >= 0], query.cut) for query in records.queries])
+
+
+def _replaced(records: Records, queries: Sequence[Query]) -> Records:
+    return Records(list(queries), records.rows, records.users, records.items, records.catalogue)
+
+
+def metrics_of(row: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return a row's metrics under the names that every method has; null where a method has no vector."""
+    found = dict(row["metrics"])
+    names = ("mrr", "recall@10", "recall@50", "cos_target", "cos_positive", "false_negative_rate")
+    return {name: found.get(name) for name in names}

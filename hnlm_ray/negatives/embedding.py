@@ -1,0 +1,151 @@
+"""Negatives in embedding form: the fine-tuned LLM's vector of a pair's hard negative, in the teacher's space."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hnlm_ray.finetune.batches import read_vectors
+from hnlm_ray.finetune.export import fetch_exported
+from hnlm_ray.finetune.model import prompt_embeddings
+from hnlm_ray.finetune.query import Query
+from hnlm_ray.finetune.texts import item_text, user_text
+from hnlm_ray.llm.batch import run_rows
+from hnlm_ray.llm.job import Key, RowJob, RowPrompt, RowTask
+from hnlm_ray.negatives.embedding_engines import open_state_engine
+from hnlm_ray.negatives.text import Described, select_pairs
+from hnlm_ray.stage import Outcome, StageRun
+from hnlm_ray.training_data import bucket_count, histories, rows_by_item, training_rows, user_profiles
+from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.folder import named
+
+log = logging.getLogger(__name__)
+
+
+def embed_negatives(run: StageRun) -> Outcome:
+    """Stage: finetuned_model, teacher tables, profiles, interactions (training rows) -> negative_embeddings."""
+    config, workspace = run.config, run.workspace
+    budget, seed, limits = config.embeddings.pairs_per_user, config.seed, config.records
+
+    def prompts(bucket: int) -> list[RowPrompt]:
+        users = histories(training_rows(workspace, bucket))
+        items, item_profiles = rows_by_item(workspace, "items"), rows_by_item(workspace, "item_profiles")
+        known = Described(items, item_profiles, user_profiles(workspace, bucket))
+        return [
+            RowPrompt((history.user, item), _texts(known, history.user, item, limits.user_chars, limits.item_chars))
+            for history in users
+            for item in select_pairs(history, budget, seed)
+        ]
+
+    task = RowTask("negative_embeddings", ("user", "item"), bucket_count(workspace), prompts)
+    return run_rows(run, task, EmbeddingWorker)
+
+
+def _texts(known: Described, user: int, item: int, user_chars: int, item_chars: int) -> list[str]:
+    return [
+        user_text(known.user_profiles.get(user), user_chars),
+        item_text(known.items[item], known.item_profiles.get(item), item_chars),
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class TeacherVectors:
+    """The teacher's vectors of users and items; rows without one are marked."""
+
+    users: npt.NDArray[np.float32]
+    has_user: npt.NDArray[np.bool_]
+    items: npt.NDArray[np.float32]
+    has_item: npt.NDArray[np.bool_]
+
+    @classmethod
+    def read(cls, workspace: Workspace) -> TeacherVectors:
+        """Read both tables."""
+        return cls(*read_vectors(workspace, "teacher_users"), *read_vectors(workspace, "teacher_items"))
+
+    def known(self, key: Key) -> bool:
+        """Tell whether both the user and the item of a pair have a vector."""
+        return bool(self.has_user[key[0]] and self.has_item[key[1]])
+
+
+class EmbeddingWorker:
+    """The Ray Data actor around one state engine: embeds chunks of pairs and writes each as soon as it is whole."""
+
+    def __init__(self, job: RowJob) -> None:
+        self._job = job
+        self._local = tempfile.TemporaryDirectory(prefix="hnlm-model-")
+        self._exported = exported = fetch_exported(job.workspace, self._local.name)
+        self._encoder = exported.encoder()
+        self._tokens = exported.token_embeddings()
+        self._projector, self._head = exported.parts()
+        self._teacher = TeacherVectors.read(job.workspace)
+        self._engine = open_state_engine(job.config, exported)
+
+    def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+        """Embed the pairs of each chunk together, write the chunk, and report its size."""
+        for chunk in batch.to_pylist():
+            rows = [(tuple(key), texts) for key, texts in json.loads(chunk["rows"])]
+            table = self._table(rows)
+            self._job.store.write_part(self._job.chunks, chunk["name"], table)
+            yield pa.table({"rows": [len(rows)], "tokens": [sum(table["tokens_in"].to_pylist())]})
+
+    def _table(self, rows: Sequence[tuple[Key, list[str]]]) -> pa.Table:
+        known = [(key, texts) for key, texts in rows if self._teacher.known(key)]
+        queries = {key: self._query(key, texts) for key, texts in known}
+        vectors = self._vectors(queries)
+        made = [self._row(key, queries.get(key), vectors.get(key)) for key, _ in rows]
+        return pa.Table.from_pylist(made, schema=self._job.store.schema)
+
+    def _query(self, key: Key, texts: list[str]) -> Query:
+        user, item = self._teacher.users[key[0]], self._teacher.items[key[1]]
+        return self._encoder.encode(texts[0], texts[1], list(user), list(item))
+
+    def _vectors(self, queries: dict[Key, Query]) -> dict[Key, Tensor | str]:
+        """Return the vector of each pair, or why there is none; a prompt that kills the engine is found alone."""
+        if not queries:
+            return {}
+        try:
+            return dict(zip(queries, self._compute(queries), strict=True))
+        except Exception as error:  # noqa: BLE001  whatever an engine raises, the rows are halved and tried again
+            log.warning("the engine failed with %d prompts: %s", len(queries), named(error))
+            self._restart()
+            if len(queries) == 1:
+                return {key: f"the engine failed: {named(error)}"[:200] for key in queries}
+        halves = list(queries.items())
+        middle = len(halves) // 2
+        return self._vectors(dict(halves[:middle])) | self._vectors(dict(halves[middle:]))
+
+    @torch.inference_mode()
+    def _compute(self, queries: dict[Key, Query]) -> Tensor:
+        keys = np.array(list(queries), dtype=np.int64)
+        own = (torch.from_numpy(self._teacher.users[keys[:, 0]]), torch.from_numpy(self._teacher.items[keys[:, 1]]))
+        embeddings, mask = prompt_embeddings(self._tokens, self._projector, list(queries.values()), *own)
+        prompts = [row[: int(length)] for row, length in zip(embeddings, mask.sum(1), strict=True)]
+        vectors = functional.normalize(self._head(self._engine.states(prompts)), dim=1)
+        if not torch.isfinite(vectors).all():
+            raise FloatingPointError("the model gave a vector that is not finite")
+        return vectors
+
+    def _restart(self) -> None:
+        self._engine.shutdown()
+        self._engine = open_state_engine(self._job.config, self._exported)
+
+    def _row(self, key: Key, query: Query | None, vector: Tensor | str | None) -> dict[str, Any]:
+        row: dict[str, Any] = {"user": key[0], "item": key[1], "vector": None, "error": None, "attempts": 1}
+        row |= {"tokens_in": len(query.ids) if query else 0, "tokens_out": 0, "tokens_cut": query.cut if query else 0}
+        row |= {"prompt_version": self._exported.query.version, "model": self._exported.identity}
+        if query is None:
+            return row | {"status": "no_vector", "error": "the teacher has no vector of its user or item"}
+        if isinstance(vector, Tensor):
+            return row | {"status": "ok", "vector": vector.numpy().astype(np.float16)}
+        return row | {"status": "engine_error", "error": vector}
