@@ -61,8 +61,10 @@ def statuses(config: Config, workspace: Workspace, stages: Sequence[Stage] | Non
     fingerprints: dict[str, str] = {}
     result = []
     for stage in STAGES if stages is None else stages:
+        if not stage.enabled(config):
+            continue
         depends_on = _flatten(json.loads(json.dumps(stage.depends_on(config), default=str)))
-        inputs = {table: fingerprints[table] for table in stage.inputs}
+        inputs = {table: fingerprints[table] for table in stage.inputs if table in fingerprints}
         own = fingerprint_of({"stage": stage.name, "version": stage.version, "config": depends_on, "inputs": inputs})
         fingerprints |= dict.fromkeys(stage.outputs, own)
         running = beat is not None and beat.stage == stage.name
@@ -90,7 +92,7 @@ def _status(
     ]
     state: State = "missing"
     reason, done = "it has not run yet", 0
-    if all(fresh):
+    if all(fresh) and stage.intact(workspace):
         state, reason = "fresh", "its inputs and configuration are unchanged"
     else:
         done = sum(file.rows for file in stores[0].parts(chunks_of(fingerprint))) if stage.resumes else 0
@@ -187,7 +189,7 @@ def run_stages(
     with Session(workspace) as session:
         before = statuses(config, workspace)
         if only is not None:
-            before = before[: [status.stage for status in before].index(only) + 1]
+            before = _until(only, before)
         announce(before)
         todo = [status for status in before if status.state != "fresh"]
         for status in todo:
@@ -207,6 +209,13 @@ def run_stages(
                 raise own from error
             session.end()
             yield next(after for after in statuses(config, workspace) if after.stage == status.stage)
+
+
+def _until(last: Stage, before: list[StageStatus]) -> list[StageStatus]:
+    stages = [status.stage for status in before]
+    if last not in stages:
+        raise InputError(f"stage {last.name} is left out by this configuration: set finetune.enabled=true")
+    return before[: stages.index(last) + 1]
 
 
 def stage_error(stage: str, error: Exception) -> HnlmError:

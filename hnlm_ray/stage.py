@@ -59,6 +59,10 @@ class Stage:
     """Ray resources, each to be had on one node, without which the stage would wait for ever."""
     check: Callable[[Config], None] = lambda _: None
     """Raises an InputError for what can be known to fail before hours of other stages have run."""
+    enabled: Callable[[Config], bool] = lambda _: True
+    """False: the configuration leaves the stage out, and those after it go without its tables."""
+    intact: Callable[[Workspace], bool] = lambda _: True
+    """Tells whether what the stage wrote beside its tables is still there."""
     version: int = 1
     """Raised when the code changes what comes out for the same input."""
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any, cast
+from typing import cast
 
-from hnlm_ray.config import CFConfig, Config
+from hnlm_ray import stage_content as content
+from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError
-from hnlm_ray.llm.models import check_model, encoder_identity, encoder_path, model_identity
-from hnlm_ray.llm.prompts import load_prompt
+from hnlm_ray.llm.models import base_model, check_model, encoder_path
 from hnlm_ray.stage import Bundle, Outcome, Stage, StageRun
-
-_LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max_attempts", "engine_kwargs")
-_TUNE_CONTENT = ("methods", "models", "trials", "metric", "cutoffs")
+from hnlm_ray.workspace.exports import export_is_whole
 
 
 def _later(path: str) -> Callable[[StageRun], Outcome]:
@@ -26,59 +24,6 @@ def _later(path: str) -> Callable[[StageRun], Outcome]:
     return run
 
 
-def _section(config: Config, section: str, *keys: str) -> dict[str, Any]:
-    values = getattr(config, section).model_dump(mode="json")
-    return {section: {key: values[key] for key in keys} if keys else values}
-
-
-def _llm(config: Config, prompt: str, section: str, *keys: str) -> dict[str, Any]:
-    scripted = config.llm.engine == "scripted"
-    extra = _section(config, "llm", "scripted") if scripted else {}
-    model = "scripted" if scripted else model_identity(config.llm.model)
-    llm = {"llm": {**_section(config, "llm", *_LLM_CONTENT)["llm"], **extra.get("llm", {}), "model": model}}
-    return {**llm, **_section(config, section, *keys), "prompt": load_prompt(prompt).version, "seed": config.seed}
-
-
-def _ingest(config: Config) -> Mapping[str, object]:
-    from hnlm_ray.sources.ingest import source_identity
-
-    return source_identity(config)
-
-
-def _prepare(config: Config) -> Mapping[str, object]:
-    return {**_section(config, "prepare"), "seed": config.seed}
-
-
-def _item_profiles(config: Config) -> Mapping[str, object]:
-    keys = ("item_max_tokens", "summary_chars", "reasoning_chars", "item_text_chars")
-    return _llm(config, config.profiles.item_prompt, "profiles", *keys)
-
-
-def _user_profiles(config: Config) -> Mapping[str, object]:
-    keys = ("user_max_tokens", "summary_chars", "reasoning_chars", "user_history", "user_item_chars")
-    return _llm(config, config.profiles.user_prompt, "profiles", *keys)
-
-
-def _semantic_negatives(config: Config) -> Mapping[str, object]:
-    keys = ("pairs_per_user", "max_tokens", "name_chars", "reasoning_chars", "profile_chars")
-    return _llm(config, config.negatives.prompt, "negatives", *keys)
-
-
-def _negative_pool(config: Config) -> Mapping[str, object]:
-    keys = ("pool_size", "fuzzy_score", "nearest_cosine", "borrow")
-    return {**_section(config, "negatives", *keys), "encoder": encoder_identity(config.llm.encoder)}
-
-
-def _trials(config: Config) -> Mapping[str, object]:
-    # tune.models and tune.methods decide over cf.model and cf.sampler
-    keys = [key for key in CFConfig.model_fields if key not in {"model", "sampler"}]
-    return {**_section(config, "cf", *keys), **_section(config, "tune", *_TUNE_CONTENT), "seed": config.seed}
-
-
-def _results(config: Config) -> Mapping[str, object]:
-    return {**_section(config, "tune", "seeds", "metric", "cutoffs"), "seed": config.seed}
-
-
 def _engines(config: Config) -> list[Bundle]:
     return [{"CPU": config.llm.cpus_per_engine, "GPU": config.llm.gpus_per_engine}] * config.llm.engines
 
@@ -87,9 +32,32 @@ def _one_trial(config: Config) -> list[Bundle]:
     return [{"CPU": config.tune.cpus_per_trial, "GPU": config.tune.gpus_per_trial}]
 
 
+def _trainers(config: Config) -> list[Bundle]:
+    settings = config.finetune
+    return [{"CPU": settings.cpus_per_worker, "GPU": settings.gpus_per_worker}] * settings.workers
+
+
+def _one_engine(config: Config) -> list[Bundle]:
+    return [{"CPU": config.llm.cpus_per_engine, "GPU": min(1, config.finetune.gpus_per_worker)}]
+
+
+def _is_on(config: Config) -> bool:
+    return config.finetune.enabled
+
+
 def _check_model(config: Config) -> None:
     if config.llm.engine == "vllm":
         check_model(config.llm.model)
+
+
+def _check_base_model(config: Config) -> None:
+    check_model(base_model(config))
+
+
+def _check_teacher(config: Config) -> None:
+    from hnlm_ray.teacher.own import check_teacher
+
+    check_teacher(config)
 
 
 def _check_encoder(config: Config) -> None:
@@ -101,11 +69,19 @@ def _check_search(config: Config) -> None:
         raise InputError(
             "trials are chosen on validation rows, and there are none: set prepare.split.validation above 0"
         )
-    pooled = [method for method in config.tune.methods if method.startswith("pool")]
-    if pooled and not config.negatives.pairs_per_user:
+    methods = config.tune.methods
+    pooled = [method for method in methods if method.startswith("pool")]
+    embedded = config.finetune.enabled and config.embeddings.pairs_per_user
+    if pooled and not config.negatives.pairs_per_user and not embedded:
         raise InputError(
             f"negatives.pairs_per_user is 0, so the pool of {', '.join(pooled)} would be empty: "
             "raise it, or leave these out of tune.methods"
+        )
+    adapted = [method for method in methods if method.startswith("hnlmrec")]
+    if adapted and not embedded:
+        raise InputError(
+            f"no pair gets a vector, which {', '.join(adapted)} need: set finetune.enabled and "
+            "embeddings.pairs_per_user, or leave these out of tune.methods"
         )
 
 
@@ -120,7 +96,7 @@ STAGES: tuple[Stage, ...] = (
         purpose="reads the source's files",
         inputs=(),
         outputs=("raw_interactions", "raw_items", "rejected_lines"),
-        depends_on=_ingest,
+        depends_on=content.ingest,
         run=_later("hnlm_ray.sources.ingest:ingest"),
     ),
     Stage(
@@ -128,7 +104,7 @@ STAGES: tuple[Stage, ...] = (
         purpose="filters, k-core, index and split, on Ray Data",
         inputs=("raw_interactions", "raw_items"),
         outputs=("interactions", "users", "items"),
-        depends_on=_prepare,
+        depends_on=content.prepare,
         run=_later("hnlm_ray.prepare.run:prepare_tables"),
     ),
     Stage(
@@ -136,7 +112,7 @@ STAGES: tuple[Stage, ...] = (
         purpose="the LLM describes items",
         inputs=("items",),
         outputs=("item_profiles",),
-        depends_on=_item_profiles,
+        depends_on=content.item_profiles,
         run=_later("hnlm_ray.profiles.items:write_item_profiles"),
         resumes=True,
         bundles=_engines,
@@ -147,7 +123,7 @@ STAGES: tuple[Stage, ...] = (
         purpose="the LLM describes users from their training items",
         inputs=("interactions", "items", "item_profiles"),
         outputs=("user_profiles",),
-        depends_on=_user_profiles,
+        depends_on=content.user_profiles,
         run=_later("hnlm_ray.profiles.users:write_user_profiles"),
         resumes=True,
         bundles=_engines,
@@ -158,27 +134,85 @@ STAGES: tuple[Stage, ...] = (
         purpose="the LLM names hard negatives of training pairs",
         inputs=("interactions", "items", "item_profiles", "user_profiles"),
         outputs=("semantic_negatives",),
-        depends_on=_semantic_negatives,
+        depends_on=content.semantic_negatives,
         run=_later("hnlm_ray.negatives.text:write_semantic_negatives"),
         resumes=True,
         bundles=_engines,
         check=_check_model,
     ),
     Stage(
+        name="teacher",
+        purpose="a CF model that supplies collaborative signals; hard negatives are mined with it",
+        inputs=("interactions", "users", "items"),
+        outputs=("teacher_users", "teacher_items", "mined_negatives"),
+        depends_on=content.teacher,
+        run=_later("hnlm_ray.teacher.stage:make_teacher"),
+        bundles=_one_trial,
+        check=_check_teacher,
+        enabled=_is_on,
+    ),
+    Stage(
+        name="records",
+        purpose="supervision records for the LLM, held out by user",
+        inputs=("mined_negatives", "interactions", "items", "item_profiles", "user_profiles"),
+        outputs=("supervision_records",),
+        depends_on=content.records,
+        run=_later("hnlm_ray.finetune.records:make_records"),
+        enabled=_is_on,
+    ),
+    Stage(
+        name="finetune",
+        purpose="fine-tunes the LLM on the records, on Ray Train with DeepSpeed",
+        inputs=("supervision_records", "teacher_users", "teacher_items"),
+        outputs=("finetune_log", "finetuned_model"),
+        depends_on=content.finetune,
+        run=_later("hnlm_ray.finetune.stage:finetune"),
+        resumes=True,
+        bundles=_trainers,
+        check=_check_base_model,
+        enabled=_is_on,
+        intact=export_is_whole,
+    ),
+    Stage(
+        name="finetune_eval",
+        purpose="compares the fine-tuned LLM with what needs less, on held-out users",
+        inputs=("finetuned_model", "supervision_records", "teacher_users", "teacher_items", "interactions"),
+        outputs=("finetune_eval",),
+        depends_on=content.finetune_eval,
+        run=_later("hnlm_ray.finetune.eval_stage:evaluate_finetuned"),
+        bundles=_one_engine,
+        check=_check_encoder,
+        enabled=_is_on,
+    ),
+    Stage(
+        name="embeddings",
+        purpose="the fine-tuned LLM gives training pairs the vector of a hard negative",
+        inputs=(
+            *("interactions", "items", "item_profiles", "user_profiles"),
+            *("teacher_users", "teacher_items", "finetuned_model"),
+        ),
+        outputs=("negative_embeddings",),
+        depends_on=content.embeddings,
+        run=_later("hnlm_ray.negatives.embedding:embed_negatives"),
+        resumes=True,
+        bundles=_engines,
+        enabled=_is_on,
+    ),
+    Stage(
         name="negative_pool",
         purpose="grounds the negatives in the catalogue",
-        inputs=("interactions", "items", "semantic_negatives"),
+        inputs=("interactions", "items", "semantic_negatives", "teacher_items", "negative_embeddings"),
         outputs=("negative_pool",),
-        depends_on=_negative_pool,
+        depends_on=content.negative_pool,
         run=_later("hnlm_ray.negatives.pool:make_negative_pool"),
         check=_check_encoder,
     ),
     Stage(
         name="trials",
         purpose="Ray Tune searches every method with the same budget, on validation",
-        inputs=("interactions", "users", "items", "negative_pool"),
+        inputs=("interactions", "users", "items", "item_profiles", "teacher_items", "negative_pool"),
         outputs=("trials",),
-        depends_on=_trials,
+        depends_on=content.trials,
         run=_later("hnlm_ray.tune.stage:search"),
         resumes=True,
         bundles=_one_trial,
@@ -187,9 +221,9 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="results",
         purpose="refits the winners with several seeds and reads test once",
-        inputs=("trials", "interactions", "users", "items", "negative_pool"),
+        inputs=("trials", "interactions", "users", "items", "item_profiles", "teacher_items", "negative_pool"),
         outputs=("results",),
-        depends_on=_results,
+        depends_on=content.results,
         run=_later("hnlm_ray.tune.stage:compare"),
         resumes=True,
         bundles=_one_trial,

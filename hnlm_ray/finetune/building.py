@@ -13,15 +13,10 @@ from hnlm_ray.errors import InputError
 from hnlm_ray.finetune.batches import Records
 from hnlm_ray.finetune.model import HardNegativeModel, embedding_scale, new_parts
 from hnlm_ray.finetune.query import QueryEncoder, QueryForm, load_query
-from hnlm_ray.llm.models import model_on_this_node
+from hnlm_ray.llm.models import base_model, model_on_this_node
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _CENTRED_ON = 32
-
-
-def base_model(config: Config) -> str:
-    """Return the setting that names the model which is fine-tuned."""
-    return config.finetune.model or config.llm.model
 
 
 def open_tokenizer(config: Config) -> Any:  # noqa: ANN401  transformers' own

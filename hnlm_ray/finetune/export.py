@@ -26,7 +26,6 @@ from hnlm_ray.config import Config
 from hnlm_ray.errors import WorkspaceError
 from hnlm_ray.finetune.batches import read_vectors
 from hnlm_ray.finetune.building import (
-    base_model,
     new_model,
     open_tokenizer,
     query_form,
@@ -37,7 +36,7 @@ from hnlm_ray.finetune.checkpoints import Checkpoints
 from hnlm_ray.finetune.loop import TRAINED_FILE
 from hnlm_ray.finetune.model import HardNegativeModel, Head, Projector, embedding_scale, new_parts
 from hnlm_ray.finetune.query import QueryEncoder, QueryForm, QueryText, load_query
-from hnlm_ray.llm.models import model_identity
+from hnlm_ray.llm.models import base_model, model_identity
 from hnlm_ray.workspace import Workspace
 
 MODELS_FOLDER = "models"
@@ -179,7 +178,7 @@ class Exported:
         weight = empty.get_input_embeddings().weight
         name = next(name for name, parameter in empty.named_parameters() if parameter is weight)
         weights = _read_tensor(self.folder, name).float()
-        return nn.Embedding(*weights.shape, _weight=weights)
+        return nn.Embedding(weights.shape[0], weights.shape[1], _weight=weights)
 
     def parts(self) -> tuple[Projector | None, Head]:
         """Load projector and head.

@@ -141,7 +141,7 @@ class QueryEncoder:
     def _require(self, room: int) -> None:
         if room < _LEAST_ROOM:
             raise InputError(
-                f"finetune.max_tokens {self._form.max_tokens} leaves {max(room, 0)} tokens for a query's texts: raise it"
+                f"finetune.max_tokens {self._form.max_tokens} leaves {max(room, 0)} tokens for texts: raise it"
             )
 
 

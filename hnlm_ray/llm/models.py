@@ -16,6 +16,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError
 
 EMBEDDED = "embedded"
@@ -44,6 +45,11 @@ def embedded_llm_folder() -> Path:
     """Return where the embedded LLM's checkpoint is, or will be after :func:`fetch_models`."""
     _, version = _wheel_folder(_LLM_WHEEL, _LLM_FOLDER)
     return cache_folder() / f"SmolLM2-135M-Instruct-{version}"
+
+
+def base_model(config: Config) -> str:
+    """Return the setting that names the model which is fine-tuned."""
+    return config.finetune.model or config.llm.model
 
 
 def model_path(name: str) -> str:

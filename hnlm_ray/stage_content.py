@@ -1,0 +1,118 @@
+"""What each stage's output is made from, beside its input tables: the values behind its fingerprint.
+
+What is not here (concurrency, batch sizes, chunk sizes) can change without redoing work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hnlm_ray.config import CFConfig, Config, FinetuneConfig
+from hnlm_ray.finetune.query import load_query
+from hnlm_ray.llm.models import base_model, encoder_identity, model_identity
+from hnlm_ray.llm.prompts import load_prompt
+
+_LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max_attempts", "engine_kwargs")
+_TUNE_CONTENT = ("methods", "models", "trials", "metric", "cutoffs")
+_FINETUNE_OPERATION = {
+    *("enabled", "cpus_per_worker", "gpus_per_worker", "offload", "gradient_checkpointing"),
+    *("checkpoint_every", "max_failures"),
+}
+
+
+def _section(config: Config, section: str, *keys: str) -> dict[str, Any]:
+    values = getattr(config, section).model_dump(mode="json")
+    return {section: {key: values[key] for key in keys} if keys else values}
+
+
+def _llm(config: Config, prompt: str, section: str, *keys: str) -> dict[str, Any]:
+    scripted = config.llm.engine == "scripted"
+    extra = _section(config, "llm", "scripted") if scripted else {}
+    model = "scripted" if scripted else model_identity(config.llm.model)
+    llm = {"llm": {**_section(config, "llm", *_LLM_CONTENT)["llm"], **extra.get("llm", {}), "model": model}}
+    return {**llm, **_section(config, section, *keys), "prompt": load_prompt(prompt).version, "seed": config.seed}
+
+
+def ingest(config: Config) -> Mapping[str, object]:
+    """Return the content of the files, and how they are read."""
+    from hnlm_ray.sources.ingest import source_identity
+
+    return source_identity(config)
+
+
+def prepare(config: Config) -> Mapping[str, object]:
+    """Return what counts as a positive, and the split."""
+    return {**_section(config, "prepare"), "seed": config.seed}
+
+
+def item_profiles(config: Config) -> Mapping[str, object]:
+    """Return model, prompt and budgets of item profiles."""
+    keys = ("item_max_tokens", "summary_chars", "reasoning_chars", "item_text_chars")
+    return _llm(config, config.profiles.item_prompt, "profiles", *keys)
+
+
+def user_profiles(config: Config) -> Mapping[str, object]:
+    """Return model, prompt and budgets of user profiles."""
+    keys = ("user_max_tokens", "summary_chars", "reasoning_chars", "user_history", "user_item_chars")
+    return _llm(config, config.profiles.user_prompt, "profiles", *keys)
+
+
+def semantic_negatives(config: Config) -> Mapping[str, object]:
+    """Return model, prompt, budgets and the choice of pairs."""
+    keys = ("pairs_per_user", "max_tokens", "name_chars", "reasoning_chars", "profile_chars")
+    return _llm(config, config.negatives.prompt, "negatives", *keys)
+
+
+def teacher(config: Config) -> Mapping[str, object]:
+    """Return the teacher's training, or the content of one's own embeddings; and what is mined with it."""
+    values = _section(config, "teacher")["teacher"]
+    trained = values.pop("cf")
+    path = values.pop("embeddings")
+    if path is None:
+        return {"teacher": {**values, "cf": trained}, "seed": config.seed}
+    from hnlm_ray.teacher.own import own_identity
+
+    return {"teacher": {**values, "embeddings": own_identity(path)}, "seed": config.seed}
+
+
+def records(config: Config) -> Mapping[str, object]:
+    """Return which records are drawn."""
+    return {**_section(config, "records"), "seed": config.seed}
+
+
+def finetune(config: Config) -> Mapping[str, object]:
+    """Return everything that shapes the trained weights."""
+    content = [name for name in FinetuneConfig.model_fields if name not in _FINETUNE_OPERATION]
+    model = {"model": model_identity(base_model(config)), "query": load_query(config.finetune.query).version}
+    settings = {**_section(config, "finetune", *content)["finetune"], **model}
+    return {"finetune": settings, "seed": config.seed}
+
+
+def finetune_eval(config: Config) -> Mapping[str, object]:
+    """Return what the comparison is made with."""
+    return {"encoder": encoder_identity(config.llm.encoder), "seed": config.seed}
+
+
+def embeddings(config: Config) -> Mapping[str, object]:
+    """Return which pairs are embedded, how exactly, and what is said of them."""
+    texts = _section(config, "records", "user_chars", "item_chars")
+    return {**_section(config, "embeddings"), **texts, "seed": config.seed}
+
+
+def negative_pool(config: Config) -> Mapping[str, object]:
+    """Return how negatives are grounded."""
+    keys = ("pool_size", "fuzzy_score", "nearest_cosine", "borrow")
+    return {**_section(config, "negatives", *keys), "encoder": encoder_identity(config.llm.encoder)}
+
+
+def trials(config: Config) -> Mapping[str, object]:
+    """Return every value that a training reads."""
+    # tune.models and tune.methods decide over cf.model and cf.sampler
+    keys = [key for key in CFConfig.model_fields if key not in {"model", "sampler"}]
+    return {**_section(config, "cf", *keys), **_section(config, "tune", *_TUNE_CONTENT), "seed": config.seed}
+
+
+def results(config: Config) -> Mapping[str, object]:
+    """Return seeds and what is measured."""
+    return {**_section(config, "tune", "seeds", "metric", "cutoffs"), "seed": config.seed}
