@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
-from hnlm_ray.config import Config, NegativesConfig
+from hnlm_ray.config import Config
+from hnlm_ray.finetune.batches import read_vectors
 from hnlm_ray.llm.encoder import open_encoder
 from hnlm_ray.llm.models import encoder_path
-from hnlm_ray.negatives.grounding import GROUNDING_COUNTS, Catalogue, Grounding, Vectors, grounding_counts
+from hnlm_ray.negatives.embedded import Embedded, Pair, TeacherCatalogue, embedded_negatives
+from hnlm_ray.negatives.grounding import (
+    GROUNDING_COUNTS,
+    Catalogue,
+    Grounded,
+    Grounding,
+    Vectors,
+    grounding_counts,
+)
 from hnlm_ray.profiles.items import item_facts
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tables import TABLES
@@ -24,8 +32,10 @@ from hnlm_ray.training_data import UserHistory, bucket_count, histories, trainin
 from hnlm_ray.workspace import Rows, Workspace
 
 _PAIR_COUNTS = ("own_pairs", "borrowed_pairs", "fallback_pairs", "duplicate")
+_VECTOR_COUNTS = ("own_vectors", "borrowed_vectors", "pairs_without_vector")
 _BUCKETS_PER_ACTOR = 8  # each actor encodes the whole catalogue once
 PoolRow = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,54 +47,100 @@ class UserPool:
 
 
 def user_pool(
-    history: UserHistory, groundings: Mapping[int, Grounding], vectors: Vectors, config: NegativesConfig
+    history: UserHistory, texts: Mapping[int, Grounding], embedded: Mapping[int, Embedded], similar: Similarity
 ) -> UserPool:
-    """Make one row for each training pair from the groundings of some (item -> grounding); others borrow."""
-    own = {item: grounding for item, grounding in groundings.items() if grounding.items}
-    lenders = np.array(sorted(own), dtype=np.int64)
-    rows = [_row(history.user, item, own, _lender(item, lenders, vectors, config)) for item in sorted(history.items)]
-    first = [grounding.items[0].item for grounding in own.values()]
+    """Make one row for each training pair from what some pairs have (by item); the others borrow it."""
+    own = {item: grounding.items for item, grounding in texts.items() if grounding.items}
+    rows = [
+        _row(history.user, item, _Loan.of(item, own, similar), _Loan.of(item, embedded, similar))
+        for item in sorted(history.items)
+    ]
+    first = [items[0].item for items in own.values()]
     counts = Counter(f"{row['origin']}_pairs" for row in rows)
     counts["duplicate"] = len(first) - len(set(first))
+    counts.update(_vector_origin(row) for row in rows)
     return UserPool(rows, counts)
 
 
-def _lender(item: int, lenders: npt.NDArray[np.int64], vectors: Vectors, config: NegativesConfig) -> int | None:
-    """Return the item whose grounding a pair uses: its own, else that of the most similar one; None: nothing."""
-    if item in lenders:
-        return item
-    if not len(lenders) or not config.borrow:
-        return None
-    return int(lenders[np.argmax(vectors[lenders] @ vectors[item])])
+@dataclass(frozen=True)
+class Similarity:
+    """Unit vectors of items float32[items, d], by which a pair finds its nearest; ``borrow`` off: it takes none."""
+
+    vectors: Vectors
+    borrow: bool = True
 
 
-def _row(user: int, item: int, own: Mapping[int, Grounding], lender: int | None) -> PoolRow:
-    grounded = own[lender].items if lender is not None else ()
-    borrowed = lender is not None and lender != item
+@dataclass(frozen=True)
+class _Loan(Generic[T]):
+    """What a pair has of a kind: from its own item or another of the user's; none: nothing."""
+
+    item: int
+    lender: int | None
+    what: T | None
+
+    @classmethod
+    def of(cls, item: int, lenders: Mapping[int, T], similar: Similarity) -> _Loan[T]:
+        if item in lenders:
+            return cls(item, item, lenders[item])
+        if not lenders or not similar.borrow:
+            return cls(item, None, None)
+        items = np.array(sorted(lenders), dtype=np.int64)
+        nearest = int(items[np.argmax(similar.vectors[items] @ similar.vectors[item])])
+        return cls(item, nearest, lenders[nearest])
+
+    @property
+    def other(self) -> int | None:
+        """The item of another pair that lends; none: it is its own, or there is nothing."""
+        return None if self.lender == self.item else self.lender
+
+    @property
+    def origin(self) -> str:
+        return "fallback" if self.lender is None else "own" if self.lender == self.item else "borrowed"
+
+
+def _row(user: int, item: int, text: _Loan[tuple[Grounded, ...]], vector: _Loan[Embedded]) -> PoolRow:
+    deciding: _Loan[Any] = vector if text.what is None else text
+    found = (*(text.what or ()), *(vector.what.items if vector.what else ()))
+    named = {one.item: one for one in reversed(found)}  # an item of both is the text's
+    grounded = [one for one in found if named[one.item] is one]
     return {
         "user": user,
         "item": item,
-        "origin": "fallback" if lender is None else "borrowed" if borrowed else "own",
-        "lender": lender if borrowed else None,
+        "origin": deciding.origin,
+        "lender": deciding.other,
         "negatives": [one.item for one in grounded],
         "weights": [one.weight for one in grounded],
         "sources": [one.source for one in grounded],
+        "vector": None if vector.what is None else vector.what.vector.astype(np.float16),
+        "vector_lender": vector.other,
     }
 
 
+def _vector_origin(row: PoolRow) -> str:
+    if row["vector"] is None:
+        return "pairs_without_vector"
+    return "own_vectors" if row["vector_lender"] is None else "borrowed_vectors"
+
+
 def bucket_pool(
-    users: Sequence[UserHistory], texts: Mapping[tuple[int, int], Grounding], vectors: Vectors, config: NegativesConfig
+    users: Sequence[UserHistory],
+    texts: Mapping[Pair, Grounding],
+    embedded: Mapping[Pair, Embedded],
+    similar: Similarity,
 ) -> UserPool:
     """Make the rows of all users of a bucket, in key order."""
     rows: list[PoolRow] = []
     counts = grounding_counts(list(texts.values()))
     for history in users:
-        mine = {item: texts[history.user, item] for item in history.items if (history.user, item) in texts}
-        pool = user_pool(history, mine, vectors, config)
+        pool = user_pool(history, _of_user(history, texts), _of_user(history, embedded), similar)
         rows += pool.rows
         counts.update(pool.counts)
     rows.sort(key=lambda row: (row["user"], row["item"]))
     return UserPool(rows, counts)
+
+
+def _of_user(history: UserHistory, pairs: Mapping[Pair, T]) -> dict[int, T]:
+    return {item: pairs[history.user, item] for item in history.items if (history.user, item) in pairs}
 
 
 class _PoolWorker:
@@ -98,12 +154,15 @@ class _PoolWorker:
         described = [" ".join(item_facts(item, 0).values()) or item["item_id"] for item in items]
         titles = [item["title"] or "" for item in items]
         self._catalogue = Catalogue(titles, self._encoder.encode(described))
+        on = config.finetune.enabled
+        self._teacher = TeacherCatalogue(*read_vectors(workspace, "teacher_items")) if on else None
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Make one bucket of the pool; returns its counts."""
         (bucket,) = batch["bucket"].to_pylist()
         users = histories(training_rows(self._workspace, bucket))
-        pool = bucket_pool(users, self._ground(bucket, users), self._catalogue.vectors, self._config.negatives)
+        similar = Similarity(self._catalogue.vectors, self._config.negatives.borrow)
+        pool = bucket_pool(users, self._ground(bucket, users), self._embedded(bucket, users), similar)
         table = pa.Table.from_pylist(pool.rows, schema=TABLES["negative_pool"])
         self._workspace.table("negative_pool").write_part(self._fingerprint, f"part-{bucket:05}", table)
         counts = {**pool.counts, "rows": len(pool.rows)}
@@ -121,9 +180,16 @@ class _PoolWorker:
             for row, vector in zip(rows, vectors, strict=True)
         }
 
+    def _embedded(self, bucket: int, users: Sequence[UserHistory]) -> dict[Pair, Embedded]:
+        if self._teacher is None:
+            return {}
+        rows = self._workspace.table("negative_embeddings").read_file(bucket, ["user", "item", "vector", "status"])
+        by_user = {history.user: history for history in users}
+        return embedded_negatives(rows, by_user, self._teacher, self._config.negatives.pool_size)
+
 
 def make_negative_pool(run: StageRun) -> Outcome:
-    """Stage: semantic_negatives, interactions (training rows), items -> negative_pool."""
+    """Stage: semantic_negatives, negative_embeddings, interactions (training rows), items -> negative_pool."""
     buckets = bucket_count(run.workspace)
     run.progress.start("negative_pool", buckets, unit="buckets")
     source = ray.data.from_items([{"bucket": bucket} for bucket in range(buckets)], override_num_blocks=buckets)
@@ -135,7 +201,7 @@ def make_negative_pool(run: StageRun) -> Outcome:
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, buckets // _BUCKETS_PER_ACTOR)),
         num_cpus=1,
     )
-    counts: Counter[str] = Counter(dict.fromkeys((*GROUNDING_COUNTS, *_PAIR_COUNTS), 0))
+    counts: Counter[str] = Counter(dict.fromkeys((*GROUNDING_COUNTS, *_PAIR_COUNTS, *_VECTOR_COUNTS), 0))
     for batch in counted.iter_batches(batch_size=None, batch_format="pyarrow"):
         counts.update(dict(zip(batch["name"].to_pylist(), batch["count"].to_pylist(), strict=True)))
         run.progress.advance()
