@@ -39,6 +39,8 @@ config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Show
 models_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make or list the model files of a run.")
 app.add_typer(config_app, name="config")
 app.add_typer(models_app, name="models")
+finetune_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure the fine-tuned LLM.")
+app.add_typer(finetune_app, name="finetune")
 
 
 @app.command()
@@ -231,6 +233,30 @@ def models_list(
 
     llm = LLMConfig() if config is None else load(config, overrides, workspace).llm
     list_models(llm, Output(as_json, json_out))
+
+
+@finetune_app.command("eval")
+def finetune_eval(
+    context: typer.Context,
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Compare the fine-tuned LLM with what needs less, on users it has not seen.
+
+    Runs what is not fresh first: teacher, records, fine-tuning and the comparison.
+
+    Example: hnlm finetune eval --config configs/demo.yaml --json
+    """
+    from hnlm_ray.commands.execution import Execution
+    from hnlm_ray.commands.finetune import run_eval
+
+    loaded, folder = open_run(config, overrides, workspace)
+    run_eval(Execution(loaded, folder, Output(as_json, json_out), current(context)))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

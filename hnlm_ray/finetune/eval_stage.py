@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -156,10 +156,3 @@ def _without_soft_tokens(records: Records) -> Records:
 
 def _replaced(records: Records, queries: Sequence[Query]) -> Records:
     return Records(list(queries), records.rows, records.users, records.items, records.catalogue)
-
-
-def metrics_of(row: Mapping[str, Any]) -> dict[str, float | None]:
-    """Return a row's metrics under the names that every method has; null where a method has no vector."""
-    found = dict(row["metrics"])
-    names = ("mrr", "recall@10", "recall@50", "cos_target", "cos_positive", "false_negative_rate")
-    return {name: found.get(name) for name in names}
