@@ -1,9 +1,12 @@
 """Collaborative filtering in pure PyTorch: models, negative samplers, losses, training, evaluation."""
 
-from hnlm_ray.cf.controls import random_pool, shuffled_pool
+from hnlm_ray.cf.adapter import Adapter
+from hnlm_ray.cf.controls import random_pool, random_vectors, shuffled_pool, shuffled_text, shuffled_vectors
 from hnlm_ray.cf.data import CFData, with_validation_in_train
+from hnlm_ray.cf.ease import ease_weights
 from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
+from hnlm_ray.cf.guard import false_negative_logits
 from hnlm_ray.cf.losses import LOSSES
 from hnlm_ray.cf.models import MODELS
 from hnlm_ray.cf.pool import NegativePool
@@ -12,22 +15,30 @@ from hnlm_ray.cf.ranking import top_items, top_k
 from hnlm_ray.cf.samplers import SAMPLERS
 from hnlm_ray.cf.trainer import EpochReport, Trainer
 from hnlm_ray.cf.training import Training, train
+from hnlm_ray.cf.vectors import PairVectors
 
 __all__ = [
     "LOSSES",
     "MODELS",
     "SAMPLERS",
+    "Adapter",
     "CFData",
     "DivergedError",
     "EpochReport",
     "Evaluation",
     "NegativePool",
+    "PairVectors",
     "Positives",
     "Trainer",
     "Training",
+    "ease_weights",
     "evaluate",
+    "false_negative_logits",
     "random_pool",
+    "random_vectors",
     "shuffled_pool",
+    "shuffled_text",
+    "shuffled_vectors",
     "top_items",
     "top_k",
     "train",

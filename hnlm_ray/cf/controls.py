@@ -1,4 +1,4 @@
-"""The control pools: what a semantic pool must beat to have meant anything."""
+"""The controls: what a semantic pool, vectors or text must beat to have meant anything."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.pool import NegativePool
 from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.cf.unobserved import UnobservedItems
+from hnlm_ray.cf.vectors import PairVectors
 from hnlm_ray.errors import InputError
 
 SHUFFLE_ROUNDS: Final = 20
@@ -46,6 +47,55 @@ def shuffled_pool(data: CFData, seed: int) -> NegativePool:
     edges = pool.edges()
     kept = NegativePool.from_rows(data.train, users[edges], positives[edges], items, pool.weights, n_items=data.items)
     return replace(kept, dropped=pool.dropped + kept.dropped)
+
+
+def random_vectors(data: CFData, seed: int) -> PairVectors:
+    """Return vectors of the same shape and coverage, uniform on the unit sphere; anchors stay."""
+    vectors = _vectors(data)
+    normal = np.random.default_rng(seed).standard_normal(vectors.vectors.shape, dtype=np.float32)
+    unit = normal / np.linalg.norm(normal, axis=1, keepdims=True)
+    return replace(vectors, vectors=unit.astype(vectors.vectors.dtype))
+
+
+def shuffled_vectors(data: CFData, seed: int) -> PairVectors:
+    """Return the vectors permuted over the pairs that have one; anchors stay.
+
+    No pair keeps its own, unless one vector belongs to more than half of them.
+    """
+    vectors = _vectors(data)
+    row = vectors.row.copy()
+    row[vectors.covered] = _deranged(row[vectors.covered], seed)
+    return replace(vectors, row=row)
+
+
+def shuffled_text(data: CFData, seed: int) -> NDArray[np.float32]:
+    """Return ``item_text`` with its rows permuted, no item keeping its own (given two items)."""
+    if data.item_text is None:
+        raise InputError("a control text is made from the items' text vectors and the data has none; embed them first")
+    text: NDArray[np.float32] = data.item_text[_deranged(np.arange(data.items), seed)]
+    return text
+
+
+def _deranged(labels: NDArray[np.integer], seed: int) -> NDArray[np.integer]:
+    """Return the labels permuted at random so that no place keeps its label, as far as can be.
+
+    Places are put in a random order with equal labels side by side, and the labels rotated by the largest
+    group: then a place could meet its label only where that group is more than half of all.
+    """
+    if len(labels) == 0:
+        return labels
+    _, group, size = np.unique(labels, return_inverse=True, return_counts=True)
+    rng = np.random.default_rng(seed)
+    order = np.lexsort((rng.permutation(len(labels)), rng.permutation(len(size))[group]))
+    deranged = labels.copy()
+    deranged[order] = np.roll(labels[order], size.max())
+    return deranged
+
+
+def _vectors(data: CFData) -> PairVectors:
+    if data.vectors is None:
+        raise InputError("control vectors are made from pair vectors and the data has none; embed the pairs first")
+    return data.vectors
 
 
 def _pool(data: CFData) -> NegativePool:

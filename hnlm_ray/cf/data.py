@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hnlm_ray.cf.pool import NegativePool
 from hnlm_ray.cf.positives import Positives
 from hnlm_ray.cf.sorted_keys import contains
+from hnlm_ray.cf.vectors import PairVectors
 from hnlm_ray.errors import InputError
 
 
@@ -25,11 +26,16 @@ class CFData:
         Disjoint positives. Nothing but ``train`` shapes a model or a negative.
     pool
         Semantic negatives of the training pairs, in the order of ``train.pairs()``.
+    vectors
+        The LLM's hard-negative vectors of the training pairs, in the same order.
+    item_text
+        Text vectors of the items, float32[items, t]; a row of zeros is an item without text.
 
     Raises
     ------
     InputError
-        Shapes that don't fit, a pair in two splits, a pool item that its user has a training positive with.
+        Shapes that don't fit, a pair in two splits, a pool item that its user has a training positive with,
+        text vectors that aren't finite.
     """
 
     users: int
@@ -38,6 +44,8 @@ class CFData:
     validation: Positives | None = None
     test: Positives | None = None
     pool: NegativePool | None = None
+    vectors: PairVectors | None = None
+    item_text: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         seen: list[tuple[str, NDArray[np.int64]]] = []
@@ -51,6 +59,10 @@ class CFData:
             seen.append((name, keys))
         if self.pool is not None:
             self.pool.check(self.train, self.items)
+        if self.vectors is not None:
+            self.vectors.check(self.train, self.items)
+        if self.item_text is not None:
+            _check_text(self.item_text, self.items)
 
     def held_out(self, split: str) -> Positives:
         """Return the positives of 'validation' or 'test'; InputError where there are none."""
@@ -72,18 +84,28 @@ def _reject_shared(keys: NDArray[np.int64], other: NDArray[np.int64], splits: st
         raise InputError(f"{shared} (user, item) pairs are in {splits}; every pair belongs to one split")
 
 
+def _check_text(text: NDArray[np.float32], items: int) -> None:
+    if text.ndim != 2 or len(text) != items or text.dtype != np.float32:
+        raise InputError(
+            f"item_text must be float32[{items}, t], got {text.dtype}{list(text.shape)}; give one row an item"
+        )
+    if not np.isfinite(text).all():
+        raise InputError("an item's text vector isn't finite; give zeros for an item without text")
+
+
 def with_validation_in_train(data: CFData) -> CFData:
     """Return the data with the validation positives moved into train (``cf.validation: none``).
 
     The pool keeps the rows of the old training pairs; a pool item that has now become a training
-    positive of its user is dropped and counted in ``pool.dropped``. New pairs have no entry.
+    positive of its user is dropped and counted in ``pool.dropped``. New pairs have no entry and no vector.
     """
     if data.validation is None:
         return data
     users, items = (np.concatenate(column) for column in zip(data.train.pairs(), data.validation.pairs(), strict=True))
     train = Positives.from_pairs(users, items, data.users)
     pool = None if data.pool is None else _realigned(data.pool, data.train, train, data.items)
-    return replace(data, train=train, validation=None, pool=pool)
+    vectors = None if data.vectors is None else data.vectors.realigned(data.train, train, data.items)
+    return replace(data, train=train, validation=None, pool=pool, vectors=vectors)
 
 
 def _realigned(pool: NegativePool, old: Positives, new: Positives, n_items: int) -> NegativePool:

@@ -1,13 +1,16 @@
-"""Ranking losses over rows of embeddings, and the L2 term."""
+"""Ranking losses over rows of embeddings, the L2 term, and the two terms of semantic negatives."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from hnlm_ray.config import CFConfig
 
 RankingLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -18,6 +21,11 @@ def bpr(users: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
     The three are float32[batch, dim]; the result is a scalar. Softplus keeps it finite for any scores.
     """
     return functional.softplus((users * (negatives - positives)).sum(1)).mean()
+
+
+def hinge(users: Tensor, positives: Tensor, negatives: Tensor, margin: float) -> Tensor:
+    """Return the mean of relu(margin - s(u, i) + s(u, j)), float32[batch, dim] each (the authors' code: margin 0.3)."""
+    return functional.relu(margin + (users * (negatives - positives)).sum(1)).mean()
 
 
 class _HalfSquaredNorm(torch.autograd.Function):
@@ -43,4 +51,29 @@ def l2(*rows: Tensor) -> Tensor:
     return torch.stack(norms).sum() / len(rows[0])
 
 
-LOSSES: Final[dict[str, RankingLoss]] = {"bpr": bpr}
+def contrastive(users: Tensor, positives: Tensor, hard: Tensor, temperature: float) -> Tensor:
+    """Return the mean of -log(exp(cos(u,i)/t) / (exp(cos(u,i)/t) + exp(cos(u,e_hard)/t))) (paper, section 3.3).
+
+    The three are float32[n, dim]; 0 where n is 0.
+    """
+    if len(users) == 0:
+        return users.new_zeros(())
+    lead = functional.cosine_similarity(users, hard) - functional.cosine_similarity(users, positives)
+    return functional.softplus(lead / temperature).mean()
+
+
+def alignment(adapted: Tensor, items: Tensor) -> Tensor:
+    """Return the mean of 1 - cos(a, e) + log(|a| / |e|)^2, float32[n, dim] each.
+
+    The direction and the length of an item are matched apart: a squared distance would shorten what it can't
+    predict, and a short negative is an easy one. Lengths below 1e-12 count as 1e-12.
+    """
+    ratio = adapted.norm(dim=1).clamp(min=1e-12).log() - items.norm(dim=1).clamp(min=1e-12).log()
+    apart: Tensor = 1 - functional.cosine_similarity(adapted, items) + ratio.square()
+    return apart.mean()
+
+
+LOSSES: Final[dict[str, Callable[[CFConfig], RankingLoss]]] = {
+    "bpr": lambda _: bpr,
+    "hinge": lambda config: partial(hinge, margin=config.margin),
+}

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.item_graph import add_neighbours, text_graph
 from hnlm_ray.cf.propagation import Adjacency, propagate
 from hnlm_ray.config import CFConfig
 
@@ -43,16 +44,22 @@ class MF(nn.Module):
 
 
 class LightGCN(MF):
-    """LightGCN (He et al., SIGIR 2020): the mean over layers 0..L of the propagated table."""
+    """LightGCN (He et al., SIGIR 2020): the mean over layers 0..L of the propagated table.
+
+    With ``config.graph`` above 0 each item then gets its text neighbours added (:mod:`hnlm_ray.cf.item_graph`).
+    """
 
     def __init__(self, data: CFData, config: CFConfig, generator: torch.Generator, device: torch.device | str) -> None:
         super().__init__(data, config, generator, device)
         self.layers = config.layers
         self.adjacency = Adjacency(data.train, data.items, device)
+        self.graph_weight = config.graph
+        self.graph = text_graph(data, config, device) if config.graph else None
 
     def forward(self) -> Tensor:
         """Return the final embeddings, float32[users + items, dim]."""
-        return propagate(self.table, self.adjacency, self.layers)
+        final = propagate(self.table, self.adjacency, self.layers)
+        return final if self.graph is None else add_neighbours(final, self.graph, self.graph_weight, self.users)
 
 
 MODELS: Final[dict[str, type[MF]]] = {"mf": MF, "lightgcn": LightGCN}

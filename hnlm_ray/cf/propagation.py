@@ -15,15 +15,25 @@ from torch.nn import functional
 from hnlm_ray.cf.positives import Positives
 
 
-class Adjacency:
-    """A = D^-1/2 [[0, R], [R^T, 0]] D^-1/2 over users + items, float32; nodes without edges have empty rows.
+class SymmetricMatrix:
+    """A sparse symmetric matrix, float32[nodes, nodes], and its product with a table.
 
     On CPU a product is an ``embedding_bag`` (2.4 times faster than sparse CSR, 8 times faster than COO);
     elsewhere a sparse CSR product.
+
+    Parameters
+    ----------
+    offsets, columns, values
+        CSR: int[nodes + 1], int[entries] of the same type, float32[entries].
     """
 
-    def __init__(self, train: Positives, n_items: int, device: torch.device | str = "cpu") -> None:
-        offsets, columns, values = _normalised_csr(train, n_items)
+    def __init__(
+        self,
+        offsets: np.ndarray[Any, Any],
+        columns: np.ndarray[Any, Any],
+        values: np.ndarray[Any, Any],
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.offsets = torch.from_numpy(offsets).to(device)
         self.columns = torch.from_numpy(columns).to(device)
         self.values = torch.from_numpy(values).to(device)
@@ -42,6 +52,13 @@ class Adjacency:
         return functional.embedding_bag(
             self.columns, x, self.offsets, mode="sum", per_sample_weights=self.values, include_last_offset=True
         )
+
+
+class Adjacency(SymmetricMatrix):
+    """A = D^-1/2 [[0, R], [R^T, 0]] D^-1/2 over users + items; nodes without edges have empty rows."""
+
+    def __init__(self, train: Positives, n_items: int, device: torch.device | str = "cpu") -> None:
+        super().__init__(*_normalised_csr(train, n_items), device)
 
 
 def _normalised_csr(

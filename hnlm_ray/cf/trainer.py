@@ -10,22 +10,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from hnlm_ray.cf.adapted import AdaptedNegatives
 from hnlm_ray.cf.data import CFData, with_validation_in_train
 from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
-from hnlm_ray.cf.gather import gather_rows
-from hnlm_ray.cf.losses import LOSSES, l2
 from hnlm_ray.cf.models import MODELS
-from hnlm_ray.cf.samplers import SAMPLERS, Batch, Negatives, SamplerInputs
+from hnlm_ray.cf.objective import Objective
+from hnlm_ray.cf.samplers import SAMPLERS, Batch, SamplerInputs
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
 
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One finished epoch: its number (1 is the first), mean loss over its pairs (L2 included), seconds."""
+    """One finished epoch: its number (1 is the first), mean loss over its pairs (all terms), seconds."""
 
     epoch: int
     loss: float
@@ -40,7 +40,7 @@ class Trainer:
     data
         With ``config.validation == 'none'`` its validation positives join the training ones.
     seed
-        Spawns independent streams for initialisation, shuffling, sampling and the pool.
+        Spawns independent streams for the model's start, shuffling, sampling, the pool and the adapter's start.
     device
         A torch device; float32 everywhere.
 
@@ -48,22 +48,32 @@ class Trainer:
     ----------
     skipped_pairs
         Training pairs of users who have a positive with every item: no negative exists for them.
+    adapted
+        The adapter and how far it has moved (``adapted.shift``); none unless the sampler is ``vectors``.
 
     Raises
     ------
     InputError
-        There is no pair to train on, or the sampler needs a pool that is absent.
+        There is no pair to train on, the data lacks what a setting needs, or a setting would be ignored.
     """
 
     def __init__(self, data: CFData, config: CFConfig, seed: int, device: str = "cpu") -> None:
         self.data = with_validation_in_train(data) if config.validation == "none" else data
         self.config, self.device, self.epoch = config, torch.device(device), 0
-        initial, self._generators = _generators(seed, self.device)
+        initial, start_of_adapter, self._generators = _generators(seed, self.device)
+        reject_ignored_settings(config)
         self.model = MODELS[config.model](self.data, config, initial, self.device)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
         sampling, pool = self._generators["sampling"], self._generators["pool"]
         self.sampler = SAMPLERS[config.sampler](SamplerInputs(self.data, config, sampling, pool, self.device))
+        of_vectors = config.sampler == "vectors"
+        self.adapted = AdaptedNegatives(self.data, config, start_of_adapter, self.device) if of_vectors else None
+        self.objective = Objective(config, self.model, self.adapted)
+        self.optimiser = torch.optim.Adam(self._trained_parameters(), lr=config.lr, fused=True)
         self._load_pairs()
+
+    def _trained_parameters(self) -> list[nn.Parameter]:
+        modules = [self.model] if self.adapted is None else [self.model, self.adapted.adapter]
+        return [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
 
     def _load_pairs(self) -> None:
         users, items = self.data.train.pairs()
@@ -100,9 +110,7 @@ class Trainer:
         self.optimiser.zero_grad()
         final = self.model()
         negatives = self.sampler.sample(batch, final.detach())
-        rows = _triples(final, batch, negatives, self.data.users)
-        layer_0 = rows if final is self.model.table else _triples(self.model.table, batch, negatives, self.data.users)
-        loss = LOSSES[self.config.loss](*rows) + self.config.reg * l2(*layer_0)
+        loss = self.objective(final, batch, negatives)
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves Tensor.backward unannotated
         self.optimiser.step()
         return loss.detach()
@@ -111,11 +119,22 @@ class Trainer:
         """Rank with the current embeddings; see :func:`hnlm_ray.cf.evaluate`."""
         return evaluate(*self.model.embeddings(), self.data, split, cutoffs)
 
+    def weights(self) -> dict[str, Any]:
+        """Return what is learnt: the model's parameters, and the adapter's where there is one (no copies)."""
+        adapter = {} if self.adapted is None else {"adapted": self.adapted.state_dict()}
+        return {"model": self.model.state_dict(), **adapter}
+
+    def load_weights(self, weights: dict[str, Any]) -> None:
+        """Take over what :meth:`weights` returned."""
+        self.model.load_state_dict(weights["model"])
+        if self.adapted is not None:
+            self.adapted.load_state_dict(weights["adapted"])
+
     def state_dict(self) -> dict[str, Any]:
-        """Return all that a resumed training needs: model, optimiser, random streams, epoch."""
+        """Return all that a resumed training needs: weights, optimiser, random streams, epoch."""
         return {
             "epoch": self.epoch,
-            "model": self.model.state_dict(),
+            **self.weights(),
             "optimiser": self.optimiser.state_dict(),
             "generators": {name: generator.get_state() for name, generator in self._generators.items()},
         }
@@ -123,30 +142,25 @@ class Trainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`state_dict` was taken (same data, config and device)."""
         self.epoch = state["epoch"]
-        self.model.load_state_dict(state["model"])
+        self.load_weights(state)
         self.optimiser.load_state_dict(state["optimiser"])
         for name, generator in self._generators.items():
             generator.set_state(state["generators"][name].cpu())
 
 
-def _generators(seed: int, device: torch.device) -> tuple[torch.Generator, dict[str, torch.Generator]]:
-    first, *rest = (
-        int(child.generate_state(1, np.uint64)[0] >> np.uint64(1)) for child in np.random.SeedSequence(seed).spawn(4)
-    )
-    # The start is drawn on the CPU, so that a seed means the same model on every device.
-    initial = torch.Generator("cpu").manual_seed(first)
+def reject_ignored_settings(config: CFConfig) -> None:
+    """Raise InputError where a setting would change nothing: a guard without DNS, a graph without LightGCN."""
+    sampled_by = config.base_sampler if config.sampler in {"pool", "vectors"} else config.sampler
+    if config.guard and sampled_by != "dns":
+        raise InputError(f"cf.guard {config.guard} guards the candidates of dns, not {sampled_by!r}; use dns or 0")
+    if config.graph and config.model != "lightgcn":
+        raise InputError(f"cf.graph {config.graph} is part of lightgcn, not of {config.model!r}; use lightgcn or 0")
+
+
+def _generators(seed: int, device: torch.device) -> tuple[torch.Generator, torch.Generator, dict[str, torch.Generator]]:
+    children = np.random.SeedSequence(seed).spawn(5)
+    model, *rest, adapter = (int(child.generate_state(1, np.uint64)[0] >> np.uint64(1)) for child in children)
     names = ("shuffle", "sampling", "pool")
     streams = {name: torch.Generator(device).manual_seed(seed) for name, seed in zip(names, rest, strict=True)}
-    return initial, streams
-
-
-def _triples(table: Tensor, batch: Batch, negatives: Negatives, users: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the rows of users, positives and (mixed) negatives, float32[batch, dim] each."""
-    index = [batch.users, users + batch.items, users + negatives.items]
-    if negatives.pool_items is not None:
-        index.append(users + negatives.pool_items)
-    user, positive, negative, *pool = gather_rows(table, *index)
-    if pool and negatives.mix is not None:
-        mix = negatives.mix[:, None]
-        negative = mix * pool[0] + (1 - mix) * negative
-    return user, positive, negative
+    # Starts are drawn on the CPU, so that a seed means the same model and adapter on every device.
+    return torch.Generator("cpu").manual_seed(model), torch.Generator("cpu").manual_seed(adapter), streams

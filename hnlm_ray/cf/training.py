@@ -36,6 +36,12 @@ class Training:
         The model at the best epoch.
     data
         What it was trained on: with validation in train where the config says so.
+    skipped_pairs
+        Training pairs left out, because their user has a positive with every item.
+    vector_coverage
+        Share of training pairs that have a vector; none unless the sampler is ``vectors``.
+    adapter_shift
+        How far the adapter moved up to the best epoch, relative to its start (L2); none without adapter.
     """
 
     epochs: int
@@ -46,6 +52,9 @@ class Training:
     item_embeddings: Tensor
     model: MF
     data: CFData
+    skipped_pairs: int
+    vector_coverage: float | None
+    adapter_shift: float | None
 
 
 class EarlyStopping:
@@ -63,7 +72,7 @@ class EarlyStopping:
             raise InputError(f"metric {self.metric!r} isn't measured at cut-offs {list(self.cutoffs)}; add its cut-off")
         if not self.validation or means[self.metric] > self.validation[self.metric]:
             self.best_epoch, self.validation, self.fruitless = self.trainer.epoch, means, 0
-            self.weights = copy.deepcopy(self.trainer.model.state_dict())
+            self.weights = copy.deepcopy(self.trainer.weights())
         else:
             self.fruitless += 1
         return means
@@ -74,8 +83,8 @@ class EarlyStopping:
         return self.fruitless >= self.trainer.config.patience
 
     def restore(self) -> None:
-        """Put the best epoch's weights back into the model."""
-        self.trainer.model.load_state_dict(self.weights)
+        """Put the best epoch's weights back into the model and the adapter."""
+        self.trainer.load_weights(self.weights)
 
 
 def train(
@@ -135,4 +144,7 @@ def _finish(trainer: Trainer, stopping: EarlyStopping | None, seconds: list[floa
         item_embeddings=final[1],
         model=trainer.model,
         data=trainer.data,
+        skipped_pairs=trainer.skipped_pairs,
+        vector_coverage=trainer.data.vectors.coverage if trainer.adapted and trainer.data.vectors else None,
+        adapter_shift=trainer.adapted.shift if trainer.adapted else None,
     )

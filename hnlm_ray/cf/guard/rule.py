@@ -1,0 +1,44 @@
+"""The guard's rule inside DNS."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.guard.logits import false_negative_logits
+from hnlm_ray.config import CFConfig
+
+SEED: Final = 0
+
+
+@lru_cache(maxsize=3)
+def _logits(data: CFData, features: str) -> NDArray[np.float16]:
+    # A tuner trains many models on one CFData, which is its own key: the belief is made once for it.
+    return false_negative_logits(data, features, SEED)
+
+
+class Guard:
+    """j* = argmax over the candidates of s(u, j) - lambda * std_j(s) * g(u, j).
+
+    std_j is the standard deviation of the user's scores over the candidates (divided by M), lambda is
+    ``config.guard`` and g the row-standardised logit of :func:`false_negative_logits`. The belief depends
+    on the data and ``config.guard_features`` alone, and the last three are kept in the process.
+    """
+
+    def __init__(self, data: CFData, config: CFConfig, device: torch.device) -> None:
+        self.strength, self.items = config.guard, data.items
+        self.logits = torch.from_numpy(_logits(data, config.guard_features)).view(-1).to(device)
+
+    def hold_back(self, scores: Tensor, users: Tensor, candidates: Tensor) -> Tensor:
+        """Return the guarded scores, float32[batch, M], of ``scores`` float32[batch, M].
+
+        ``users`` int64[batch]; ``candidates`` int64[batch, M].
+        """
+        belief = self.logits[users[:, None] * self.items + candidates].float()
+        return scores - self.strength * scores.std(1, keepdim=True, correction=0) * belief
