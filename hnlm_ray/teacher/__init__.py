@@ -1,0 +1,1 @@
+"""The CF teacher: its space of users and items, and the hard negatives mined in it."""
