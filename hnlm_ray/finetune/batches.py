@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
 from hnlm_ray.finetune.query import Query, QueryEncoder
+from hnlm_ray.teacher.vectors import Matrix, read_vectors
 from hnlm_ray.workspace import Workspace
-
-Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +49,9 @@ class Records:
 
     queries: list[Query]
     rows: pa.Table
-    users: Vectors
-    items: Vectors
-    catalogue: Vectors
+    users: Matrix
+    items: Matrix
+    catalogue: Matrix
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -75,24 +73,11 @@ class Records:
         )
 
 
-def read_vectors(workspace: Workspace, table: str) -> tuple[Vectors, npt.NDArray[np.bool_]]:
-    """Return ``teacher_users`` or ``teacher_items`` as float32[n, k] and bool[n]: which rows have a vector.
-
-    A row without one is zeros.
-    """
-    column = workspace.table(table).read(["vector"])["vector"].combine_chunks()
-    there = column.is_valid().to_numpy(zero_copy_only=False)
-    flat = pc.list_flatten(column).to_numpy(zero_copy_only=False)
-    vectors = np.zeros((len(column), len(flat) // max(int(there.sum()), 1)), dtype=np.float32)
-    vectors[there] = flat.reshape(int(there.sum()), -1)
-    return vectors, there
-
-
 def read_records(workspace: Workspace, split: str, encoder: QueryEncoder) -> Records:
     """Read the records of a split and encode their queries."""
     rows = workspace.table("supervision_records").read()
     rows = rows.filter(pc.equal(rows["split"], split)).combine_chunks()
-    users, items = read_vectors(workspace, "teacher_users")[0], read_vectors(workspace, "teacher_items")[0]
+    users, items = (read_vectors(workspace, name).matrix for name in ("teacher_users", "teacher_items"))
     own_users, own_items = users[rows["user"].to_numpy()], items[rows["item"].to_numpy()]
     texts = zip(rows["user_text"].to_pylist(), rows["item_text"].to_pylist(), own_users, own_items, strict=True)
     queries = [encoder.encode(user, item, list(of_user), list(of_item)) for user, item, of_user, of_item in texts]

@@ -14,7 +14,7 @@ import torch
 
 from hnlm_ray.config import Config
 from hnlm_ray.finetune.baselines import Matrix, cf_mlp, ridge, targets_of, user_means
-from hnlm_ray.finetune.batches import Records, read_records, read_vectors
+from hnlm_ray.finetune.batches import Records, read_records
 from hnlm_ray.finetune.building import centre_head, new_model
 from hnlm_ray.finetune.evaluation import Metrics, Ranking, measure, measure_scores
 from hnlm_ray.finetune.export import fetch_exported
@@ -24,6 +24,7 @@ from hnlm_ray.llm.encoder import open_encoder
 from hnlm_ray.llm.models import encoder_path
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tables import TABLES
+from hnlm_ray.teacher.vectors import read_vectors
 from hnlm_ray.workspace import Rows, Workspace
 
 METHODS = (
@@ -84,7 +85,7 @@ def _ranking(workspace: Workspace, held_out: Records) -> Ranking:
     users = set(held_out.rows["user"].to_pylist())
     return Ranking.of(
         held_out,
-        read_vectors(workspace, "teacher_items")[1],
+        read_vectors(workspace, "teacher_items").there,
         *(_items_of(workspace, users, split) for split in ("train", "validation")),
     )
 

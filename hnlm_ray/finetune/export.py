@@ -24,7 +24,6 @@ from torch import Tensor, nn
 
 from hnlm_ray.config import Config
 from hnlm_ray.errors import WorkspaceError
-from hnlm_ray.finetune.batches import read_vectors
 from hnlm_ray.finetune.building import (
     new_model,
     open_tokenizer,
@@ -37,6 +36,7 @@ from hnlm_ray.finetune.loop import TRAINED_FILE
 from hnlm_ray.finetune.model import HardNegativeModel, Head, Projector, embedding_scale, new_parts
 from hnlm_ray.finetune.query import QueryEncoder, QueryForm, QueryText, load_query
 from hnlm_ray.llm.models import base_model, model_identity
+from hnlm_ray.teacher.vectors import read_vectors
 from hnlm_ray.workspace import Workspace
 
 MODELS_FOLDER = "models"
@@ -81,7 +81,7 @@ def export_model(config: Config, checkpoints: Checkpoints, figures: dict[str, An
 
 
 def _write_export(config: Config, trained: str, workspace: Workspace, made: str, figures: dict[str, Any]) -> None:
-    k = read_vectors(workspace, "teacher_items")[0].shape[1]
+    k = read_vectors(workspace, "teacher_items").matrix.shape[1]
     model = new_model(config, k, config.seed)
     load_trained(model, trained)
     llm = model.llm.merge_and_unload(safe_merge=True)

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hnlm_ray.negatives.grounding import Grounded, Vectors
+from hnlm_ray.negatives.grounding import Grounded
+from hnlm_ray.teacher.vectors import Matrix, Vectors
 from hnlm_ray.training_data import UserHistory
 
 SOURCE = "embedding"
@@ -21,18 +21,18 @@ Pair = tuple[int, int]
 class Embedded:
     """A negative in embedding form: its unit vector in the teacher's space, and the items nearest to it."""
 
-    vector: Vectors
+    vector: Matrix
     items: tuple[Grounded, ...]
 
 
 class TeacherCatalogue:
-    """The teacher's item vectors, float32[items, k]; items without one (``there`` false) are nobody's negative."""
+    """The teacher's item vectors; items without one are nobody's negative."""
 
-    def __init__(self, vectors: Vectors, there: npt.NDArray[np.bool_]) -> None:
-        self._unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        self._there = there
+    def __init__(self, items: Vectors) -> None:
+        self._unit = items.matrix / np.maximum(np.linalg.norm(items.matrix, axis=1, keepdims=True), 1e-12)
+        self._there = items.there
 
-    def nearest(self, vector: Vectors, positives: Collection[int], size: int) -> tuple[Grounded, ...]:
+    def nearest(self, vector: Matrix, positives: Collection[int], size: int) -> tuple[Grounded, ...]:
         """Return the ``size`` nearest items that are no training positives of the user, by cosine, above 0."""
         cosines = np.where(self._there, self._unit @ vector, -1.0)
         cosines[list(positives)] = -1.0

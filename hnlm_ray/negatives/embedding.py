@@ -6,17 +6,14 @@ import json
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hnlm_ray.finetune.batches import read_vectors
 from hnlm_ray.finetune.export import fetch_exported
 from hnlm_ray.finetune.model import prompt_embeddings
 from hnlm_ray.finetune.query import Query
@@ -26,8 +23,8 @@ from hnlm_ray.llm.job import Key, RowJob, RowPrompt, RowTask
 from hnlm_ray.negatives.embedding_engines import open_state_engine
 from hnlm_ray.negatives.text import Described, select_pairs
 from hnlm_ray.stage import Outcome, StageRun
+from hnlm_ray.teacher.vectors import read_vectors
 from hnlm_ray.training_data import bucket_count, histories, rows_by_item, training_rows, user_profiles
-from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.folder import named
 
 log = logging.getLogger(__name__)
@@ -59,25 +56,6 @@ def _texts(known: Described, user: int, item: int, user_chars: int, item_chars: 
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class TeacherVectors:
-    """The teacher's vectors of users and items; rows without one are marked."""
-
-    users: npt.NDArray[np.float32]
-    has_user: npt.NDArray[np.bool_]
-    items: npt.NDArray[np.float32]
-    has_item: npt.NDArray[np.bool_]
-
-    @classmethod
-    def read(cls, workspace: Workspace) -> TeacherVectors:
-        """Read both tables."""
-        return cls(*read_vectors(workspace, "teacher_users"), *read_vectors(workspace, "teacher_items"))
-
-    def known(self, key: Key) -> bool:
-        """Tell whether both the user and the item of a pair have a vector."""
-        return bool(self.has_user[key[0]] and self.has_item[key[1]])
-
-
 class EmbeddingWorker:
     """The Ray Data actor around one state engine: embeds chunks of pairs and writes each as soon as it is whole."""
 
@@ -88,7 +66,7 @@ class EmbeddingWorker:
         self._encoder = exported.encoder()
         self._tokens = exported.token_embeddings()
         self._projector, self._head = exported.parts()
-        self._teacher = TeacherVectors.read(job.workspace)
+        self._users, self._items = (read_vectors(job.workspace, name) for name in ("teacher_users", "teacher_items"))
         self._engine = open_state_engine(job.config, exported)
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
@@ -100,15 +78,15 @@ class EmbeddingWorker:
             yield pa.table({"rows": [len(rows)], "tokens": [sum(table["tokens_in"].to_pylist())]})
 
     def _table(self, rows: Sequence[tuple[Key, list[str]]]) -> pa.Table:
-        known = [(key, texts) for key, texts in rows if self._teacher.known(key)]
+        known = [(key, texts) for key, texts in rows if self._users.there[key[0]] and self._items.there[key[1]]]
         queries = {key: self._query(key, texts) for key, texts in known}
         vectors = self._vectors(queries)
         made = [self._row(key, queries.get(key), vectors.get(key)) for key, _ in rows]
         return pa.Table.from_pylist(made, schema=self._job.store.schema)
 
     def _query(self, key: Key, texts: list[str]) -> Query:
-        user, item = self._teacher.users[key[0]], self._teacher.items[key[1]]
-        return self._encoder.encode(texts[0], texts[1], list(user), list(item))
+        user, item = list(self._users.matrix[key[0]]), list(self._items.matrix[key[1]])
+        return self._encoder.encode(texts[0], texts[1], user, item)
 
     def _vectors(self, queries: dict[Key, Query]) -> dict[Key, Tensor | str]:
         """Return the vector of each pair, or why there is none; a prompt that kills the engine is found alone."""
@@ -128,7 +106,8 @@ class EmbeddingWorker:
     @torch.inference_mode()
     def _compute(self, queries: dict[Key, Query]) -> Tensor:
         keys = np.array(list(queries), dtype=np.int64)
-        own = (torch.from_numpy(self._teacher.users[keys[:, 0]]), torch.from_numpy(self._teacher.items[keys[:, 1]]))
+        both = self._users.matrix[keys[:, 0]], self._items.matrix[keys[:, 1]]
+        own = (torch.from_numpy(vectors) for vectors in both)
         embeddings, mask = prompt_embeddings(self._tokens, self._projector, list(queries.values()), *own)
         prompts = [row[: int(length)] for row, length in zip(embeddings, mask.sum(1), strict=True)]
         vectors = functional.normalize(self._head(self._engine.states(prompts)), dim=1)

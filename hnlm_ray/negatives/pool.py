@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 import ray
 
 from hnlm_ray.config import Config
-from hnlm_ray.finetune.batches import read_vectors
 from hnlm_ray.llm.encoder import open_encoder
 from hnlm_ray.llm.models import encoder_path
 from hnlm_ray.negatives.embedded import Embedded, Pair, TeacherCatalogue, embedded_negatives
@@ -28,6 +27,7 @@ from hnlm_ray.negatives.grounding import (
 from hnlm_ray.profiles.items import item_facts
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tables import TABLES
+from hnlm_ray.teacher.vectors import read_vectors
 from hnlm_ray.training_data import UserHistory, bucket_count, histories, training_rows
 from hnlm_ray.workspace import Rows, Workspace
 
@@ -155,7 +155,7 @@ class _PoolWorker:
         titles = [item["title"] or "" for item in items]
         self._catalogue = Catalogue(titles, self._encoder.encode(described))
         on = config.finetune.enabled
-        self._teacher = TeacherCatalogue(*read_vectors(workspace, "teacher_items")) if on else None
+        self._teacher = TeacherCatalogue(read_vectors(workspace, "teacher_items")) if on else None
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Make one bucket of the pool; returns its counts."""

@@ -38,12 +38,19 @@ def publish(workspace, table, rows, fingerprint="f" * 64, parts=1):
     store.publish(manifest)
 
 
+def vectors_of(side):
+    """Return the teacher's vectors of all users or items, in index order."""
+    draw = np.random.default_rng(3 if side == "users" else 4)
+    return draw.normal(size=(USERS if side == "users" else ITEMS, K)).astype(np.float32)
+
+
 def write_tables(folder):
     """Write teacher and records; returns the workspace."""
     workspace = Workspace.open(str(folder))
     draw = np.random.default_rng(3)
-    users, items = (draw.normal(size=(n, K)).astype(np.float32) for n in (USERS, ITEMS))
-    publish(workspace, "teacher_users", [{"user": n, "vector": row.tolist()} for n, row in enumerate(users)], parts=3)
+    users, items = vectors_of("users"), vectors_of("items")
+    by_bucket = [{"user": n, "vector": users[n].tolist()} for n in sorted(range(USERS), key=lambda n: (n % 3, n))]
+    publish(workspace, "teacher_users", by_bucket, parts=3)
     publish(workspace, "teacher_items", [{"item": n, "vector": row.tolist()} for n, row in enumerate(items)])
     records = []
     for user in range(USERS):

@@ -2,11 +2,11 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from finetune_tables import finetune_config, write_tables
+from finetune_tables import finetune_config, vectors_of, write_tables
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlm_ray.finetune.batches import Plan, learning_rate_factor, read_records, read_vectors, shares
+from hnlm_ray.finetune.batches import Plan, learning_rate_factor, read_records, shares
 from hnlm_ray.finetune.building import query_encoder
 from hnlm_ray.finetune.loss import contrastive_loss
 
@@ -48,7 +48,7 @@ def test_a_batch_has_each_records_own_vectors_and_marks_its_target_among_the_neg
     config = finetune_config(tmp_path)
     workspace = write_tables(tmp_path)
     records = read_records(workspace, "train", query_encoder(config))
-    users, items = read_vectors(workspace, "teacher_users")[0], read_vectors(workspace, "teacher_items")[0]
+    users, items = vectors_of("users"), vectors_of("items")
     chosen = [5, 2, 9, 30]
     batch, rows = records.batch(chosen), records.rows.take(chosen).to_pylist()
     negatives = sorted({item for row in rows for item in row["negatives"]})

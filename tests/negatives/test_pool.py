@@ -5,6 +5,7 @@ from hnlm_ray.negatives.embedded import Embedded, TeacherCatalogue, embedded_neg
 from hnlm_ray.negatives.grounding import Grounded, Grounding
 from hnlm_ray.negatives.pool import Similarity, bucket_pool, user_pool
 from hnlm_ray.tables import TABLES
+from hnlm_ray.teacher.vectors import Vectors
 from hnlm_ray.training_data import UserHistory
 
 VECTORS = np.eye(8, dtype=np.float32)
@@ -86,7 +87,7 @@ def test_no_vector_is_a_null_and_a_count_never_noise():
 
 def test_the_nearest_items_to_a_vector_are_no_training_items_and_have_a_vector_themselves():
     vectors = np.array([[1, 0], [0.9, 0.1], [0.8, 0.3], [1, 0.05], [-1, 0]], dtype=np.float32)
-    catalogue = TeacherCatalogue(vectors, np.array([True, True, True, False, True]))
+    catalogue = TeacherCatalogue(Vectors(vectors, np.array([True, True, True, False, True])))
     schema = TABLES["negative_embeddings"]
     columns = pa.schema([schema.field(name) for name in ("user", "item", "vector", "status")])
     known = {"user": 3, "item": 0, "vector": np.array([1, 0], dtype=np.float16), "status": "ok"}
