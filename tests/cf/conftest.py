@@ -1,10 +1,12 @@
 """Small data sets with a planted structure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from hnlm_ray.cf import CFData, NegativePool, Positives
+from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +40,37 @@ def with_pool(data, per_pair=3, covered=0.7, seed=0):
     return CFData(data.users, data.items, data.train, data.validation, data.test, pool)
 
 
+def unit(rng, *shape):
+    rows = rng.standard_normal(shape)
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def with_vectors(data, k=12, covered=0.7, anchored=0.8, seed=0):
+    """A vector of its own for most pairs, stored in another order than the edges; anchors for most items."""
+    rng = np.random.default_rng(seed)
+    users, items = data.train.pairs()
+    edges = rng.permutation(np.flatnonzero(rng.random(len(users)) < covered))
+    has_anchor = rng.random(data.items) < anchored
+    vectors = PairVectors.from_rows(
+        data.train,
+        users[edges],
+        items[edges],
+        np.arange(len(edges)),
+        unit(rng, len(edges), k),
+        n_items=data.items,
+        anchors=np.where(has_anchor[:, None], unit(rng, data.items, k), np.nan).astype(np.float32),
+        anchored=has_anchor,
+    )
+    return replace(data, vectors=vectors)
+
+
+def with_text(data, groups=4, t=10, seed=0):
+    """Text vectors that tell an item's group, with an offset that all share."""
+    rng = np.random.default_rng(seed)
+    of_group = rng.standard_normal((groups, t))[np.arange(data.items) % groups]
+    return replace(data, item_text=(of_group + rng.standard_normal((data.items, t)) + 3).astype(np.float32))
+
+
 @pytest.fixture
 def data():
     return planted()
@@ -56,3 +89,23 @@ def make_planted():
 @pytest.fixture
 def make_pooled():
     return with_pool
+
+
+@pytest.fixture
+def vectored(data):
+    return with_vectors(data)
+
+
+@pytest.fixture
+def texted(data):
+    return with_text(data)
+
+
+@pytest.fixture
+def make_vectored():
+    return with_vectors
+
+
+@pytest.fixture
+def make_texted():
+    return with_text

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hnlm_ray.cf import CFData, NegativePool, Positives, random_pool, shuffled_pool
+from hnlm_ray.cf import (
+    CFData,
+    NegativePool,
+    PairVectors,
+    Positives,
+    random_pool,
+    random_vectors,
+    shuffled_pool,
+    shuffled_text,
+    shuffled_vectors,
+)
 from hnlm_ray.errors import InputError
 
 
@@ -59,3 +69,52 @@ def test_controls_need_a_pool(data):
     for control in (random_pool, shuffled_pool):
         with pytest.raises(InputError, match="has none"):
             control(data, 1)
+
+
+@pytest.mark.parametrize("control", [random_vectors, shuffled_vectors, shuffled_text])
+def test_a_control_repeats_with_its_seed_and_needs_its_original(make_vectored, texted, data, control):
+    given = make_vectored(texted)
+    first, again, other = (_numbers(control(given, seed)) for seed in (1, 1, 2))
+    assert first == again != other
+    with pytest.raises(InputError, match="has none"):
+        control(data, 1)
+
+
+def _numbers(made):
+    return (made.row.tolist(), made.vectors.tolist()) if isinstance(made, PairVectors) else made.tolist()
+
+
+def test_random_vectors_keep_shape_coverage_and_anchors(vectored):
+    given = replace(vectored.vectors, vectors=vectored.vectors.vectors.astype(np.float16))
+    control = random_vectors(replace(vectored, vectors=given), 1)
+    assert (control.vectors.shape, control.vectors.dtype) == (given.vectors.shape, np.float16)
+    assert control.row is given.row
+    assert control.anchors is given.anchors
+    np.testing.assert_allclose(np.linalg.norm(control.vectors.astype(float), axis=1), 1, atol=1e-3)
+    assert abs((control.vectors.astype(float) * given.vectors).sum(1).mean()) < 0.1
+    assert abs(control.vectors.mean(dtype=float)) < 0.02
+
+
+def test_shuffled_vectors_stay_with_the_covered_pairs_and_no_pair_keeps_its_own(vectored):
+    for seed in range(20):
+        control = shuffled_vectors(vectored, seed)
+        assert np.array_equal(control.covered, vectored.vectors.covered)
+        assert sorted(control.row) == sorted(vectored.vectors.row)
+        kept = control.row[control.covered] == vectored.vectors.row[control.covered]
+        assert not kept.any()
+        assert control.vectors is vectored.vectors.vectors
+
+
+@pytest.mark.parametrize(("rows", "kept"), [([0, 0, 1, 1, 2], 0), ([0, 0, 0, 1, 2, -1], 1), ([0, 0], 2), ([-1], 0)])
+def test_shared_vectors_are_kept_only_where_it_cant_be_avoided(rows, kept):
+    train = Positives.from_pairs(np.zeros(len(rows), int), np.arange(len(rows)), 1)
+    data = CFData(1, 9, train, vectors=PairVectors(np.eye(3, dtype=np.float32), np.array(rows, np.int32)))
+    for seed in range(10):
+        control = shuffled_vectors(data, seed)
+        assert ((control.row == rows) & (control.row >= 0)).sum() == kept
+
+
+def test_shuffled_text_permutes_whole_rows(texted):
+    control = shuffled_text(texted, 1)
+    assert sorted(control.tolist()) == sorted(texted.item_text.tolist())
+    assert not (control == texted.item_text).all(1).any()

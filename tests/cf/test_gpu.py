@@ -29,3 +29,17 @@ def test_it_learns_and_resumes(pooled, sampler):
     resumed.load_state_dict(trainer.state_dict())
     assert losses[-1] < losses[0]
     assert resumed.evaluate("test").means["ndcg@20"] > 1.3 * before
+
+
+@pytest.mark.parametrize("training", ["joint", "adversarial"])
+def test_vectors_guard_and_graph_learn_and_resume(make_vectored, texted, training):
+    data = make_vectored(texted)
+    method = {"sampler": "vectors", "base_sampler": "dns", "adapter_training": training, "alignment": 0.1}
+    config = CFConfig(guard=0.5, graph=0.3, adapter_attention=True, dim=16, lr=0.02, batch_size=256, **method)
+    trainer = Trainer(data, config, 0, device="cuda")
+    losses = [trainer.run_epoch().loss for _ in range(10)]
+    resumed = Trainer(data, config, 1, device="cuda")
+    resumed.load_state_dict(trainer.state_dict())
+    assert losses[-1] < losses[0]
+    assert resumed.adapted.shift == trainer.adapted.shift > 0.01
+    assert resumed.evaluate("test").means == trainer.evaluate("test").means

@@ -129,3 +129,21 @@ def test_the_pool_leaves_its_base_samplers_stream_alone(pooled, base):
 def test_pool_without_a_pool_is_refused(data):
     with pytest.raises(InputError, match="needs a pool"):
         build("pool", data)
+
+
+def test_each_pair_names_its_own_vector_and_a_pair_without_has_mix_0(vectored):
+    users, _ = vectored.train.pairs()
+    negatives = build("vectors", vectored, alpha=0.4).sample(all_edges(vectored), vectors(vectored))
+    assert torch.equal(negatives.vector_rows, torch.from_numpy(vectored.vectors.row).long())
+    covered = negatives.vector_rows >= 0
+    assert 0 < covered.float().mean() < 1
+    assert torch.equal(negatives.mix, torch.where(covered, 0.4, 0.0))
+    known = vectored.train.keys(vectored.items)
+    assert not np.isin(users.astype(np.int64) * vectored.items + negatives.items.numpy(), known).any()
+    one = build("vectors", vectored).sample(batch_of(vectored, [7, 3]), vectors(vectored))
+    assert one.vector_rows.tolist() == vectored.vectors.row[[7, 3]].tolist()
+
+
+def test_vectors_without_vectors_are_refused(data):
+    with pytest.raises(InputError, match="needs a vector for training pairs"):
+        build("vectors", data)

@@ -14,6 +14,7 @@ from hnlm_ray.errors import InputError
 
 RIDGE: Final = 1.0
 TOLERANCE: Final = 1e-7
+MOST_ITERATIONS: Final = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,8 @@ def _minimum(design: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.
         return (design.T @ (design * (p * (1 - p))[:, None]) + np.diag(penalty)) / n
 
     start = np.zeros(design.shape[1])
-    found = minimize(value, start, jac=True, hess=hessian, method="trust-exact", options={"gtol": TOLERANCE})
+    limits = {"gtol": TOLERANCE, "maxiter": MOST_ITERATIONS}
+    found = minimize(value, start, jac=True, hess=hessian, method="trust-exact", options=limits)
     if not found.success:
         raise InputError(f"the guard's regression did not converge ({found.message}); set cf.guard 0 on this data")
     return np.asarray(found.x)
