@@ -24,8 +24,7 @@ import ray
 
 from hnlm_ray.config import Config, RecordsConfig
 from hnlm_ray.errors import InputError
-from hnlm_ray.llm.answers import clean
-from hnlm_ray.profiles.users import liked_item
+from hnlm_ray.finetune.texts import item_text, user_text
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tables import TABLES
 from hnlm_ray.training_data import bucket_count, histories, rows_by_item, training_rows, user_profiles
@@ -71,8 +70,8 @@ def _hash(seed: int, *of: object) -> bytes:
 def random_items(usable: Ints, forbidden: Ints, wanted: int, draw: np.random.Generator) -> list[int]:
     """Draw ``wanted`` different items of ``usable`` that are not forbidden; fewer where there are fewer."""
     if 2 * (len(forbidden) + wanted) >= len(usable):
-        left = np.setdiff1d(usable, forbidden)
-        return draw.permutation(left)[:wanted].tolist()
+        left = draw.permutation(np.setdiff1d(usable, forbidden))
+        return [int(item) for item in left[:wanted]]
     found: dict[int, None] = {}
     refused = set(forbidden.tolist())
     while len(found) < wanted:
@@ -94,18 +93,6 @@ class Known:
     user_profiles: Mapping[int, Row]
     train: Mapping[int, Sequence[int]]
     usable: Ints
-
-
-def user_text(profile: Row | None, chars: int) -> str:
-    """Return a user's profile in at most ``chars`` characters; '' when there is none."""
-    return clean(str((profile or {}).get("summary") or ""))[:chars].strip()
-
-
-def item_text(item: Row, profile: Row | None, chars: int) -> str:
-    """Return 'Title: profile' (an item without a profile: its other facts) in at most ``chars`` characters."""
-    liked = liked_item(item, profile, chars)
-    title, rest = liked.pop("title", ""), ", ".join(liked.values())
-    return clean(": ".join(part for part in (title, rest) if part))[:chars].strip()
 
 
 def make_record(mined: Row, known: Known, teacher: str, config: RecordsConfig, seed: int) -> dict[str, Any]:
