@@ -154,6 +154,38 @@ def show(
 
 
 @app.command()
+def export(
+    table: Annotated[Literal["negatives"], typer.Argument(metavar="negatives", help="What to export.")],  # noqa: ARG001  one so far
+    *,
+    kind: Annotated[
+        Literal["parquet", "csv"] | None,
+        typer.Option("--format", help="Of the file; as --out ends, else parquet."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="FILE", help="Path or URI; else exports/negatives.FORMAT in the workspace."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Write the hard negatives as rows (user, positive, negative, weight, source) with the source's own ids.
+
+    Read them in your own training loop with hnlm_ray.negatives.sampler.PoolNegatives.
+
+    Example: hnlm export negatives --config configs/demo.yaml --format csv --out negatives.csv
+    """
+    from hnlm_ray.commands.export import export_negatives
+
+    run = open_run(config, overrides, workspace)
+    export_negatives(*run, Output(as_json, json_out), kind=kind, out=out, force=force)
+
+
+@app.command()
 def doctor(
     *,
     config: ConfigPath = None,
