@@ -38,6 +38,9 @@ def test_every_parameter_of_the_adapter_is_trained(vectored, training, attention
 def test_a_frozen_adapter_never_moves(vectored):
     fitted = train(vectored, CFConfig(adapter_training="frozen", alignment=0.5, alpha=0.5, **VECTORS), 1)
     assert fitted.adapter_shift == 0.0
+    trainer = Trainer(vectored, CFConfig(adapter_training="frozen", **VECTORS), 1)
+    assert not any(parameter.requires_grad for parameter in trainer.adapted.adapter.parameters())
+    assert [len(group["params"]) for group in trainer.optimiser.param_groups] == [1]
     joint = train(vectored, CFConfig(alpha=0.5, **VECTORS), 1)
     assert joint.adapter_shift > 0.01
     assert not torch.equal(fitted.user_embeddings, joint.user_embeddings)
