@@ -1,7 +1,9 @@
 """Drawing exported negatives: by ids, by tensors, with what is missing."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -166,3 +168,16 @@ def test_files_that_are_no_export(tmp_path, rows, told):
 def test_it_needs_no_ray():
     code = "import sys, hnlm_ray.negatives.sampler; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_example_of_the_document_runs_as_it_is_printed(tmp_path, monkeypatch, capsys):
+    document = Path(__file__).parents[2] / "docs" / "export.md"
+    (block,) = re.findall(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    rows = [("anna", "alien", "aliens", 1.0), ("anna", "heat", "aliens", 0.5), ("carl", "up", "heat", 1.0)]
+    pq.write_table(table(rows), tmp_path / "negatives.parquet")
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(1)
+    exec(compile(block, str(document), "exec"), {})
+    loss, share, unknown = capsys.readouterr().out.split()
+    assert float(loss) < 0.1
+    assert (share, unknown) == ("0.67", "1")
