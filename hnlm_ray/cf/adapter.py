@@ -1,6 +1,6 @@
 """The adapter: from the LLM's space (k) to the CF space (d).
 
-Source: paper, section 3.3; version 2 draws a self-attention before the MLP.
+Source: arXiv 2504.04726, semantic alignment and joint training; version 2 draws a self-attention before the MLP.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def l2(*rows: Tensor) -> Tensor:
 
 
 def contrastive(users: Tensor, positives: Tensor, hard: Tensor, temperature: float) -> Tensor:
-    """Return the mean of -log(exp(cos(u,i)/t) / (exp(cos(u,i)/t) + exp(cos(u,e_hard)/t))) (paper, section 3.3).
+    """Return the mean of -log(exp(cos(u,i)/t) / (exp(cos(u,i)/t) + exp(cos(u,e_hard)/t))) (arXiv 2504.04726).
 
     The three are float32[n, dim]; 0 where n is 0.
     """

@@ -1,6 +1,6 @@
 """What a step minimises: L_rank + reg * L2, and with pair vectors + contrastive * L_CL + alignment * L_align.
 
-Source: paper, section 3.3 (the alignment term is ours).
+Source: arXiv 2504.04726, semantic alignment and joint training (the alignment term is ours).
 """
 
 from __future__ import annotations

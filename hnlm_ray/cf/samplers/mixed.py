@@ -1,4 +1,4 @@
-"""What the LLM made, mixed with a sampled item: e~ = alpha * e_hard + (1 - alpha) * e_j (paper, section 2)."""
+"""What the LLM made, mixed with a sampled item: e~ = alpha * e_hard + (1 - alpha) * e_j (arXiv 2504.04726)."""
 
 from __future__ import annotations
 
