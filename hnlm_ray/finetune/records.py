@@ -132,7 +132,8 @@ def make_records(run: StageRun) -> Outcome:
         raise InputError(f"no training pair has a mined negative, so there is nothing to learn from: {_REMEDY}")
     pairs = [{pair for _, _, pair in part} & {pair for _, _, pair in chosen} for part in drawn]
     tables = []
-    for made in [_make.remote(config, workspace, bucket, wanted) for bucket, wanted in enumerate(pairs)]:
+    usable = _usable.remote(workspace)
+    for made in [_make.remote(config, workspace, bucket, wanted, usable) for bucket, wanted in enumerate(pairs)]:
         tables.append(ray.get(made))
         run.progress.advance()
     table = pa.concat_tables(tables).sort_by([("user", "ascending"), ("item", "ascending")])
@@ -173,15 +174,19 @@ def _draw_bucket(config: Config, workspace: Workspace, bucket: int) -> list[tupl
     return balanced_draw(pairs, config.records.most, config.seed)
 
 
-def _make_bucket(config: Config, workspace: Workspace, bucket: int, wanted: set[Pair]) -> pa.Table:
+def _usable_items(workspace: Workspace) -> Ints:
+    rows = workspace.table("teacher_items").read()
+    return np.sort(rows.filter(pc.is_valid(rows["vector"]))["item"].to_numpy()).astype(np.int64)
+
+
+def _make_bucket(config: Config, workspace: Workspace, bucket: int, wanted: set[Pair], usable: Ints) -> pa.Table:
     """Make the records of a bucket; their split is filled in when all users are known."""
-    vectors = workspace.table("teacher_items").read()
     known = Known(
         rows_by_item(workspace, "items"),
         rows_by_item(workspace, "item_profiles"),
         user_profiles(workspace, bucket),
         {history.user: history.items for history in histories(training_rows(workspace, bucket))},
-        np.sort(vectors.filter(pc.is_valid(vectors["vector"]))["item"].to_numpy()).astype(np.int64),
+        usable,
     )
     teacher = config.teacher.cf.model if config.teacher.embeddings is None else "own"
     records = [
@@ -193,4 +198,5 @@ def _make_bucket(config: Config, workspace: Workspace, bucket: int, wanted: set[
 
 
 _draw = ray.remote(num_cpus=1)(_draw_bucket)
+_usable = ray.remote(num_cpus=0.5)(_usable_items)
 _make = ray.remote(num_cpus=1)(_make_bucket)
