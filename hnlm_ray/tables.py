@@ -142,7 +142,8 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("provenance", pa.string(), nullable=False),  # how the target was found
         ]
     ),
-    # One row an optimiser step; held_out_loss where it was measured (before the first step: step 0).
+    # One row an optimiser step; held_out_loss where it was measured. Steps -1 and 0 are measurements alone:
+    # of the model as it came, and once the head has its start.
     "finetune_log": pa.schema(
         [
             pa.field("step", pa.int32(), nullable=False),

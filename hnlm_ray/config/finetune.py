@@ -81,6 +81,9 @@ class FinetuneConfig(Section):
     soft_tokens: Annotated[int, Field(ge=1, le=16)] = Field(2, description="Soft tokens for each vector.")
     max_tokens: Annotated[int, Field(ge=16)] = Field(160, description="Tokens of a query; longer texts are cut.")
     lora: LoraConfig = LoraConfig()
+    head_start: Literal["ridge", "random"] = Field(
+        "ridge", description="ridge: the head starts as the linear probe of the untuned LLM, then all is trained."
+    )
     epochs: Count = 5
     batch_size: Count = Field(32, description="Records a step, over all workers.")
     micro_batch: Count = Field(8, description="Records that a worker computes at once; the rest is accumulated.")

@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from hnlm_ray.finetune.batches import Records
 from hnlm_ray.finetune.loss import contrastive_loss
+from hnlm_ray.finetune.ridge import unit
+from hnlm_ray.teacher.vectors import Matrix
 
-Matrix = npt.NDArray[np.float32]
-_PENALTIES: Final = (0.1, 1.0, 10.0, 100.0, 1000.0)
 _MLP_EPOCHS, _MLP_BATCH, _MLP_LR = 60, 32, 1e-3
-
-
-def unit(rows: Matrix) -> Matrix:
-    """Return rows in unit length; rows of zeros stay."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
-
-
-def ridge(features: Matrix, targets: Matrix, asked: Matrix) -> Matrix:
-    """Predict targets float32[n, k] of ``asked`` by ridge regression from features float32[n, d].
-
-    Features are standardised; the penalty is the one of {0.1 .. 1000} with the least leave-one-out error.
-    """
-    centre, spread = features.mean(0), np.maximum(features.std(0), 1e-6)
-    x, mean = ((features - centre) / spread).astype(np.float64), targets.mean(0)
-    left, singular, right = np.linalg.svd(x, full_matrices=False)
-    projected = left.T @ (targets - mean)
-
-    def error(penalty: float) -> float:
-        shrink = singular**2 / (singular**2 + penalty)
-        residual = (targets - mean) - left @ (shrink[:, None] * projected)
-        leverage = (left**2 * shrink).sum(1) + 1 / len(x)
-        return float(((residual / np.maximum(1 - leverage, 1e-3)[:, None]) ** 2).mean())
-
-    best = min((penalty * len(x) for penalty in _PENALTIES), key=error)
-    weights = right.T @ ((singular / (singular**2 + best))[:, None] * projected)
-    return np.asarray((asked - centre) / spread @ weights + mean, dtype=np.float32)
 
 
 def targets_of(records: Records) -> Matrix:

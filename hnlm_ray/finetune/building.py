@@ -10,13 +10,11 @@ from torch import Tensor, nn
 
 from hnlm_ray.config import Config, FinetuneConfig
 from hnlm_ray.errors import InputError
-from hnlm_ray.finetune.batches import Records
 from hnlm_ray.finetune.model import HardNegativeModel, embedding_scale, new_parts
 from hnlm_ray.finetune.query import QueryEncoder, QueryForm, load_query
 from hnlm_ray.llm.models import base_model, model_on_this_node
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_CENTRED_ON = 32
 
 
 def open_tokenizer(config: Config) -> Any:  # noqa: ANN401  transformers' own
@@ -79,15 +77,6 @@ def new_model(config: Config, k: int, seed: int, *, lora: bool = True) -> HardNe
     torch.manual_seed(seed + 1)
     soft_tokens = query_form(config.finetune).soft_tokens
     return HardNegativeModel(llm, *new_parts(llm.config.hidden_size, k, soft_tokens, scale))
-
-
-@torch.no_grad()
-def centre_head(model: HardNegativeModel, records: Records, device: torch.device | str = "cpu") -> None:
-    """Set the head's centre and spread from the first training records, before any training."""
-    model.eval()
-    batch = records.batch(range(min(_CENTRED_ON, len(records))))
-    model.head.fit(model.states(batch.queries, batch.users.to(device), batch.items.to(device)))
-    model.train()
 
 
 def trained_parameters(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -13,18 +13,20 @@ import ray
 import torch
 
 from hnlm_ray.config import Config
-from hnlm_ray.finetune.baselines import Matrix, cf_mlp, ridge, targets_of, user_means
+from hnlm_ray.finetune.baselines import cf_mlp, targets_of, user_means
 from hnlm_ray.finetune.batches import Records, read_records
-from hnlm_ray.finetune.building import centre_head, new_model
+from hnlm_ray.finetune.building import new_model
 from hnlm_ray.finetune.evaluation import Metrics, Ranking, measure, measure_scores
 from hnlm_ray.finetune.export import fetch_exported
+from hnlm_ray.finetune.head_start import computed, probe, start_head, states_of
 from hnlm_ray.finetune.model import HardNegativeModel
 from hnlm_ray.finetune.query import Query, QueryEncoder
+from hnlm_ray.finetune.ridge import fit_ridge
 from hnlm_ray.llm.encoder import open_encoder
 from hnlm_ray.llm.models import encoder_path
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tables import TABLES
-from hnlm_ray.teacher.vectors import read_vectors
+from hnlm_ray.teacher.vectors import Matrix, read_vectors
 from hnlm_ray.workspace import Rows, Workspace
 
 METHODS = (
@@ -39,7 +41,6 @@ METHODS = (
     "finetuned_no_text",
     "finetuned_no_soft_tokens",
 )
-_BATCH = 16
 
 
 def evaluate_finetuned(run: StageRun) -> Outcome:
@@ -106,11 +107,12 @@ def _llm_methods(
     yield "finetuned_no_text", _vectors(tuned, _without_text(held_out, encoder))
     yield "finetuned_no_soft_tokens", _vectors(tuned, _without_soft_tokens(held_out))
     fresh = new_model(config, train.users.shape[1], config.seed, lora=False).eval()
-    centre_head(fresh, train)
-    states, asked = (_states(fresh.eval(), records) for records in (train, held_out))
+    states, asked = (states_of(fresh, records) for records in (train, held_out))
+    fitted = probe(states, train)
+    start_head(fresh.head, fitted, "random")
     with torch.no_grad():
         yield "untuned", cast("Matrix", fresh.head(torch.from_numpy(asked)).float().numpy())
-    yield "untuned_ridge", ridge(states, targets_of(train), asked)
+    yield "untuned_ridge", fitted.predict(asked)
 
 
 def _other_methods(
@@ -121,7 +123,7 @@ def _other_methods(
     def features(records: Records) -> Matrix:
         return np.concatenate([texts.encode(records.rows[name].to_pylist()) for name in ("user_text", "item_text")], 1)
 
-    yield "text_ridge", ridge(features(train), targets_of(train), features(held_out))
+    yield "text_ridge", fit_ridge(features(train), targets_of(train)).predict(features(held_out))
     users = set(held_out.rows["user"].to_pylist())
     yield "user_mean", user_means(held_out, _items_of(workspace, users, "train"))
     yield "cf_mlp", cf_mlp(train, held_out, config.finetune.temperature, config.seed)
@@ -129,21 +131,8 @@ def _other_methods(
     yield "random", draw.normal(size=held_out.users.shape).astype(np.float32)
 
 
-def _states(model: HardNegativeModel, records: Records) -> Matrix:
-    return _computed(lambda batch: model.states(batch.queries, batch.users, batch.items), records)
-
-
 def _vectors(model: HardNegativeModel, records: Records) -> Matrix:
-    return _computed(lambda batch: model(batch.queries, batch.users, batch.items), records)
-
-
-@torch.inference_mode()
-def _computed(compute: Any, records: Records) -> Matrix:  # noqa: ANN401  Batch -> Tensor
-    """Compute records in order of length, so that little is spent on padding."""
-    order = sorted(range(len(records)), key=lambda row: len(records.queries[row].ids))
-    parts = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
-    rows = np.concatenate([compute(records.batch(part)).float().numpy() for part in parts])
-    return np.asarray(rows[np.argsort(order)], dtype=np.float32)
+    return computed(lambda batch: model(batch.queries, batch.users, batch.items), records)
 
 
 def _without_text(records: Records, encoder: QueryEncoder) -> Records:

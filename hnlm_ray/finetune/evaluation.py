@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hnlm_ray.finetune.baselines import Matrix, unit
 from hnlm_ray.finetune.batches import Records
+from hnlm_ray.finetune.ridge import unit
+from hnlm_ray.teacher.vectors import Matrix
 
 CUTOFFS: Final = (10, 50)
 Metrics = dict[str, float]

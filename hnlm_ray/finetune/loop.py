@@ -17,10 +17,12 @@ from torch import Tensor
 
 from hnlm_ray.config import Config, FinetuneConfig
 from hnlm_ray.finetune.batches import Batch, Plan, Records, learning_rate_factor, read_records, shares
-from hnlm_ray.finetune.building import centre_head, new_model, query_encoder, trained_buffers, trained_parameters
+from hnlm_ray.finetune.building import new_model, query_encoder, trained_buffers, trained_parameters
 from hnlm_ray.finetune.checkpoints import Checkpoints
+from hnlm_ray.finetune.head_start import probe, start_head
 from hnlm_ray.finetune.loss import contrastive_loss
 from hnlm_ray.finetune.model import HardNegativeModel
+from hnlm_ray.finetune.ridge import Ridge
 
 log = logging.getLogger(__name__)
 LogRow = dict[str, float | int | None]
@@ -47,7 +49,7 @@ def deepspeed_settings(config: FinetuneConfig) -> dict[str, Any]:
 
 @dataclass
 class Worker:
-    """What one worker trains with."""
+    """What one worker trains with; ``engine`` is the plain model until DeepSpeed wraps it."""
 
     config: Config
     checkpoints: Checkpoints
@@ -72,22 +74,48 @@ class Worker:
 
 
 def start_worker(config: Config, checkpoints: Checkpoints, rank: int, device: torch.device) -> Worker:
-    """Build model, optimiser and records; the same on every worker."""
-    import deepspeed
+    """Build model and records, the same on every worker; without a checkpoint the head gets its start.
 
+    The log then begins with rows -1 and 0, which are measurements: of the model as it came, and with that head.
+    """
     workspace, settings = checkpoints.workspace, config.finetune
     encoder = query_encoder(config)
     train, held_out = (read_records(workspace, split, encoder) for split in ("train", "held_out"))
     model = new_model(config, train.users.shape[1], config.seed).to(device)
+    plan = Plan(len(train), settings.epochs, settings.batch_size, settings.micro_batch, settings.workers, config.seed)
+    worker = Worker(config, checkpoints, model, train, held_out, plan, rank, device)
+    if checkpoints.latest() is None:
+        fitted = _probe(worker)
+        for step, how in ((-1, "random"), (0, settings.head_start)):
+            start_head(model.head, fitted, how)
+            _log(worker, step, None, held_out_loss(worker), 0)
+    worker.engine = _wrapped(model, settings)
+    return worker
+
+
+def _wrapped(model: HardNegativeModel, settings: FinetuneConfig) -> Any:  # noqa: ANN401  DeepSpeed's engine
+    import deepspeed
+
     groups = [
         {"params": [p for name, p in trained_parameters(model) if is_new == _is_new(name)], "full_lr": lr}
         for is_new, lr in ((False, settings.lr), (True, settings.new_lr))
     ]
     optimiser = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
-    engine, *_ = deepspeed.initialize(model=model, optimizer=optimiser, config=deepspeed_settings(settings))
-    centre_head(engine.module, train, device)
-    plan = Plan(len(train), settings.epochs, settings.batch_size, settings.micro_batch, settings.workers, config.seed)
-    return Worker(config, checkpoints, engine, train, held_out, plan, rank, device)
+    return deepspeed.initialize(model=model, optimizer=optimiser, config=deepspeed_settings(settings))[0]
+
+
+@torch.no_grad()
+def _probe(worker: Worker) -> Ridge:
+    """Fit the probe of the untuned LLM, each worker computing the states of its share of the records."""
+    model: HardNegativeModel = worker.engine.eval()
+    states = torch.zeros(len(worker.train), model.head.linear.in_features, device=worker.device)
+    for chosen in shares(len(worker.train), worker.settings.micro_batch, worker.plan.workers, worker.rank):
+        if chosen:
+            batch = worker.train.batch(chosen).to(worker.device)
+            states[chosen] = model.states(batch.queries, batch.users, batch.items)
+    dist.all_reduce(states)
+    model.train()
+    return probe(states.cpu().numpy(), worker.train)
 
 
 def _is_new(name: str) -> bool:
@@ -96,14 +124,12 @@ def _is_new(name: str) -> bool:
 
 def train_from(worker: Worker, first: int) -> Iterator[LogRow]:
     """Train from a step on (0 is the first); yields the log's row of each finished step, checkpointed or not."""
-    if first == 0:
-        yield _logged(worker, 0, None, held_out_loss(worker), 0)
     for step in range(first, worker.plan.steps):
         _set_learning_rates(worker, step)
         loss, tokens = _step(worker, step)
         done = step + 1
         measured = held_out_loss(worker) if done % worker.plan.steps_per_epoch == 0 else None
-        yield _logged(worker, done, loss, measured, tokens)
+        yield _log(worker, done, loss, measured, tokens)
 
 
 def _step(worker: Worker, step: int) -> tuple[float, int]:
@@ -149,7 +175,7 @@ def _set_learning_rates(worker: Worker, step: int) -> None:
         group["lr"] = group["full_lr"] * factor
 
 
-def _logged(worker: Worker, step: int, loss: float | None, held_out: float | None, tokens: int) -> LogRow:
+def _log(worker: Worker, step: int, loss: float | None, held_out: float | None, tokens: int) -> LogRow:
     row: LogRow = {
         "step": step,
         "epoch": step / worker.plan.steps_per_epoch,
@@ -204,5 +230,5 @@ def save_trained(worker: Worker, folder: str) -> None:
 
 
 def log_rows_since(rows: Sequence[LogRow], step: int) -> list[LogRow]:
-    """Return the rows after a step (all of them, the measurement before the first step included, for 0)."""
-    return [row for row in rows if int(row["step"] or 0) > step or (step == 0 and row["step"] == 0)]
+    """Return the rows after a step; for 0 all of them, with the measurements before the first step."""
+    return [row for row in rows if step == 0 or int(row["step"] or 0) > step]

@@ -37,7 +37,7 @@ class Projector(nn.Module):
 class Head(nn.Module):
     """The pooled hidden state float32[batch, hidden], of unit length, to the teacher's space float32[batch, k].
 
-    The hidden states of an LLM share most of their direction; centre and spread (of training queries before
+    The hidden states of an LLM share most of their direction; centre and spread (of the training records before
     training) take that out, so that the head starts from what differs. They stay float32 in a model of any
     precision: ``statistics`` int32[2, hidden] holds their bits, which no cast of the module touches.
     """
@@ -48,17 +48,16 @@ class Head(nn.Module):
         super().__init__()
         start = torch.stack([torch.zeros(hidden), torch.ones(hidden)])
         self.register_buffer("statistics", start.view(torch.int32))
-        self.layers = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, k))
+        self.linear = nn.Linear(hidden, k)
 
-    def fit(self, states: Tensor) -> None:
-        """Set centre and spread from pooled states float32[n, hidden]."""
-        fitted = torch.stack([states.mean(0), states.std(0).clamp(min=1e-6)])
-        self.statistics.copy_(fitted.view(torch.int32))
+    def standardise(self, centre: Tensor, spread: Tensor) -> None:
+        """Set the centre and spread of pooled states, float32[hidden] each."""
+        self.statistics.copy_(torch.stack([centre, spread]).float().view(torch.int32))
 
     def forward(self, states: Tensor) -> Tensor:
         """Map to the teacher's space, not normalised."""
         centre, spread = self.statistics.view(torch.float32)
-        mapped: Tensor = self.layers(((states - centre) / spread).to(self.layers[0].weight.dtype))
+        mapped: Tensor = self.linear(((states - centre) / spread).to(self.linear.weight.dtype))
         return mapped
 
 

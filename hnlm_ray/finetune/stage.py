@@ -66,7 +66,7 @@ def run_worker(job: dict[str, Any]) -> None:
         step = int(row["step"] or 0)
         if rank == 0:
             job["steps"].finish.remote(step, int(row["tokens"] or 0))
-        if step and (step % config.finetune.checkpoint_every == 0 or step == worker.plan.steps):
+        if step > 0 and (step % config.finetune.checkpoint_every == 0 or step == worker.plan.steps):
             if rank == 0:
                 _write_rows(job["log"], job["chunks"], loop.log_rows_since(worker.rows, saved))
             loop.save(worker, step)
@@ -188,12 +188,12 @@ def _export(run: StageRun, checkpoints: Checkpoints, figures: Counts) -> None:
 
 
 def _figures(rows: pa.Table) -> Counts:
-    held_out = [value for value in rows["held_out_loss"].to_pylist() if value is not None]
-    if not held_out or not held_out[0]:
-        return {"steps": rows.num_rows - 1}
+    measured = {row["step"]: row["held_out_loss"] for row in rows.to_pylist() if row["held_out_loss"] is not None}
+    before, after = measured[-1], measured[max(measured)]
     return {
-        "steps": rows.num_rows - 1,
-        "held_out_loss_before": round(held_out[0], 5),
-        "held_out_loss": round(held_out[-1], 5),
-        "held_out_loss_fall": round(1 - held_out[-1] / held_out[0], 4),
+        "steps": max(measured),
+        "held_out_loss_before": round(before, 5),
+        "held_out_loss_head": round(measured[0], 5),
+        "held_out_loss": round(after, 5),
+        "held_out_loss_fall": round(1 - after / before, 4),
     }

@@ -5,7 +5,8 @@ import torch
 from finetune_tables import K, finetune_config, write_tables
 
 from hnlm_ray.finetune.batches import read_records
-from hnlm_ray.finetune.building import centre_head, new_model, query_encoder, trained_parameters
+from hnlm_ray.finetune.building import new_model, query_encoder, trained_parameters
+from hnlm_ray.finetune.head_start import probe, start_head, states_of
 from hnlm_ray.finetune.model import Head, pooled
 from hnlm_ray.finetune.query import Query
 
@@ -20,8 +21,8 @@ def records(tmp_path):
 def model(records):
     config, train = records
     made = new_model(config, K, 1).eval()
-    centre_head(made, train)
-    return made.eval()
+    start_head(made.head, probe(states_of(made, train), train), "random")
+    return made
 
 
 def vectors(model, batch):
@@ -83,7 +84,7 @@ def test_soft_tokens_are_as_long_as_real_ones(model):
 def test_centre_and_spread_stay_float32_in_a_model_of_any_precision():
     head = Head(16, 4)
     states = torch.randn(40, 16) * 0.01 + 0.5
-    head.fit(states)
+    head.standardise(states.mean(0), states.std(0))
     before = head.statistics.clone()
     assert torch.equal(head.bfloat16().statistics, before)
     assert torch.allclose(before.view(torch.float32)[0], states.mean(0))
