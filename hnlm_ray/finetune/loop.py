@@ -96,6 +96,8 @@ def start_worker(config: Config, checkpoints: Checkpoints, rank: int, device: to
 def _wrapped(model: HardNegativeModel, settings: FinetuneConfig) -> Any:  # noqa: ANN401  DeepSpeed's engine
     import deepspeed
 
+    # Else DeepSpeed compiles it on first use, for which a machine needs a C++ compiler; gloo does as well.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     groups = [
         {"params": [p for name, p in trained_parameters(model) if is_new == _is_new(name)], "full_lr": lr}
         for is_new, lr in ((False, settings.lr), (True, settings.new_lr))

@@ -1,0 +1,121 @@
+"""Negatives in embedding form: each pair its own vector, a pair without one a recorded row, no engine trusted."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from exported_model import export
+from finetune_tables import finetune_config, publish, vectors_of, write_tables
+
+from hnlm_ray.llm.job import RowJob, RowTask
+from hnlm_ray.negatives import embedding
+
+PAIRS = [(0, 3), (0, 7), (5, 3), (9, 11), (23, 29)]
+TEXTS = ["likes war", "Alien: in space " * 3]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("embedding")
+    config = finetune_config(folder / "ws")
+    config = config.model_copy(update={"embeddings": config.embeddings.model_copy(update={"engine": "torch"})})
+    workspace = write_tables(folder / "ws")
+    return config, workspace, export(config, workspace, folder / "trained")
+
+
+def worker(made):
+    config, workspace, _ = made
+    task = RowTask("negative_embeddings", ("user", "item"), 1, lambda _: [])
+    return embedding.EmbeddingWorker(RowJob(task, config, workspace, "c" * 64, "f" * 64))
+
+
+def rows(asked, pairs=PAIRS, texts=TEXTS):
+    chunk = json.dumps([[list(pair), texts] for pair in pairs])
+    (told,) = asked(pa.table({"name": ["b00000-x"], "rows": [chunk]}))
+    store = asked._job.store
+    found = store.read_parts(store.parts("c" * 64)).to_pylist()
+    assert told["rows"].to_pylist() == [len(found)]
+    return {(row["user"], row["item"]): row for row in found}
+
+
+def test_each_pair_gets_the_training_graphs_vector_of_its_own_query(made):
+    _, _, model = made
+    asked = worker(made)
+    found = rows(asked)
+    users, items = vectors_of("users"), vectors_of("items")
+    for user, item in PAIRS:
+        query = asked._encoder.encode(*TEXTS)
+        own = (torch.from_numpy(side[index : index + 1]) for side, index in ((users, user), (items, item)))
+        with torch.no_grad():
+            wanted = model([query], *own)[0].numpy()
+        row = found[user, item]
+        assert row["status"] == "ok"
+        assert row["tokens_in"] == len(query.ids)
+        vector = np.array(row["vector"], dtype=np.float32)
+        assert vector @ wanted / np.linalg.norm(wanted) / np.linalg.norm(vector) > 0.99999
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-2)
+    first, *others = (np.array(row["vector"], dtype=np.float32) for row in found.values())
+    assert all(first @ other < 0.9999 for other in others)
+
+
+def test_a_pair_whose_user_or_item_the_teacher_does_not_know_is_recorded_never_noise(made, tmp_path):
+    config, _, model = made
+    workspace = write_tables(tmp_path / "ws")
+    export(config, workspace, tmp_path / "trained", model)
+    items = vectors_of("items").tolist()
+    publish(workspace, "teacher_items", [{"item": n, "vector": None if n == 7 else v} for n, v in enumerate(items)])
+    found = rows(worker((config, workspace, model)))
+    assert {key: row["status"] for key, row in found.items() if row["status"] != "ok"} == {(0, 7): "no_vector"}
+    assert found[0, 7]["vector"] is None
+    assert "teacher has no vector" in found[0, 7]["error"]
+
+
+def test_text_that_does_not_fit_is_counted(made):
+    assert all(row["tokens_cut"] > 0 for row in rows(worker(made), texts=["u" * 300, "i" * 300]).values())
+
+
+class Fragile:
+    """An engine that dies of one prompt, whatever comes along with it."""
+
+    def __init__(self, engine, poison):
+        self.engine, self.poison = engine, poison
+
+    def states(self, prompts):
+        if any(len(prompt) == self.poison for prompt in prompts):
+            raise RuntimeError("the engine died")
+        return self.engine.states(prompts)
+
+    def shutdown(self):
+        pass
+
+
+def test_a_prompt_that_kills_the_engine_is_found_and_recorded_and_the_others_get_their_vectors(made, monkeypatch):
+    asked = worker(made)
+    engine, starts = asked._engine, []
+
+    def start(*_):
+        starts.append(1)
+        return Fragile(engine, poison)
+
+    chunk = [[list(pair), ["poison " * 3, "x"] if pair == (9, 11) else TEXTS] for pair in PAIRS]
+    poison = len(asked._encoder.encode("poison " * 3, "x").ids)
+    assert poison != len(asked._encoder.encode(*TEXTS).ids)
+    asked._engine = start()
+    monkeypatch.setattr(embedding, "open_state_engine", start)
+    list(asked(pa.table({"name": ["b00000-x"], "rows": [json.dumps(chunk)]})))
+    store = asked._job.store
+    found = {(row["user"], row["item"]): row for row in store.read_parts(store.parts("c" * 64)).to_pylist()}
+    assert {key: row["status"] for key, row in found.items() if row["status"] != "ok"} == {(9, 11): "engine_error"}
+    assert found[9, 11]["error"] == "the engine failed: RuntimeError: the engine died"
+    assert len(starts) > 1
+
+
+def test_a_vector_that_is_not_finite_is_an_error_of_its_row(made, monkeypatch):
+    asked = worker(made)
+    monkeypatch.setattr(asked._engine, "states", lambda prompts: torch.full((len(prompts), 64), float("nan")))
+    monkeypatch.setattr(embedding, "open_state_engine", lambda *_: asked._engine)
+    found = rows(asked, pairs=PAIRS[:1])
+    assert found[0, 3]["status"] == "engine_error"
+    assert "not finite" in found[0, 3]["error"]
