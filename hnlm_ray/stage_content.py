@@ -12,6 +12,7 @@ from hnlm_ray.config import CFConfig, Config, FinetuneConfig
 from hnlm_ray.finetune.query import load_query
 from hnlm_ray.llm.models import base_model, encoder_identity, model_identity
 from hnlm_ray.llm.prompts import load_prompt
+from hnlm_ray.tune.methods import reads_text
 
 _LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max_attempts", "engine_kwargs")
 _TUNE_CONTENT = ("methods", "models", "trials", "metric", "cutoffs")
@@ -110,9 +111,14 @@ def trials(config: Config) -> Mapping[str, object]:
     """Return every value that a training reads."""
     # tune.models and tune.methods decide over cf.model and cf.sampler
     keys = [key for key in CFConfig.model_fields if key not in {"model", "sampler"}]
-    return {**_section(config, "cf", *keys), **_section(config, "tune", *_TUNE_CONTENT), "seed": config.seed}
+    searched = {**_section(config, "cf", *keys), **_section(config, "tune", *_TUNE_CONTENT)}
+    return {**searched, **_item_text(config), "seed": config.seed}
 
 
 def results(config: Config) -> Mapping[str, object]:
-    """Return seeds and what is measured."""
-    return {**_section(config, "tune", "seeds", "metric", "cutoffs"), "seed": config.seed}
+    """Return seeds, what is measured, and what the items' texts are read with."""
+    return {**_section(config, "tune", "seeds", "metric", "cutoffs"), **_item_text(config), "seed": config.seed}
+
+
+def _item_text(config: Config) -> dict[str, object]:
+    return {"encoder": encoder_identity(config.llm.encoder)} if reads_text(config.tune.methods) else {}

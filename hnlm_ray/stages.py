@@ -69,16 +69,14 @@ def _check_search(config: Config) -> None:
         raise InputError(
             "trials are chosen on validation rows, and there are none: set prepare.split.validation above 0"
         )
-    methods = config.tune.methods
-    pooled = [method for method in methods if method.startswith("pool")]
-    embedded = config.finetune.enabled and config.embeddings.pairs_per_user
-    if pooled and not config.negatives.pairs_per_user and not embedded:
+    pooled = [method for method in config.tune.methods if method.startswith("pool")]
+    if pooled and not config.makes_pool:
         raise InputError(
             f"negatives.pairs_per_user is 0, so the pool of {', '.join(pooled)} would be empty: "
             "raise it, or leave these out of tune.methods"
         )
-    adapted = [method for method in methods if method.startswith("hnlmrec")]
-    if adapted and not embedded:
+    adapted = [method for method in config.tune.methods if method.startswith("hnlmrec")]
+    if adapted and not config.makes_vectors:
         raise InputError(
             f"no pair gets a vector, which {', '.join(adapted)} need: set finetune.enabled and "
             "embeddings.pairs_per_user, or leave these out of tune.methods"
@@ -217,6 +215,7 @@ STAGES: tuple[Stage, ...] = (
         resumes=True,
         bundles=_one_trial,
         check=_check_search,
+        version=2,
     ),
     Stage(
         name="results",
@@ -228,5 +227,6 @@ STAGES: tuple[Stage, ...] = (
         resumes=True,
         bundles=_one_trial,
         check=_check_comparison,
+        version=2,
     ),
 )

@@ -25,6 +25,14 @@ _LLM_OUTCOME: Final = [
     pa.field("model", pa.string(), nullable=False),
 ]
 
+# Of a CF training that ended well. skipped_pairs: of users who have a positive with every item. With pair vectors
+# alone: the share of training pairs that have one, and how far the adapter moved from its start (relative, L2).
+_TRAINED: Final = [
+    pa.field("skipped_pairs", pa.int64()),
+    pa.field("vector_coverage", pa.float64()),
+    pa.field("adapter_shift", pa.float64()),
+]
+
 TABLES: Final[dict[str, pa.Schema]] = {
     # What a source gave, before any choice. source_split: 'train' or 'test' where it came split.
     "raw_interactions": pa.schema(
@@ -210,6 +218,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("best_epoch", pa.int32(), nullable=False),
             pa.field("validation", pa.map_(pa.string(), pa.float64())),
             pa.field("seconds", pa.float64(), nullable=False),
+            *_TRAINED,
         ]
     ),
     # Refits of the winners. per_user: the compared metric for each row of users_test (same order
@@ -227,6 +236,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("test", pa.map_(pa.string(), pa.float64())),
             pa.field("per_user", pa.list_(pa.float32())),
             pa.field("seconds", pa.float64(), nullable=False),
+            *_TRAINED,
         ]
     ),
 }

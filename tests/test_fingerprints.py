@@ -27,3 +27,11 @@ def test_what_does_not_shape_the_output_is_left_out(depends_on, stage, override)
 )
 def test_what_shapes_it_is_in(depends_on, stage, override):
     assert depends_on(stage, override) != depends_on(stage)
+
+
+@pytest.mark.parametrize("stage", ["trials", "results"])
+def test_the_encoder_shapes_what_reads_text_and_nothing_else(depends_on, stage):
+    changed = "llm.encoder=trigrams"
+    assert depends_on(stage, changed) != depends_on(stage)
+    without = "tune.methods=[rns, pool, guard_no_text]"
+    assert depends_on(stage, changed, without) == depends_on(stage, without)

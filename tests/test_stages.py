@@ -13,13 +13,37 @@ def check(stage, **sections):
     find_stage(stage).check(Config.model_validate(TREE | sections))
 
 
+OFF = {"finetune": {"enabled": False}}
+NONE = {"negatives": {"pairs_per_user": 0}}
+
+
 def test_trials_need_validation_rows_and_a_pool_for_the_methods_that_use_it():
     check("trials")
-    check("trials", negatives={"pairs_per_user": 0}, tune={"methods": ["rns", "dns"]})
-    with pytest.raises(InputError, match=r"pairs_per_user is 0, so the pool of pool, pool_alpha0, .* would be empty"):
-        check("trials", negatives={"pairs_per_user": 0})
+    pooled = {"tune": {"methods": ["rns", "pool", "pool_alpha0"]}}
+    check("trials", **NONE, **pooled)  # vectors fill it
+    with pytest.raises(InputError, match=r"pairs_per_user is 0, so the pool of pool, pool_alpha0 would be empty"):
+        check("trials", **OFF, **NONE, **pooled)
     with pytest.raises(InputError, match=r"set prepare\.split\.validation above 0"):
         check("trials", prepare={"split": {"validation": 0}})
+
+
+@pytest.mark.parametrize("without", [OFF, {"embeddings": {"pairs_per_user": 0}}])
+def test_trials_need_vectors_for_the_methods_that_use_them(without):
+    with pytest.raises(InputError, match=r"no pair gets a vector, which hnlmrec_random need: set finetune\.enabled"):
+        check("trials", **without, tune={"methods": ["rns", "hnlmrec_random"]})
+    check("trials", **without)
+
+
+def test_the_default_methods_are_those_that_have_something_to_train_on():
+    def kinds(**sections):
+        methods = Config.model_validate(TREE | sections).tune.methods
+        return list(dict.fromkeys(method.partition("_")[0] for method in methods))
+
+    assert kinds() == ["rns", "pns", "dns", "pool", "hnlmrec", "guard"]
+    assert kinds(**NONE) == ["rns", "pns", "dns", "pool", "hnlmrec", "guard"]
+    assert kinds(**OFF) == kinds(embeddings={"pairs_per_user": 0}) == ["rns", "pns", "dns", "pool", "guard"]
+    assert kinds(**OFF, **NONE, tune={"trials": 2}) == ["rns", "pns", "dns", "guard"]
+    assert kinds(**OFF, tune={"methods": ["dns", "hnlmrec"]}) == ["dns", "hnlmrec"]
 
 
 def test_results_need_test_rows():

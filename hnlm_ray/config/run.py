@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hnlm_ray.config.base import Count, Section
@@ -61,3 +61,29 @@ class Config(Section):
             error = InitErrorDetails(type=PydanticCustomError("value_error", told), loc=("validation",), input="none")
             raise ValidationError.from_exception_data("cf", [error])
         return cf
+
+    @field_validator("tune")
+    @classmethod
+    def _default_methods_apply(cls, tune: TuneConfig, info: ValidationInfo) -> TuneConfig:
+        if not {"negatives", "finetune", "embeddings"} <= info.data.keys():
+            return tune  # one of them is wrong, and that is told
+        vectors = _makes_vectors(info.data["finetune"], info.data["embeddings"])
+        return tune.fitted(pool=_makes_pool(info.data["negatives"], vectors=vectors), vectors=vectors)
+
+    @property
+    def makes_vectors(self) -> bool:
+        """Whether some training pairs get a vector."""
+        return _makes_vectors(self.finetune, self.embeddings)
+
+    @property
+    def makes_pool(self) -> bool:
+        """Whether some training pairs get catalogue negatives, from a text or a vector."""
+        return _makes_pool(self.negatives, vectors=self.makes_vectors)
+
+
+def _makes_vectors(finetune: FinetuneConfig, embeddings: EmbeddingsConfig) -> bool:
+    return finetune.enabled and embeddings.pairs_per_user > 0
+
+
+def _makes_pool(negatives: NegativesConfig, *, vectors: bool) -> bool:
+    return vectors or negatives.pairs_per_user > 0

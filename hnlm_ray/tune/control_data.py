@@ -1,20 +1,55 @@
-"""The data that each method of the comparison trains on."""
+"""The data that each method of the comparison trains on: what it reads, and nothing else."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from hnlm_ray.cf import CFData, random_pool, shuffled_pool
+from hnlm_ray.cf import CFData, random_pool, random_vectors, shuffled_pool, shuffled_text, shuffled_vectors
 from hnlm_ray.config import MethodName
+from hnlm_ray.tune.methods import METHODS, Reads
+
+_KEPT: Final = 4
+_ADDS: Final[Mapping[Reads, Callable[[CFData, CFData, int], CFData]]] = {
+    "nothing": lambda plain, _data, _seed: plain,
+    "pool": lambda plain, data, _seed: replace(plain, pool=data.pool),
+    "random_pool": lambda plain, data, seed: replace(plain, pool=random_pool(data, seed)),
+    "shuffled_pool": lambda plain, data, seed: replace(plain, pool=shuffled_pool(data, seed)),
+    "vectors": lambda plain, data, _seed: replace(plain, vectors=data.vectors),
+    "random_vectors": lambda plain, data, seed: replace(plain, vectors=random_vectors(data, seed)),
+    "shuffled_vectors": lambda plain, data, seed: replace(plain, vectors=shuffled_vectors(data, seed)),
+    "text": lambda plain, data, _seed: replace(plain, item_text=data.item_text),
+    "shuffled_text": lambda plain, data, seed: replace(plain, item_text=shuffled_text(data, seed)),
+}
 
 
 def method_data(method: MethodName, data: CFData, seed: int) -> CFData:
-    """Return ``data`` with the pool that the method trains on: a control gets its own, the others this one.
+    """Return the splits of ``data`` with what the method reads: a control gets its own, made from ``seed``.
 
-    InputError where a control needs a pool and there is none.
+    InputError where a control needs a pool, vectors or text and there are none.
     """
-    if method == "pool_random":
-        return replace(data, pool=random_pool(data, seed))
-    if method == "pool_shuffled":
-        return replace(data, pool=shuffled_pool(data, seed))
-    return data
+    plain = replace(data, pool=None, vectors=None, item_text=None)
+    return _ADDS[METHODS[method].reads](plain, data, seed)
+
+
+@dataclass
+class KeptData:
+    """What :func:`method_data` made lately in this process: the same object for the same run and the same reading.
+
+    A worker receives the run's data anew with each training; what is cached by the identity of the data
+    (the guard's belief) is found again only so. The least recently used of more than four is dropped.
+    """
+
+    _kept: OrderedDict[tuple[str, Reads, int], CFData] = field(default_factory=OrderedDict)
+
+    def method_data(self, run: str, method: MethodName, data: CFData, seed: int) -> CFData:
+        """Return the method's data; ``run`` names what ``data`` is, whichever copy it comes in."""
+        key = run, METHODS[method].reads, seed
+        if key not in self._kept:
+            self._kept[key] = method_data(method, data, seed)
+        self._kept.move_to_end(key)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[key]

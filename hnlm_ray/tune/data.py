@@ -6,11 +6,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hnlm_ray.cf import CFData, NegativePool, Positives
+from hnlm_ray.config import Config
+from hnlm_ray.tune.item_text import encode_item_text
+from hnlm_ray.tune.methods import reads_text
+from hnlm_ray.tune.pair_vectors import load_pair_vectors
 from hnlm_ray.workspace import Workspace
 
 
-def load_cf_data(workspace: Workspace) -> CFData:
-    """Read interactions and the pool as CSR arrays."""
+def load_cf_data(config: Config, workspace: Workspace) -> CFData:
+    """Read the splits, the pool, its vectors and, where a method reads them, the items' text vectors.
+
+    Raises
+    ------
+    InputError
+        When the tables don't belong together.
+    """
     users = workspace.table("users").read(["user"]).num_rows
     items = workspace.table("items").read(["item"]).num_rows
     rows = workspace.table("interactions").read(["user", "item", "split"])
@@ -23,6 +33,8 @@ def load_cf_data(workspace: Workspace) -> CFData:
         validation=_positives(rows, "validation", users),
         test=_positives(rows, "test", users),
         pool=_pool(workspace, train, items),
+        vectors=load_pair_vectors(workspace, train, items) if config.finetune.enabled else None,
+        item_text=encode_item_text(config, workspace) if reads_text(config.tune.methods) else None,
     )
 
 

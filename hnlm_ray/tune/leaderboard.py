@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hnlm_ray.tune.method_rows import Figures, MethodRows, Row, group_rows, paired_values
+from hnlm_ray.tune.methods import controls_of, family
 from hnlm_ray.tune.significance import Comparison, compare, holm
-from hnlm_ray.tune.spaces import family
 from hnlm_ray.tune.verdict import verdict
 
 Entry = dict[str, Any]
@@ -45,7 +45,7 @@ def leaderboard(
     _add_versus_best(entries, by_name, best, seed)
     for entry in entries:
         if entry["family"] == "semantic":
-            entry["versus_controls"] = _versus_controls(entry, entries, by_name, seed)
+            entry["versus_controls"] = _versus_controls(entry["name"], by_name, seed)
     entries.sort(key=lambda entry: (entry["test"][metric] is None, -(entry["test"][metric] or 0), entry["name"]))
     board: dict[str, Any] = {"dataset": dict(dataset), "metric": metric, "best_classical": best, "methods": entries}
     semantic = best_by_validation(entries, "semantic", metric)
@@ -93,15 +93,10 @@ def _add_versus_best(entries: Sequence[Entry], by_name: dict[str, MethodRows], b
             entry["versus_best_classical"] = {"difference": 0.0, "ci95": [0.0, 0.0], "p_holm": 1.0}
 
 
-def _versus_controls(
-    semantic: Entry, entries: Sequence[Entry], by_name: dict[str, MethodRows], seed: int
-) -> list[Entry]:
-    """Return the comparisons with the controls of the same model, corrected among themselves."""
-    model = semantic["name"].rpartition("-")[0]
-    names = [
-        entry["name"] for entry in entries if entry["family"] == "control" and entry["name"].rpartition("-")[0] == model
-    ]
-    found = [_compare(by_name, semantic["name"], name, seed) for name in names]
+def _versus_controls(semantic: str, by_name: dict[str, MethodRows], seed: int) -> list[Entry]:
+    """Return the comparisons with the method's own controls of the same model, corrected among themselves."""
+    names = sorted(name for name in controls_of(semantic) if name in by_name)
+    found = [_compare(by_name, semantic, name, seed) for name in names]
     return [{"name": name, **versus} for name, versus in zip(names, _corrected(found), strict=True)]
 
 

@@ -16,7 +16,8 @@ from hnlm_ray.config import CFConfig, Config, MethodName
 from hnlm_ray.errors import InputError, StageError
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tune.data import load_cf_data
-from hnlm_ray.tune.spaces import result_name, sample_trials
+from hnlm_ray.tune.methods import METHODS, Reads, method_of, result_name
+from hnlm_ray.tune.spaces import sample_trials
 from hnlm_ray.tune.trainings import Job, run_trainings
 from hnlm_ray.workspace import Rows
 
@@ -37,18 +38,31 @@ def _model(name: str) -> Any:  # noqa: ANN401  one of ModelName's literals
 
 
 def _methods(config: Config, data: CFData) -> dict[str, MethodName]:
-    names = {result_name(model, method): method for model in config.tune.models for method in config.tune.methods}
-    if data.pool is None and any(method.startswith("pool") for method in names.values()):
-        raise InputError(
-            "the negative pool is empty, so methods of tune.methods that use it can't run: "
-            "raise negatives.pairs_per_user, lower negatives.nearest_cosine, or leave these methods out"
-        )
-    return names
+    _reject_unmade(
+        config,
+        "pool",
+        data.pool,
+        "the negative pool is empty, so methods of tune.methods that use it can't run: "
+        "raise negatives.pairs_per_user, lower negatives.nearest_cosine, or leave these methods out",
+    )
+    _reject_unmade(
+        config,
+        "vectors",
+        data.vectors,
+        "no training pair has a vector, so methods of tune.methods that use them can't run: "
+        "raise embeddings.pairs_per_user, or leave these methods out",
+    )
+    return {result_name(model, method): method for model in config.tune.models for method in config.tune.methods}
+
+
+def _reject_unmade(config: Config, kind: Reads, made: object, sentence: str) -> None:
+    if made is None and any(METHODS[method].reads.endswith(kind) for method in config.tune.methods):
+        raise InputError(sentence)
 
 
 def search(run: StageRun) -> Outcome:
-    """Stage: interactions, negative_pool -> trials."""
-    data = load_cf_data(run.workspace)
+    """Stage: interactions, negative_pool, item_profiles, teacher_items -> trials."""
+    data = load_cf_data(run.config, run.workspace)
     if data.validation is None:
         raise InputError("there are no validation rows to choose by: set prepare.split.validation above 0")
     rows = run_trainings(run, "trials", data, trial_jobs(run.config, data))
@@ -66,14 +80,10 @@ def refit_jobs(config: Config, trials: Sequence[dict[str, Any]]) -> list[Job]:
                 winners.get(row["method"], (-1.0, 0, "")), (value, -row["trial"], row["config"])
             )
     return [
-        Job({"method": name, "seed": seed}, _method(name), _settings(text), seed, reads_test=True)
+        Job({"method": name, "seed": seed}, method_of(name), _settings(text), seed, reads_test=True)
         for name, (_, _, text) in sorted(winners.items())
         for seed in range(config.seed + 1, config.seed + 1 + config.tune.seeds)
     ]
-
-
-def _method(name: str) -> Any:  # noqa: ANN401  one of MethodName's literals
-    return name.partition("-")[2]
 
 
 def _settings(text: str) -> CFConfig:
@@ -81,8 +91,8 @@ def _settings(text: str) -> CFConfig:
 
 
 def compare(run: StageRun) -> Outcome:
-    """Stage: trials, interactions, negative_pool -> results."""
-    data = load_cf_data(run.workspace)
+    """Stage: trials, interactions, negative_pool, item_profiles, teacher_items -> results."""
+    data = load_cf_data(run.config, run.workspace)
     if data.test is None:
         raise InputError("there are no test rows to compare on: set prepare.split.test above 0")
     jobs = refit_jobs(run.config, run.workspace.table("trials").read().to_pylist())

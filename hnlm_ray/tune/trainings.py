@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 from ray import tune
@@ -21,12 +21,14 @@ from hnlm_ray.errors import InputError, StageError
 from hnlm_ray.fingerprint import fingerprint_of
 from hnlm_ray.stage import StageRun, chunks_of
 from hnlm_ray.tables import KEYS
-from hnlm_ray.tune.control_data import method_data
+from hnlm_ray.tune.control_data import KeptData
 from hnlm_ray.workspace import TableFile, TableStore
 from hnlm_ray.workspace.folder import first_line
 
 log = logging.getLogger(__name__)
 Row = dict[str, Any]
+DataOf = Callable[[MethodName], CFData]
+_KEPT_DATA: Final = KeptData()
 
 
 @dataclass(frozen=True)
@@ -146,13 +148,17 @@ def _tune(shared: _Shared, advance: Callable[[], None]) -> None:
 def _trial(params: Mapping[str, int], shared: _Shared) -> None:
     """Train one job in a Tune worker and write its row."""
     job = shared.jobs[params["job"]]
-    row = training_row(job, shared.data, shared.tune, shared.control_seed)
+
+    def data_of(method: MethodName) -> CFData:
+        return _KEPT_DATA.method_data(shared.chunks, method, shared.data, shared.control_seed)
+
+    row = training_row(job, data_of, shared.tune)
     _write(shared, job, row)
     tune.report({"value": (row["validation"] or {}).get(shared.tune.metric, float("nan"))})
 
 
-def training_row(job: Job, data: CFData, settings: TuneConfig, control_seed: int) -> Row:
-    """Train and evaluate one job; a training that fails is a row with its reason."""
+def training_row(job: Job, data_of: DataOf, settings: TuneConfig) -> Row:
+    """Train and evaluate one job on its method's data; a training that fails is a row with its reason."""
     import torch
 
     torch.set_num_threads(max(1, int(settings.cpus_per_trial)))
@@ -160,7 +166,7 @@ def training_row(job: Job, data: CFData, settings: TuneConfig, control_seed: int
     started = time.monotonic()
     row = _empty_row(job)
     try:
-        own = method_data(job.method, data, control_seed)
+        own = data_of(job.method)
         if own.pool is not None and own.pool.dropped:
             log.warning("training %s: %d pool entries were dropped as training positives", job.part, own.pool.dropped)
         training = train(own, job.config, job.seed, metric=settings.metric, cutoffs=settings.cutoffs, device=device)
@@ -183,6 +189,9 @@ def _empty_row(job: Job) -> Row:
         "test": None,
         "per_user": None,
         "seconds": 0.0,
+        "skipped_pairs": None,
+        "vector_coverage": None,
+        "adapter_shift": None,
     }
     return {**job.key, "config": config, "status": "failed", **blank}
 
@@ -193,6 +202,9 @@ def _figures(training: Training, job: Job, settings: TuneConfig) -> Row:
         "epochs": training.epochs,
         "best_epoch": training.best_epoch,
         "validation": training.validation,
+        "skipped_pairs": training.skipped_pairs,
+        "vector_coverage": training.vector_coverage,
+        "adapter_shift": training.adapter_shift,
     }
     if job.reads_test:
         embeddings = training.user_embeddings, training.item_embeddings

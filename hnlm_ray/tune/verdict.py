@@ -1,9 +1,11 @@
-"""One honest sentence: what the LLM's negatives added, also when that is nothing."""
+"""One honest sentence: what the LLM added, also when that is nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
+
+from hnlm_ray.tune.methods import controls_of
 
 LEVEL: Final = 0.05
 Entry = dict[str, Any]
@@ -21,13 +23,13 @@ def verdict(entries: Sequence[Entry], metric: str, best_classical: str | None, s
     """
     by_name = {entry["name"]: entry for entry in entries}
     if best_classical is None:
-        return "No classical method finished, so there is nothing to compare the LLM's negatives with."
+        return "No classical method finished, so there is nothing to compare what the LLM wrote with."
     ours, base = by_name.get(semantic or ""), by_name[best_classical]
     if ours is None:
-        return f"No semantic method finished, so nothing is known about the LLM's negatives; {_best(base, metric)}."
+        return f"No semantic method finished, so nothing is known about what the LLM adds; {_best(base, metric)}."
     versus = ours["versus_best_classical"]
     if versus["difference"] is None:
-        return f"{semantic} and {best_classical} share no finished seed, so the LLM's negatives can't be judged."
+        return f"{semantic} and {best_classical} share no finished seed, so what the LLM adds can't be judged."
     return f"{_outcome(ours, base, metric)}; {_controls(ours)}."
 
 
@@ -59,16 +61,21 @@ def _p(value: float) -> str:
 
 
 def _controls(ours: Entry) -> str:
-    """Return what the controls say; a gain counts as the LLM's only where every control is beaten."""
+    """Return what the method's own controls say; a gain counts as the LLM's only where every one is beaten."""
     compared = [control for control in ours["versus_controls"] if control["difference"] is not None]
     if not compared:
-        return "no control run finished, so no gain could be credited to the LLM's text"
+        return f"no control run of {ours['name']} finished, so no gain could be credited to the LLM"
     unbeaten = [control for control in compared if not _is_beaten(control)]
     listed = ", ".join(
         f"{control['name']} {control['difference']:+.4f} p {_p(control['p_holm'])}" for control in unbeaten or compared
     )
     if unbeaten:
-        return f"it does not beat every control ({listed}), so no gain can be credited to the LLM's text"
+        return f"it does not beat every control ({listed}), so no gain can be credited to the LLM"
+    missing = sorted(set(controls_of(ours["name"])) - {control["name"] for control in compared})
+    if missing:
+        return (
+            f"it beats the controls that finished ({listed}); {', '.join(missing)} did not, so the gain is not proven"
+        )
     return f"it beats every control ({listed})"
 
 

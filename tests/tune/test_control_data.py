@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from hnlm_ray.cf import CFData, NegativePool, Positives
-from hnlm_ray.tune.control_data import method_data
+from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives
+from hnlm_ray.errors import InputError
+from hnlm_ray.tune.control_data import KeptData, method_data
+from hnlm_ray.tune.methods import METHODS
 
 
 @pytest.fixture
@@ -10,14 +14,59 @@ def data():
     users, items = np.repeat(np.arange(20), 3), np.tile(np.arange(3), 20) + np.repeat(np.arange(20), 3) % 10
     train = Positives.from_pairs(users, items, 20)
     pool = NegativePool.from_rows(train, users, items, (items + 4) % 15, np.ones(60), n_items=15)
-    return CFData(20, 15, train, pool=pool)
+    rows = np.eye(8, dtype=np.float16)[np.arange(60) % 8]
+    vectors = PairVectors.from_rows(train, users, items, np.arange(60), rows, n_items=15)
+    text = np.random.default_rng(0).normal(size=(15, 6)).astype(np.float32)
+    return CFData(20, 15, train, pool=pool, vectors=vectors, item_text=text)
 
 
-def test_only_the_controls_with_their_own_pool_get_one(data):
-    for method in ("rns", "pns", "dns", "pool", "pool_alpha0"):
-        assert method_data(method, data, 1) is data
-    for method in ("pool_random", "pool_shuffled"):
-        control = method_data(method, data, 1)
-        assert control.train is data.train
-        assert control.pool.items.tolist() != data.pool.items.tolist()
-        assert method_data(method, data, 1).pool.items.tolist() == control.pool.items.tolist()
+def parts(data):
+    return {name for name in ("pool", "vectors", "item_text") if getattr(data, name) is not None}
+
+
+def test_a_method_gets_what_it_reads_and_nothing_else(data):
+    expected = {"pool": {"pool"}, "vectors": {"vectors"}, "text": {"item_text"}, "nothing": set()}
+    for method, entry in METHODS.items():
+        own = method_data(method, data, 1)
+        assert own.train is data.train
+        assert parts(own) == expected[entry.reads.rpartition("_")[2]], method
+
+
+@pytest.mark.parametrize(
+    ("method", "values"),
+    [
+        ("pool", lambda data: data.pool.items),
+        ("hnlmrec", lambda data: data.vectors.vectors[data.vectors.row]),
+        ("guard", lambda data: data.item_text),
+    ],
+)
+def test_only_the_controls_differ_from_the_real_and_repeat_with_their_seed(data, method, values):
+    real = values(data).tolist()
+    for other, entry in METHODS.items():
+        if method not in {other, entry.controls} or entry.reads == "nothing":
+            continue
+        own = values(method_data(other, data, 1)).tolist()
+        changed = entry.reads.startswith(("random_", "shuffled_"))
+        assert (own != real) == changed, other
+        assert values(method_data(other, data, 1)).tolist() == own
+        assert (values(method_data(other, data, 2)).tolist() != own) == changed
+
+
+def test_what_a_control_is_made_from_must_be_there(data):
+    bare = replace(data, pool=None, vectors=None, item_text=None)
+    for method, told in (("pool_random", "pool"), ("hnlmrec_random", "vectors"), ("guard_shuffled", "text")):
+        with pytest.raises(InputError, match=told):
+            method_data(method, bare, 1)
+
+
+def test_a_process_keeps_the_same_object_for_the_same_reading_of_a_run(data):
+    kept, copy = KeptData(), replace(data)
+    text = kept.method_data("run", "guard", data, 1)
+    assert kept.method_data("run", "guard", copy, 1) is text
+    plain = kept.method_data("run", "dns", data, 1)
+    assert kept.method_data("run", "guard_no_text", copy, 1) is plain
+    assert kept.method_data("another", "guard", copy, 1) is not text
+    assert kept.method_data("run", "guard", copy, 2) is not text
+    kept.method_data("run", "pool", data, 1)
+    kept.method_data("run", "hnlmrec", data, 1)
+    assert kept.method_data("run", "guard", copy, 1) is not text  # four others came since

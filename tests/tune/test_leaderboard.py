@@ -5,6 +5,7 @@ import pytest
 
 from hnlm_ray.errors import InputError
 from hnlm_ray.tune.leaderboard import leaderboard
+from hnlm_ray.tune.methods import family
 
 DATASET = {"users": 300, "items": 90, "interactions": 4000}
 USERS = np.random.default_rng(0).uniform(0.05, 0.3, 300)
@@ -157,7 +158,7 @@ def test_verdict_the_semantic_method_is_chosen_on_validation():
     [
         (("lightgcn-pool",), "No classical method finished"),
         (("lightgcn-dns",), "No semantic method finished"),
-        (("lightgcn-dns", "lightgcn-pool"), "no control run finished"),
+        (("lightgcn-dns", "lightgcn-pool"), "no control run of lightgcn-pool finished"),
         ((), "No classical method finished"),
     ],
 )
@@ -177,3 +178,34 @@ def test_a_seed_that_the_best_classical_lost_is_left_out_for_all():
     entry = {entry["name"]: entry for entry in leaderboard([], rows, DATASET)["methods"]}["lightgcn-pool"]
     assert entry["seeds"] == 2
     assert entry["versus_best_classical"]["difference"] == pytest.approx(0.03, abs=0.003)
+
+
+VECTORS = {
+    "lightgcn-hnlmrec": (0.06, 0.25),
+    "lightgcn-hnlmrec_alpha0": (0.02, 0.20),
+    "lightgcn-hnlmrec_random": (0.06, 0.25),
+    "lightgcn-hnlmrec_shuffled": (0.02, 0.20),
+    "lightgcn-hnlmrec_frozen": (0.02, 0.20),
+}
+
+
+def test_a_semantic_method_is_compared_with_its_own_controls():
+    _, methods = board({**GOOD, **VECTORS, "lightgcn-guard": (0.03, 0.2), "lightgcn-guard_no_text": (0.03, 0.2)})
+    controls = {name: [one["name"] for one in entry.get("versus_controls", ())] for name, entry in methods.items()}
+    assert controls["lightgcn-hnlmrec"] == sorted(name for name in VECTORS if "_" in name)
+    assert controls["lightgcn-pool"] == sorted(name for name in GOOD if "_" in name)
+    assert controls["lightgcn-guard"] == ["lightgcn-guard_no_text"]
+    assert {family(name) for name, found in controls.items() if found} == {"semantic"}
+
+
+def test_verdict_another_methods_controls_excuse_nothing():
+    text = board({**GOOD, **VECTORS})[0]["verdict"]
+    assert text.startswith("lightgcn-hnlmrec beats the best classical method lightgcn-dns")
+    assert "does not beat every control (lightgcn-hnlmrec_random" in text
+    assert "pool" not in text
+    assert "it beats every control" in board({**GOOD, **VECTORS, "lightgcn-hnlmrec_random": (0.0, 0.1)})[0]["verdict"]
+
+
+def test_verdict_a_control_that_did_not_finish_leaves_the_gain_open():
+    text = board({name: figures for name, figures in GOOD.items() if name != "lightgcn-pool_random"})[0]["verdict"]
+    assert "lightgcn-pool_random did not, so the gain is not proven" in text

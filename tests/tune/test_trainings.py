@@ -1,11 +1,14 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from hnlm_ray.cf import CFData, NegativePool, Positives
+from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives
 from hnlm_ray.config import CFConfig, Config, TuneConfig
 from hnlm_ray.errors import InputError
+from hnlm_ray.tune.control_data import method_data
+from hnlm_ray.tune.methods import METHODS
 from hnlm_ray.tune.stage import pool_false_negatives, refit_jobs, trial_jobs
 from hnlm_ray.tune.trainings import Job, training_row
 
@@ -25,13 +28,18 @@ def data():
     users, items = train.pairs()
     negatives = [next(j for j in range(30) if j not in set(rows[rows[:, 0] == user][:, 1])) for user in users]
     pool = NegativePool.from_rows(train, users, items, negatives, np.ones(len(users)), n_items=30)
-    return CFData(20, 30, train, splits[1], splits[2], pool)
+    vectors = np.eye(6, dtype=np.float16)[np.arange(len(users) // 2) % 6]
+    covered = np.arange(len(users) // 2)
+    anchors = draw.normal(size=(30, 6)).astype(np.float32)
+    own = PairVectors.from_rows(train, users[covered], items[covered], covered, vectors, n_items=30, anchors=anchors)
+    text = draw.normal(size=(30, 5)).astype(np.float32)
+    return CFData(20, 30, train, splits[1], splits[2], pool, own, text)
 
 
 def test_each_method_gets_the_same_number_of_trials_and_none_reads_test(data):
     jobs = trial_jobs(config(trials=3, models=["mf", "lightgcn"]), data)
     names = [job.key["method"] for job in jobs]
-    assert len(jobs) == 2 * 7 * 3
+    assert len(jobs) == 2 * len(TuneConfig().methods) * 3
     assert all(names.count(name) == 3 for name in names)
     assert not any(job.reads_test for job in jobs)
     assert len({job.seed for job in jobs}) == 1
@@ -39,10 +47,17 @@ def test_each_method_gets_the_same_number_of_trials_and_none_reads_test(data):
 
 
 def test_an_empty_pool_is_told_with_its_remedy(data):
-    without = CFData(data.users, data.items, data.train, data.validation, data.test, None)
+    without = replace(data, pool=None)
     with pytest.raises(InputError, match=r"the negative pool is empty.*pairs_per_user"):
         trial_jobs(config(), without)
     assert trial_jobs(config(methods=["rns", "dns"], trials=1), without)
+
+
+def test_missing_vectors_are_told_with_their_remedy(data):
+    without = replace(data, vectors=None)
+    with pytest.raises(InputError, match=r"no training pair has a vector.*embeddings\.pairs_per_user"):
+        trial_jobs(config(), without)
+    assert trial_jobs(config(methods=["rns", "pool", "guard"], trials=1), without)
 
 
 def trial(method, number, value, status="ok"):
@@ -65,10 +80,12 @@ def test_the_best_trial_on_validation_is_refitted_and_the_earlier_wins_a_tie():
     assert Config.model_validate(TREE).seed not in {job.seed for job in jobs}
 
 
-def row(data, reads_test, **cf):
+def row(data, reads_test, method="rns", **cf):
     settings = CFConfig.model_validate({"dim": 4, "epochs": 2, "model": "mf", **cf})
     key = {"method": "mf-rns", "seed": 5}
-    return training_row(Job(key, "rns", settings, 5, reads_test), data, TuneConfig(), 1)
+    return training_row(
+        Job(key, method, settings, 5, reads_test), lambda name: method_data(name, data, 1), TuneConfig()
+    )
 
 
 def test_a_trial_has_validation_figures_only_and_a_refit_has_test_values_a_user(data):
@@ -78,6 +95,23 @@ def test_a_trial_has_validation_figures_only_and_a_refit_has_test_values_a_user(
     assert set(refitted["test"]) == set(refitted["validation"]) == set(searched["validation"])
     assert np.mean(refitted["per_user"]) == pytest.approx(refitted["test"]["ndcg@20"], abs=1e-6)
     assert searched["validation"] == refitted["validation"]
+
+
+@pytest.mark.parametrize("method", ["hnlmrec", "hnlmrec_frozen", "guard"])
+def test_a_row_says_what_was_trained(data, method):
+    changes = {"sampler": METHODS[method].sampler, **METHODS[method].fixed}
+    figures = row(data, reads_test=False, method=method, **changes)
+    assert figures["status"] == "ok", figures["error"]
+    assert figures["skipped_pairs"] == 0
+    assert figures["vector_coverage"] == (None if method == "guard" else 0.5)
+    expected = {"hnlmrec": lambda shift: shift > 0, "hnlmrec_frozen": lambda shift: shift == 0}
+    assert expected.get(method, lambda shift: shift is None)(figures["adapter_shift"])
+
+
+def test_every_method_trains_with_what_is_drawn_for_it(data):
+    for job in trial_jobs(config(trials=3, models=["mf", "lightgcn"]), data):
+        figures = training_row(job, lambda name: method_data(name, data, 1), TuneConfig())
+        assert figures["status"] == "ok", (job.part, figures["error"])
 
 
 def test_a_diverging_training_is_a_row_and_not_an_exception(data):

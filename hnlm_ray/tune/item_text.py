@@ -1,0 +1,43 @@
+"""What the LLM wrote of the items, as vectors: guard and item graph rest on them."""
+
+from __future__ import annotations
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+
+from hnlm_ray.config import Config
+from hnlm_ray.finetune.texts import item_text
+from hnlm_ray.llm.encoder import open_encoder
+from hnlm_ray.llm.models import encoder_path
+from hnlm_ray.training_data import rows_by_item
+from hnlm_ray.workspace import Workspace
+
+_CHARS = 1000  # of a profile or a fact; the encoder itself reads 128 tokens
+
+
+def encode_item_text(config: Config, workspace: Workspace) -> NDArray[np.float32]:
+    """Return float32[items, t] of title and item profile (without profile: the other facts); zeros without any text.
+
+    It is computed in a Ray task, so that the driver needs neither a model's memory nor its cores.
+    """
+    task = ray.remote(_encode).options(num_cpus=config.tune.cpus_per_trial)
+    vectors: NDArray[np.float32] = ray.get(task.remote(config, workspace))
+    return vectors
+
+
+def _encode(config: Config, workspace: Workspace) -> NDArray[np.float32]:
+    import torch
+
+    torch.set_num_threads(max(1, int(config.tune.cpus_per_trial)))
+    encoder = open_encoder(encoder_path(config.llm.encoder), trust_remote_code=config.llm.trust_remote_code)
+    texts = item_texts(workspace)
+    vectors = encoder.encode(texts)
+    vectors[[not text for text in texts]] = 0
+    return vectors
+
+
+def item_texts(workspace: Workspace) -> list[str]:
+    """Return the text of each item, in index order; empty where nothing is known of it."""
+    items, profiles = rows_by_item(workspace, "items"), rows_by_item(workspace, "item_profiles")
+    return [item_text(items[item], profiles.get(item), _CHARS) for item in sorted(items)]
