@@ -1,9 +1,14 @@
 """Configuration files: every error at once, each with its path, the value got and the remedy."""
 
+from datetime import date
+from operator import attrgetter
+
 import pytest
 
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import ConfigError
+from hnlm_ray.fingerprint import fingerprint_of
+from hnlm_ray.pipeline import STAGES
 
 GOOD = "name: x\nworkspace: ws\nsource: {format: movielens_100k}\n"
 
@@ -168,3 +173,59 @@ def test_every_shipped_preset_loads_and_names_its_command(repository):
         load_config(str(preset))
         first = preset.read_text(encoding="utf-8").splitlines()[0]
         assert first == f"# hnlm run --config configs/{preset.name}"
+
+
+PAPER = {
+    "finetune.lora.rank": 32,
+    "finetune.lora.dropout": 0.05,
+    "finetune.lora.targets": ("q_proj", "k_proj", "v_proj", "o_proj"),
+    "finetune.lr": 2e-5,
+    "finetune.epochs": 5,
+    "finetune.batch_size": 32,
+    "finetune.temperature": 0.05,
+    "finetune.zero_stage": 2,
+    "records.most": 10_000,
+    "prepare.min_rating": 4,
+    "prepare.since": date(2015, 1, 1),
+    "prepare.until": date(2018, 1, 1),
+    "prepare.user_core": 10,
+    "prepare.item_core": 10,
+    "cf.alpha": 1e-2,
+    "cf.contrastive": 1e-3,
+    "cf.temperature": 0.2,
+    **{
+        f"{section}.{name}": value
+        for section in ("cf", "teacher.cf")
+        for name, value in {
+            "model": "lightgcn",
+            "dim": 512,
+            "layers": 3,
+            "batch_size": 10_000,
+            "lr": 1e-3,
+            "reg": 1e-4,
+            "epochs": 100,
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("path", PAPER)
+def test_the_paper_s_preset_has_the_paper_s_values(repository, path):
+    assert attrgetter(path)(load_config(str(repository / "configs" / "paper_7b.yaml"))) == PAPER[path]
+
+
+def test_the_paper_s_preset_runs_on_gpus_in_a_store_that_all_machines_see(repository):
+    config = load_config(str(repository / "configs" / "paper_7b.yaml"))
+    assert config.workspace.startswith("s3://")
+    assert config.llm.model == "Qwen/Qwen2.5-7B-Instruct"
+    assert (config.finetune.precision, config.finetune.gradient_checkpointing) == ("bfloat16", True)
+    for stage in ("item_profiles", "teacher", "finetune", "finetune_eval", "embeddings", "trials"):
+        bundles = next(one for one in STAGES if one.name == stage).bundles(config)
+        assert all(bundle["GPU"] > 0 for bundle in bundles), stage
+
+
+def test_the_paper_s_preset_has_a_fingerprint_of_each_stage_but_the_one_that_reads_files(repository):
+    config = load_config(str(repository / "configs" / "paper_7b.yaml"))
+    assert all(stage.enabled(config) for stage in STAGES)
+    for stage in STAGES[1:]:
+        assert fingerprint_of(dict(stage.depends_on(config)))

@@ -11,7 +11,7 @@ from hnlm_ray.commands.text import clean
 
 COMMANDS = [
     ["run"], ["status"], ["stage"], ["results"], ["show"], ["doctor"], ["config", "show"], ["config", "schema"],
-    ["models", "fetch"], ["models", "list"],
+    ["models", "fetch"], ["models", "list"], ["finetune", "eval"], ["export", "negatives"],
 ]  # fmt: skip
 
 
