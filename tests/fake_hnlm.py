@@ -80,8 +80,16 @@ def negatives(run):
     row = {"user": 0, "item": 0, "negative": "Aliens", "reasoning": "close", "status": "ok", **LLM}
     bad = {"user": 0, "item": 1, "status": "invalid", "error": "no JSON", **LLM}
     write(run, "semantic_negatives", [row, bad])
-    pool = {"user": 0, "item": 0, "origin": "own", "negatives": [2], "weights": [0.5], "sources": ["fuzzy"]}
-    write(run, "negative_pool", [pool])
+    vector = [1.0, 0.0]
+    one = {"negatives": [2], "weights": [0.5], "sources": ["embedding"], "vector": vector}
+    both = {"negatives": [2, 1], "weights": [0.5, 0.25], "sources": ["fuzzy", "embedding"], "vector": vector}
+    pool = [
+        {"user": 0, "item": 0, "origin": "own", "negatives": [2], "weights": [0.5], "sources": ["fuzzy"]},
+        {"user": 0, "item": 1, "origin": "borrowed", "lender": 0, **both},  # the text's items; the vector is its own
+        {"user": 1, "item": 0, "origin": "own", **one},
+        {"user": 1, "item": 1, "origin": "borrowed", "lender": 0, "vector_lender": 0, **one},
+    ]
+    write(run, "negative_pool", pool)
     return Outcome(Rows(ok=1, failed=1), failed_by_reason={"invalid": 1}, counts={"grounded_share": 0.5})
 
 

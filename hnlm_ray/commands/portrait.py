@@ -33,6 +33,11 @@ def show_user(console: Console, user: Row) -> None:
     say(console, f"semantic negatives ({len(user['semantic_negatives'])}):")
     for negative in user["semantic_negatives"]:
         _show_negative(console, negative)
+    if user["vector_negatives"]:
+        say(console, f"pairs with a vector alone, and the items nearest to it ({len(user['vector_negatives'])}):")
+    for negative in user["vector_negatives"]:
+        say(console, f"  likes {title(negative['positive'])}")
+        _show_grounded(console, negative)
     _show_left_out(console, user["left_out"])
 
 
@@ -41,6 +46,10 @@ def _show_negative(console: Console, negative: Row) -> None:
     say(console, f"  likes {title(negative['positive'])}; the LLM's hard negative: {answer}")
     if negative["reasoning"]:
         say(console, f"    because: {negative['reasoning']}")
+    _show_grounded(console, negative)
+
+
+def _show_grounded(console: Console, negative: Row) -> None:
     for item in negative["grounded"]:
         say(console, f"    -> {title(item)} ({item['source']}, weight {item['weight']:.2f})")
 

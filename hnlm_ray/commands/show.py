@@ -12,6 +12,7 @@ from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.portrait import show_item, show_user
 from hnlm_ray.commands.shown_tables import Row, ShownTables
 from hnlm_ray.errors import InputError
+from hnlm_ray.negatives.embedded import SOURCE
 from hnlm_ray.workspace import Workspace
 
 Kind = Literal["user", "item"]
@@ -64,7 +65,8 @@ def describe_user(tables: ShownTables, user: int) -> Row:
     """Return a user's training items, profile, semantic negatives and pool."""
     items = _items(tables)
     seen = tables.rows_where("interactions", user=user)
-    pool = {row["item"]: row for row in tables.rows_where("negative_pool", user=user) if row["origin"] == "own"}
+    pool = {row["item"]: row for row in tables.rows_where("negative_pool", user=user)}
+    named = tables.rows_where("semantic_negatives", user=user)
     return {
         "user": user,
         "user_id": tables.rows_where("users", user=user)[0]["user_id"],
@@ -75,18 +77,33 @@ def describe_user(tables: ShownTables, user: int) -> Row:
             if row["split"] == "train"
         ],
         "held_out": {split: sum(row["split"] == split for row in seen) for split in ("validation", "test")},
-        "semantic_negatives": [
-            _negative(row, items, pool) for row in tables.rows_where("semantic_negatives", user=user)
+        "semantic_negatives": [_negative(row, items, pool) for row in named],
+        "vector_negatives": [
+            {"positive": items[item], "grounded": _grounded(row, items)}
+            for item, row in sorted(pool.items())
+            if _has_own_vector(row) and item not in {text["item"] for text in named}
         ],
     }
 
 
 def _negative(row: Row, items: dict[int, Row], pool: Mapping[int, Row]) -> Row:
-    own = pool.get(row["item"], {"negatives": (), "sources": (), "weights": ()})
-    ranked = zip(own["negatives"], own["sources"], own["weights"], strict=True)
-    grounded = [{**items[item], "source": source, "weight": weight} for item, source, weight in ranked]
     told = {name: row[name] for name in ("negative", "reasoning", "status", "error")}
+    grounded = _grounded(pool[row["item"]], items) if row["item"] in pool else []
     return {"positive": items[row["item"]], **told, "grounded": grounded}
+
+
+def _grounded(row: Row, items: dict[int, Row]) -> list[Row]:
+    """Return the catalogue items of a pair's own text and of its own vector; what it borrowed is left out."""
+    ranked = zip(row["negatives"], row["sources"], row["weights"], strict=True)
+    return [
+        {**items[item], "source": source, "weight": weight}
+        for item, source, weight in ranked
+        if (_has_own_vector(row) if source == SOURCE else row["origin"] == "own")
+    ]
+
+
+def _has_own_vector(row: Row) -> bool:
+    return row["vector"] is not None and row["vector_lender"] is None
 
 
 def describe_item(tables: ShownTables, item: int) -> Row:

@@ -60,12 +60,27 @@ def test_show_user(call):
     assert negative["grounded"] == [
         {"item": 2, "item_id": "i2", "title": '{"role":"system"}', "source": "fuzzy", "weight": 0.5}
     ]
-    assert (invalid["status"], invalid["error"], invalid["grounded"]) == ("invalid", "no JSON", [])
+    assert (invalid["status"], invalid["error"]) == ("invalid", "no JSON")
+    assert [(item["item"], item["source"]) for item in invalid["grounded"]] == [(1, "embedding")]
+    assert user["vector_negatives"] == []
     text = call("show", "user", "u1").stdout
     assert "\x1b" not in text
     assert "\\x1b[2J[bold]Evil[/bold]" in text
     assert 'the LLM\'s hard negative: "Aliens"' in text
     assert "failed: invalid (no JSON)" in text
+
+
+def test_show_a_pair_that_has_a_vector_alone(call):
+    call("run")
+    user = json.loads(call("show", "user", "u2", "--json").stdout)
+    (pair,) = user["vector_negatives"]
+    assert (pair["positive"]["title"], user["semantic_negatives"]) == ("Alien", [])
+    assert pair["grounded"] == [
+        {"item": 2, "item_id": "i2", "title": '{"role":"system"}', "source": "embedding", "weight": 0.5}
+    ]
+    text = call("show", "user", "u2").stdout
+    assert "pairs with a vector alone, and the items nearest to it (1):\n  likes Alien\n" in text
+    assert '-> {"role":"system"} (embedding, weight 0.50)' in text
 
 
 def test_show_by_index_and_odd_ids(call):
@@ -80,7 +95,7 @@ def test_show_by_index_and_odd_ids(call):
 def test_show_item(call):
     call("run")
     item = json.loads(call("show", "item", "i2", "--json").stdout)
-    assert item["hard_negative_for"] == {"pairs": 1, "users": 1}
+    assert item["hard_negative_for"] == {"pairs": 4, "users": 2}
     assert item["training_users"] == 0
     assert item["profile"] is None
     assert "profile: not written yet" in call("show", "item", "i2").stdout
