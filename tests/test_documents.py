@@ -3,14 +3,19 @@
 import itertools
 import re
 import shlex
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
+from hnlm_ray.commands.finetune import MEANINGS, METRICS
+from hnlm_ray.config import MethodName
 from hnlm_ray.config_file import load_config
+from hnlm_ray.finetune.export import DESCRIPTION_FILE, PARTS_FILE
+from hnlm_ray.stages import STAGES
 
-GROUPS = {"config", "models"}
+GROUPS = {"config", "models", "finetune", "export"}
 
 
 def documents(repository):
@@ -92,6 +97,36 @@ def test_every_folder_of_the_map_exists(repository):
         assert (repository / "hnlm_ray" / folder).is_dir(), folder
 
 
-@pytest.mark.parametrize("command", ["run", "stage", "status", "results", "show", "doctor", "config", "models"])
+@pytest.mark.parametrize(
+    "command",
+    ["run", "stage", "status", "results", "show", "doctor", "config", "models", "finetune", "export"],
+)
 def test_every_command_is_described(repository, command):
     assert f"## hnlm {command}\n" in (repository / "docs" / "commands.md").read_text(encoding="utf-8")
+
+
+def test_every_stage_and_table_and_method_stands_in_the_description_of_the_pipeline(repository):
+    text = (repository / "docs" / "pipeline.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
+    for stage in STAGES:
+        assert all(f"`{table}`" in rows[stage.name] for table in stage.outputs), stage.name
+    assert all(f"`{method}`" in text for method in get_args(MethodName))
+
+
+def test_every_row_of_the_evaluation_is_explained(repository):
+    text = (repository / "docs" / "finetune.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in text for name in MEANINGS)
+    assert all(f"`{metric}`" in text for metric in METRICS)
+
+
+def test_the_files_of_an_export_are_described(repository):
+    text = (repository / "docs" / "finetune.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in text for name in (PARTS_FILE, DESCRIPTION_FILE))
+
+
+def test_each_defect_of_published_code_is_in_the_table_with_its_check(repository):
+    text = (repository / "docs" / "testing.md").read_text(encoding="utf-8")
+    code = (repository / "tests" / "test_known_defects.py").read_text(encoding="utf-8")
+    checks = set(re.findall(r"Defect\((\w+), ", code)) | {"no_file_holds_a_secret"}
+    assert len(checks) > 10
+    assert all(f"`{check}`" in text for check in checks)
