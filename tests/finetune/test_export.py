@@ -188,4 +188,4 @@ def test_the_example_of_the_docs_runs_without_a_workspace(made, repository):
     (example,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     code = example.replace("runs/demo/models/FINGERPRINT", str(made.folder))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
-    assert done.stdout.strip() == f"torch.Size([1, {K}]) 0", done.stderr[-2000:]
+    assert done.stdout.startswith(f"torch.Size([1, {K}])"), done.stderr[-2000:]
