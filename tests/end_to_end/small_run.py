@@ -1,6 +1,7 @@
 """A small data set with given splits, run through the real pipeline on a real local Ray with the scripted engine."""
 
 import contextlib
+import copy
 import os
 import random
 
@@ -28,6 +29,26 @@ def write_split(folder, *, test_seed):
     return folder
 
 
+# The whole pipeline, fine-tuning included, as quick as it gets. (A start of Ray Train alone takes half a minute.)
+WHOLE = {
+    "finetune": {
+        "model": "tiny",
+        "epochs": 1,
+        "max_tokens": 96,
+        "lora": {"rank": 4, "alpha": 8},
+        "workers": 1,
+        "batch_size": 16,
+        "micro_batch": 16,
+        "max_failures": 0,
+    },
+    "embeddings": {"engine": "torch", "pairs_per_user": 2},
+    "teacher": {"cf": {"dim": 8, "epochs": 4, "validation": "none"}, "pairs_per_user": 3, "window": [2, 12]},
+    "records": {"most": 96},
+}
+WHOLE_METHODS = ["rns", "dns", "pool", "pool_alpha0", "pool_random", "pool_shuffled"]
+WHOLE_METHODS += ["hnlmrec", "hnlmrec_shuffled", "hnlmrec_frozen", "guard", "guard_no_text", "guard_shuffled"]
+
+
 def small_config(source, workspace, **changes):
     """Return a configuration that runs the whole pipeline in seconds."""
     tree = {
@@ -46,6 +67,7 @@ def small_config(source, workspace, **changes):
             "scripted": {"bad_json": 0.1, "none": 0.05},
         },
         "negatives": {"pairs_per_user": 2, "nearest_cosine": -1.0},
+        "finetune": {"enabled": False},
         "cf": {"dim": 8, "epochs": 4, "batch_size": 128},
         "tune": {
             "trials": 2,
@@ -58,7 +80,7 @@ def small_config(source, workspace, **changes):
         node = tree
         for section in sections:
             node = node.setdefault(section, {})
-        node[key] = value
+        node[key] = copy.deepcopy(value)  # a later change goes into it
     return Config.model_validate(tree)
 
 

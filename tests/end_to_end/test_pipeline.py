@@ -4,7 +4,7 @@ import io
 
 import pytest
 from rich.console import Console
-from small_run import ITEMS, USERS, run_pipeline, small_config, write_split
+from small_run import ITEMS, USERS, WHOLE, WHOLE_METHODS, run_pipeline, small_config, write_split
 
 from hnlm_ray.pipeline import find_stage, statuses
 from hnlm_ray.stages import STAGES
@@ -12,15 +12,13 @@ from hnlm_ray.tables import KEYS, TABLES
 from hnlm_ray.workspace import Workspace
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
-TABLE_BYTES_WITHOUT_TIMES = (
-    "users",
-    "items",
-    "interactions",
-    "item_profiles",
-    "user_profiles",
-    "semantic_negatives",
-    "negative_pool",
-)
+WITHOUT_TEST_ROWS = ("item_profiles", "user_profiles", "semantic_negatives")
+WITHOUT_TEST_ROWS += ("teacher_users", "teacher_items", "mined_negatives", "supervision_records")
+WITHOUT_TIMES = ("users", "items", "interactions", "item_profiles", "user_profiles", "semantic_negatives")
+
+
+def whole_config(source, workspace, **changes):
+    return small_config(source, workspace, **{"tune__methods": WHOLE_METHODS, **WHOLE, **changes})
 
 
 def console():
@@ -35,7 +33,7 @@ def table_bytes(workspace, name):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    config = small_config(write_split(folder / "source", test_seed=1), folder / "ws")
+    config = whole_config(write_split(folder / "source", test_seed=1), folder / "ws")
     workspace, ran = run_pipeline(config, console())
     return config, workspace, ran
 
@@ -70,6 +68,42 @@ def test_every_llm_row_is_accounted_for(finished):
         assert all((row["status"] in {"ok", "none"}) == (row["error"] is None) for row in table.to_pylist())
 
 
+def test_every_pair_that_was_chosen_has_a_vector_or_a_reason(finished):
+    config, workspace, _ = finished
+    manifest = workspace.table("negative_embeddings").manifest()
+    rows = workspace.table("negative_embeddings").read().to_pylist()
+    assert len(rows) == USERS * config.embeddings.pairs_per_user
+    assert (manifest.rows.ok + manifest.rows.failed, manifest.rows.none) == (len(rows), 0)
+    assert manifest.rows.ok == len([row for row in rows if row["vector"] is not None]) > 0
+    assert all((row["status"] == "ok") == (row["vector"] is not None) for row in rows)
+    assert manifest.failed_by_reason.get("no_vector", 0) == manifest.rows.failed
+    counts = workspace.table("negative_pool").manifest().counts
+    assert counts["own_vectors"] == manifest.rows.ok
+    train = workspace.table("negative_pool").read(["user"]).num_rows
+    assert counts["own_vectors"] + counts["borrowed_vectors"] + counts["pairs_without_vector"] == train
+
+
+def test_teacher_records_and_vectors_are_about_training_rows_alone(finished):
+    _, workspace, _ = finished
+    interactions = workspace.table("interactions").read().to_pylist()
+    train = {(row["user"], row["item"]) for row in interactions if row["split"] == "train"}
+    for name in ("mined_negatives", "supervision_records", "negative_embeddings"):
+        rows = workspace.table(name).read(["user", "item"]).to_pylist()
+        assert {(row["user"], row["item"]) for row in rows} <= train, name
+
+
+def test_the_adapter_moves_where_it_is_trained_and_there_alone(finished):
+    _, workspace, _ = finished
+    shifts = {}
+    for row in workspace.table("trials").read().to_pylist():
+        shifts.setdefault(row["method"], set()).add(row["adapter_shift"])
+        assert (row["vector_coverage"] is None) == ("hnlmrec" not in row["method"])
+        assert row["skipped_pairs"] == 0
+    assert min(shifts["lightgcn-hnlmrec"]) > 0
+    assert shifts["lightgcn-hnlmrec_frozen"] == {0.0}
+    assert shifts["lightgcn-dns"] == shifts["lightgcn-guard"] == {None}
+
+
 def test_the_pool_holds_no_training_positive_and_covers_every_training_pair(finished):
     _, workspace, _ = finished
     interactions = workspace.table("interactions").read().to_pylist()
@@ -78,7 +112,7 @@ def test_the_pool_holds_no_training_positive_and_covers_every_training_pair(fini
     assert not {(row["user"], negative) for row in pool for negative in row["negatives"]} & train
     assert {(row["user"], row["item"]) for row in pool} == train
     assert len(pool) == len(train)
-    assert all((row["origin"] == "fallback") == (row["negatives"] == []) for row in pool)
+    assert all(row["vector"] is not None or (row["origin"] == "fallback") == (row["negatives"] == []) for row in pool)
     counts = workspace.table("negative_pool").manifest().counts
     assert counts["own_pairs"] + counts["borrowed_pairs"] + counts["fallback_pairs"] == len(train)
 
@@ -89,7 +123,7 @@ def test_trials_are_equal_in_number_and_results_read_test_once_a_method_and_seed
     methods = {row["method"] for row in trials}
     assert methods == {f"lightgcn-{method}" for method in config.tune.methods}
     assert len(trials) == len(methods) * config.tune.trials
-    assert all(row["status"] == "ok" for row in trials)
+    assert {(row["status"], row["error"]) for row in trials} == {("ok", None)}
     results = workspace.table("results").read().to_pylist()
     assert len(results) == len(methods) * config.tune.seeds
     best = max(
@@ -115,6 +149,16 @@ def test_a_second_run_redoes_nothing_and_does_not_start_ray(finished):
     assert {name: workspace.table(name).manifest().created for name in TABLES} == before
 
 
+def downstream(first):
+    """Return a stage and all that reads what it wrote, directly or not."""
+    names, made = {first}, set(find_stage(first).outputs)
+    for stage in STAGES:
+        if made & set(stage.inputs):
+            names.add(stage.name)
+            made |= set(stage.outputs)
+    return names
+
+
 @pytest.mark.parametrize(
     ("change", "first_stale", "told"),
     [
@@ -123,17 +167,18 @@ def test_a_second_run_redoes_nothing_and_does_not_start_ray(finished):
         ({"negatives__pool_size": 2}, "negative_pool", "negatives.pool_size: 4 -> 2"),
         ({"profiles__user_history": 3}, "user_profiles", "profiles.user_history: 8 -> 3"),
         ({"prepare__split__validation": 0.3}, "prepare", "prepare.split.validation: 0.2 -> 0.3"),
+        ({"teacher__mined": 5}, "teacher", "teacher.mined: 8 -> 5"),
+        ({"embeddings__dtype": "bfloat16"}, "embeddings", "embeddings.dtype: float32 -> bfloat16"),
         ({"llm__temperature": 0.1}, "item_profiles", "llm.temperature: 0.7 -> 0.1"),
         ({"seed": 43}, "prepare", "seed: 42 -> 43"),
     ],
 )
 def test_a_change_makes_stale_what_depends_on_it_and_says_so(finished, change, first_stale, told):
     config, workspace, _ = finished
-    changed = small_config(config.source.path, config.workspace, **change)
+    changed = whole_config(config.source.path, config.workspace, **change)
     found = {status.stage.name: status for status in statuses(changed, workspace)}
-    names = list(found)
-    assert all(found[name].state == "fresh" for name in names[: names.index(first_stale)])
-    assert all(found[name].state == "stale" for name in names[names.index(first_stale) :])
+    assert {name for name, status in found.items() if status.state == "stale"} == downstream(first_stale)
+    assert {status.state for status in found.values()} <= {"fresh", "stale"}
     assert told in found[first_stale].reason
 
 
@@ -142,7 +187,7 @@ def test_a_change_makes_stale_what_depends_on_it_and_says_so(finished, change, f
 )
 def test_work_paid_for_survives_a_change_of_concurrency(finished, change):
     config, workspace, _ = finished
-    changed = small_config(config.source.path, config.workspace, **change)
+    changed = whole_config(config.source.path, config.workspace, **change)
     assert {status.state for status in statuses(changed, workspace)} == {"fresh"}
 
 
@@ -150,7 +195,7 @@ def test_an_edited_item_prompt_reruns_from_item_profiles_on(finished, tmp_path):
     config, workspace, _ = finished
     prompt = tmp_path / "mine.txt"
     prompt.write_text("Describe it.\n===\n{data}\n")
-    changed = small_config(config.source.path, config.workspace, profiles__item_prompt=str(prompt))
+    changed = whole_config(config.source.path, config.workspace, profiles__item_prompt=str(prompt))
     found = {status.stage.name: status for status in statuses(changed, workspace)}
     assert found["prepare"].state == "fresh"
     assert found["item_profiles"].state == "stale"
@@ -158,18 +203,28 @@ def test_an_edited_item_prompt_reruns_from_item_profiles_on(finished, tmp_path):
     assert found["results"].state == "stale"
 
 
-def test_held_out_rows_reach_no_prompt_no_profile_and_no_pool(finished, tmp_path):
+@pytest.fixture(scope="module")
+def text_form(finished, tmp_path_factory):
+    """The same run in other chunks, without fine-tuning: up to the pool."""
+    config, _, _ = finished
+    config = small_config(config.source.path, tmp_path_factory.mktemp("text_form"), llm__batch_rows=5)
+    return run_pipeline(config, console(), only=find_stage("negative_pool"))
+
+
+def test_held_out_rows_reach_no_prompt_no_teacher_no_record_and_no_pool(finished, text_form, tmp_path):
     _, workspace, _ = finished
     other_source = write_split(tmp_path / "source", test_seed=2)
-    other_config = small_config(other_source, tmp_path / "ws")
-    other, _ = run_pipeline(other_config, console(), only=find_stage("negative_pool"))
+    other, _ = run_pipeline(whole_config(other_source, tmp_path / "ws"), console(), only=find_stage("records"))
     held_out = [
         {(row["user"], row["item"]) for row in one.table("interactions").read().to_pylist() if row["split"] == "test"}
         for one in (workspace, other)
     ]
     assert held_out[0] != held_out[1]
-    for name in ("item_profiles", "user_profiles", "semantic_negatives", "negative_pool"):
+    for name in WITHOUT_TEST_ROWS:
         assert table_bytes(workspace, name) == table_bytes(other, name), name
+    _, ran = run_pipeline(small_config(other_source, tmp_path / "ws"), console(), only=find_stage("negative_pool"))
+    assert ran == ["negative_pool"]
+    assert table_bytes(text_form[0], "negative_pool") == table_bytes(other, "negative_pool")
 
 
 def test_prompts_of_a_user_name_training_items_of_that_user_only(finished):
@@ -198,11 +253,11 @@ def test_prompts_of_a_user_name_training_items_of_that_user_only(finished):
     assert seen == USERS * 3
 
 
-def test_the_tables_do_not_depend_on_the_chunk_size(finished, tmp_path):
-    config, workspace, _ = finished
-    other_config = small_config(config.source.path, tmp_path / "ws", llm__batch_rows=5)
-    other, _ = run_pipeline(other_config, console(), only=find_stage("negative_pool"))
-    for name in TABLE_BYTES_WITHOUT_TIMES:
+def test_the_tables_do_not_depend_on_the_chunk_size_nor_texts_on_fine_tuning(finished, text_form):
+    _, workspace, _ = finished
+    other, ran = text_form
+    assert not {"teacher", "records", "finetune", "finetune_eval", "embeddings"} & set(ran)
+    for name in WITHOUT_TIMES:
         assert table_bytes(workspace, name) == table_bytes(other, name), name
 
 
