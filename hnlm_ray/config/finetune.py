@@ -92,6 +92,11 @@ class FinetuneConfig(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     warmup: Probability = Field(0.05, description="Share of the steps over which learning rates rise.")
     temperature: Annotated[float, Field(gt=0)] = Field(0.05, description="Of the contrastive loss.")
+    rival_targets: bool = Field(
+        default=True,
+        description="The targets of a batch are negatives of its other records too; False: the paper's loss, which "
+        "one vector for all pairs can satisfy.",
+    )
     workers: Count = Field(2, description="Ray Train workers; a run that resumes needs the same number.")
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0

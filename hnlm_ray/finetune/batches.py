@@ -44,7 +44,8 @@ class Records:
     """Supervision records with the teacher's vectors.
 
     ``users`` and ``items`` are float32[n, k], one row a record's user and item; ``catalogue`` is
-    float32[items, k] with rows of zeros for items without a vector.
+    float32[items, k] with rows of zeros for items without a vector. With ``rival_targets`` the targets of a
+    batch are negatives of its other records too.
     """
 
     queries: list[Query]
@@ -52,6 +53,7 @@ class Records:
     users: Matrix
     items: Matrix
     catalogue: Matrix
+    rival_targets: bool = True
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -60,7 +62,8 @@ class Records:
         """Return these records; negatives are those of all of them together, without repeats."""
         rows = self.rows.take(pa.array(chosen, pa.int64()))
         targets = rows["target"].to_numpy()
-        negatives = np.unique(pc.list_flatten(rows["negatives"]).to_numpy())
+        listed = pc.list_flatten(rows["negatives"]).to_numpy()
+        negatives = np.union1d(listed, targets) if self.rival_targets else np.unique(listed)
         index = np.asarray(chosen)
         return Batch(
             [self.queries[row] for row in chosen],
@@ -73,7 +76,7 @@ class Records:
         )
 
 
-def read_records(workspace: Workspace, split: str, encoder: QueryEncoder) -> Records:
+def read_records(workspace: Workspace, split: str, encoder: QueryEncoder, *, rival_targets: bool = True) -> Records:
     """Read the records of a split and encode their queries."""
     rows = workspace.table("supervision_records").read()
     rows = rows.filter(pc.equal(rows["split"], split)).combine_chunks()
@@ -81,7 +84,7 @@ def read_records(workspace: Workspace, split: str, encoder: QueryEncoder) -> Rec
     own_users, own_items = users[rows["user"].to_numpy()], items[rows["item"].to_numpy()]
     texts = zip(rows["user_text"].to_pylist(), rows["item_text"].to_pylist(), own_users, own_items, strict=True)
     queries = [encoder.encode(user, item, list(of_user), list(of_item)) for user, item, of_user, of_item in texts]
-    return Records(queries, rows, own_users, own_items, items)
+    return Records(queries, rows, own_users, own_items, items, rival_targets)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -49,10 +50,10 @@ def evaluate_finetuned(run: StageRun) -> Outcome:
     task = ray.remote(_evaluate).options(
         num_cpus=run.config.llm.cpus_per_engine,
         num_gpus=1 if run.config.finetune.gpus_per_worker else 0,
-        num_returns="dynamic",
+        num_returns="streaming",
     )
     rows = []
-    for reference in ray.get(task.remote(run.config, run.workspace)):
+    for reference in task.remote(run.config, run.workspace):
         rows.append(ray.get(reference))
         run.progress.advance()
     run.progress.finish()
@@ -67,7 +68,10 @@ def _evaluate(config: Config, workspace: Workspace) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="hnlm-model-") as local:
         exported = fetch_exported(workspace, local)
         encoder = exported.encoder()
-        train, held_out = (read_records(workspace, split, encoder) for split in ("train", "held_out"))
+        rivals = config.finetune.rival_targets
+        train, held_out = (
+            read_records(workspace, split, encoder, rival_targets=rivals) for split in ("train", "held_out")
+        )
         ranking = _ranking(workspace, held_out)
         compared = (
             *_llm_methods(config, exported.model(), encoder, train, held_out),
@@ -145,4 +149,4 @@ def _without_soft_tokens(records: Records) -> Records:
 
 
 def _replaced(records: Records, queries: Sequence[Query]) -> Records:
-    return Records(list(queries), records.rows, records.users, records.items, records.catalogue)
+    return replace(records, queries=list(queries))

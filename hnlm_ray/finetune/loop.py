@@ -80,7 +80,8 @@ def start_worker(config: Config, checkpoints: Checkpoints, rank: int, device: to
     """
     workspace, settings = checkpoints.workspace, config.finetune
     encoder = query_encoder(config)
-    train, held_out = (read_records(workspace, split, encoder) for split in ("train", "held_out"))
+    rivals = settings.rival_targets
+    train, held_out = (read_records(workspace, split, encoder, rival_targets=rivals) for split in ("train", "held_out"))
     model = new_model(config, train.users.shape[1], config.seed).to(device)
     plan = Plan(len(train), settings.epochs, settings.batch_size, settings.micro_batch, settings.workers, config.seed)
     worker = Worker(config, checkpoints, model, train, held_out, plan, rank, device)

@@ -13,14 +13,14 @@ import pyarrow as pa
 import ray
 
 from hnlm_ray.config import Config
-from hnlm_ray.errors import StageError
+from hnlm_ray.errors import InputError, StageError
 from hnlm_ray.finetune.checkpoints import Checkpoints
 from hnlm_ray.finetune.export import export_model
 from hnlm_ray.finetune.loop import TRAINED_FILE, LogRow
 from hnlm_ray.progress import Progress
 from hnlm_ray.stage import Outcome, StageRun, chunks_of
 from hnlm_ray.tables import TABLES
-from hnlm_ray.workspace import Rows, TableStore, Tokens
+from hnlm_ray.workspace import Rows, TableStore, Tokens, Workspace
 
 _POLL_S = 1.0
 Counts = dict[str, int | float | str | None]
@@ -121,6 +121,8 @@ def _train(run: StageRun, checkpoints: Checkpoints, log: TableStore, chunks: str
     from ray.train.torch import TorchTrainer
 
     settings = run.config.finetune
+    # What is wrong with the records or the query is said at once: a worker that fails is tried again.
+    ray.get(ray.remote(num_cpus=0.5)(_check_records).remote(run.config, run.workspace))
     steps = ray.remote(num_cpus=0)(_Steps).remote()
     job = {"config": run.config, "checkpoints": checkpoints, "log": log, "chunks": chunks, "steps": steps}
     resources = {"CPU": settings.cpus_per_worker} | (
@@ -144,6 +146,16 @@ def _train(run: StageRun, checkpoints: Checkpoints, log: TableStore, chunks: str
         trainer.fit()
     if not checkpoints.has(TRAINED_FILE):
         raise StageError("the fine-tuning ended without trained weights: see the log, and run the same command again")
+
+
+def _check_records(config: Config, workspace: Workspace) -> None:
+    from hnlm_ray.finetune.batches import read_records
+    from hnlm_ray.finetune.building import query_encoder
+
+    encoder = query_encoder(config)
+    for split in ("train", "held_out"):
+        if not len(read_records(workspace, split, encoder)):
+            raise InputError(f"no supervision record is in split '{split}': raise records.most or the number of users")
 
 
 def worker_environment(config: Config) -> dict[str, str]:
