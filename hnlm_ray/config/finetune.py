@@ -88,7 +88,7 @@ class FinetuneConfig(Section):
     batch_size: Count = Field(32, description="Records a step, over all workers.")
     micro_batch: Count = Field(8, description="Records that a worker computes at once; the rest is accumulated.")
     lr: Annotated[float, Field(gt=0)] = Field(2e-5, description="Learning rate of the LoRA weights.")
-    new_lr: Annotated[float, Field(gt=0)] = Field(1e-3, description="Of the projector and the head, which start new.")
+    new_lr: Annotated[float, Field(gt=0)] = Field(1e-4, description="Of the projector and the head, which start new.")
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     warmup: Probability = Field(0.05, description="Share of the steps over which learning rates rise.")
     temperature: Annotated[float, Field(gt=0)] = Field(0.05, description="Of the contrastive loss.")

@@ -26,7 +26,9 @@ class LLMConfig(Section):
     encoder: str = Field(
         "embedded", description="'embedded' (all-MiniLM-L6-v2), a folder, a hub id, or 'trigrams' (no model)."
     )
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "bfloat16"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto: bfloat16 where the processor computes in it, else float32, which is faster there."
+    )
     max_model_len: Annotated[int, Field(ge=128)] = Field(1024, description="Tokens of prompt and answer together.")
     max_num_seqs: Count = Field(64, description="Prompts an engine decodes at the same time.")
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7

@@ -24,7 +24,7 @@ def engine_arguments(config: LLMConfig, model: str, seed: int) -> dict[str, Any]
     """Return vLLM's engine arguments for a configuration."""
     arguments: dict[str, Any] = {
         "model": model,
-        "dtype": config.dtype,
+        "dtype": fitting_dtype(config),
         "max_model_len": config.max_model_len,
         "max_num_seqs": config.max_num_seqs,
         "tensor_parallel_size": config.tensor_parallel,
@@ -42,6 +42,16 @@ def engine_arguments(config: LLMConfig, model: str, seed: int) -> dict[str, Any]
         arguments["enable_chunked_prefill"] = False
         arguments["max_num_batched_tokens"] = max(_BATCHED_TOKENS, config.max_model_len)
     return arguments | dict(config.engine_kwargs)
+
+
+def fitting_dtype(config: LLMConfig) -> str:
+    """Return the type that ``llm.dtype`` means here: a CPU without bfloat16 is several times slower in it."""
+    if config.dtype != "auto" or config.gpus_per_engine:
+        return "bfloat16" if config.dtype == "auto" else config.dtype
+    import torch
+
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001  no public way
+    return "bfloat16" if fast else "float32"
 
 
 def engine_environment(config: LLMConfig) -> dict[str, str]:

@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from hnlm_ray.config import LLMConfig
-from hnlm_ray.llm.vllm_engine import defused, engine_arguments, engine_environment
+from hnlm_ray.llm.vllm_engine import defused, engine_arguments, engine_environment, fitting_dtype
 
 SCRIPT = textwrap.dedent("""
     import asyncio, json, os
@@ -102,3 +102,12 @@ def test_cpu_engines_share_cores_by_number():
     assert engine_environment(LLMConfig())["VLLM_CPU_NUM_OF_RESERVED_CPU"] == "0"
     assert engine_environment(LLMConfig(engines=2))["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
     assert "VLLM_CPU_KVCACHE_SPACE" not in engine_environment(LLMConfig(gpus_per_engine=1))
+
+
+@pytest.mark.parametrize(("computes", "wanted"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_is_bfloat16_only_where_the_processor_computes_in_it(monkeypatch, computes, wanted):
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: computes)
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
+    assert fitting_dtype(LLMConfig(dtype="auto")) == wanted
+    assert fitting_dtype(LLMConfig(dtype="float16")) == "float16"
+    assert fitting_dtype(LLMConfig(dtype="auto", gpus_per_engine=1)) == "bfloat16"
