@@ -22,7 +22,8 @@ def test_ridge_finds_a_linear_rule_and_a_head_that_starts_from_it_predicts_the_s
     assert np.abs(found - targets[150:]).max() < 0.25 * targets.std()
     head = Head(12, 4)
     start_head(head, fitted, "ridge")
-    assert np.allclose(head(torch.from_numpy(features[150:])).detach().numpy(), found, atol=1e-3 * float(np.abs(found).max()))
+    given = head(torch.from_numpy(features[150:])).detach().numpy()
+    assert np.allclose(given, found, atol=1e-3 * float(np.abs(found).max()))
 
 
 def test_a_random_start_is_centred_alone(linear):
