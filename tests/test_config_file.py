@@ -183,6 +183,7 @@ PAPER = {
     "finetune.epochs": 5,
     "finetune.batch_size": 32,
     "finetune.temperature": 0.05,
+    "finetune.rival_targets": False,
     "finetune.zero_stage": 2,
     "records.most": 10_000,
     "prepare.min_rating": 4,

@@ -15,7 +15,7 @@ import torch
 
 from hnlm_ray.config import Config
 from hnlm_ray.finetune.baselines import cf_mlp, targets_of, user_means
-from hnlm_ray.finetune.batches import Records, read_records
+from hnlm_ray.finetune.batches import Batch, Records, read_records
 from hnlm_ray.finetune.building import new_model
 from hnlm_ray.finetune.evaluation import Metrics, Ranking, measure, measure_scores
 from hnlm_ray.finetune.export import fetch_exported
@@ -107,15 +107,18 @@ def _items_of(workspace: Workspace, users: set[int], split: str) -> dict[int, li
 def _llm_methods(
     config: Config, tuned: HardNegativeModel, encoder: QueryEncoder, train: Records, held_out: Records
 ) -> Iterator[tuple[str, Matrix]]:
-    yield "finetuned", _vectors(tuned, held_out)
-    yield "finetuned_no_text", _vectors(tuned, _without_text(held_out, encoder))
-    yield "finetuned_no_soft_tokens", _vectors(tuned, _without_soft_tokens(held_out))
-    fresh = new_model(config, train.users.shape[1], config.seed, lora=False).eval()
-    states, asked = (states_of(fresh, records) for records in (train, held_out))
+    device = "cuda" if config.finetune.gpus_per_worker and torch.cuda.is_available() else "cpu"
+    tuned = tuned.to(device)
+    yield "finetuned", _vectors(tuned, held_out, device)
+    yield "finetuned_no_text", _vectors(tuned, _without_text(held_out, encoder), device)
+    yield "finetuned_no_soft_tokens", _vectors(tuned, _without_soft_tokens(held_out), device)
+    del tuned
+    fresh = new_model(config, train.users.shape[1], config.seed, lora=False).eval().to(device)
+    states, asked = (states_of(fresh, records, device) for records in (train, held_out))
     fitted = probe(states, train)
     start_head(fresh.head, fitted, "random")
     with torch.no_grad():
-        yield "untuned", cast("Matrix", fresh.head(torch.from_numpy(asked)).float().numpy())
+        yield "untuned", cast("Matrix", fresh.head.cpu()(torch.from_numpy(asked)).float().numpy())
     yield "untuned_ridge", fitted.predict(asked)
 
 
@@ -135,8 +138,12 @@ def _other_methods(
     yield "random", draw.normal(size=held_out.users.shape).astype(np.float32)
 
 
-def _vectors(model: HardNegativeModel, records: Records) -> Matrix:
-    return computed(lambda batch: model(batch.queries, batch.users, batch.items), records)
+def _vectors(model: HardNegativeModel, records: Records, device: str) -> Matrix:
+    def compute(batch: Batch) -> torch.Tensor:
+        found: torch.Tensor = model(batch.queries, batch.users.to(device), batch.items.to(device))
+        return found
+
+    return computed(compute, records)
 
 
 def _without_text(records: Records, encoder: QueryEncoder) -> Records:

@@ -47,7 +47,7 @@ def probe(states: Matrix, records: Records) -> Ridge:
 def start_head(head: Head, fitted: Ridge, how: str) -> None:
     """Centre the head; with ``how`` 'ridge' also make it the probe."""
     centre, spread = torch.from_numpy(fitted.centre), torch.from_numpy(fitted.spread)
-    head.standardise(centre, spread)
+    head.standardise(centre, spread)  # copied to the head's device
     if how == "ridge":
         head.linear.weight.copy_(torch.from_numpy(fitted.weights.T))
         head.linear.bias.copy_(torch.from_numpy(fitted.mean))

@@ -28,12 +28,10 @@ WORDS = "films about war and the sea, loud guitars, old maps, a quiet garden, ro
 SCRIPT = textwrap.dedent("""
     import json, os, sys
     from types import SimpleNamespace
-    import numpy as np
     import torch
 
     def main(config_file, pairs_file, out):
         from hnlm_ray.config import Config
-        from hnlm_ray.finetune.model import prompt_embeddings
         from hnlm_ray.llm.vllm_engine import engine_environment
         from hnlm_ray.negatives.embedding import EmbeddingWorker
         from hnlm_ray.workspace import Workspace
@@ -43,13 +41,10 @@ SCRIPT = textwrap.dedent("""
         worker = EmbeddingWorker(SimpleNamespace(config=config, workspace=Workspace.open(config.workspace)))
         pairs = json.load(open(pairs_file))
         queries = {tuple(key): worker._query(tuple(key), texts) for key, texts in pairs}
+        states, pool = [], worker._engine.states
+        worker._engine.states = lambda prompts: states.append(pool(prompts)) or states[-1]
         found = worker._compute(queries)
-        keys = np.array(list(queries))
-        own = (torch.from_numpy(side.matrix[keys[:, n]]) for n, side in enumerate((worker._users, worker._items)))
-        with torch.inference_mode():
-            embeddings, mask = prompt_embeddings(worker._tokens, worker._projector, list(queries.values()), *own)
-            states = worker._engine.states([row[: int(n)] for row, n in zip(embeddings, mask.sum(1))])
-        torch.save({"vectors": found.clone(), "states": states.clone()}, out)
+        torch.save({"vectors": found.clone(), "states": states[0]}, out)
         worker._engine.shutdown()
 
     if __name__ == "__main__":
@@ -151,7 +146,11 @@ def test_the_pairs_are_told_apart_and_lora_matters(served):
 
 @pytest.mark.parametrize(
     ("dtype", "floors", "mean"),
-    [("float32", {"states": 0.999, "vectors": 0.999}, 0.9999), ("bfloat16", {"states": 0.98, "vectors": 0.95}, 0.995)],
+    [
+        ("float32", {"states": 0.999, "vectors": 0.999}, 0.9999),
+        # Without AVX-512 a CPU computes bfloat16 step by step: minutes.
+        pytest.param("bfloat16", {"states": 0.98, "vectors": 0.95}, 0.995, marks=pytest.mark.long),
+    ],
 )
 def test_vllm_gives_the_states_and_vectors_of_the_training_graph(served, dtype, floors, mean, record_property):
     found = served.by_vllm(dtype)
