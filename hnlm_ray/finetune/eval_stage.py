@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
@@ -73,9 +74,9 @@ def _evaluate(config: Config, workspace: Workspace) -> Iterator[dict[str, Any]]:
             read_records(workspace, split, encoder, rival_targets=rivals) for split in ("train", "held_out")
         )
         ranking = _ranking(workspace, held_out)
-        compared = (
-            *_llm_methods(config, exported.model(), encoder, train, held_out),
-            *_other_methods(config, workspace, train, held_out),
+        compared = chain(
+            _llm_methods(config, exported.model(), encoder, train, held_out),
+            _other_methods(config, workspace, train, held_out),
         )
         for name, predicted in compared:
             yield _row(name, ranking, measure(predicted, ranking))
