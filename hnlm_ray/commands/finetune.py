@@ -74,7 +74,9 @@ def in_words(answer: dict[str, Any]) -> str:
     mrr = {method["name"]: method["mrr"] for method in answer["methods"]}
     own = mrr["finetuned"]
     best = max((name for name in mrr if not name.startswith("finetuned")), key=lambda name: mrr[name])
-    relation = "is better than every baseline, the best of which is" if own > mrr[best] else "is behind"
+    relation = "is level with" if own == mrr[best] else "is behind"
+    if own > mrr[best]:
+        relation = "is better than every baseline, the best of which is"
     parts = [f"The fine-tuned LLM (mrr {own:.4f}) {relation} {best} ({mrr[best]:.4f})"]
     parts.append(f"untuned it has {mrr['untuned']:.4f}, the text ridge {mrr['text_ridge']:.4f}")
     if answer.get("held_out_loss_fall") is not None:

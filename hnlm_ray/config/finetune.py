@@ -94,8 +94,7 @@ class FinetuneConfig(Section):
     temperature: Annotated[float, Field(gt=0)] = Field(0.05, description="Of the contrastive loss.")
     rival_targets: bool = Field(
         default=True,
-        description="The targets of a batch are negatives of its other records too; False: the paper's loss, which "
-        "one vector for all pairs can satisfy.",
+        description="The targets of a batch are negatives of its other records too; False: the paper's loss.",
     )
     workers: Count = Field(2, description="Ray Train workers; a run that resumes needs the same number.")
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1

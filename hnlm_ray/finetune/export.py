@@ -40,7 +40,8 @@ from hnlm_ray.teacher.vectors import read_vectors
 from hnlm_ray.workspace import Workspace
 
 MODELS_FOLDER = "models"
-PARTS_FILE, DESCRIPTION_FILE = "hard_negative.safetensors", "hard_negative.json"
+# safetensors by content; vLLM would take another file of that ending for a part of the LLM.
+PARTS_FILE, DESCRIPTION_FILE = "hard_negative.weights", "hard_negative.json"
 POOLING = {"token": "last", "state": "after the final norm", "normalize": True}
 
 
@@ -61,8 +62,9 @@ def load_trained(model: HardNegativeModel, path: str) -> None:
         )
     with torch.no_grad():
         for name, tensor in wanted.items():
-            value = weights[name]
-            tensor.copy_(value.view(torch.int32) if tensor.dtype == torch.int32 else value)
+            if weights[name].shape != tensor.shape:
+                raise WorkspaceError(f"trained weight {name} has another shape than the model's: run again")
+            tensor.copy_(weights[name])
 
 
 def export_model(config: Config, checkpoints: Checkpoints, figures: dict[str, Any]) -> list[dict[str, Any]]:

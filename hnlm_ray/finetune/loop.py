@@ -227,7 +227,8 @@ def save_trained(worker: Worker, folder: str) -> None:
             if worker.rank == 0:
                 weights[name] = parameter.detach().float().cpu().clone()
     if worker.rank == 0:
-        buffers = {name: value.detach().float().cpu().clone() for name, value in trained_buffers(model).items()}
+        # As they are: the head's statistics are bits of numbers, which a cast would destroy.
+        buffers = {name: value.detach().cpu().clone() for name, value in trained_buffers(model).items()}
         save_file(weights | buffers, os.path.join(folder, TRAINED_FILE))
     dist.barrier()
 
