@@ -25,7 +25,7 @@ SCHEMA: Final = pa.schema(
 )
 """``source``: the pair's origin and how the item was found, such as 'own/exact', 'own/nearest', 'borrowed/exact'."""
 _PAIRS_AT_ONCE = 16_384
-_COLUMNS = ["user", "item", "origin", "negatives", "weights", "sources"]
+_COLUMNS = ["user", "item", "origin", "negatives", "weights", "sources", "vector_lender"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,10 @@ def exported_rows(pool: pa.Table, ids: Ids) -> pa.Table:
     """Return one row for each negative of some rows of ``negative_pool``, in their order; fallback pairs have none."""
     lists = {name: pool[name].combine_chunks() for name in ("negatives", "weights", "sources")}
     pair = pc.list_parent_indices(lists["negatives"])
-    found = pc.binary_join_element_wise(pool["origin"].take(pair), pc.list_flatten(lists["sources"]), "/")
+    how = pc.list_flatten(lists["sources"])
+    lent = pc.if_else(pc.is_null(pool["vector_lender"].take(pair)), "own", "borrowed")
+    origin = pc.if_else(pc.equal(how, "embedding"), lent, pool["origin"].take(pair))  # the vector's own lender
+    found = pc.binary_join_element_wise(origin, how, "/")
     columns = [
         ids.users.take(pool["user"].take(pair)),
         ids.items.take(pool["item"].take(pair)),
