@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -68,12 +69,15 @@ class EmbeddingWorker:
         self._projector, self._head = exported.parts()
         self._users, self._items = (read_vectors(job.workspace, name) for name in ("teacher_users", "teacher_items"))
         self._engine = open_state_engine(job.config, exported)
+        # Ray calls the actor from several threads, so that chunks are at hand; vLLM's LLM bears only one.
+        self._one_at_a_time = threading.Lock()
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """Embed the pairs of each chunk together, write the chunk, and report its size."""
         for chunk in batch.to_pylist():
             rows = [(tuple(key), texts) for key, texts in json.loads(chunk["rows"])]
-            table = self._table(rows)
+            with self._one_at_a_time:
+                table = self._table(rows)
             self._job.store.write_part(self._job.chunks, chunk["name"], table)
             yield pa.table({"rows": [len(rows)], "tokens": [sum(table["tokens_in"].to_pylist())]})
 

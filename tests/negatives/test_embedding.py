@@ -1,6 +1,9 @@
 """Negatives in embedding form: each pair its own vector, a pair without one a recorded row, no engine trusted."""
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -119,3 +122,33 @@ def test_a_vector_that_is_not_finite_is_an_error_of_its_row(made, monkeypatch):
     found = rows(asked, pairs=PAIRS[:1])
     assert found[0, 3]["status"] == "engine_error"
     assert "not finite" in found[0, 3]["error"]
+
+
+class Alone:
+    """An engine that fails when two threads use it at the same time, as vLLM's does."""
+
+    def __init__(self, engine):
+        self.engine, self.busy = engine, threading.Lock()
+
+    def states(self, prompts):
+        assert self.busy.acquire(blocking=False), "two threads at once"
+        try:
+            time.sleep(0.05)
+            return self.engine.states(prompts)
+        finally:
+            self.busy.release()
+
+    def shutdown(self):
+        raise AssertionError("no engine had to be started again")
+
+
+def test_threads_that_bring_chunks_use_the_engine_one_after_the_other(made):
+    asked = worker(made)
+    asked._engine = Alone(asked._engine)
+    batches = [
+        pa.table({"name": [f"b00000-{n}"], "rows": [json.dumps([[list(pair), TEXTS] for pair in PAIRS])]})
+        for n in range(4)
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        told = [table for tables in pool.map(lambda batch: list(asked(batch)), batches) for table in tables]
+    assert [table["rows"].to_pylist() for table in told] == [[len(PAIRS)]] * 4
