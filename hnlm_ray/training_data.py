@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -48,6 +49,15 @@ def histories(rows: pa.Table) -> list[UserHistory]:
         UserHistory(int(users[start]), tuple(int(item) for item in group))
         for start, group in zip(starts, groups, strict=False)
     ]
+
+
+def select_pairs(history: UserHistory, pairs_per_user: int, seed: int) -> list[int]:
+    """Choose training items of a user for what is made for a budget of pairs: a seeded draw, stable by pair."""
+
+    def draw(item: int) -> bytes:
+        return hashlib.blake2b(f"{seed}|{history.user}|{item}".encode(), digest_size=8).digest()
+
+    return sorted(sorted(history.items, key=draw)[:pairs_per_user])
 
 
 @lru_cache(maxsize=4)

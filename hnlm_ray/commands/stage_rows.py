@@ -54,7 +54,7 @@ def _so_far(status: StageStatus, workspace: Workspace) -> tuple[Row, dict[str, i
     counted, tokens = _chunks(status, workspace)
     failed = {name: count for name, count in counted.items() if name not in _DONE}
     total = status.journal.total if status.journal else None
-    done = counted.total() or (status.journal.done if status.journal else 0)
+    done = counted.total() or status.done_rows or (status.journal.done if status.journal else 0)
     rows = {
         "ok": done - counted["none"] - sum(failed.values()),
         "none": counted["none"],

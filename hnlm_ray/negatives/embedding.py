@@ -22,10 +22,10 @@ from hnlm_ray.finetune.texts import item_text, user_text
 from hnlm_ray.llm.batch import run_rows
 from hnlm_ray.llm.job import Key, RowJob, RowPrompt, RowTask
 from hnlm_ray.negatives.embedding_engines import open_state_engine
-from hnlm_ray.negatives.text import Described, select_pairs
+from hnlm_ray.negatives.text import Described
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.teacher.vectors import read_vectors
-from hnlm_ray.training_data import bucket_count, histories, rows_by_item, training_rows, user_profiles
+from hnlm_ray.training_data import bucket_count, histories, rows_by_item, select_pairs, training_rows, user_profiles
 from hnlm_ray.workspace.folder import named
 
 log = logging.getLogger(__name__)

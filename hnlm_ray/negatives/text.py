@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +13,17 @@ from hnlm_ray.llm.job import LLMTask, RowPrompt
 from hnlm_ray.llm.prompts import Prompt, load_prompt
 from hnlm_ray.profiles.users import liked_item
 from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.training_data import UserHistory, bucket_count, histories, rows_by_item, training_rows, user_profiles
+from hnlm_ray.training_data import (
+    UserHistory,
+    bucket_count,
+    histories,
+    rows_by_item,
+    select_pairs,
+    training_rows,
+    user_profiles,
+)
 
 Table = Mapping[int, Mapping[str, Any]]
-
-
-def select_pairs(history: UserHistory, pairs_per_user: int, seed: int) -> list[int]:
-    """Choose which training items of a user get a semantic negative: a seeded draw, stable by pair."""
-
-    def draw(item: int) -> bytes:
-        return hashlib.blake2b(f"{seed}|{history.user}|{item}".encode(), digest_size=8).digest()
-
-    return sorted(sorted(history.items, key=draw)[:pairs_per_user])
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@ import json
 
 from hnlm_ray.config import NegativesConfig
 from hnlm_ray.llm.prompts import load_prompt
-from hnlm_ray.negatives.text import Described, pair_prompts, select_pairs
-from hnlm_ray.training_data import UserHistory
+from hnlm_ray.negatives.text import Described, pair_prompts
+from hnlm_ray.training_data import UserHistory, select_pairs
 
 ITEMS = {n: {"item": n, "item_id": str(n), "title": f"Title {n}", "attributes": [], "text": None} for n in range(9)}
 PROMPT = load_prompt("semantic_negative.v1")
