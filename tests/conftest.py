@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -55,10 +54,6 @@ def config_file(tmp_path):
     return path
 
 
-def _heed_interrupts():
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 class FakeHnlm:
     """Calls `hnlm` in a process of its own, with the stages of fake_hnlm.py."""
 
@@ -70,9 +65,7 @@ class FakeHnlm:
         if arguments[0] not in {"doctor", "models"}:
             command += ["--config", str(self.config)]
         env = {**os.environ, "FAKE_CALLS": str(self.calls_file), **environment}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        # A test run in the background of a shell ignores Ctrl-C, and so would its children.
-        return subprocess.Popen(command, env=env, text=True, preexec_fn=_heed_interrupts, **pipes)
+        return subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def __call__(self, *arguments, **environment):
         process = self.start(*arguments, **environment)

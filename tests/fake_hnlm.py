@@ -7,6 +7,7 @@ file that gets one line for each piece of work done.
 
 import contextlib
 import os
+import signal
 import sys
 import time
 
@@ -168,5 +169,7 @@ def install(replace=setattr):
 if __name__ == "__main__":
     from hnlm_ray.cli import main
 
+    # Tests that run in the background of a shell ignore Ctrl-C, and so would this process.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     install()
     main(sys.argv[1:])
