@@ -98,7 +98,7 @@ def finetune_eval(config: Config) -> Mapping[str, object]:
 def embeddings(config: Config) -> Mapping[str, object]:
     """Return which pairs are embedded, how exactly, and what is said of them."""
     texts = _section(config, "records", "user_chars", "item_chars")
-    return {**_section(config, "embeddings"), **texts, "seed": config.seed}
+    return {**_section(config, "embeddings"), **_section(config, "llm", "engine_kwargs"), **texts, "seed": config.seed}
 
 
 def negative_pool(config: Config) -> Mapping[str, object]:

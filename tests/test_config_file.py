@@ -4,7 +4,9 @@ from datetime import date
 from operator import attrgetter
 
 import pytest
+from pydantic import ValidationError
 
+from hnlm_ray.config import Config
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import ConfigError
 from hnlm_ray.fingerprint import fingerprint_of
@@ -230,3 +232,11 @@ def test_the_paper_s_preset_has_a_fingerprint_of_each_stage_but_the_one_that_rea
     assert all(stage.enabled(config) for stage in STAGES)
     for stage in STAGES[1:]:
         assert fingerprint_of(dict(stage.depends_on(config)))
+
+
+def test_a_teacher_keeps_its_own_defaults_beside_what_is_set_and_never_sees_validation():
+    tree = {"name": "x", "workspace": "w", "source": {"format": "movielens_100k"}}
+    cf = Config.model_validate({**tree, "teacher": {"cf": {"dim": 32}}}).teacher.cf
+    assert (cf.model, cf.dim, cf.epochs, cf.validation) == ("lightgcn", 32, 60, "none")
+    with pytest.raises(ValidationError, match="none"):
+        Config.model_validate({**tree, "teacher": {"cf": {"validation": "split"}}})

@@ -58,12 +58,13 @@ def test_every_hnlm_command_parses(repository):
 
 
 def test_every_set_option_and_preset_of_a_command_is_valid(repository):
+    loaded = set()
     for words in hnlm_commands(repository):
         overrides = [value for option, value in itertools.pairwise(words) if option == "--set"]
         presets = [value for option, value in itertools.pairwise(words) if option == "--config"]
-        for preset in presets:
-            if preset.startswith("configs/"):
-                load_config(str(repository / preset), overrides)
+        own = (str(repository / preset) for preset in presets if preset.startswith("configs/"))
+        loaded |= {load_config(preset, overrides).name for preset in own}
+    assert {"demo", "paper_7b"} <= loaded
 
 
 def test_every_make_target_and_script_exists(repository):

@@ -10,16 +10,20 @@ from hnlm_ray.config.base import Count, Probability, Section
 from hnlm_ray.config.cf import CFConfig
 
 
+class TeacherCFConfig(CFConfig):
+    """The teacher's training: as `cf`, but for exactly `epochs` epochs on training rows alone."""
+
+    epochs: Annotated[int, Field(ge=0)] = Field(60, description="Epochs of the training.")
+    validation: Literal["none"] = Field("none", description="A teacher sees training rows alone.")
+
+
 class TeacherConfig(Section):
     """The CF model that supplies collaborative signals: trained on training rows alone, or your own."""
 
     embeddings: str | None = Field(
         None, description="Folder with your own users and items (.parquet, or .npy with ids); none: `cf` is trained."
     )
-    cf: CFConfig = Field(
-        CFConfig(model="lightgcn", epochs=60, validation="none"),
-        description="The teacher's training: exactly `epochs` epochs on training rows, without validation.",
-    )
+    cf: TeacherCFConfig = TeacherCFConfig()
     pairs_per_user: Count = Field(8, description="Training pairs of a user for which hard negatives are mined.")
     window: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = Field(
         (10, 60), description="First and last rank of the mined items in the user's ranking without training items."
@@ -32,9 +36,7 @@ class TeacherConfig(Section):
     mined: Count = Field(8, description="Hard negatives kept for a pair, the most similar to its positive first.")
 
     @model_validator(mode="after")
-    def _is_trained_on_train_alone(self) -> TeacherConfig:
-        if self.cf.validation != "none":
-            raise ValueError("cf.validation must be 'none': a teacher sees training rows alone")
+    def _comes_before_the_llm(self) -> TeacherConfig:
         if self.cf.sampler in {"pool", "vectors"} or self.cf.guard or self.cf.graph:
             raise ValueError("cf must be classical (rns, pns or dns, without guard and graph): it comes before the LLM")
         if self.window[0] > self.window[1]:

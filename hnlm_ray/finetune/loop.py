@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import tempfile
 import time
@@ -15,6 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from hnlm_ray.cf import DivergedError
 from hnlm_ray.config import Config, FinetuneConfig
 from hnlm_ray.finetune.batches import Batch, Plan, Records, learning_rate_factor, read_records, shares
 from hnlm_ray.finetune.building import new_model, query_encoder, trained_buffers, trained_parameters
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 LogRow = dict[str, float | int | None]
 TRAINED_FILE = "trained.safetensors"
 _TAG = "deepspeed"
+_LOWER_RATES = "lower finetune.lr or finetune.new_lr"
 
 
 def deepspeed_settings(config: FinetuneConfig) -> dict[str, Any]:
@@ -126,11 +129,19 @@ def _is_new(name: str) -> bool:
 
 
 def train_from(worker: Worker, first: int) -> Iterator[LogRow]:
-    """Train from a step on (0 is the first); yields the log's row of each finished step, checkpointed or not."""
+    """Train from a step on (0 is the first); yields the log's row of each finished step, checkpointed or not.
+
+    Raises
+    ------
+    DivergedError
+        The loss is not finite; the same on every worker.
+    """
     for step in range(first, worker.plan.steps):
         _set_learning_rates(worker, step)
         loss, tokens = _step(worker, step)
         done = step + 1
+        if not math.isfinite(loss):  # summed over the workers: each of them stops here
+            raise DivergedError(f"the fine-tuning diverged at step {done}: {_LOWER_RATES}")
         measured = held_out_loss(worker) if done % worker.plan.steps_per_epoch == 0 else None
         yield _log(worker, done, loss, measured, tokens)
 
@@ -173,9 +184,12 @@ def _summed(worker: Worker, first: Tensor, second: float) -> tuple[float, float]
 
 
 def _set_learning_rates(worker: Worker, step: int) -> None:
-    factor = learning_rate_factor(step, worker.plan.steps, worker.settings.warmup)
     for group in worker.engine.optimizer.param_groups:
-        group["lr"] = group["full_lr"] * factor
+        group["lr"] = group["full_lr"] * _factor(worker, step)
+
+
+def _factor(worker: Worker, step: int) -> float:
+    return learning_rate_factor(step, worker.plan.steps, worker.settings.warmup)
 
 
 def _log(worker: Worker, step: int, loss: float | None, held_out: float | None, tokens: int) -> LogRow:
@@ -184,7 +198,7 @@ def _log(worker: Worker, step: int, loss: float | None, held_out: float | None, 
         "epoch": step / worker.plan.steps_per_epoch,
         "loss": loss,
         "held_out_loss": held_out,
-        "lr": worker.settings.lr * learning_rate_factor(step, worker.plan.steps, worker.settings.warmup),
+        "lr": worker.settings.lr * _factor(worker, step - 1) if step > 0 else 0.0,
         "tokens": tokens,
         "seconds": round(time.monotonic() - worker.started, 3),
     }

@@ -1,7 +1,7 @@
 """The model that is fine-tuned: CF vectors and texts in, a vector in the teacher's space out.
 
-One definition for training, evaluation and export: :func:`pooled` and :class:`QueryVectors` are the same
-functions that inference through vLLM is tested against.
+One definition for training, evaluation and inference: :func:`prompt_embeddings` and :func:`pooled`, against which
+vLLM is tested.
 """
 
 from __future__ import annotations

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, Final
 
 from hnlm_ray.errors import InputError
+from hnlm_ray.llm.shipped_text import TextFolder, text_version
 
 SLOTS: Final = ("user_vector", "user", "item_vector", "item")
 USER_VECTOR, ITEM_VECTOR = -1, -2
 """Ids that stand for one soft token of the user's or the item's vector."""
 _SLOT = re.compile(r"\{(\w+)\}")
-_FOLDER = "queries"
+_SHIPPED: Final = TextFolder("hnlm_ray.finetune", "queries", "query")
 _LEAST_ROOM = 8
 
 
@@ -40,14 +38,8 @@ def load_query(name: str) -> QueryText:
     InputError
         When it does not exist, or does not hold each slot once.
     """
-    shipped = files("hnlm_ray.finetune") / _FOLDER / f"{name}.txt"
-    try:
-        text = shipped.read_text("utf-8") if "/" not in name and shipped.is_file() else Path(name).read_text("utf-8")
-    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a NUL character in the path
-        raise InputError(
-            f"query '{name}' can't be read: use {', '.join(shipped_queries())} or a file's path"
-        ) from error
-    return check_query(QueryText(f"{Path(name).name.removesuffix('.txt')}:{_digest(text)}", text.rstrip("\n")))
+    text = _SHIPPED.read(name)
+    return check_query(QueryText(text_version(name, text), text.rstrip("\n")))
 
 
 def check_query(query: QueryText) -> QueryText:
@@ -63,12 +55,7 @@ def check_query(query: QueryText) -> QueryText:
 
 def shipped_queries() -> list[str]:
     """Return the names of the queries that come with the package."""
-    folder = files("hnlm_ray.finetune") / _FOLDER
-    return sorted(entry.name.removesuffix(".txt") for entry in folder.iterdir() if entry.name.endswith(".txt"))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return _SHIPPED.names()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from hnlm_ray.cf import DivergedError
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError, StageError
 from hnlm_ray.finetune.checkpoints import Checkpoints
@@ -31,6 +32,7 @@ class _Steps:
 
     def __init__(self) -> None:
         self._planned, self._done, self._tokens = 0, 0, 0
+        self._failure: str | None = None
 
     def plan(self, steps: int, done: int) -> None:
         """Say how many steps there are, and where training starts."""
@@ -40,15 +42,32 @@ class _Steps:
         """Say that a step is done."""
         self._done, self._tokens = step, self._tokens + tokens
 
+    def fail(self, reason: str) -> None:
+        """Say why training can't go on; starting it again would not help."""
+        self._failure = reason
+
+    def failure(self) -> str | None:
+        """Return why training couldn't go on, if so."""
+        return self._failure
+
     def read(self) -> tuple[int, int, int]:
         """Return steps planned, steps done, and tokens since the start."""
         return self._planned, self._done, self._tokens
 
 
 def run_worker(job: dict[str, Any]) -> None:
-    """Train in a Ray Train worker: from the latest checkpoint to the last step."""
-    import torch
+    """Train in a Ray Train worker; what would fail again is told and ends it, for Ray Train tries an error anew."""
     from ray import train
+
+    try:
+        _train_worker(job, train.get_context().get_world_rank())
+    except DivergedError as error:
+        ray.get(job["steps"].fail.remote(str(error)))
+
+
+def _train_worker(job: dict[str, Any], rank: int) -> None:
+    """Train from the latest checkpoint to the last step, and hand over the trained weights."""
+    import torch
     from ray.train.torch import get_device
 
     from hnlm_ray.finetune import loop
@@ -56,7 +75,6 @@ def run_worker(job: dict[str, Any]) -> None:
     config: Config = job["config"]
     checkpoints: Checkpoints = job["checkpoints"]
     torch.set_num_threads(max(1, int(config.finetune.cpus_per_worker)))
-    rank = train.get_context().get_world_rank()
     worker = loop.start_worker(config, checkpoints, rank, get_device())
     first = saved = loop.restore(worker)
     if rank == 0:
@@ -72,7 +90,6 @@ def run_worker(job: dict[str, Any]) -> None:
             loop.save(worker, step)
             saved = step
     _hand_over(worker, checkpoints)
-    train.report({"steps": worker.plan.steps})
 
 
 def _hand_over(worker: Any, checkpoints: Checkpoints) -> None:  # noqa: ANN401  loop.Worker, imported late
@@ -102,7 +119,8 @@ def finetune(run: StageRun) -> Outcome:
     Raises
     ------
     StageError
-        When workers died more often than ``finetune.max_failures`` allows; the checkpoints stay.
+        When workers died more often than ``finetune.max_failures`` allows (the checkpoints stay), or the loss is
+        not finite.
     """
     log, chunks = run.output("finetune_log"), chunks_of(run.fingerprint)
     checkpoints = Checkpoints(run.workspace, run.fingerprint[:16])
@@ -144,6 +162,8 @@ def _train(run: StageRun, checkpoints: Checkpoints, log: TableStore, chunks: str
             ),
         )
         trainer.fit()
+    if failure := ray.get(steps.failure.remote()):
+        raise StageError(failure)
     if not checkpoints.has(TRAINED_FILE):
         raise StageError("the fine-tuning ended without trained weights: see the log, and run the same command again")
 

@@ -23,15 +23,18 @@ from hnlm_ray.llm.batch import run_rows
 from hnlm_ray.llm.job import Key, RowJob, RowPrompt, RowTask
 from hnlm_ray.negatives.embedding_engines import open_state_engine
 from hnlm_ray.negatives.text import Described
-from hnlm_ray.stage import Outcome, StageRun
+from hnlm_ray.stage import Outcome as StageOutcome
+from hnlm_ray.stage import StageRun
 from hnlm_ray.teacher.vectors import read_vectors
 from hnlm_ray.training_data import bucket_count, histories, rows_by_item, select_pairs, training_rows, user_profiles
 from hnlm_ray.workspace.folder import named
 
 log = logging.getLogger(__name__)
+Outcome = tuple[Tensor | str, int]
+"""A pair's vector, or why it has none; and how often it was asked for."""
 
 
-def embed_negatives(run: StageRun) -> Outcome:
+def embed_negatives(run: StageRun) -> StageOutcome:
     """Stage: finetuned_model, teacher tables, profiles, interactions (training rows) -> negative_embeddings."""
     config, workspace = run.config, run.workspace
     budget, seed, limits = config.embeddings.pairs_per_user, config.seed, config.records
@@ -84,28 +87,28 @@ class EmbeddingWorker:
     def _table(self, rows: Sequence[tuple[Key, list[str]]]) -> pa.Table:
         known = [(key, texts) for key, texts in rows if self._users.there[key[0]] and self._items.there[key[1]]]
         queries = {key: self._query(key, texts) for key, texts in known}
-        vectors = self._vectors(queries)
-        made = [self._row(key, queries.get(key), vectors.get(key)) for key, _ in rows]
+        outcomes = self._outcomes(queries)
+        made = [self._row(key, queries.get(key), outcomes.get(key)) for key, _ in rows]
         return pa.Table.from_pylist(made, schema=self._job.store.schema)
 
     def _query(self, key: Key, texts: list[str]) -> Query:
         user, item = list(self._users.matrix[key[0]]), list(self._items.matrix[key[1]])
         return self._encoder.encode(texts[0], texts[1], user, item)
 
-    def _vectors(self, queries: dict[Key, Query]) -> dict[Key, Tensor | str]:
+    def _outcomes(self, queries: dict[Key, Query], attempt: int = 1) -> dict[Key, Outcome]:
         """Return the vector of each pair, or why there is none; a prompt that kills the engine is found alone."""
         if not queries:
             return {}
         try:
-            return dict(zip(queries, self._compute(queries), strict=True))
+            return {key: (vector, attempt) for key, vector in zip(queries, self._compute(queries), strict=True)}
         except Exception as error:  # noqa: BLE001  whatever an engine raises, the rows are halved and tried again
             log.warning("the engine failed with %d prompts: %s", len(queries), named(error))
             self._restart()
             if len(queries) == 1:
-                return {key: f"the engine failed: {named(error)}"[:200] for key in queries}
-        halves = list(queries.items())
-        middle = len(halves) // 2
-        return self._vectors(dict(halves[:middle])) | self._vectors(dict(halves[middle:]))
+                return {key: (f"the engine failed: {named(error)}"[:200], attempt) for key in queries}
+        rows = list(queries.items())
+        halves = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+        return {key: outcome for half in halves for key, outcome in self._outcomes(dict(half), attempt + 1).items()}
 
     @torch.inference_mode()
     def _compute(self, queries: dict[Key, Query]) -> Tensor:
@@ -123,8 +126,9 @@ class EmbeddingWorker:
         self._engine.shutdown()
         self._engine = open_state_engine(self._job.config, self._exported)
 
-    def _row(self, key: Key, query: Query | None, vector: Tensor | str | None) -> dict[str, Any]:
-        row: dict[str, Any] = {"user": key[0], "item": key[1], "vector": None, "error": None, "attempts": 1}
+    def _row(self, key: Key, query: Query | None, outcome: Outcome | None) -> dict[str, Any]:
+        vector, attempts = outcome or (None, 0)
+        row: dict[str, Any] = {"user": key[0], "item": key[1], "vector": None, "error": None, "attempts": attempts}
         row |= {"tokens_in": len(query.ids) if query else 0, "tokens_out": 0, "tokens_cut": query.cut if query else 0}
         row |= {"prompt_version": self._exported.query.version, "model": self._exported.identity}
         if query is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -31,27 +31,32 @@ def open_state_engine(config: Config, exported: Exported) -> StateEngine:
     return TorchStates(exported) if config.embeddings.engine == "torch" else VLLMStates(config, exported)
 
 
+def pooling_arguments(config: Config, exported: Exported) -> dict[str, Any]:
+    """Return vLLM's arguments; those of ``llm.engine_kwargs`` come last, as for text."""
+    llm = config.llm
+    return {
+        "model": exported.folder,
+        "runner": "pooling",
+        "enable_prompt_embeds": True,
+        "dtype": config.embeddings.dtype,
+        "max_model_len": exported.form.max_tokens,
+        "max_num_seqs": llm.max_num_seqs,
+        "tensor_parallel_size": llm.tensor_parallel,
+        "enforce_eager": not llm.gpus_per_engine,
+        "trust_remote_code": llm.trust_remote_code,
+        "enable_prefix_caching": False,
+        "disable_log_stats": True,
+    } | dict(llm.engine_kwargs)
+
+
 class VLLMStates:
     """vLLM's pooling runner on prompt embeddings."""
 
     def __init__(self, config: Config, exported: Exported) -> None:
         from vllm import LLM
 
-        llm = config.llm
         self._dtype = DTYPES[config.embeddings.dtype]
-        self._llm = LLM(
-            exported.folder,
-            runner="pooling",
-            enable_prompt_embeds=True,
-            dtype=config.embeddings.dtype,
-            max_model_len=exported.form.max_tokens,
-            max_num_seqs=llm.max_num_seqs,
-            tensor_parallel_size=llm.tensor_parallel,
-            enforce_eager=not llm.gpus_per_engine,
-            trust_remote_code=llm.trust_remote_code,
-            enable_prefix_caching=False,
-            disable_log_stats=True,
-        )
+        self._llm = LLM(**pooling_arguments(config, exported))
 
     def states(self, prompts: Sequence[Tensor]) -> Tensor:
         """See :class:`StateEngine`."""

@@ -12,6 +12,7 @@ from finetune_tables import finetune_config, write_tables
 from rich.console import Console
 
 from hnlm_ray.cluster import connected
+from hnlm_ray.errors import StageError
 from hnlm_ray.finetune.stage import finetune
 from hnlm_ray.progress import LineProgress
 from hnlm_ray.stage import StageRun, chunks_of
@@ -92,9 +93,20 @@ def test_one_worker_then_all_killed_resume_from_the_last_checkpoint_to_the_same_
     assert killer.killed == [1, 2]
     found = log_of(run)
     assert list(found) == list(undisturbed)
+    assert [row["lr"] for row in found.values()] == pytest.approx([row["lr"] for row in undisturbed.values()])
     assert outcome.rows.ok == len(undisturbed)
     for step, row in undisturbed.items():
         for name in ("loss", "held_out_loss"):
             if row[name] is not None:
                 assert abs(found[step][name] - row[name]) < 1e-3, (step, name)
     assert found[max(found)]["held_out_loss"] < 0.8 * found[-1]["held_out_loss"]
+
+
+def test_a_training_that_diverges_ends_with_one_sentence_and_is_not_tried_again(tmp_path):
+    run = stage_run(tmp_path, lr=1e38, new_lr=1e38)
+    with (
+        connected(run.config, []),
+        pytest.raises(StageError, match=r"diverged at step \d+: lower finetune\.lr or finetune\.new_lr"),
+    ):
+        finetune(run)
+    assert run.workspace.table("finetuned_model").manifest() is None

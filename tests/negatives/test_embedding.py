@@ -12,8 +12,10 @@ import torch
 from exported_model import export
 from finetune_tables import finetune_config, publish, vectors_of, write_tables
 
+from hnlm_ray.finetune.export import fetch_exported
 from hnlm_ray.llm.job import RowJob, RowTask
 from hnlm_ray.negatives import embedding
+from hnlm_ray.negatives.embedding_engines import pooling_arguments
 
 PAIRS = [(0, 3), (0, 7), (5, 3), (9, 11), (23, 29)]
 TEXTS = ["likes war", "Alien: in space " * 3]
@@ -113,6 +115,8 @@ def test_a_prompt_that_kills_the_engine_is_found_and_recorded_and_the_others_get
     assert {key: row["status"] for key, row in found.items() if row["status"] != "ok"} == {(9, 11): "engine_error"}
     assert found[9, 11]["error"] == "the engine failed: RuntimeError: the engine died"
     assert len(starts) > 1
+    assert found[9, 11]["attempts"] > 1
+    assert all(row["attempts"] == 1 for row in rows(worker(made)).values())
 
 
 def test_a_vector_that_is_not_finite_is_an_error_of_its_row(made, monkeypatch):
@@ -152,3 +156,12 @@ def test_threads_that_bring_chunks_use_the_engine_one_after_the_other(made):
     with ThreadPoolExecutor(4) as pool:
         told = [table for tables in pool.map(lambda batch: list(asked(batch)), batches) for table in tables]
     assert [table["rows"].to_pylist() for table in told] == [[len(PAIRS)]] * 4
+
+
+def test_arguments_of_the_users_come_last_for_embedding_too(made):
+    config, workspace, _ = made
+    config = config.model_copy(update={"llm": config.llm.model_copy(update={"engine_kwargs": {"max_num_seqs": 3}})})
+    exported = fetch_exported(workspace, "")
+    arguments = pooling_arguments(config, exported)
+    assert (arguments["max_num_seqs"], arguments["runner"]) == (3, "pooling")
+    assert arguments["max_model_len"] == config.finetune.max_tokens
