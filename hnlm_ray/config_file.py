@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hnlm_ray.config import Config
+from hnlm_ray.config import SOURCE_FORMATS, Config
 from hnlm_ray.errors import ConfigError
-from hnlm_ray.yaml_text import MOST_CHARS, YamlTextError, parse_yaml
+from hnlm_ray.preset import read_preset
+from hnlm_ray.yaml_text import YamlTextError, parse_yaml
 
-_UNION_TAGS = {"movielens_100k", "ngcf", "table"}
 _SHOWN_CHARS = 80
 _SHOWN_PROBLEMS = 20
 _EXPECTED = {
@@ -34,7 +33,7 @@ def load_config(path: str, overrides: Sequence[str] = (), workspace: str | None 
     ConfigError
         With one line for each value that is wrong: its path, the value got, what is allowed.
     """
-    tree = _read_yaml(path)
+    tree = read_preset(path)
     problems = [problem for text in overrides if (problem := _override(tree, text))]
     if workspace is not None:
         tree["workspace"] = workspace
@@ -48,25 +47,6 @@ def load_config(path: str, overrides: Sequence[str] = (), workspace: str | None 
         told = problems[:_SHOWN_PROBLEMS]
         raise ConfigError("\n".join([f"{path}: {count} wrong; mend it and run again:", *told, *more]))
     return config
-
-
-def _read_yaml(path: str) -> dict[str, Any]:
-    if os.path.isdir(path):
-        raise ConfigError(f"config {path} is a folder: name a YAML file, such as configs/demo.yaml")
-    try:
-        with open(path, encoding="utf-8") as stream:
-            tree = parse_yaml(stream.read(MOST_CHARS + 1))
-    except FileNotFoundError as error:
-        raise ConfigError(f"config {path} does not exist: check --config") from error
-    except OSError as error:
-        raise ConfigError(f"config {path} can't be read ({error.strerror}): check its permissions") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"config {path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
-    except YamlTextError as error:
-        raise ConfigError(f"config {path} {error}") from error
-    if not isinstance(tree, dict):
-        raise ConfigError(f"config {path} holds no mapping: it starts with 'name: ...', see configs/demo.yaml")
-    return {str(key): value for key, value in tree.items() if value is not None}  # 'cf:' alone: its defaults
 
 
 def _override(tree: dict[str, Any], text: str) -> str | None:
@@ -93,10 +73,10 @@ def _describe(detail: ErrorDetails) -> str:
     keys = _keys(detail)
     path = ".".join(keys) or "the file"
     if detail["type"] == "union_tag_invalid":
-        allowed = ", ".join(sorted(_UNION_TAGS))
+        allowed = ", ".join(SOURCE_FORMATS)
         return f"  {path}.format: got {detail['input'].get('format')!r}; allowed: {allowed}"
     if detail["type"] == "union_tag_not_found":
-        return f"  {path}.format: missing; it is required: {', '.join(sorted(_UNION_TAGS))}"
+        return f"  {path}.format: missing; it is required: {', '.join(SOURCE_FORMATS)}"
     got = repr(detail["input"])
     got = got if len(got) <= _SHOWN_CHARS else got[: _SHOWN_CHARS - 3] + "..."
     if detail["type"] == "extra_forbidden":
@@ -110,7 +90,7 @@ def _describe(detail: ErrorDetails) -> str:
 def _keys(detail: ErrorDetails) -> list[str]:
     """Return where an error lies, as the file has it: without the tag of the union that `source` is."""
     first, *rest = detail["loc"] or ("",)
-    inner = rest[1:] if first == "source" and rest and rest[0] in _UNION_TAGS else rest
+    inner = rest[1:] if first == "source" and rest and rest[0] in SOURCE_FORMATS else rest
     return [str(key) for key in (first, *inner) if key != ""]
 
 

@@ -28,6 +28,15 @@ _LLM_OUTCOME: Final = [
 # Of a CF training that ended well. skipped_pairs: of users who have a positive with every item. With pair vectors
 # alone: the share of training pairs that have one, and how far the adapter moved from its start (relative, L2).
 _TRAINED: Final = [
+    # An epoch each: mean loss, and the compared metric on validation where it was evaluated.
+    pa.field(
+        "curve",
+        pa.list_(
+            pa.struct(
+                [pa.field("epoch", pa.int32()), pa.field("loss", pa.float64()), pa.field("validation", pa.float64())]
+            )
+        ),
+    ),
     pa.field("skipped_pairs", pa.int64()),
     pa.field("vector_coverage", pa.float64()),
     pa.field("adapter_shift", pa.float64()),
@@ -42,6 +51,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("rating", pa.float32()),
             pa.field("timestamp", pa.int64()),  # seconds since 1970, UTC
             pa.field("source_split", pa.string()),
+            pa.field("review", pa.string()),  # what the user wrote of the item, cut to source.review_chars
         ]
     ),
     "raw_items": pa.schema(
@@ -81,6 +91,15 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("title", pa.string()),
             pa.field("attributes", pa.map_(pa.string(), pa.string())),
             pa.field("text", pa.string()),
+        ]
+    ),
+    # What users wrote of items: training rows that have a review, and no others. The files are those of
+    # interactions (one a bucket of users).
+    "reviews": pa.schema(
+        [
+            pa.field("user", pa.int32(), nullable=False),
+            pa.field("item", pa.int32(), nullable=False),
+            pa.field("text", pa.string(), nullable=False),
         ]
     ),
     "item_profiles": pa.schema(
@@ -193,7 +212,9 @@ TABLES: Final[dict[str, pa.Schema]] = {
     # negatives: catalogue items, best first; sources: how each was found, 'exact', 'fuzzy' or
     # 'nearest' for the first, 'neighbour' (of the text, by cosine) for the others, and 'embedding'
     # (nearest to the vector in the teacher's space). vector: the negative in embedding form, of the pair
-    # itself or of the user's pair with item `vector_lender`; null: none.
+    # itself or of the user's pair with item `vector_lender`; null: none. verdict: what became of the pair's
+    # own text: how its first item was found, 'ungrounded', or 'training_positive' (it names one, and nothing
+    # else is near); null: it has no text.
     "negative_pool": pa.schema(
         [
             pa.field("user", pa.int32(), nullable=False),
@@ -205,6 +226,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("sources", pa.list_(pa.string()), nullable=False),
             pa.field("vector", pa.list_(pa.float16())),
             pa.field("vector_lender", pa.int32()),
+            pa.field("verdict", pa.string()),
         ]
     ),
     "trials": pa.schema(
@@ -235,8 +257,39 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("validation", pa.map_(pa.string(), pa.float64())),
             pa.field("test", pa.map_(pa.string(), pa.float64())),
             pa.field("per_user", pa.list_(pa.float32())),
+            # The compared metric of test users, or the share of test rows found, by group (hnlm_ray.cf.slices).
+            pa.field("slices", pa.map_(pa.string(), pa.float64())),
+            # Of the negatives that its sampler draws at the end: mean of sigmoid(s_uj - s_ui), and the share that
+            # are held-out positives of their user. Counted after everything else; nothing is chosen by them.
+            pa.field("hardness", pa.float64()),
+            pa.field("false_negative_share", pa.float64()),
             pa.field("seconds", pa.float64(), nullable=False),
             *_TRAINED,
+        ]
+    ),
+    # The model that recommends: the method that is best on validation, trained as recommend.train_on says.
+    # positives: how many it was trained on. Users lie by bucket, as in interactions.
+    "model_users": pa.schema(
+        [
+            pa.field("user", pa.int32(), nullable=False),
+            pa.field("vector", pa.list_(pa.float32()), nullable=False),
+            pa.field("positives", pa.int32(), nullable=False),
+        ]
+    ),
+    "model_items": pa.schema(
+        [
+            pa.field("item", pa.int32(), nullable=False),
+            pa.field("vector", pa.list_(pa.float32()), nullable=False),
+            pa.field("positives", pa.int32(), nullable=False),  # 0: a cold item, whose vector no positive shaped
+        ]
+    ),
+    # rank: 1 is the best; score: the dot product of the model's vectors.
+    "recommendations": pa.schema(
+        [
+            pa.field("user", pa.int32(), nullable=False),
+            pa.field("rank", pa.int32(), nullable=False),
+            pa.field("item", pa.int32(), nullable=False),
+            pa.field("score", pa.float32(), nullable=False),
         ]
     ),
 }
@@ -246,6 +299,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "interactions": ("user", "item"),
     "users": ("user",),
     "items": ("item",),
+    "reviews": ("user", "item"),
     "item_profiles": ("item",),
     "user_profiles": ("user",),
     "semantic_negatives": ("user", "item"),
@@ -260,5 +314,8 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "negative_pool": ("user", "item"),
     "trials": ("method", "trial"),
     "results": ("method", "seed"),
+    "model_users": ("user",),
+    "model_items": ("item",),
+    "recommendations": ("user", "rank"),
 }
 """The columns that name a row: no two rows of a table agree on them."""

@@ -240,3 +240,31 @@ def test_a_teacher_keeps_its_own_defaults_beside_what_is_set_and_never_sees_vali
     assert (cf.model, cf.dim, cf.epochs, cf.validation) == ("lightgcn", 32, 60, "none")
     with pytest.raises(ValidationError, match="none"):
         Config.model_validate({**tree, "teacher": {"cf": {"validation": "split"}}})
+
+
+def test_a_file_extends_a_shipped_preset_section_by_section(load):
+    config = load("extends: laptop\n" + GOOD + "cf: {patience: 3}\ntune: {methods: [rns]}\n")
+    assert (config.cf.epochs, config.cf.patience) == (60, 3)
+    assert config.tune.methods == ("rns",)
+
+
+def test_a_file_extends_another_beside_it_and_takes_its_source_whole(load, tmp_path):
+    (tmp_path / "base.yaml").write_text(
+        "name: base\nworkspace: b\nsource: {format: ngcf, path: p}\ncf: {dim: 8}\n", encoding="utf-8"
+    )
+    config = load("extends: base.yaml\n" + GOOD)
+    assert (config.name, config.source.format, config.cf.dim) == ("x", "movielens_100k", 8)
+
+
+@pytest.mark.parametrize(
+    ("base", "told"),
+    [
+        ("x.yaml", "extends it again or too deep"),
+        ("desktop", "there is no preset 'desktop' to extend: use laptop"),
+        ("[a]", "name one preset"),
+        ("absent.yaml", "absent.yaml does not exist"),
+    ],
+)
+def test_what_can_not_be_extended_is_told(load, base, told):
+    with pytest.raises(ConfigError, match=told):
+        load(f"extends: {base}\n{GOOD}")

@@ -9,20 +9,27 @@ from hnlm_ray.config.cf import CFConfig
 from hnlm_ray.config.finetune import EmbeddingsConfig, FinetuneConfig, LoraConfig, RecordsConfig, TeacherConfig
 from hnlm_ray.config.llm import LLMConfig, NegativesConfig, ProfileConfig, ScriptedConfig
 from hnlm_ray.config.prepare import PrepareConfig, SplitConfig
+from hnlm_ray.config.recommend import RecommendConfig
 from hnlm_ray.config.run import Config, RayConfig
 from hnlm_ray.config.sources import (
+    SOURCE_FORMATS,
+    AmazonSource,
     FileFormat,
     InteractionColumns,
     InteractionFile,
     ItemColumns,
     ItemFile,
+    MoreItemsFile,
     MovieLensSource,
     SplitFilesSource,
     TableSource,
+    YelpSource,
 )
 from hnlm_ray.config.tune import TuneConfig
 
 __all__ = [
+    "SOURCE_FORMATS",
+    "AmazonSource",
     "CFConfig",
     "Config",
     "EmbeddingsConfig",
@@ -36,11 +43,13 @@ __all__ = [
     "LoraConfig",
     "MethodName",
     "ModelName",
+    "MoreItemsFile",
     "MovieLensSource",
     "NegativesConfig",
     "PrepareConfig",
     "ProfileConfig",
     "RayConfig",
+    "RecommendConfig",
     "RecordsConfig",
     "ScriptedConfig",
     "Section",
@@ -49,4 +58,5 @@ __all__ = [
     "TableSource",
     "TeacherConfig",
     "TuneConfig",
+    "YelpSource",
 ]

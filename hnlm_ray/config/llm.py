@@ -69,6 +69,8 @@ class ProfileConfig(Section):
     summary_chars: Annotated[int, Field(ge=40)] = Field(600, description="Most characters of a profile's summary.")
     reasoning_chars: Annotated[int, Field(ge=20)] = Field(200, description="Most characters of its reasoning.")
     item_text_chars: Annotated[int, Field(ge=0)] = Field(400, description="Characters of an item's text in its prompt.")
+    item_reviews: Annotated[int, Field(ge=0)] = Field(2, description="Training users' reviews in its prompt.")
+    review_chars: Annotated[int, Field(ge=0)] = Field(160, description="Characters of a review in a prompt; 0: none.")
     user_history: Count = Field(8, description="Training items of a user that its prompt shows, the latest first.")
     user_item_chars: Annotated[int, Field(ge=0)] = Field(80, description="Characters of each item's profile in it.")
 

@@ -12,6 +12,7 @@ from hnlm_ray.config.cf import CFConfig
 from hnlm_ray.config.finetune import EmbeddingsConfig, FinetuneConfig, RecordsConfig, TeacherConfig
 from hnlm_ray.config.llm import LLMConfig, NegativesConfig, ProfileConfig
 from hnlm_ray.config.prepare import PrepareConfig
+from hnlm_ray.config.recommend import RecommendConfig
 from hnlm_ray.config.sources import Source
 from hnlm_ray.config.tune import TuneConfig
 
@@ -45,6 +46,7 @@ class Config(Section):
     embeddings: EmbeddingsConfig = EmbeddingsConfig()
     cf: CFConfig = CFConfig()
     tune: TuneConfig = TuneConfig()
+    recommend: RecommendConfig = RecommendConfig()
 
     @field_validator("workspace")
     @classmethod

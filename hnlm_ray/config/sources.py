@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field
 
@@ -26,12 +26,15 @@ class FileFormat(Section):
 
 
 class InteractionColumns(Section):
-    """Which column of the file holds what; rating and timestamp are optional (event logs)."""
+    """Which column of the file holds what; rating, timestamp and review are optional (event logs)."""
 
     user: str = "user_id"
     item: str = "item_id"
     rating: str | None = None
     timestamp: str | None = Field(None, description="Seconds or milliseconds since 1970, or a date text.")
+    review: tuple[str, ...] = Field(
+        (), description="What the user wrote (summary, text), joined. Only those of training rows reach a prompt."
+    )
 
 
 class ItemColumns(Section):
@@ -48,6 +51,9 @@ class InteractionFile(FileFormat):
 
     columns: InteractionColumns = InteractionColumns()
     time_format: str | None = Field(None, description="strptime format of a textual timestamp; ISO 8601 when absent.")
+    rating_values: dict[str, float] = Field(
+        {}, description="Numbers of ratings that are words, such as {fresh: 1, rotten: 0}; other words are bad lines."
+    )
 
 
 class ItemFile(FileFormat):
@@ -56,17 +62,47 @@ class ItemFile(FileFormat):
     columns: ItemColumns = ItemColumns()
 
 
+class MoreItemsFile(ItemFile):
+    """A further file about the same items: what the first file lacks is added, nothing is replaced."""
+
+    link: str | None = Field(
+        None, description="Column of the first item file that holds this file's ids; none: the item's id itself."
+    )
+
+
 class SourceBase(Section):
     """What every source has."""
 
     max_bad_share: Probability = Field(0.01, description="Share of unreadable lines above which the stage stops.")
+    review_chars: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        1000, description="Characters of a review that are kept; 0: reviews are not read."
+    )
 
 
 class MovieLensSource(SourceBase):
-    """MovieLens 100K: the publisher's files (u.data, u.item) or RecBole's atomic files (.inter, .item)."""
+    """MovieLens as GroupLens publishes it (100K, 1M, latest), or 100K as RecBole's atomic files."""
 
-    format: Literal["movielens_100k"]
-    path: str = Field("embedded", description="Folder with the files; 'embedded' takes the recbole wheel's copy.")
+    format: Literal["movielens_100k", "movielens_1m", "movielens_latest"]
+    path: str = Field(
+        "embedded", description="Folder with the files, or the publisher's zip; 'embedded': the recbole wheel's 100K."
+    )
+
+
+class AmazonSource(SourceBase):
+    """Amazon reviews as McAuley's group publishes them: reviews or 'ratings only' CSV, and metadata."""
+
+    format: Literal["amazon_2014", "amazon_2018", "amazon_2023"]
+    reviews: str = Field(
+        description="Reviews (JSON lines, .gz or not; 5-core too) or ratings only (.csv): file or glob."
+    )
+    metadata: str | None = Field(None, description="Metadata of the items (meta_*.json.gz, meta_*.jsonl.gz).")
+
+
+class YelpSource(SourceBase):
+    """The Yelp Open Dataset."""
+
+    format: Literal["yelp"]
+    path: str = Field(description="Folder with yelp_academic_dataset_review.json and ..._business.json (.gz or not).")
 
 
 class SplitFilesSource(SourceBase):
@@ -75,6 +111,7 @@ class SplitFilesSource(SourceBase):
     format: Literal["ngcf"]
     path: str = Field(description="Folder with train.txt and test.txt.")
     items: ItemFile | None = Field(None, description="Titles and attributes of the items, by the ids of the split.")
+    more_items: tuple[MoreItemsFile, ...] = Field((), description="Further files about the same items.")
 
 
 class TableSource(SourceBase):
@@ -83,6 +120,14 @@ class TableSource(SourceBase):
     format: Literal["table"]
     interactions: InteractionFile
     items: ItemFile | None = None
+    more_items: tuple[MoreItemsFile, ...] = Field((), description="Further files about the same items.")
 
 
-Source = Annotated[MovieLensSource | SplitFilesSource | TableSource, Field(discriminator="format")]
+Source = Annotated[
+    MovieLensSource | AmazonSource | YelpSource | SplitFilesSource | TableSource, Field(discriminator="format")
+]
+SOURCE_FORMATS: Final = tuple(
+    name
+    for source in (MovieLensSource, AmazonSource, YelpSource, SplitFilesSource, TableSource)
+    for name in get_args(source.model_fields["format"].annotation)
+)

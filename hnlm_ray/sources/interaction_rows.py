@@ -36,6 +36,7 @@ class InteractionRows:
             self._rating(records, check),
             self._timestamp(records, check),
             pa.nulls(len(records.lines), pa.string()),
+            pa.nulls(len(records.lines), pa.string()),
         ]
         keep = pa.array(check.keep)
         return pa.table([column.filter(keep) for column in columns], schema=TABLES["raw_interactions"])

@@ -76,5 +76,6 @@ def _table(users: list[str], histories: list[list[str]], split: str) -> pa.Table
     repeated = list(chain.from_iterable(repeat(user, count) for user, count in zip(users, lengths, strict=True)))
     items = list(chain.from_iterable(histories))
     rows = len(items)
-    columns = [repeated, items, pa.nulls(rows, pa.float32()), pa.nulls(rows, pa.int64()), [split] * rows]
+    nothing = [pa.nulls(rows, pa.float32()), pa.nulls(rows, pa.int64())]
+    columns = [repeated, items, *nothing, [split] * rows, pa.nulls(rows, pa.string())]
     return pa.table(columns, schema=TABLES["raw_interactions"])
