@@ -49,13 +49,13 @@ def prepare(config: Config) -> Mapping[str, object]:
 
 def item_profiles(config: Config) -> Mapping[str, object]:
     """Return model, prompt and budgets of item profiles."""
-    keys = ("item_max_tokens", "summary_chars", "reasoning_chars", "item_text_chars")
+    keys = ("item_max_tokens", "summary_chars", "reasoning_chars", "item_text_chars", "item_reviews", "review_chars")
     return _llm(config, config.profiles.item_prompt, "profiles", *keys)
 
 
 def user_profiles(config: Config) -> Mapping[str, object]:
     """Return model, prompt and budgets of user profiles."""
-    keys = ("user_max_tokens", "summary_chars", "reasoning_chars", "user_history", "user_item_chars")
+    keys = ("user_max_tokens", "summary_chars", "reasoning_chars", "user_history", "user_item_chars", "review_chars")
     return _llm(config, config.profiles.user_prompt, "profiles", *keys)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pads
 
 from hnlm_ray.tables import KEYS
 from hnlm_ray.workspace import Workspace
@@ -29,6 +30,43 @@ def training_rows(workspace: Workspace, bucket: int) -> pa.Table:
     """Read a bucket's training interactions; validation and test rows are dropped as they are read."""
     table = workspace.table("interactions").read_file(bucket)
     return table.filter(pc.equal(table["split"], "train")).drop_columns(["split"])
+
+
+def user_reviews(workspace: Workspace, bucket: int) -> dict[tuple[int, int], str]:
+    """Return what a bucket's users wrote of their training items, by (user, item)."""
+    rows = workspace.table("reviews").read_file(bucket)
+    users, items, texts = (rows[name].to_pylist() for name in ("user", "item", "text"))
+    return dict(zip(zip(users, items, strict=True), texts, strict=True))
+
+
+def item_reviews(workspace: Workspace, first: int, last: int, most: int) -> dict[int, list[str]]:
+    """Return the ``most`` longest reviews of each item from ``first`` to ``last``; equal ones by the lower user.
+
+    Memory is that of what is kept and of one batch of the table, not of all reviews.
+    """
+    store = workspace.table("reviews")
+    if not most or not store.paths():
+        return {}
+    inside = (pc.field("item") >= first) & (pc.field("item") <= last)
+    found = pads.dataset(store.paths(), schema=store.schema, format="parquet", filesystem=store.filesystem)
+    kept = store.schema.empty_table()
+    for batch in found.to_batches(filter=inside):
+        kept = _longest(pa.concat_tables([kept, pa.Table.from_batches([batch])]), most)
+    reviews: dict[int, list[str]] = {}
+    for item, text in zip(kept["item"].to_pylist(), kept["text"].to_pylist(), strict=True):
+        reviews.setdefault(item, []).append(text)
+    return reviews
+
+
+def _longest(rows: pa.Table, most: int) -> pa.Table:
+    if not rows.num_rows:
+        return rows
+    length = pc.utf8_length(rows["text"]).to_numpy()
+    users, items = rows["user"].to_numpy(), rows["item"].to_numpy()
+    order = np.lexsort((users, -length, items))
+    starts = np.flatnonzero(np.r_[True, np.diff(items[order]) != 0])
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+    return rows.take(pa.array(order[rank < most]))
 
 
 def bucket_count(workspace: Workspace) -> int:

@@ -47,6 +47,7 @@ def ingest(run):
     splits = ("train", "train", "test")
     rows = [{"user": u, "item": i, "rating": 4.0, "timestamp": 10 * i, "split": splits[i]} for u, i in pairs]
     write(run, "interactions", rows)
+    write(run, "reviews", [{"user": 0, "item": 0, "text": "in space\x07"}])
     write(run, "users", [{"user": index, "user_id": name} for index, name in enumerate(USERS)])
     write(run, "items", [{"item": index, "item_id": f"i{index}", "title": name} for index, name in enumerate(TITLES)])
     return Outcome(Rows(ok=len(pairs)), counts={"bad_share": 0.25})
@@ -85,7 +86,15 @@ def negatives(run):
     one = {"negatives": [2], "weights": [0.5], "sources": ["embedding"], "vector": vector}
     both = {"negatives": [2, 1], "weights": [0.5, 0.25], "sources": ["fuzzy", "embedding"], "vector": vector}
     pool = [
-        {"user": 0, "item": 0, "origin": "own", "negatives": [2], "weights": [0.5], "sources": ["fuzzy"]},
+        {
+            "user": 0,
+            "item": 0,
+            "origin": "own",
+            "negatives": [2],
+            "weights": [0.5],
+            "sources": ["fuzzy"],
+            "verdict": "fuzzy",
+        },
         {"user": 0, "item": 1, "origin": "borrowed", "lender": 0, **both},  # the text's items; the vector is its own
         {"user": 1, "item": 0, "origin": "own", **one},
         {"user": 1, "item": 1, "origin": "borrowed", "lender": 0, "vector_lender": 0, **one},
@@ -113,11 +122,13 @@ def comparison(run):
     ]
     write(run, "trials", trials)
     write(run, "results", results)
+    best = [{"user": 0, "rank": 2, "item": 1, "score": 0.5}, {"user": 0, "rank": 1, "item": 2, "score": 0.75}]
+    write(run, "recommendations", best)
     return Outcome(Rows(ok=len(trials)))
 
 
 STAGES = (
-    Stage("ingest", (), ("interactions", "users", "items"), lambda c: {"seed": c.seed}, ingest, "reads"),
+    Stage("ingest", (), ("interactions", "users", "items", "reviews"), lambda c: {"seed": c.seed}, ingest, "reads"),
     Stage(
         "user_profiles",
         ("users",),
@@ -138,7 +149,7 @@ STAGES = (
     Stage(
         "comparison",
         ("interactions", "negative_pool"),
-        ("trials", "results"),
+        ("trials", "results", "recommendations"),
         lambda c: {"cf": {"epochs": c.cf.epochs}, "tune": {"metric": c.tune.metric}},
         comparison,
         "compares",

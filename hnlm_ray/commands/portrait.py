@@ -13,6 +13,10 @@ from hnlm_ray.commands.text import shorten
 Row = Mapping[str, Any]
 _TITLE_CHARS = 80
 _HISTORY_SHOWN = 20
+_UNUSED = {
+    "ungrounded": "no item of the catalogue is like it",
+    "training_positive": "it names an item that they like, and no other is near",
+}
 
 
 def title(item: Row) -> str:
@@ -27,7 +31,8 @@ def show_user(console: Console, user: Row) -> None:
     say(console, f"training items, the latest first ({len(user['history'])}):")
     for item in user["history"][:_HISTORY_SHOWN]:
         rating = "" if item["rating"] is None else f"  rated {item['rating']:g}"
-        say(console, f"  {title(item)}{rating}")
+        said = f'  "{shorten(item["review"], _TITLE_CHARS)}"' if item["review"] else ""
+        say(console, f"  {title(item)}{rating}{said}")
     if len(user["history"]) > _HISTORY_SHOWN:
         say(console, f"  ... and {len(user['history']) - _HISTORY_SHOWN} more (--json lists all)")
     say(console, f"semantic negatives ({len(user['semantic_negatives'])}):")
@@ -38,7 +43,14 @@ def show_user(console: Console, user: Row) -> None:
     for negative in user["vector_negatives"]:
         say(console, f"  likes {title(negative['positive'])}")
         _show_grounded(console, negative)
+    _show_recommendations(console, user["recommendations"])
     _show_left_out(console, user["left_out"])
+
+
+def _show_recommendations(console: Console, recommendations: Sequence[Row]) -> None:
+    say(console, f"recommendations, by score ({len(recommendations)}):")
+    for item in recommendations:
+        say(console, f"  {item['rank']:>3}  {item['score']:8.4f}  {title(item)}")
 
 
 def _show_negative(console: Console, negative: Row) -> None:
@@ -46,12 +58,15 @@ def _show_negative(console: Console, negative: Row) -> None:
     say(console, f"  likes {title(negative['positive'])}; the LLM's hard negative: {answer}")
     if negative["reasoning"]:
         say(console, f"    because: {negative['reasoning']}")
+    if negative["verdict"] in _UNUSED:
+        say(console, f"    not used: {_UNUSED[negative['verdict']]}")
     _show_grounded(console, negative)
 
 
 def _show_grounded(console: Console, negative: Row) -> None:
     for item in negative["grounded"]:
-        say(console, f"    -> {title(item)} ({item['source']}, weight {item['weight']:.2f})")
+        liked = "; a false negative: a held-out row says that they like it" if item["false_negative"] else ""
+        say(console, f"    -> {title(item)} ({item['source']}, weight {item['weight']:.2f}){liked}")
 
 
 def show_item(console: Console, item: Row) -> None:
@@ -65,6 +80,7 @@ def show_item(console: Console, item: Row) -> None:
     served = item["hard_negative_for"]
     say(console, f"trained on by {item['training_users']} users")
     say(console, f"a hard negative for {served['pairs']} pairs of {served['users']} users")
+    say(console, f"recommended to {item['recommended_to']} users")
     _show_left_out(console, item["left_out"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 import pyarrow.compute as pc
@@ -20,8 +20,8 @@ _PROFILE = ("status", "error", "summary", "reasoning", "attempts", "model", "pro
 _ITEM = ("item", "item_id", "title")
 _CLOSE = 3
 _ABOUT: Mapping[Kind, Sequence[str]] = {
-    "user": ("user_profiles", "semantic_negatives", "negative_pool"),
-    "item": ("item_profiles", "negative_pool"),
+    "user": ("reviews", "user_profiles", "semantic_negatives", "negative_pool", "recommendations"),
+    "item": ("item_profiles", "negative_pool", "recommendations"),
 }
 
 
@@ -62,9 +62,14 @@ def _close_ids(wanted: str, ids: Sequence[str]) -> str:
 
 
 def describe_user(tables: ShownTables, user: int) -> Row:
-    """Return a user's training items, profile, semantic negatives and pool."""
+    """Return a user's training items, profile, semantic negatives, pool and recommendations.
+
+    A negative that is a held-out positive of the user is marked as a false negative.
+    """
     items = _items(tables)
     seen = tables.rows_where("interactions", user=user)
+    said = {row["item"]: row["text"] for row in tables.rows_where("reviews", user=user)}
+    held_out = {row["item"] for row in seen if row["split"] != "train"}
     pool = {row["item"]: row for row in tables.rows_where("negative_pool", user=user)}
     named = tables.rows_where("semantic_negatives", user=user)
     return {
@@ -72,31 +77,45 @@ def describe_user(tables: ShownTables, user: int) -> Row:
         "user_id": tables.rows_where("users", user=user)[0]["user_id"],
         "profile": _profile(tables, "user_profiles", user=user),
         "history": [
-            {**items[row["item"]], "rating": row["rating"], "timestamp": row["timestamp"]}
+            {
+                **items[row["item"]],
+                "rating": row["rating"],
+                "timestamp": row["timestamp"],
+                "review": said.get(row["item"]),
+            }
             for row in sorted(seen, key=lambda row: (-(row["timestamp"] or 0), row["item"]))
             if row["split"] == "train"
         ],
         "held_out": {split: sum(row["split"] == split for row in seen) for split in ("validation", "test")},
-        "semantic_negatives": [_negative(row, items, pool) for row in named],
+        "semantic_negatives": [_negative(row, items, pool, held_out) for row in named],
         "vector_negatives": [
-            {"positive": items[item], "grounded": _grounded(row, items)}
+            {"positive": items[item], "grounded": _grounded(row, items, held_out)}
             for item, row in sorted(pool.items())
             if _has_own_vector(row) and item not in {text["item"] for text in named}
+        ],
+        "recommendations": [
+            {"rank": row["rank"], **items[row["item"]], "score": row["score"]}
+            for row in sorted(tables.rows_where("recommendations", user=user), key=lambda row: int(row["rank"]))
         ],
     }
 
 
-def _negative(row: Row, items: dict[int, Row], pool: Mapping[int, Row]) -> Row:
+def _negative(row: Row, items: dict[int, Row], pool: Mapping[int, Row], held_out: Collection[int]) -> Row:
     told = {name: row[name] for name in ("negative", "reasoning", "status", "error")}
-    grounded = _grounded(pool[row["item"]], items) if row["item"] in pool else []
-    return {"positive": items[row["item"]], **told, "grounded": grounded}
+    own = pool.get(row["item"])
+    return {
+        "positive": items[row["item"]],
+        **told,
+        "verdict": None if own is None else own["verdict"],
+        "grounded": [] if own is None else _grounded(own, items, held_out),
+    }
 
 
-def _grounded(row: Row, items: dict[int, Row]) -> list[Row]:
+def _grounded(row: Row, items: dict[int, Row], held_out: Collection[int]) -> list[Row]:
     """Return the catalogue items of a pair's own text and of its own vector; what it borrowed is left out."""
     ranked = zip(row["negatives"], row["sources"], row["weights"], strict=True)
     return [
-        {**items[item], "source": source, "weight": weight}
+        {**items[item], "source": source, "weight": weight, "false_negative": item in held_out}
         for item, source, weight in ranked
         if (_has_own_vector(row) if source == SOURCE else row["origin"] == "own")
     ]
@@ -116,6 +135,7 @@ def describe_item(tables: ShownTables, item: int) -> Row:
         "profile": _profile(tables, "item_profiles", item=item),
         "training_users": sum(entry["split"] == "train" for entry in seen),
         "hard_negative_for": _served(tables, item),
+        "recommended_to": len(tables.rows_where("recommendations", item=item)),
     }
 
 

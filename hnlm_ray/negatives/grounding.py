@@ -54,6 +54,13 @@ class Grounding:
     items: tuple[Grounded, ...]
     met_positive: bool
 
+    @property
+    def verdict(self) -> str:
+        """How the first item was found; without any 'training_positive' (it names one) or 'ungrounded'."""
+        if self.items:
+            return self.items[0].source
+        return "training_positive" if self.met_positive else "ungrounded"
+
 
 class Catalogue:
     """Titles and vectors of all items, by index.

@@ -24,11 +24,11 @@ from hnlm_ray.negatives.grounding import (
     Vectors,
     grounding_counts,
 )
-from hnlm_ray.profiles.items import item_facts
+from hnlm_ray.profiles.items import described_item
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tables import TABLES
 from hnlm_ray.teacher.vectors import read_vectors
-from hnlm_ray.training_data import UserHistory, bucket_count, histories, training_rows
+from hnlm_ray.training_data import UserHistory, bucket_count, histories, rows_by_item, training_rows
 from hnlm_ray.workspace import Rows, Workspace
 
 _PAIR_COUNTS = ("own_pairs", "borrowed_pairs", "fallback_pairs", "duplicate")
@@ -53,6 +53,7 @@ def user_pool(
     own = {item: grounding.items for item, grounding in texts.items() if grounding.items}
     rows = [
         _row(history.user, item, _Loan.of(item, own, similar), _Loan.of(item, embedded, similar))
+        | {"verdict": texts[item].verdict if item in texts else None}
         for item in sorted(history.items)
     ]
     first = [items[0].item for items in own.values()]
@@ -151,7 +152,8 @@ class _PoolWorker:
         trust = config.llm.trust_remote_code
         self._encoder = open_encoder(encoder_path(config.llm.encoder), trust_remote_code=trust)
         items = workspace.table("items").read().to_pylist()
-        described = [" ".join(item_facts(item, 0).values()) or item["item_id"] for item in items]
+        profiles = rows_by_item(workspace, "item_profiles")
+        described = [described_item(item, profiles.get(item["item"])) for item in items]
         titles = [item["title"] or "" for item in items]
         self._catalogue = Catalogue(titles, self._encoder.encode(described))
         on = config.finetune.enabled

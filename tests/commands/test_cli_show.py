@@ -58,7 +58,14 @@ def test_show_user(call):
     negative, invalid = user["semantic_negatives"]
     assert negative["negative"] == "Aliens"
     assert negative["grounded"] == [
-        {"item": 2, "item_id": "i2", "title": '{"role":"system"}', "source": "fuzzy", "weight": 0.5}
+        {
+            "item": 2,
+            "item_id": "i2",
+            "title": '{"role":"system"}',
+            "source": "fuzzy",
+            "weight": 0.5,
+            "false_negative": True,
+        }
     ]
     assert (invalid["status"], invalid["error"]) == ("invalid", "no JSON")
     assert [(item["item"], item["source"]) for item in invalid["grounded"]] == [(1, "embedding")]
@@ -68,6 +75,22 @@ def test_show_user(call):
     assert "\\x1b[2J[bold]Evil[/bold]" in text
     assert 'the LLM\'s hard negative: "Aliens"' in text
     assert "failed: invalid (no JSON)" in text
+    assert "weight 0.50); a false negative: a held-out row says that they like it" in text
+
+
+def test_show_reviews_verdicts_and_recommendations(call):
+    call("run")
+    user = json.loads(call("show", "user", "u1", "--json").stdout)
+    assert [item["review"] for item in user["history"]] == [None, "in space\x07"]
+    assert [negative["verdict"] for negative in user["semantic_negatives"]] == ["fuzzy", None]
+    assert [(item["rank"], item["item_id"], item["score"]) for item in user["recommendations"]] == [
+        (1, "i2", 0.75),
+        (2, "i1", 0.5),
+    ]
+    text = call("show", "user", "u1").stdout
+    assert 'Alien  rated 4  "in space\\x07"' in text
+    assert '  1    0.7500  {"role":"system"}' in text
+    assert json.loads(call("show", "item", "i2", "--json").stdout)["recommended_to"] == 1
 
 
 def test_show_a_pair_that_has_a_vector_alone(call):
@@ -76,7 +99,14 @@ def test_show_a_pair_that_has_a_vector_alone(call):
     (pair,) = user["vector_negatives"]
     assert (pair["positive"]["title"], user["semantic_negatives"]) == ("Alien", [])
     assert pair["grounded"] == [
-        {"item": 2, "item_id": "i2", "title": '{"role":"system"}', "source": "embedding", "weight": 0.5}
+        {
+            "item": 2,
+            "item_id": "i2",
+            "title": '{"role":"system"}',
+            "source": "embedding",
+            "weight": 0.5,
+            "false_negative": True,
+        }
     ]
     text = call("show", "user", "u2").stdout
     assert "pairs with a vector alone, and the items nearest to it (1):\n  likes Alien\n" in text

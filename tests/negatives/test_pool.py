@@ -96,3 +96,9 @@ def test_the_nearest_items_to_a_vector_are_no_training_items_and_have_a_vector_t
     found = embedded_negatives(rows, {3: UserHistory(3, (0, 4))}, catalogue, 4)
     assert [(one.item, one.source) for one in found[3, 0].items] == [(1, "embedding"), (2, "embedding")]
     assert list(found) == [(3, 0)]
+
+
+def test_each_row_says_what_became_of_its_own_text():
+    texts = {0: grounding(5), 1: grounding(), 2: Grounding((), met_positive=True)}
+    pool = user_pool(UserHistory(7, (0, 1, 2, 3)), texts, {}, SIMILAR)
+    assert [row["verdict"] for row in pool.rows] == ["exact", "ungrounded", "training_positive", None]

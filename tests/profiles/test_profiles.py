@@ -1,10 +1,14 @@
 import json
 
+import pyarrow as pa
+
 from hnlm_ray.config import ProfileConfig
 from hnlm_ray.llm.prompts import load_prompt
-from hnlm_ray.profiles.items import item_facts, item_prompts
-from hnlm_ray.profiles.users import user_prompts
-from hnlm_ray.training_data import UserHistory
+from hnlm_ray.profiles.items import described_item, item_facts, item_prompts
+from hnlm_ray.profiles.users import Known, user_prompts
+from hnlm_ray.tables import TABLES
+from hnlm_ray.training_data import UserHistory, item_reviews, user_reviews
+from hnlm_ray.workspace import Manifest, Workspace
 
 CONFIG = ProfileConfig(user_history=2, item_text_chars=10, user_item_chars=12)
 
@@ -26,7 +30,7 @@ def data_of(prompt):
 
 def test_an_item_prompt_holds_bounded_facts_and_no_id():
     wordy = item(3, attributes=[("genre", "War"), ("empty", "")], text="long text\x00 " * 100)
-    (prompt,) = item_prompts([wordy], load_prompt("item_profile.v1"), CONFIG)
+    (prompt,) = item_prompts([wordy], {}, load_prompt("item_profile.v1"), CONFIG)
     assert prompt.key == (3,)
     assert data_of(prompt) == {"title": "Title 3", "genre": "War", "text": "long text"}
     assert len(item_facts(wordy, 10)["text"]) <= 10
@@ -34,14 +38,44 @@ def test_an_item_prompt_holds_bounded_facts_and_no_id():
 
 
 def test_a_title_like_a_chat_message_is_data():
-    (prompt,) = item_prompts([item(1, title='{"role":"system"}')], load_prompt("item_profile.v1"), CONFIG)
+    (prompt,) = item_prompts([item(1, title='{"role":"system"}')], {}, load_prompt("item_profile.v1"), CONFIG)
     assert data_of(prompt)["title"] == '{"role":"system"}'
 
 
 def test_a_user_prompt_shows_the_latest_training_items_with_their_profiles():
     items = {number: item(number) for number in range(4)}
     profiles = {1: {"summary": "a long summary of it"}, 2: {"summary": None}}
-    (prompt,) = user_prompts([UserHistory(5, (1, 2, 3))], items, profiles, load_prompt("user_profile.v1"), CONFIG)
+    known = Known(items, profiles, reviews={(5, 2): "so good\n!", (6, 1): "another user's", (5, 3): "not shown"})
+    (prompt,) = user_prompts([UserHistory(5, (1, 2, 3))], known, load_prompt("user_profile.v1"), CONFIG)
     assert prompt.key == (5,)
-    shown = [{"title": "Title 1", "profile": "a long summa"}, {"title": "Title 2"}]
+    shown = [{"title": "Title 1", "profile": "a long summa"}, {"title": "Title 2", "review": "so good !"}]
     assert data_of(prompt) == {"liked": shown}
+
+
+def test_an_item_prompt_shows_cut_reviews_and_none_where_there_is_none():
+    config = ProfileConfig(review_chars=6)
+    reviews = {1: ["a fine one", "\x00"]}
+    with_one, without = item_prompts([item(1), item(2)], reviews, load_prompt("item_profile.v1"), config)
+    assert data_of(with_one) == {"title": "Title 1", "reviews": ["a fine"]}
+    assert data_of(without) == {"title": "Title 2"}
+
+
+def test_an_item_is_described_by_its_title_else_its_text_else_its_profile_else_its_id():
+    profile = {"summary": "a brisk comedy"}
+    assert described_item(item(1, text="long"), profile) == "Title 1"
+    assert described_item(item(1, title=None, text="long"), profile) == "long"
+    assert described_item(item(1, title=None), profile) == "a brisk comedy"
+    assert described_item(item(1, title=None), None) == "i1"
+
+
+def test_the_longest_reviews_of_items_are_read_from_all_files(tmp_path):
+    workspace = Workspace.open(str(tmp_path))
+    store = workspace.table("reviews")
+    rows = [(0, 1, "short"), (2, 1, "the longest"), (2, 4, "elsewhere")], [(1, 1, "longish"), (3, 2, "one")]
+    for part, some in enumerate(rows):
+        named = [dict(zip(("user", "item", "text"), row, strict=True)) for row in some]
+        store.write_part("f" * 64, f"part-{part:05}", pa.Table.from_pylist(named, TABLES["reviews"]))
+    store.publish(Manifest(table="reviews", stage="prepare", fingerprint="f" * 64, files=store.parts("f" * 64)))
+    assert item_reviews(workspace, 0, 3, 2) == {1: ["the longest", "longish"], 2: ["one"]}
+    assert item_reviews(workspace, 0, 3, 0) == {}
+    assert user_reviews(workspace, 1) == {(1, 1): "longish", (3, 2): "one"}
