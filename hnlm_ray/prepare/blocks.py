@@ -15,6 +15,7 @@ from hnlm_ray.config import PrepareConfig
 from hnlm_ray.prepare import filter as positive_filter
 from hnlm_ray.prepare import index, kcore, split
 from hnlm_ray.prepare.duplicates import drop_duplicates
+from hnlm_ray.prepare.filter import REVIEW
 from hnlm_ray.tables import SPLITS, TABLES
 
 
@@ -44,17 +45,19 @@ def unique_pairs(pieces: Sequence[pa.Table], *, given: bool) -> tuple[dict[str, 
 
 
 def encode(rows: pa.Table, user_ids: pa.Array, item_ids: pa.Array, *, given: bool) -> pa.Table:
-    """Replace ids by codes: user, item, rating, timestamp, and whether the row trains (counts for the k-core)."""
+    """Replace ids by codes: user, item, rating, timestamp, and whether the row trains (counts for the k-core).
+
+    A column of reviews comes along where there is one.
+    """
     trains = pc.equal(rows["source_split"], "train") if given else pa.array(np.ones(rows.num_rows, dtype=bool))
-    return pa.table(
-        {
-            "user": index.encode(rows["user_id"], user_ids),
-            "item": index.encode(rows["item_id"], item_ids),
-            "rating": rows["rating"],
-            "timestamp": rows["timestamp"],
-            "trains": trains,
-        }
-    )
+    coded = {
+        "user": index.encode(rows["user_id"], user_ids),
+        "item": index.encode(rows["item_id"], item_ids),
+        "rating": rows["rating"],
+        "timestamp": rows["timestamp"],
+        "trains": trains,
+    }
+    return pa.table(coded | ({REVIEW: rows[REVIEW]} if REVIEW in rows.column_names else {}))
 
 
 def degrees(coded: pa.Table, members: kcore.Members, *, all_rows_count_for_items: bool) -> kcore.BlockDegrees:
@@ -78,8 +81,8 @@ def renumber(coded: pa.Table, numbering: Numbering, buckets: int) -> list[pa.Tab
 
 def split_bucket(
     pieces: Sequence[pa.Table], numbering: Numbering, config: PrepareConfig
-) -> tuple[dict[str, int], pa.Table]:
-    """Join the pieces of a bucket into its part of ``interactions``, sorted by (user, item)."""
+) -> tuple[dict[str, int], pa.Table, pa.Table]:
+    """Join the pieces of a bucket into its parts of ``interactions`` and ``reviews``, sorted by (user, item)."""
     rows = pa.concat_tables(pieces).sort_by([("user", "ascending"), ("item", "ascending")])
     users, items = rows["user"].to_numpy(), rows["item"].to_numpy()
     keys = split.pair_keys(numbering.user_keys[users], numbering.item_keys[items])
@@ -87,7 +90,16 @@ def split_bucket(
     codes = split.assign(users, items, keys, times, rows["trains"].to_numpy(), config.split)
     names = pa.array(SPLITS).take(pa.array(codes))
     table = pa.table([*(rows[n] for n in ("user", "item", "rating", "timestamp")), names], TABLES["interactions"])
-    return {name: int((codes == code).sum()) for code, name in enumerate(SPLITS)}, table.combine_chunks()
+    counts = {name: int((codes == code).sum()) for code, name in enumerate(SPLITS)}
+    return counts, table.combine_chunks(), _training_reviews(rows, codes)
+
+
+def _training_reviews(rows: pa.Table, codes: split.Codes) -> pa.Table:
+    """Return the reviews of training rows: a held-out row's review tells what the user made of the item."""
+    if REVIEW not in rows.column_names:
+        return TABLES["reviews"].empty_table()
+    told = rows.filter(pc.and_(pa.array(codes == split.TRAIN), pc.is_valid(rows[REVIEW])))
+    return pa.table([told["user"], told["item"], told[REVIEW]], schema=TABLES["reviews"]).combine_chunks()
 
 
 def _divide(rows: pa.Table, buckets_of: npt.NDArray[np.integer], buckets: int) -> list[pa.Table]:

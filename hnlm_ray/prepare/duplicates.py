@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 def drop_duplicates(table: pa.Table, *, given: bool) -> tuple[pa.Table, int]:
     """Keep of each pair the row with the latest timestamp; among equals the highest rating.
 
-    A missing value is the lowest. With ``given`` a row of the source's train split goes before all others,
-    so that a pair in both splits trains.
+    A missing value is the lowest; the review settles what is left. With ``given`` a row of the source's train
+    split goes before all others, so that a pair in both splits trains.
 
     Parameters
     ----------
     table
-        Rows of ``raw_interactions``; all rows of a user are in it.
+        Rows of ``raw_interactions``, with or without ``review``; all rows of a user are in it.
     given
         Whether the source's split counts.
 
@@ -30,6 +30,7 @@ def drop_duplicates(table: pa.Table, *, given: bool) -> tuple[pa.Table, int]:
     keys = [("user_id", "ascending"), ("item_id", "ascending")]
     keys += [("trains", "descending")] if given else []
     keys += [("timestamp", "descending"), ("rating", "descending"), ("trains", "descending")]
+    keys += [("review", "descending")] if "review" in table.column_names else []
     ordered = ranked.take(pc.sort_indices(ranked, sort_keys=[(*key, "at_end") for key in keys]))
     first = _starts(ordered)
     both = _pairs_in_both(ordered, first) if given else 0

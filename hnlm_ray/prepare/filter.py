@@ -14,6 +14,7 @@ from hnlm_ray.errors import InputError
 from hnlm_ray.tables import TABLES
 
 OUTCOME = "outcome"
+REVIEW = "review"
 KEPT, BELOW_RATING, OUTSIDE_WINDOW = 0, 1, 2
 
 
@@ -34,9 +35,11 @@ class Tally:
 def mark(table: pa.Table, config: PrepareConfig) -> pa.Table:
     """Add the column ``outcome`` (int8): KEPT, BELOW_RATING or OUTSIDE_WINDOW.
 
-    A row without the value that a rule looks at does not pass that rule.
+    A row without the value that a rule looks at does not pass that rule. The column ``review`` may be left out.
     """
-    table = table.select(TABLES["raw_interactions"].names).cast(TABLES["raw_interactions"])
+    schema = TABLES["raw_interactions"]
+    schema = schema if REVIEW in table.column_names else schema.remove(schema.get_field_index(REVIEW))
+    table = table.select(schema.names).cast(schema)
     outcome = pc.if_else(_in_window(table["timestamp"], config), KEPT, OUTSIDE_WINDOW)
     if config.min_rating is not None:
         rated = pc.fill_null(pc.greater_equal(table["rating"], pa.scalar(config.min_rating, pa.float32())), False)  # noqa: FBT003

@@ -1,4 +1,4 @@
-"""Raw interactions to the tables users, items and interactions, on Ray.
+"""Raw interactions to the tables users, items, interactions and reviews, on Ray.
 
 Rows stay in the object store and move between workers. The driver holds what is proportional to users
 plus items: the vocabulary, degrees, who stays.
@@ -35,15 +35,16 @@ class Prepared:
     users, items
         The tables of these names; every item that stays has a row.
     buckets
-        ``(bucket, reference to its rows)`` with bucket = user % config.buckets, rows sorted by (user, item).
-        They stay on the workers: write or fetch them one at a time.
+        ``(bucket, reference to its interactions, reference to its reviews)`` with bucket = user %
+        config.buckets, rows sorted by (user, item); only training rows have a review. They stay on the
+        workers: write or fetch them one at a time.
     counts
         Rows in and what became of them.
     """
 
     users: pa.Table
     items: pa.Table
-    buckets: list[tuple[int, ray.ObjectRef]]
+    buckets: list[tuple[int, ray.ObjectRef, ray.ObjectRef]]
     counts: dict[str, int]
 
 
@@ -55,7 +56,7 @@ def prepare(interactions: Dataset, items: pa.Table, config: PrepareConfig, seed:
     Parameters
     ----------
     interactions
-        Rows of ``raw_interactions``.
+        Rows of ``raw_interactions``; without the column ``review`` nobody has one.
     items
         The table ``raw_items``; ids that no interaction names are left out.
     config
@@ -162,18 +163,18 @@ def _sample(user_ids: pa.Array, eligible: kcore.Mask, size: int, seed: int) -> k
 
 def _split_buckets(
     coded: Refs, numbering: blocks.Numbering, config: PrepareConfig, counts: dict[str, int]
-) -> list[tuple[int, ray.ObjectRef]]:
-    """Return a reference to the rows of each bucket that has any."""
+) -> list[tuple[int, ray.ObjectRef, ray.ObjectRef]]:
+    """Return references to the interactions and reviews of each bucket that has any rows."""
     shared = ray.put(numbering)
     renumber = tasks.renumber.options(num_returns=config.buckets)
     pieces = [renumber.remote(block, shared, config.buckets) for block in coded]
     pieces = [[piece] if config.buckets == 1 else piece for piece in pieces]
     done = [tasks.split.remote(shared, config, *(piece[b] for piece in pieces)) for b in range(config.buckets)]
-    notes = ray.get([note for note, _ in done])
+    notes = ray.get([note for note, *_ in done])
     counts |= {name: sum(note[name] for note in notes) for name in SPLITS}
     counts["interactions"] = sum(counts[name] for name in SPLITS)
     counts["dropped_by_sample_and_kcore"] = _positives(counts) - counts["interactions"]
-    return [(b, rows) for b, (_, rows) in enumerate(done) if sum(notes[b].values())]
+    return [(b, rows, reviews) for b, (_, rows, reviews) in enumerate(done) if sum(notes[b].values())]
 
 
 def _positives(counts: dict[str, int]) -> int:

@@ -50,7 +50,9 @@ def renumber(coded: pa.Table, numbering: blocks.Numbering, buckets: int) -> list
     return pieces if buckets > 1 else pieces[0]
 
 
-@ray.remote(num_returns=2)
-def split(numbering: blocks.Numbering, config: PrepareConfig, *pieces: pa.Table) -> tuple[dict[str, int], pa.Table]:
-    """Join a bucket's final pieces: rows a split, and its part of interactions."""
+@ray.remote(num_returns=3)
+def split(
+    numbering: blocks.Numbering, config: PrepareConfig, *pieces: pa.Table
+) -> tuple[dict[str, int], pa.Table, pa.Table]:
+    """Join a bucket's final pieces: rows a split, its part of interactions and its part of reviews."""
     return blocks.split_bucket(pieces, numbering, config)

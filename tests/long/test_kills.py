@@ -23,7 +23,7 @@ SMALL = (
 )
 SCRIPTED = ("llm.engine=scripted", "llm.scripted.seconds_per_row=0.3", "llm.encoder=trigrams")
 VLLM = ("prepare.max_users=40", "prepare.item_core=6")  # fewer rows: a real engine takes its time
-DETERMINISTIC = ("raw_interactions", "raw_items", "rejected_lines", "interactions", "users", "items")
+DETERMINISTIC = ("raw_interactions", "raw_items", "rejected_lines", "interactions", "users", "items", "reviews")
 WRITTEN_BY_LLM = ("item_profiles", "user_profiles", "semantic_negatives", "negative_pool")
 KILLS = 10
 

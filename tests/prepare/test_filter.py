@@ -15,7 +15,8 @@ DAY = 86400
 
 def raw(*rows):
     names = TABLES["raw_interactions"].names
-    return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], TABLES["raw_interactions"])
+    records = [dict(zip(names, row, strict=False)) for row in rows]  # the review may be left out
+    return pa.Table.from_pylist(records, TABLES["raw_interactions"])
 
 
 def kept(table, **config):
@@ -74,6 +75,15 @@ def test_the_latest_then_the_highest_row_of_a_pair_stays():
         unique, _ = drop_duplicates(raw(*order), given=False)
         assert unique.to_pylist() == raw(rows[7], rows[0], rows[3], rows[6]).to_pylist()
     assert drop_duplicates(raw(), given=True)[0].num_rows == 0
+
+
+def test_a_review_goes_with_its_row_and_settles_what_is_left():
+    rows = [("u", "a", 1.0, 5, None, "late"), ("u", "a", 5.0, 4, None, "early")]
+    rows += [("u", "b", 1.0, 5, None, review) for review in ("one", None, "two")]
+    for order in (rows, rows[::-1]):
+        unique, _ = drop_duplicates(raw(*order), given=False)
+        assert unique["review"].to_pylist() == ["late", "two"]
+        assert drop_duplicates(raw(*order).drop_columns(["review"]), given=False)[0].num_rows == 2
 
 
 def test_a_pair_in_both_splits_trains_and_is_counted():

@@ -14,16 +14,16 @@ ITEMS = pa.Table.from_pylist(
 )
 
 
-def raw(rows=3000, users=60, items=40, seed=0, split=False):
+def raw(rows=3000, users=60, items=40, seed=0, *, reviews=True):
     random = np.random.default_rng(seed)
-    source_split = np.where(random.random(rows) < 0.8, "train", "test") if split else pa.nulls(rows, pa.string())
     return pa.table(
         [
             [f"u{n}" for n in random.integers(0, users, rows)],
             [f"i{n}" for n in np.minimum(random.geometric(0.08, rows), items)],
             random.integers(1, 6, rows).astype(np.float32),
             random.integers(0, 10**6, rows),
-            source_split,
+            pa.nulls(rows, pa.string()),
+            [f"review {n}" if reviews and n % 3 else None for n in random.permutation(rows)],
         ],
         schema=TABLES["raw_interactions"],
     )
@@ -38,11 +38,15 @@ def prepared(ray, table, blocks=3, seed=1, **config):
 
 
 def rows_of(result):
-    return pa.concat_tables(ray.get(rows) for _, rows in result.buckets).to_pylist()
+    return pa.concat_tables(ray.get(rows) for _, rows, _ in result.buckets).to_pylist()
+
+
+def reviews_of(result):
+    return pa.concat_tables(ray.get(reviews) for *_, reviews in result.buckets)
 
 
 def in_bytes(result):
-    tables = [result.users, result.items, *(ray.get(rows) for _, rows in result.buckets)]
+    tables = [result.users, result.items, *(ray.get(part) for _, *parts in result.buckets for part in parts)]
     sink = [pa.BufferOutputStream() for _ in tables]
     for table, stream in zip(tables, sink, strict=True):
         with pa.ipc.new_stream(stream, table.schema) as writer:
@@ -63,7 +67,7 @@ def test_the_same_bytes_whatever_the_blocks_and_the_order(local_ray):
 def test_tables_and_counts_fit_together(local_ray):
     table = raw()
     result = prepared(local_ray, table, min_rating=2, user_core=6, item_core=7, buckets=4)
-    buckets = [(bucket, ray.get(rows)) for bucket, rows in result.buckets]
+    buckets = [(bucket, ray.get(rows)) for bucket, rows, _ in result.buckets]
     everything = pa.concat_tables(rows for _, rows in buckets)
     assert everything.schema.equals(TABLES["interactions"])
     for bucket, rows in buckets:
@@ -81,6 +85,47 @@ def test_tables_and_counts_fit_together(local_ray):
     assert (counts["users"], counts["items"]) == (result.users.num_rows, result.items.num_rows)
     assert counts["items_without_title"] == result.items["title"].null_count == counts["items"]
     assert result.users.schema.equals(TABLES["users"])
+
+
+@pytest.mark.parametrize("method", ["random", "leave_last_out"])
+def test_reviews_are_those_of_training_rows(local_ray, method):
+    table = raw()
+    result = prepared(local_ray, table, buckets=4, split={"method": method})
+    reviews = reviews_of(result)
+    assert reviews.schema.equals(TABLES["reviews"])
+    keys = zip(*(table[name].to_pylist() for name in ("user_id", "item_id", "timestamp")), strict=True)
+    said = dict(zip(keys, table["review"].to_pylist(), strict=True))
+    users, items = (getattr(result, name)[f"{name[:-1]}_id"].to_pylist() for name in ("users", "items"))
+    expected = [
+        (row["user"], row["item"], text)
+        for row in rows_of(result)
+        if row["split"] == "train" and (text := said[users[row["user"]], items[row["item"]], row["timestamp"]])
+    ]
+    assert [tuple(row.values()) for row in reviews.to_pylist()] == expected
+    assert 0 < len(expected) < result.counts["train"]
+
+
+def test_held_out_reviews_change_nothing(local_ray):
+    table = raw(rows=800)
+    config = {"buckets": 3, "user_core": 1, "item_core": 1}
+    result = prepared(local_ray, table, **config)
+    users, items = result.users["user_id"].to_pylist(), result.items["item_id"].to_pylist()
+    held_out = {(users[row["user"]], items[row["item"]]) for row in rows_of(result) if row["split"] != "train"}
+    pairs = zip(table["user_id"].to_pylist(), table["item_id"].to_pylist(), strict=True)
+    edited = [
+        "told" if pair in held_out else text for pair, text in zip(pairs, table["review"].to_pylist(), strict=True)
+    ]
+    other = table.set_column(table.num_columns - 1, "review", [edited])
+    assert "told" in edited
+    assert in_bytes(prepared(local_ray, other, **config)) == in_bytes(result)
+
+
+def test_without_reviews_the_other_tables_are_the_same(local_ray):
+    with_reviews, without = (prepared(local_ray, raw(reviews=reviews), buckets=2) for reviews in (True, False))
+    bare = prepared(local_ray, raw().drop_columns(["review"]), buckets=2)
+    assert rows_of(with_reviews) == rows_of(without) == rows_of(bare)
+    assert reviews_of(without).num_rows == reviews_of(bare).num_rows == 0
+    assert len(bare.buckets) == 2
 
 
 def test_max_users_samples_before_the_core(local_ray):

@@ -46,7 +46,8 @@ def write(tmp_path):
 def test_columns_are_mapped_and_typed(write):
     path = write("extra,rating,item_id,user_id,timestamp\nx,4.5,i1,u1,881250949\nx,,i2,u1,\n")
     (first, second), rejects = read(path, RATED)
-    assert first == {"user_id": "u1", "item_id": "i1", "rating": 4.5, "timestamp": 881250949, "source_split": None}
+    expected = {"user_id": "u1", "item_id": "i1", "rating": 4.5, "timestamp": 881250949, "source_split": None}
+    assert first == {**expected, "review": None}
     assert (second["rating"], second["timestamp"]) == (None, None)
     assert (rejects.lines, rejects.bad) == (2, 0)
     table = next(read_interactions(source(path), Rejects()))
