@@ -2,7 +2,7 @@
 
 from hnlm_ray.cf.adapter import Adapter
 from hnlm_ray.cf.controls import random_pool, random_vectors, shuffled_pool, shuffled_text, shuffled_vectors
-from hnlm_ray.cf.data import CFData, with_validation_in_train
+from hnlm_ray.cf.data import CFData, with_held_out_in_train, with_validation_in_train
 from hnlm_ray.cf.ease import ease_weights
 from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
@@ -42,5 +42,6 @@ __all__ = [
     "top_items",
     "top_k",
     "train",
+    "with_held_out_in_train",
     "with_validation_in_train",
 ]

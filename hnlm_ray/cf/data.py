@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,8 @@ from hnlm_ray.cf.positives import Positives
 from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.cf.vectors import PairVectors
 from hnlm_ray.errors import InputError
+
+HeldOut = Literal["validation", "test"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,18 +98,25 @@ def _check_text(text: NDArray[np.float32], items: int) -> None:
 
 
 def with_validation_in_train(data: CFData) -> CFData:
-    """Return the data with the validation positives moved into train (``cf.validation: none``).
+    """Return the data with the validation positives moved into train (``cf.validation: none``)."""
+    return with_held_out_in_train(data, ("validation",))
+
+
+def with_held_out_in_train(data: CFData, splits: Sequence[HeldOut] = ("validation", "test")) -> CFData:
+    """Return the data with the positives of some splits moved into train; those splits are then none.
 
     The pool keeps the rows of the old training pairs; a pool item that has now become a training
     positive of its user is dropped and counted in ``pool.dropped``. New pairs have no entry and no vector.
     """
-    if data.validation is None:
+    moved = [split for name in splits if (split := getattr(data, name)) is not None]
+    if not moved:
         return data
-    users, items = (np.concatenate(column) for column in zip(data.train.pairs(), data.validation.pairs(), strict=True))
+    users, items = (np.concatenate(column) for column in zip(*(p.pairs() for p in (data.train, *moved)), strict=True))
     train = Positives.from_pairs(users, items, data.users)
     pool = None if data.pool is None else _realigned(data.pool, data.train, train, data.items)
     vectors = None if data.vectors is None else data.vectors.realigned(data.train, train, data.items)
-    return replace(data, train=train, validation=None, pool=pool, vectors=vectors)
+    kept = {name: None if name in splits else getattr(data, name) for name in ("validation", "test")}
+    return replace(data, train=train, pool=pool, vectors=vectors, **kept)
 
 
 def _realigned(pool: NegativePool, old: Positives, new: Positives, n_items: int) -> NegativePool:

@@ -41,6 +41,7 @@ def top_items(
     users: NDArray[np.integer],
     seen: Sequence[Positives],
     k: int,
+    users_per_block: int = USERS_PER_BLOCK,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the k best items of each user without those seen, and their scores (dot products).
 
@@ -52,6 +53,8 @@ def top_items(
         int[n], the users to rank for.
     seen
         Positives that are masked.
+    users_per_block
+        Users whose scores are held at a time.
 
     Returns
     -------
@@ -69,8 +72,8 @@ def top_items(
     items = np.full((len(users), k), -1, np.int32)
     scores = np.full((len(users), k), -np.inf, np.float32)
     depth = min(k, len(item_embeddings))
-    for start in range(0, len(users), USERS_PER_BLOCK):
-        block = slice(start, start + USERS_PER_BLOCK)
+    for start in range(0, len(users), users_per_block):
+        block = slice(start, start + users_per_block)
         values, columns = _top_of_block(user_embeddings, item_embeddings, users[block], seen, depth)
         scores[block, :depth] = values.cpu().numpy()
         items[block, :depth] = columns.cpu().numpy()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hnlm_ray.cf import CFData, NegativePool, Positives, with_validation_in_train
+from hnlm_ray.cf import CFData, NegativePool, Positives, with_held_out_in_train, with_validation_in_train
 from hnlm_ray.errors import InputError
 
 TRAIN = Positives.from_pairs([0, 1, 1], [2, 0, 3], 2)
@@ -50,3 +50,17 @@ def test_validation_joins_train_and_the_pool_follows_its_pairs():
 def test_without_validation_nothing_changes():
     data = CFData(2, 4, TRAIN)
     assert with_validation_in_train(data) is data
+
+
+def test_both_held_out_splits_join_train_and_the_pool_follows():
+    pool = NegativePool.from_rows(TRAIN, [0, 0, 1], [2, 2, 3], [3, 1, 1], [1.0, 2.0, 4.0], n_items=4)
+    validation, test = Positives.from_pairs([0], [1], 2), Positives.from_pairs([1, 0], [1, 3], 2)
+    joined = with_held_out_in_train(CFData(2, 4, TRAIN, validation, test, pool))
+    users, items = joined.train.pairs()
+    assert list(zip(users.tolist(), items.tolist(), strict=True)) == [(0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 3)]
+    assert joined.validation is joined.test is None
+    assert len(joined.pool) == 0
+    assert joined.pool.dropped == 3
+    only_test = with_held_out_in_train(CFData(2, 4, TRAIN, validation, test, pool), ("test",))
+    assert only_test.validation is validation
+    assert only_test.test is None
