@@ -220,7 +220,7 @@ STAGES: tuple[Stage, ...] = (
         resumes=True,
         bundles=_one_trial,
         check=_check_search,
-        version=2,
+        version=3,
     ),
     Stage(
         name="results",
@@ -232,6 +232,28 @@ STAGES: tuple[Stage, ...] = (
         resumes=True,
         bundles=_one_trial,
         check=_check_comparison,
-        version=2,
+        version=3,
+    ),
+    Stage(
+        name="final_model",
+        purpose="trains the method that is best on validation once more, to recommend with",
+        inputs=(
+            *("trials", "results", "interactions", "users", "items", "item_profiles"),
+            *("teacher_items", "negative_pool"),
+        ),
+        outputs=("model_users", "model_items"),
+        depends_on=content.final_model,
+        run=_later("hnlm_ray.recommend.final_model:train_final_model"),
+        bundles=_one_trial,
+    ),
+    Stage(
+        name="recommendations",
+        purpose="the best unseen items of every user",
+        inputs=("model_users", "model_items", "interactions"),
+        outputs=("recommendations",),
+        depends_on=content.recommendations,
+        run=_later("hnlm_ray.recommend.lists:recommend_to_all"),
+        resumes=True,
+        bundles=_one_trial,
     ),
 )

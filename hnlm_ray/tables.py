@@ -28,7 +28,7 @@ _LLM_OUTCOME: Final = [
 # Of a CF training that ended well. skipped_pairs: of users who have a positive with every item. With pair vectors
 # alone: the share of training pairs that have one, and how far the adapter moved from its start (relative, L2).
 _TRAINED: Final = [
-    # An epoch each: mean loss, and the compared metric on validation where it was evaluated.
+    # An epoch each: mean loss, and the compared metric on validation where it was evaluated. Also of one that diverged.
     pa.field(
         "curve",
         pa.list_(

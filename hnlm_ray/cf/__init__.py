@@ -7,12 +7,14 @@ from hnlm_ray.cf.ease import ease_weights
 from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
 from hnlm_ray.cf.guard import false_negative_logits
+from hnlm_ray.cf.hardness import Hardness, measure_hardness
 from hnlm_ray.cf.losses import LOSSES
 from hnlm_ray.cf.models import MODELS
 from hnlm_ray.cf.pool import NegativePool
 from hnlm_ray.cf.positives import Positives
 from hnlm_ray.cf.ranking import top_items, top_k
 from hnlm_ray.cf.samplers import SAMPLERS
+from hnlm_ray.cf.slices import measure_slices
 from hnlm_ray.cf.trainer import EpochReport, Trainer
 from hnlm_ray.cf.training import Training, train
 from hnlm_ray.cf.vectors import PairVectors
@@ -26,6 +28,7 @@ __all__ = [
     "DivergedError",
     "EpochReport",
     "Evaluation",
+    "Hardness",
     "NegativePool",
     "PairVectors",
     "Positives",
@@ -34,6 +37,8 @@ __all__ = [
     "ease_weights",
     "evaluate",
     "false_negative_logits",
+    "measure_hardness",
+    "measure_slices",
     "random_pool",
     "random_vectors",
     "shuffled_pool",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.adapted import AdaptedNegatives
+from hnlm_ray.cf.adapted import AdaptedNegatives, Hard
 from hnlm_ray.cf.gather import gather_rows
 from hnlm_ray.cf.losses import LOSSES, contrastive, l2
 from hnlm_ray.cf.models import MF
@@ -47,8 +47,7 @@ class Objective:
     ) -> Tensor:
         user, positive, negative = rows
         hard = adapted.hard(negatives)
-        everyones = torch.zeros_like(negative).index_copy(0, hard.pairs, hard.ranking)
-        loss = self.ranking(user, positive, _mixed(everyones, negative, negatives))
+        loss = self.ranking(user, positive, _with_hard(hard, negative, negatives))
         if self.config.contrastive:
             pairs, temperature = hard.pairs, self.config.temperature
             term = contrastive(user[pairs], positive[pairs], hard.contrastive, temperature)
@@ -56,6 +55,20 @@ class Objective:
         if adapted.aligns:
             loss = loss + self.config.alignment * adapted.alignment(final, batch, negatives)
         return loss
+
+
+def negative_rows(
+    final: Tensor, batch: Batch, negatives: Negatives, users: int, adapted: AdaptedNegatives | None
+) -> Tensor:
+    """Return the negatives as the ranking loss sees them, mixed, float32[batch, dim]."""
+    negative = _triples(final, batch, negatives, users)[2]
+    return negative if adapted is None else _with_hard(adapted.hard(negatives), negative, negatives)
+
+
+def _with_hard(hard: Hard, sampled: Tensor, negatives: Negatives) -> Tensor:
+    """Mix e_hard of the pairs that have one with the sampled rows."""
+    everyones = torch.zeros_like(sampled).index_copy(0, hard.pairs, hard.ranking)
+    return _mixed(everyones, sampled, negatives)
 
 
 def _triples(table: Tensor, batch: Batch, negatives: Negatives, users: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -42,6 +42,8 @@ class Training:
         Share of training pairs that have a vector; none unless the sampler is ``vectors``.
     adapter_shift
         How far the adapter moved up to the best epoch, relative to its start (L2); none without adapter.
+    trainer
+        The trainer at the best epoch; its random streams are where the last epoch left them.
     """
 
     epochs: int
@@ -55,6 +57,7 @@ class Training:
     skipped_pairs: int
     vector_coverage: float | None
     adapter_shift: float | None
+    trainer: Trainer
 
 
 class EarlyStopping:
@@ -147,4 +150,5 @@ def _finish(trainer: Trainer, stopping: EarlyStopping | None, seconds: list[floa
         skipped_pairs=trainer.skipped_pairs,
         vector_coverage=trainer.data.vectors.coverage if trainer.adapted and trainer.data.vectors else None,
         adapter_shift=trainer.adapted.shift if trainer.adapted else None,
+        trainer=trainer,
     )

@@ -18,7 +18,8 @@ from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tune.data import load_cf_data
 from hnlm_ray.tune.methods import METHODS, Reads, method_of, result_name
 from hnlm_ray.tune.spaces import sample_trials
-from hnlm_ray.tune.trainings import Job, run_trainings
+from hnlm_ray.tune.training_row import Job
+from hnlm_ray.tune.trainings import run_trainings
 from hnlm_ray.workspace import Rows
 
 

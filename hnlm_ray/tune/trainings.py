@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -15,36 +13,18 @@ from typing import Any, Final
 import pyarrow as pa
 from ray import tune
 
-from hnlm_ray.cf import CFData, DivergedError, Training, evaluate, train
-from hnlm_ray.config import CFConfig, MethodName, TuneConfig
-from hnlm_ray.errors import InputError, StageError
+from hnlm_ray.cf import CFData
+from hnlm_ray.config import MethodName, TuneConfig
+from hnlm_ray.errors import StageError
 from hnlm_ray.fingerprint import fingerprint_of
 from hnlm_ray.stage import StageRun, chunks_of
 from hnlm_ray.tables import KEYS
 from hnlm_ray.tune.control_data import KeptData
+from hnlm_ray.tune.training_row import Job, Row, training_row
 from hnlm_ray.workspace import TableFile, TableStore
-from hnlm_ray.workspace.folder import first_line
 
 log = logging.getLogger(__name__)
-Row = dict[str, Any]
-DataOf = Callable[[MethodName], CFData]
 _KEPT_DATA: Final = KeptData()
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training: the key of its row, what to train, and on which data."""
-
-    key: Mapping[str, str | int]
-    method: MethodName
-    config: CFConfig
-    seed: int
-    reads_test: bool
-
-    @property
-    def part(self) -> str:
-        """The name of the part that holds its row."""
-        return "-".join(str(value) for value in self.key.values())
 
 
 @dataclass(frozen=True)
@@ -155,62 +135,6 @@ def _trial(params: Mapping[str, int], shared: _Shared) -> None:
     row = training_row(job, data_of, shared.tune)
     _write(shared, job, row)
     tune.report({"value": (row["validation"] or {}).get(shared.tune.metric, float("nan"))})
-
-
-def training_row(job: Job, data_of: DataOf, settings: TuneConfig) -> Row:
-    """Train and evaluate one job on its method's data; a training that fails is a row with its reason."""
-    import torch
-
-    torch.set_num_threads(max(1, int(settings.cpus_per_trial)))
-    device = "cuda" if settings.gpus_per_trial and torch.cuda.is_available() else "cpu"
-    started = time.monotonic()
-    row = _empty_row(job)
-    try:
-        own = data_of(job.method)
-        if own.pool is not None and own.pool.dropped:
-            log.warning("training %s: %d pool entries were dropped as training positives", job.part, own.pool.dropped)
-        training = train(own, job.config, job.seed, metric=settings.metric, cutoffs=settings.cutoffs, device=device)
-        row |= _figures(training, job, settings)
-    except DivergedError as error:
-        row |= {"status": "diverged", "error": first_line(error)}
-    except (InputError, RuntimeError, ValueError, MemoryError) as error:
-        log.exception("training %s failed", job.part)
-        row |= {"status": "failed", "error": first_line(error)}
-    return row | {"seconds": round(time.monotonic() - started, 3)}
-
-
-def _empty_row(job: Job) -> Row:
-    config = json.dumps(job.config.model_dump(mode="json"), sort_keys=True)
-    blank = {
-        "error": None,
-        "epochs": 0,
-        "best_epoch": 0,
-        "validation": None,
-        "test": None,
-        "per_user": None,
-        "seconds": 0.0,
-        "skipped_pairs": None,
-        "vector_coverage": None,
-        "adapter_shift": None,
-    }
-    return {**job.key, "config": config, "status": "failed", **blank}
-
-
-def _figures(training: Training, job: Job, settings: TuneConfig) -> Row:
-    figures: Row = {
-        "status": "ok",
-        "epochs": training.epochs,
-        "best_epoch": training.best_epoch,
-        "validation": training.validation,
-        "skipped_pairs": training.skipped_pairs,
-        "vector_coverage": training.vector_coverage,
-        "adapter_shift": training.adapter_shift,
-    }
-    if job.reads_test:
-        embeddings = training.user_embeddings, training.item_embeddings
-        test = evaluate(*embeddings, training.data, "test", settings.cutoffs)
-        figures |= {"test": test.means, "per_user": test.per_user[settings.metric]}
-    return figures
 
 
 def _write(shared: _Shared, job: Job, row: Row) -> None:

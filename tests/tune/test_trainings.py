@@ -2,15 +2,17 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives
 from hnlm_ray.config import CFConfig, Config, TuneConfig
 from hnlm_ray.errors import InputError
+from hnlm_ray.tables import TABLES
 from hnlm_ray.tune.control_data import method_data
 from hnlm_ray.tune.methods import METHODS
 from hnlm_ray.tune.stage import pool_false_negatives, refit_jobs, trial_jobs
-from hnlm_ray.tune.trainings import Job, training_row
+from hnlm_ray.tune.training_row import Job, training_row
 
 TREE = {"name": "x", "workspace": "/nowhere", "source": {"format": "movielens_100k"}, "cf": {"dim": 4, "epochs": 2}}
 
@@ -95,6 +97,28 @@ def test_a_trial_has_validation_figures_only_and_a_refit_has_test_values_a_user(
     assert set(refitted["test"]) == set(refitted["validation"]) == set(searched["validation"])
     assert np.mean(refitted["per_user"]) == pytest.approx(refitted["test"]["ndcg@20"], abs=1e-6)
     assert searched["validation"] == refitted["validation"]
+
+
+def test_a_row_has_its_learning_curve(data):
+    figures = row(data, reads_test=False, epochs=5, eval_every=2)
+    assert [point["epoch"] for point in figures["curve"]] == [1, 2, 3, 4, 5]
+    assert all(point["loss"] > 0 for point in figures["curve"])
+    measured = {point["epoch"]: point["validation"] for point in figures["curve"]}
+    assert [epoch for epoch, value in measured.items() if value is not None] == [2, 4, 5]
+    assert measured[figures["best_epoch"]] == figures["validation"]["ndcg@20"]
+
+
+def test_only_a_refit_says_whom_it_serves_and_how_hard_its_negatives_are(data):
+    searched, refitted = row(data, reads_test=False), row(data, reads_test=True)
+    assert searched["slices"] is searched["hardness"] is searched["false_negative_share"] is None
+    users = sum(count for name, count in refitted["slices"].items() if name.endswith("_users"))
+    rows = sum(count for name, count in refitted["slices"].items() if name.endswith("_rows"))
+    assert (users, rows) == (len(data.test.active_users()), len(data.test))
+    assert 0 < refitted["hardness"] < 1
+    assert 0 < refitted["false_negative_share"] < 1
+    stored = pa.Table.from_pylist([refitted], schema=TABLES["results"]).to_pylist()[0]
+    assert dict(stored["slices"]) == refitted["slices"]
+    assert stored["curve"] == refitted["curve"]
 
 
 @pytest.mark.parametrize("method", ["hnlmrec", "hnlmrec_frozen", "guard"])

@@ -1,0 +1,97 @@
+"""How hard the negatives of a finished training are, and how many of them are false."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.objective import negative_rows
+from hnlm_ray.cf.samplers import Batch, Negatives
+from hnlm_ray.cf.sorted_keys import contains
+from hnlm_ray.cf.training import Training
+
+PAIRS: Final = 20_000
+
+
+@dataclass(frozen=True)
+class Hardness:
+    """Of one negative for each of some training pairs.
+
+    Attributes
+    ----------
+    hardness
+        Mean of sigmoid(s(u, j) - s(u, i)): 0.5 where negatives score like their positives, near 0 where they are easy.
+    false_negative_share
+        Share of the negatives that are held-out (validation or test) positives of their user; none where nothing
+        is held out.
+    """
+
+    hardness: float
+    false_negative_share: float | None
+
+
+@torch.no_grad()
+def measure_hardness(training: Training, seed: int, most: int = PAIRS) -> Hardness:
+    """Draw a negative for up to ``most`` training pairs with the training's own sampler on its final embeddings.
+
+    Counted after everything else, and nothing is chosen by it: it reads held-out positives. A mixed negative
+    scores as the mixed vector does, which is what the ranking loss sees. To be false a negative must be an item: of the
+    sampled item and the pool's, the one with the larger share of the mix (at even shares the sampled one). A pair's
+    own vector is no item, so there the sampled one counts.
+    """
+    trainer, data = training.trainer, training.data
+    users, items = data.train.pairs()
+    final = torch.cat([training.user_embeddings, training.item_embeddings])
+    scores, false = list[Tensor](), list[NDArray[np.bool_]]()
+    for edges in _in_batches(choose_pairs(data, seed, most), trainer.config.batch_size):
+        batch = _batch(users[edges], items[edges], edges, final.device)
+        negatives = trainer.sampler.sample(batch, final)
+        rows = negative_rows(final, batch, negatives, data.users, trainer.adapted)
+        scores.append(negative_wins(final[batch.users], final[data.users + batch.items], rows))
+        false.append(held_out_positives(users[edges], counted_items(negatives).cpu().numpy(), data))
+    nothing_held_out = data.validation is None and data.test is None
+    share = None if nothing_held_out else float(np.concatenate(false).mean())
+    return Hardness(float(torch.cat(scores).double().mean()), share)
+
+
+def choose_pairs(data: CFData, seed: int, most: int) -> NDArray[np.int64]:
+    """Return the edges of up to ``most`` training pairs for which a negative exists, int64, increasing."""
+    users, _ = data.train.pairs()
+    edges = np.flatnonzero(data.train.degree[users] < data.items)
+    if len(edges) <= most:
+        return edges
+    return np.sort(np.random.default_rng(seed).choice(edges, most, replace=False))
+
+
+def negative_wins(user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """Return sigmoid(s(u, j) - s(u, i)) of each row, float32[n]; the vectors are float32[n, dim]."""
+    return torch.sigmoid((user * negative).sum(1) - (user * positive).sum(1))
+
+
+def counted_items(negatives: Negatives) -> Tensor:
+    """Return the item that each negative counts as, int64[n]; see :func:`measure_hardness`."""
+    if negatives.pool_items is None or negatives.mix is None:
+        return negatives.items
+    return torch.where(negatives.mix > 0.5, negatives.pool_items, negatives.items)
+
+
+def held_out_positives(users: NDArray[np.int32], items: NDArray[np.int64], data: CFData) -> NDArray[np.bool_]:
+    """Return for each (user, item) whether it is a validation or test positive, bool[n]."""
+    keys = users.astype(np.int64) * data.items + items
+    splits = [split.keys(data.items) for split in (data.validation, data.test) if split is not None]
+    return np.any([contains(split, keys) for split in splits], axis=0) if splits else np.zeros(len(keys), np.bool_)
+
+
+def _in_batches(edges: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    return np.split(edges, range(size, len(edges), size))
+
+
+def _batch(users: NDArray[np.int32], items: NDArray[np.int32], edges: NDArray[np.int64], device: torch.device) -> Batch:
+    user, item, edge = (torch.from_numpy(column.astype(np.int64)).to(device) for column in (users, items, edges))
+    return Batch(user, item, edge)

@@ -1,0 +1,108 @@
+"""Whom a method serves: users by the length of their history, held-out rows by their item's popularity."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.evaluation import Evaluation
+from hnlm_ray.cf.ranking import top_items
+from hnlm_ray.cf.sorted_keys import contains
+
+HISTORIES: Final = ("history_short", "history_middle", "history_long")
+POPULARITIES: Final = ("items_unseen", "items_rare", "items_common", "items_popular")
+Slices = dict[str, float]
+
+
+def measure_slices(
+    user_embeddings: Tensor,
+    item_embeddings: Tensor,
+    data: CFData,
+    evaluation: Evaluation,
+    *,
+    metric: str,
+    cutoff: int,
+) -> Slices:
+    """Return the test figures of groups of users and of items.
+
+    Parameters
+    ----------
+    user_embeddings, item_embeddings
+        Final embeddings, float32[users, dim] and float32[items, dim].
+    evaluation
+        Of the split 'test' by these embeddings.
+    metric
+        Of ``evaluation.per_user``; its mean is the figure of a group of users.
+    cutoff
+        How many of the best items count as found; the share of test rows found is the figure of a group of items.
+
+    Returns
+    -------
+    dict
+        A group's figure under its name (absent where the group is empty), and its size under
+        '<name>_users' or '<name>_rows'.
+    """
+    test = data.held_out("test")
+    ranked, _ = top_items(user_embeddings, item_embeddings, evaluation.users, data.seen_before("test"), cutoff)
+    return {
+        **by_history(evaluation.per_user[metric], data.train.degree[evaluation.users]),
+        **by_popularity(
+            found_rows(evaluation.users, ranked, test.keys(data.items), data.items),
+            test.items,
+            data.train.popularity(data.items),
+        ),
+    }
+
+
+def by_history(values: NDArray[np.float32], lengths: NDArray[np.int64]) -> Slices:
+    """Return the mean of float32[users] over users of short, middle and long training histories (int64[users]).
+
+    Short is the lowest quarter, long the highest; users of one length stay together, in the lower group.
+    """
+    return _figures(HISTORIES, _quarters(lengths, lengths), values, "users")
+
+
+def by_popularity(found: NDArray[np.bool_], items: NDArray[np.int32], popularity: NDArray[np.int64]) -> Slices:
+    """Return the share of test rows found (bool[rows], of items int32[rows]) by the item's training positives.
+
+    The quarters are those of the items that have training positives (``popularity``, int64[items]); items of
+    one popularity stay together, in the lower group. An item without any is unseen.
+    """
+    seen = popularity[popularity > 0]
+    group = np.where(popularity[items] == 0, 0, 1 + _quarters(popularity[items], seen))
+    return _figures(POPULARITIES, group, found, "rows")
+
+
+def found_rows(
+    users: NDArray[np.int32], ranked: NDArray[np.int32], held_out: NDArray[np.int64], n_items: int
+) -> NDArray[np.bool_]:
+    """Return for each held-out pair (sorted keys, int64[rows]) whether it is among its user's best items.
+
+    ``ranked`` int32[n, k] belong to ``users`` int32[n]; -1 is no item.
+    """
+    keys = users[:, None].astype(np.int64) * n_items + ranked
+    return contains(np.sort(keys[ranked >= 0]), held_out)
+
+
+def _quarters(values: NDArray[np.int64], of: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return 0 for the lowest quarter of ``of``, 2 for the highest, 1 between; int64, the shape of ``values``."""
+    if len(of) == 0:
+        return np.zeros(values.shape, np.int64)
+    edges = np.quantile(of, [0.25, 0.75], method="inverted_cdf")
+    return np.searchsorted(edges, values, side="left")
+
+
+def _figures(
+    names: tuple[str, ...], group: NDArray[np.int64], values: NDArray[np.float32] | NDArray[np.bool_], unit: str
+) -> Slices:
+    figures: Slices = {}
+    for number, name in enumerate(names):
+        chosen = values[group == number]
+        if len(chosen):
+            figures[name] = float(chosen.mean(dtype=np.float64))
+        figures[f"{name}_{unit}"] = float(len(chosen))
+    return figures
