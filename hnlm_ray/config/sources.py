@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from hnlm_ray.config.base import Probability, Section
 
@@ -55,6 +55,12 @@ class InteractionFile(FileFormat):
         {}, description="Numbers of ratings that are words, such as {fresh: 1, rotten: 0}; other words are bad lines."
     )
 
+    @model_validator(mode="after")
+    def _values_of_a_rating(self) -> InteractionFile:
+        if self.rating_values and self.columns.rating is None:
+            raise ValueError("rating_values needs columns.rating: the column that holds these words")
+        return self
+
 
 class ItemFile(FileFormat):
     """The file of items."""
@@ -68,6 +74,19 @@ class MoreItemsFile(ItemFile):
     link: str | None = Field(
         None, description="Column of the first item file that holds this file's ids; none: the item's id itself."
     )
+
+
+def _follow_a_first(more: tuple[MoreItemsFile, ...], info: ValidationInfo) -> tuple[MoreItemsFile, ...]:
+    if more and "items" in info.data and info.data["items"] is None:
+        raise ValueError("more_items needs items: the first file, whose items the further ones describe")
+    return more
+
+
+MoreItems = Annotated[
+    tuple[MoreItemsFile, ...],
+    AfterValidator(_follow_a_first),
+    Field(description="Further files about the same items."),
+]
 
 
 class SourceBase(Section):
@@ -86,6 +105,12 @@ class MovieLensSource(SourceBase):
     path: str = Field(
         "embedded", description="Folder with the files, or the publisher's zip; 'embedded': the recbole wheel's 100K."
     )
+
+    @model_validator(mode="after")
+    def _embeds_the_100k_alone(self) -> MovieLensSource:
+        if self.path == "embedded" and self.format != "movielens_100k":
+            raise ValueError(f"path 'embedded' holds movielens_100k, not {self.format}: name a folder or the zip")
+        return self
 
 
 class AmazonSource(SourceBase):
@@ -111,7 +136,7 @@ class SplitFilesSource(SourceBase):
     format: Literal["ngcf"]
     path: str = Field(description="Folder with train.txt and test.txt.")
     items: ItemFile | None = Field(None, description="Titles and attributes of the items, by the ids of the split.")
-    more_items: tuple[MoreItemsFile, ...] = Field((), description="Further files about the same items.")
+    more_items: MoreItems = ()
 
 
 class TableSource(SourceBase):
@@ -120,7 +145,7 @@ class TableSource(SourceBase):
     format: Literal["table"]
     interactions: InteractionFile
     items: ItemFile | None = None
-    more_items: tuple[MoreItemsFile, ...] = Field((), description="Further files about the same items.")
+    more_items: MoreItems = ()
 
 
 Source = Annotated[

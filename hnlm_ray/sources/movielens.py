@@ -1,8 +1,7 @@
-"""MovieLens 100K: the publisher's files, or RecBole's atomic files; one result for both."""
+"""MovieLens 100K, 1M and latest as published, or 100K as RecBole's atomic files; one result for all."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from importlib import metadata
@@ -10,66 +9,40 @@ from typing import Final
 
 import pyarrow as pa
 
-from hnlm_ray.config import InteractionColumns, InteractionFile, ItemColumns, ItemFile, MovieLensSource
+from hnlm_ray.config import MovieLensSource
 from hnlm_ray.errors import SourceError
 from hnlm_ray.sources import table
-from hnlm_ray.sources.files import RawFile, exists, file_in, find_files, split_query
+from hnlm_ray.sources.files import RawFile, find_files
+from hnlm_ray.sources.movielens_layouts import ATOMIC_GENRES, ATOMIC_YEAR, FIRST_FLAG, GENRE_LIST, GENRES, find_layout
 from hnlm_ray.sources.rejects import Rejects
 from hnlm_ray.tables import TABLES
 
 EMBEDDED_FOLDER = "recbole/dataset_example/ml-100k"
-GENRES: Final = (
-    *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
-    *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
-)
-_PUBLISHERS: Final = ("u.data", "u.item")
-_FIRST_FLAG = 5
+_NO_GENRES: Final = frozenset({"", "unknown", "(no genres listed)"})
 _DATED: Final = re.compile(r"(?s)(.*\S) *\(([0-9]{4})\)$")
 _ARTICLE: Final = re.compile(r"(?s)([^(]*[^( ]), (The|A|An|Les|La|Le|Il|Lo|El|Los|Las|Das|Der|Die|L')( \(.*\))?$")
 
 
 def source_files(source: MovieLensSource) -> list[RawFile]:
-    """Find both files that the source reads."""
-    folder = _folder(source)
-    return [file for name in _names(folder) for file in find_files(file_in(folder, name))]
+    """Find the files that the source reads: two, or one zip."""
+    found = find_layout(source.format, _path(source))
+    return [file for path in dict.fromkeys((found.ratings.path, found.movies.path)) for file in find_files(path)]
 
 
 def read_interactions(source: MovieLensSource, rejects: Rejects) -> Iterator[pa.Table]:
     """Yield the ratings; schema ``TABLES["raw_interactions"]``."""
-    folder = _folder(source)
-    name, _ = _names(folder)
-    if name == _PUBLISHERS[0]:
-        columns, header = InteractionColumns(user="0", item="1", rating="2", timestamp="3"), False
-    else:
-        names = ("user_id:token", "item_id:token", "rating:float", "timestamp:float")
-        columns, header = InteractionColumns(**dict(zip(InteractionColumns.model_fields, names, strict=True))), True
-    options = InteractionFile(path=file_in(folder, name), format="tsv", header=header, quoting=False, columns=columns)
-    return table.interaction_tables(options, source.max_bad_share, rejects)
+    return table.interaction_tables(find_layout(source.format, _path(source)).ratings, source, rejects)
 
 
 def read_items(source: MovieLensSource, rejects: Rejects) -> Iterator[pa.Table]:
     """Yield the movies: a title as one says it, and the attributes genres and year."""
-    folder = _folder(source)
-    _, name = _names(folder)
-    path = file_in(folder, name)
-    if name == _PUBLISHERS[1]:
-        flags = tuple(str(_FIRST_FLAG + genre) for genre in range(len(GENRES)))
-        columns = ItemColumns(item="0", title="1", attributes=("2", *flags))
-        options = ItemFile(
-            path=path, format="csv", separator="|", encoding="latin-1", header=False, quoting=False, columns=columns
-        )
-    else:
-        columns = ItemColumns(
-            item="item_id:token", title="movie_title:token_seq", attributes=("release_year:token", "class:token_seq")
-        )
-        options = ItemFile(path=path, format="tsv", quoting=False, columns=columns)
-    for raw in table.item_tables(options, source.max_bad_share, rejects):
+    for raw in table.item_tables(find_layout(source.format, _path(source)).movies, source, rejects):
         yield _movies(raw)
 
 
 def readable_title(title: str) -> tuple[str, str | None]:
     """Split 'Usual Suspects, The (1995)' into 'The Usual Suspects' and '1995'."""
-    dated = _DATED.match(title)
+    dated = _DATED.match(title.strip())
     name, year = (dated[1], dated[2]) if dated else (title, None)
     article = _ARTICLE.match(name)
     if article:
@@ -78,7 +51,7 @@ def readable_title(title: str) -> tuple[str, str | None]:
     return name, year
 
 
-def _folder(source: MovieLensSource) -> str:
+def _path(source: MovieLensSource) -> str:
     if source.path != "embedded":
         return source.path
     try:
@@ -88,15 +61,6 @@ def _folder(source: MovieLensSource) -> str:
             "source.path 'embedded' needs the recbole distribution, which is not installed; "
             "run `pip install --no-deps recbole==1.2.1` or name a folder with u.data and u.item"
         ) from error
-
-
-def _names(folder: str) -> tuple[str, str]:
-    """Return the names of the files of interactions and of items."""
-    own = os.path.basename(split_query(folder)[0].rstrip("/"))
-    for names in (_PUBLISHERS, *((f"{name}.inter", f"{name}.item") for name in ("ml-100k", own))):
-        if all(exists(file_in(folder, name)) for name in names):
-            return names
-    raise SourceError(f"{folder} has neither u.data and u.item nor ml-100k.inter and ml-100k.item; correct source.path")
 
 
 def _movies(raw: pa.Table) -> pa.Table:
@@ -111,12 +75,14 @@ def _movies(raw: pa.Table) -> pa.Table:
 
 
 def _attributes(found: dict[str, str], year: str | None) -> list[tuple[str, str]]:
-    """Bring either layout's columns to ``genres`` and ``year``."""
-    if "class:token_seq" in found or "release_year:token" in found:
-        genres = found.get("class:token_seq", "").split()
-        year = year or found.get("release_year:token")
+    """Bring every layout's columns to ``genres`` and ``year``."""
+    if GENRE_LIST in found:
+        genres = found[GENRE_LIST].split("|")
+    elif ATOMIC_GENRES in found or ATOMIC_YEAR in found:
+        genres = found.get(ATOMIC_GENRES, "").split()
+        year = year or found.get(ATOMIC_YEAR)
     else:
-        genres = [genre for place, genre in enumerate(GENRES, start=_FIRST_FLAG) if found.get(str(place)) == "1"]
-    named = ", ".join(genre for genre in genres if genre != "unknown")
+        genres = [genre for place, genre in enumerate(GENRES, start=FIRST_FLAG) if found.get(str(place)) == "1"]
+    named = ", ".join(genre for genre in genres if genre not in _NO_GENRES)
     year = year if year and re.fullmatch("[0-9]{4}", year) else None
     return [pair for pair in (("genres", named), ("year", year or "")) if pair[1]]

@@ -55,6 +55,11 @@ class RowCheck:
             self._rejects.leave_out(int(self._lines[row]), reason, str(values[int(row)].as_py()))
         self.keep &= ~repeated
 
+    def leave_out_value(self, unwanted: Mask, reason: str, values: pa.Array) -> None:
+        """Count values that are left out while their records stay."""
+        for row in np.flatnonzero(unwanted & self.keep):
+            self._rejects.leave_out(int(self._lines[row]), reason, str(values[int(row)].as_py()))
+
 
 def check_columns(file: str, wanted: Sequence[str], existing: Sequence[str]) -> None:
     """Raise SourceError when a mapped column is missing from a file, or is there twice."""

@@ -25,7 +25,7 @@ _WHOLE_NUMBERS: Final = re.compile(r"[0-9]+(?:[ \t]+[0-9]+)*")
 def source_files(source: SplitFilesSource) -> list[RawFile]:
     """Find all files that the source reads."""
     paths = [_path(source, split) for split in ("train", "test")]
-    paths += [source.items.path] if source.items else []
+    paths += [options.path for options in ([source.items] if source.items else []) + [*source.more_items]]
     return [file for path in paths for file in find_files(path)]
 
 
@@ -47,7 +47,7 @@ def read_interactions(source: SplitFilesSource, rejects: Rejects) -> Iterator[pa
 
 def read_items(source: SplitFilesSource, rejects: Rejects) -> Iterator[pa.Table]:
     """Yield the items of the configured file, by the ids of the split."""
-    return table.item_tables(source.items, source.max_bad_share, rejects) if source.items else iter(())
+    return table.item_tables(source.items, source, rejects, source.more_items) if source.items else iter(())
 
 
 def _path(source: SplitFilesSource, split: str) -> str:

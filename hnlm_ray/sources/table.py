@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import pyarrow as pa
 
-from hnlm_ray.config import FileFormat, InteractionFile, ItemFile, TableSource
+from hnlm_ray.config import FileFormat, InteractionFile, ItemFile, MoreItemsFile, SourceBase, TableSource
 from hnlm_ray.errors import SourceError
 from hnlm_ray.sources.delimited import delimited_records
 from hnlm_ray.sources.files import RawFile, find_files
 from hnlm_ray.sources.interaction_rows import InteractionRows
 from hnlm_ray.sources.item_rows import ItemRows
 from hnlm_ray.sources.json_lines import json_records
+from hnlm_ray.sources.more_items import Catalogue
 from hnlm_ray.sources.parquet import parquet_records
 from hnlm_ray.sources.records import Records
 from hnlm_ray.sources.rejects import FileRejects, Rejects
@@ -34,42 +35,64 @@ _SEPARATORS: Final = {"csv": ",", "tsv": "\t"}
 
 def source_files(source: TableSource) -> list[RawFile]:
     """Find all files that the source reads."""
-    options = [source.interactions, *([source.items] if source.items else [])]
+    options = [source.interactions, *([source.items] if source.items else []), *source.more_items]
     return [file for option in options for file in find_files(option.path)]
 
 
 def read_interactions(source: TableSource, rejects: Rejects) -> Iterator[pa.Table]:
     """Yield interactions; schema ``TABLES["raw_interactions"]``."""
-    return interaction_tables(source.interactions, source.max_bad_share, rejects)
+    return interaction_tables(source.interactions, source, rejects)
 
 
 def read_items(source: TableSource, rejects: Rejects) -> Iterator[pa.Table]:
     """Yield items, each id once; schema ``TABLES["raw_items"]``."""
-    return item_tables(source.items, source.max_bad_share, rejects) if source.items else iter(())
+    return item_tables(source.items, source, rejects, source.more_items) if source.items else iter(())
 
 
-def interaction_tables(options: InteractionFile, max_bad_share: float, rejects: Rejects) -> Iterator[pa.Table]:
+def interaction_tables(options: InteractionFile, source: SourceBase, rejects: Rejects) -> Iterator[pa.Table]:
     """Read the interactions of one file or glob."""
     for file in find_files(options.path):
-        rows = InteractionRows(options)
-        yield from _tables(file, options, rows.columns, rows.table, rejects.file(file.name, max_bad_share))
+        yield from interactions_of(file, options, source, rejects)
 
 
-def item_tables(options: ItemFile, max_bad_share: float, rejects: Rejects) -> Iterator[pa.Table]:
-    """Read the items of one file or glob; the first row of an item wins."""
-    rows = ItemRows(options.columns)
-    for file in find_files(options.path):
-        yield from _tables(file, options, rows.columns, rows.table, rejects.file(file.name, max_bad_share))
-
-
-def _tables(
-    file: RawFile,
-    options: FileFormat,
-    wanted: Sequence[str],
-    convert: Callable[[Records, FileRejects], pa.Table],
-    rejects: FileRejects,
+def interactions_of(
+    file: RawFile, options: InteractionFile, source: SourceBase, rejects: Rejects, optional: Sequence[str] = ()
 ) -> Iterator[pa.Table]:
-    for records in _records(file, options, wanted, rejects):
+    """Read the interactions of one file; JSON lines may lack the ``optional`` columns."""
+    rows = InteractionRows(options, source.review_chars)
+    account = rejects.file(file.name, source.max_bad_share)
+    yield from converted(_records(file, options, rows.columns, account, optional), rows.table, account)
+
+
+def item_tables(
+    options: ItemFile, source: SourceBase, rejects: Rejects, more: Sequence[MoreItemsFile] = ()
+) -> Iterator[pa.Table]:
+    """Read the items of one file or glob, the first row of an item wins; then what further files add to them."""
+    links = tuple(dict.fromkeys(further.link for further in more if further.link is not None))
+    rows = ItemRows(options.columns, links=links)
+    tables = _item_tables(options, rows, source, rejects)
+    if not more:
+        yield from tables
+        return
+    catalogue = Catalogue(list(tables), rows.linked)
+    for further in more:
+        known = catalogue.named_by(further.link)
+        for table in _item_tables(further, ItemRows(further.columns, known), source, rejects):
+            catalogue.add(table, further.link)
+    yield from catalogue.filled()
+
+
+def _item_tables(options: ItemFile, rows: ItemRows, source: SourceBase, rejects: Rejects) -> Iterator[pa.Table]:
+    for file in find_files(options.path):
+        account = rejects.file(file.name, source.max_bad_share)
+        yield from converted(_records(file, options, rows.columns, account), rows.table, account)
+
+
+def converted(
+    blocks: Iterable[Records], convert: Callable[[Records, FileRejects], pa.Table], rejects: FileRejects
+) -> Iterator[pa.Table]:
+    """Convert a file's blocks one by one; the file is judged early, and at its end."""
+    for records in blocks:
         table = convert(records, rejects)
         rejects.check_early()
         if table.num_rows:
@@ -77,14 +100,17 @@ def _tables(
     rejects.finish()
 
 
-def _records(file: RawFile, options: FileFormat, wanted: Sequence[str], rejects: FileRejects) -> Iterator[Records]:
+def _records(
+    file: RawFile, options: FileFormat, wanted: Sequence[str], rejects: FileRejects, optional: Sequence[str] = ()
+) -> Iterator[Records]:
     kind = kind_of(file.path, options)
     if kind == "parquet":
         yield from parquet_records(file, wanted)
         return
     with open_utf8(file, options) as stream:
         if kind == "jsonl":
-            yield from json_records(stream, options, wanted, rejects)
+            required = [name for name in wanted if name not in optional]
+            yield from json_records(stream, options, required, rejects, [name for name in wanted if name in optional])
         else:
             yield from delimited_records(stream, options, options.separator or _SEPARATORS[kind], wanted, rejects)
 

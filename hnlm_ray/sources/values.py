@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -68,6 +69,29 @@ def ratings(column: pa.Array) -> tuple[pa.Array, Mask, Mask]:
     values = numbers.cast(pa.float32(), safe=False)
     endless = to_mask(pc.invert(pc.is_finite(values)))
     return values, wrong, endless
+
+
+def named_ratings(column: pa.Array, numbers: Mapping[str, float]) -> tuple[pa.Array, Mask]:
+    """Convert ratings that are words to float32 by exact text; blank is null, and an unknown word null and marked."""
+    words = pc.utf8_trim_whitespace(texts(column))
+    found = pc.index_in(words, value_set=pa.array(list(numbers), pa.string()), skip_nulls=True)
+    return pa.array(list(numbers.values()), pa.float32()).take(found), to_mask(pc.is_valid(words)) & ~to_mask(
+        pc.is_valid(found)
+    )
+
+
+def reviews(columns: Sequence[pa.Array], most: int) -> tuple[pa.Array, Mask]:
+    """Join the parts of reviews by newlines and cut them to ``most`` characters; a blank one is null.
+
+    Returns
+    -------
+    tuple
+        The reviews, and the mask of those that are null for a NUL character.
+    """
+    joined = pc.binary_join_element_wise(*map(texts, columns), "\n", null_handling="skip")
+    cut = pc.utf8_slice_codeunits(joined, 0, most)
+    spoilt = has_nul(cut)
+    return pc.if_else(pc.or_(pa.array(spoilt), pc.equal(cut, "")), pa.scalar(None, pa.string()), cut), spoilt
 
 
 def to_float64(column: pa.Array) -> tuple[pa.Array, Mask]:
