@@ -120,5 +120,20 @@ def results(config: Config) -> Mapping[str, object]:
     return {**_section(config, "tune", "seeds", "metric", "cutoffs"), **_item_text(config), "seed": config.seed}
 
 
+def final_model(config: Config) -> Mapping[str, object]:
+    """Return what the model is trained on, and what it is chosen by."""
+    return {
+        **_section(config, "recommend", "train_on"),
+        **_section(config, "tune", "metric"),
+        **_item_text(config),
+        "seed": config.seed,
+    }
+
+
+def recommendations(config: Config) -> Mapping[str, object]:
+    """Return how long a list is, and what counts as seen."""
+    return _section(config, "recommend", "k", "train_on")
+
+
 def _item_text(config: Config) -> dict[str, object]:
     return {"encoder": encoder_identity(config.llm.encoder)} if reads_text(config.tune.methods) else {}

@@ -115,8 +115,10 @@ def with_held_out_in_train(data: CFData, splits: Sequence[HeldOut] = ("validatio
     train = Positives.from_pairs(users, items, data.users)
     pool = None if data.pool is None else _realigned(data.pool, data.train, train, data.items)
     vectors = None if data.vectors is None else data.vectors.realigned(data.train, train, data.items)
-    kept = {name: None if name in splits else getattr(data, name) for name in ("validation", "test")}
-    return replace(data, train=train, pool=pool, vectors=vectors, **kept)
+    validation, test = (
+        None if name in splits else split for name, split in (("validation", data.validation), ("test", data.test))
+    )
+    return replace(data, train=train, validation=validation, test=test, pool=pool, vectors=vectors)
 
 
 def _realigned(pool: NegativePool, old: Positives, new: Positives, n_items: int) -> NegativePool:

@@ -1,0 +1,145 @@
+"""A bucket of users cut into chunks: how many rows each will have, what is done, how one is ranked and gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hnlm_ray.errors import StageError
+from hnlm_ray.recommend.model_tables import Ints, ModelRows, read_bucket
+from hnlm_ray.recommend.ranking import Catalogue, list_lengths, recommendation_rows
+from hnlm_ray.workspace import TableFile, TableStore, Workspace
+
+USERS_PER_CHUNK: Final = 8192
+"""What a killed run loses at most for each worker."""
+
+
+@dataclass(frozen=True)
+class ListJob:
+    """All that a Ray task needs to know, shipped once."""
+
+    workspace: Workspace
+    chunks: str
+    final: str
+    k: int
+    all_seen: bool
+    """False: held-out positives are not masked, for the model has not been trained on them."""
+    cpus: float
+    gpus: float
+    users_per_chunk: int = USERS_PER_CHUNK
+
+    @property
+    def store(self) -> TableStore:
+        """The output table."""
+        return self.workspace.table("recommendations")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Users ``start`` to ``stop`` of a bucket, in its order; ``rows``: of their lists together."""
+
+    bucket: int
+    start: int
+    stop: int
+    rows: int
+
+    @property
+    def name(self) -> str:
+        """The name of its part: a task that Ray repeats overwrites its own."""
+        return f"b{self.bucket:05}-{self.start:010}-{self.stop:010}"
+
+
+@dataclass(frozen=True)
+class BucketPlan:
+    """The chunks of a bucket, those that are done, and its users whose list is shorter than k."""
+
+    chunks: tuple[Chunk, ...]
+    done: frozenset[str]
+    short: int
+
+    def rows(self, *, done: bool) -> int:
+        """Return how many rows all chunks have, or those that are done."""
+        return sum(chunk.rows for chunk in self.chunks if not done or chunk.name in self.done)
+
+    @property
+    def todo(self) -> list[Chunk]:
+        """The chunks that are still to do."""
+        return [chunk for chunk in self.chunks if chunk.name not in self.done]
+
+
+def seen_pairs(job: ListJob, bucket: int, users: Ints) -> tuple[Ints, Ints]:
+    """Return (row, item) of everything that some users of a bucket have seen; row counts within ``users``."""
+    table = job.workspace.table("interactions").read_file(bucket, ["user", "item", "split"])
+    if not job.all_seen:
+        table = table.filter(pc.equal(table["split"], "train"))
+    user, item = (table[name].to_numpy().astype(np.int64) for name in ("user", "item"))
+    row = np.minimum(np.searchsorted(users, user), len(users) - 1)
+    ours = users[row] == user
+    return row[ours], item[ours]
+
+
+def plan_bucket(job: ListJob, bucket: int) -> BucketPlan:
+    """Cut a bucket into chunks, and find those that an earlier run finished."""
+    users = job.workspace.table("model_users").read_file(bucket, ["user"])["user"].to_numpy().astype(np.int64)
+    cold = read_cold(job.workspace)
+    row, item = seen_pairs(job, bucket, users)
+    seen = np.bincount(row[~cold[item]], minlength=len(users))
+    lengths = list_lengths(seen, int((~cold).sum()), job.k)
+    starts = range(0, len(users), job.users_per_chunk)
+    stops = [min(start + job.users_per_chunk, len(users)) for start in starts]
+    cut = tuple(Chunk(bucket, a, b, int(lengths[a:b].sum())) for a, b in zip(starts, stops, strict=True))
+    return BucketPlan(cut, _whole(job, bucket, cut), int((lengths < job.k).sum()))
+
+
+def read_cold(workspace: Workspace) -> npt.NDArray[np.bool_]:
+    """Return which items are cold, bool[items]."""
+    rows = workspace.table("model_items").read(["item", "positives"]).sort_by("item")
+    cold: npt.NDArray[np.bool_] = rows["positives"].to_numpy() == 0
+    return cold
+
+
+def _whole(job: ListJob, bucket: int, chunks: Sequence[Chunk]) -> frozenset[str]:
+    parts = _parts(job, bucket)
+    return frozenset(chunk.name for chunk in chunks if chunk.name in parts and parts[chunk.name].rows == chunk.rows)
+
+
+def _parts(job: ListJob, bucket: int) -> dict[str, TableFile]:
+    parts = job.store.parts(job.chunks, f"b{bucket:05}-")
+    return {part.path.rsplit("/", 1)[1].removesuffix(".parquet"): part for part in parts}
+
+
+def rank_chunk(job: ListJob, items: ModelRows, chunk: Chunk) -> int:
+    """Rank for a chunk's users and write their lists; returns how many rows.
+
+    Raises
+    ------
+    StageError
+        There are not as many as planned.
+    """
+    import torch
+
+    torch.set_num_threads(max(1, int(job.cpus)))
+    device = "cuda" if job.gpus and torch.cuda.is_available() else "cpu"
+    users = read_bucket(job.workspace.table("model_users"), chunk.bucket).part(chunk.start, chunk.stop)
+    row, seen = seen_pairs(job, chunk.bucket, users.index)
+    found, scores = Catalogue(items, device).best(users.matrix, row, seen, job.k)
+    table = recommendation_rows(users.index, found, scores)
+    if table.num_rows != chunk.rows:
+        raise StageError(
+            f"chunk {chunk.name} has {table.num_rows} recommendations instead of {chunk.rows}: "
+            "tables changed while the stage ran; run the same command again"
+        )
+    return job.store.write_part(job.chunks, chunk.name, table).rows
+
+
+def gather_bucket(job: ListJob, bucket: int, chunks: Sequence[Chunk]) -> int:
+    """Write a bucket's chunks as one part of the table, by user and rank; returns its rows."""
+    parts = _parts(job, bucket)
+    rows: pa.Table = job.store.read_parts([parts[chunk.name] for chunk in chunks])
+    return job.store.write_part(job.final, f"part-{bucket:05}", rows).rows

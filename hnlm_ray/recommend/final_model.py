@@ -1,0 +1,130 @@
+"""Stage: results and what the comparison read -> model_users, model_items.
+
+The winner on validation is trained once more, by one Ray task with the CPUs and GPUs of a trial; the task writes the
+vectors. Nothing is measured on this model and nothing is chosen by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import ray
+
+from hnlm_ray.cf import CFData, DivergedError, Trainer, with_held_out_in_train
+from hnlm_ray.config import Config, TuneConfig
+from hnlm_ray.errors import StageError
+from hnlm_ray.prepare.run import ITEMS_PER_PART
+from hnlm_ray.recommend.model_tables import Matrix, ModelRows, model_table
+from hnlm_ray.recommend.winner import Winner, choose_winner
+from hnlm_ray.stage import Outcome, StageRun
+from hnlm_ray.training_data import bucket_count, training_rows
+from hnlm_ray.tune.control_data import method_data
+from hnlm_ray.tune.data import load_cf_data
+from hnlm_ray.workspace import Rows, Workspace
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the training task needs to know."""
+
+    winner: Winner
+    tune: TuneConfig
+    seed: int
+    workspace: Workspace
+    fingerprint: str
+
+
+def train_final_model(run: StageRun) -> Outcome:
+    """Train the winner on what ``recommend.train_on`` says, for the mean best epoch of its refits, exactly.
+
+    Raises
+    ------
+    StageError
+        No method can recommend, or the training diverged.
+    """
+    trials, results = (run.workspace.table(name).read().to_pylist() for name in ("trials", "results"))
+    winner = choose_winner(trials, results, run.config.tune.metric)
+    data = load_cf_data(_reading_as(run.config, winner), run.workspace)
+    data = training_data(method_data(winner.method, data, run.config.seed), run.config.recommend.train_on)
+    _train(run, _Job(winner, run.config.tune, run.config.seed, run.workspace, run.fingerprint), data)
+    return Outcome(
+        Rows(ok=data.users),
+        counts={
+            "method": winner.name,
+            "epochs": winner.epochs,
+            "train_on": run.config.recommend.train_on,
+            "positives": len(data.train),
+            "cold_items": int((data.train.popularity(data.items) == 0).sum()),
+            "seed": run.config.seed,
+        },
+    )
+
+
+def _reading_as(config: Config, winner: Winner) -> Config:
+    """Return the configuration with the winner as its only method: texts are encoded only if it reads them."""
+    return config.model_copy(update={"tune": config.tune.model_copy(update={"methods": (winner.method,)})})
+
+
+def training_data(data: CFData, train_on: Literal["all", "train"]) -> CFData:
+    """Return data whose only split is train: of all positives, or of the training rows alone."""
+    if train_on == "all":
+        return with_held_out_in_train(data)
+    return replace(data, validation=None, test=None)
+
+
+def _train(run: StageRun, job: _Job, data: CFData) -> None:
+    settings = run.config.tune
+    run.progress.start("final_model", job.winner.epochs, unit="epochs")
+    task = ray.remote(_trained).options(
+        num_cpus=settings.cpus_per_trial, num_gpus=settings.gpus_per_trial, num_returns="streaming"
+    )
+    for epoch in task.remote(job, data):
+        ray.get(epoch)
+        run.progress.advance()
+    run.progress.finish()
+
+
+def _trained(job: _Job, data: CFData) -> Iterator[None]:
+    """Train and write in a task; yields once an epoch, and ends after the vectors are written."""
+    import torch
+
+    torch.set_num_threads(max(1, int(job.tune.cpus_per_trial)))
+    device = "cuda" if job.tune.gpus_per_trial and torch.cuda.is_available() else "cpu"
+    trainer = Trainer(data, job.winner.config, job.seed, device)
+    try:
+        while trainer.epoch < job.winner.epochs:
+            trainer.run_epoch()
+            yield None
+        users, items = _finite_vectors(trainer)
+    except DivergedError as error:
+        raise StageError(
+            f"{job.winner.name} diverged when it was trained to recommend ({str(error).partition(';')[0]}): "
+            "set recommend.train_on=train, or lower cf.lr"
+        ) from error
+    write_model(job.workspace, job.fingerprint, data, users, items)
+
+
+def _finite_vectors(trainer: Trainer) -> tuple[Matrix, Matrix]:
+    users, items = (part.cpu().numpy() for part in trainer.model.embeddings())
+    if not (np.isfinite(users).all() and np.isfinite(items).all()):
+        raise DivergedError("its vectors are not finite")
+    return users, items
+
+
+def write_model(workspace: Workspace, fingerprint: str, data: CFData, users: Matrix, items: Matrix) -> None:
+    """Write items in parts as the table items has them, users in the buckets of interactions.
+
+    ``users`` float32[users, d] and ``items`` float32[items, d] are the model's vectors, trained on ``data.train``.
+    """
+    store, every, popularity = workspace.table("model_items"), np.arange(data.items), data.train.popularity(data.items)
+    for part, start in enumerate(range(0, data.items, ITEMS_PER_PART)):
+        rows = ModelRows(every, items, popularity).part(start, start + ITEMS_PER_PART)
+        store.write_part(fingerprint, f"part-{part:05}", model_table("model_items", rows))
+    store, degree = workspace.table("model_users"), data.train.degree
+    for bucket in range(bucket_count(workspace)):
+        index = np.unique(training_rows(workspace, bucket)["user"].to_numpy()).astype(np.int64)
+        rows = ModelRows(index, users[index], degree[index])
+        store.write_part(fingerprint, f"part-{bucket:05}", model_table("model_users", rows))

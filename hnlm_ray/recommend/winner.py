@@ -1,0 +1,65 @@
+"""Which method recommends: the best on validation, with the configuration and the epochs that made it the best."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hnlm_ray.config import CFConfig, MethodName
+from hnlm_ray.errors import StageError
+from hnlm_ray.tune.leaderboard import best_by_validation
+from hnlm_ray.tune.method_rows import MethodRows, Row, group_rows
+from hnlm_ray.tune.methods import family, method_of
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The chosen method: its name in results, what it trains with, and for how many epochs."""
+
+    name: str
+    method: MethodName
+    config: CFConfig
+    epochs: int
+
+
+def choose_winner(trials: Sequence[Row], results: Sequence[Row], metric: str) -> Winner:
+    """Return the method with the best validation mean of ``metric``; of equals a classical one.
+
+    Controls are left out: they tell what a method's meaning is worth, and nobody would run one. Test figures
+    choose nothing. ``epochs`` is the mean best epoch of the method's refits, rounded.
+
+    Raises
+    ------
+    StageError
+        No method but controls finished.
+    """
+    groups = group_rows(trials, results)
+    names = [best_by_validation(_entries(groups, metric), of_family, metric) for of_family in ("classical", "semantic")]
+    found = [group for name in names for group in groups if group.name == name]
+    if not found:
+        raise StageError(
+            "no method but controls finished its refits, so none can recommend: see the errors in the results table, "
+            "mend their cause and run the same command again"
+        )
+    best = max(found, key=lambda group: _validation(group, metric) or 0.0)
+    epochs = sum(int(row["best_epoch"]) for row in best.refits) / len(best.refits)
+    config = CFConfig.model_validate(json.loads(best.refits[0]["config"]))
+    return Winner(best.name, method_of(best.name), config, int(epochs + 0.5))
+
+
+def _entries(groups: Sequence[MethodRows], metric: str) -> list[dict[str, object]]:
+    return [
+        {
+            "name": group.name,
+            "family": family(group.name),
+            "test": {metric: group.test.get(metric)},
+            "validation": {metric: _validation(group, metric)},
+        }
+        for group in groups
+    ]
+
+
+def _validation(group: MethodRows, metric: str) -> float | None:
+    """Return the mean over the refits; where these saw no validation, the best trial's."""
+    return group.validation.get(metric, group.best_trial(metric).get(metric))
