@@ -10,16 +10,26 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from hnlm_ray.config import MovieLensSource, SplitFilesSource, TableSource
-from hnlm_ray.sources import movielens, split_files, table
+from hnlm_ray.config import AmazonSource, MovieLensSource, SplitFilesSource, TableSource, YelpSource
+from hnlm_ray.sources import amazon, movielens, split_files, table, yelp
 from hnlm_ray.sources.files import RawFile
 from hnlm_ray.sources.rejects import Rejects
 
 __all__ = ["FORMATS", "Rejects", "read_interactions", "read_items", "source_files"]
 
-AnySource = MovieLensSource | SplitFilesSource | TableSource
+AnySource = MovieLensSource | AmazonSource | YelpSource | SplitFilesSource | TableSource
 
-FORMATS: Final[dict[str, Any]] = {"movielens_100k": movielens, "ngcf": split_files, "table": table}
+FORMATS: Final[dict[str, Any]] = {
+    "movielens_100k": movielens,
+    "movielens_1m": movielens,
+    "movielens_latest": movielens,
+    "amazon_2014": amazon,
+    "amazon_2018": amazon,
+    "amazon_2023": amazon,
+    "yelp": yelp,
+    "ngcf": split_files,
+    "table": table,
+}
 
 
 def source_files(source: AnySource) -> list[RawFile]:

@@ -42,7 +42,7 @@ def json_records(
     for found in json_objects(stream, options, wanted, rejects):
         lines, objects = with_plain_ids(*found, ids, rejects)
         if objects:
-            yield _columns(lines, objects, [*wanted, *optional], rejects)
+            yield text_records(lines, objects, [*wanted, *optional], rejects)
 
 
 def json_objects(
@@ -134,11 +134,14 @@ def with_plain_ids(
     return lines, objects
 
 
-def _columns(lines: list[int], objects: list[dict[str, Any]], wanted: Sequence[str], rejects: FileRejects) -> Records:
+def text_records(
+    lines: list[int], objects: Sequence[dict[str, Any]], wanted: Sequence[str], rejects: FileRejects
+) -> Records:
+    """Write the wanted keys of some objects as columns of text; an object that has no such text is rejected."""
     try:
         columns = _texts(objects, wanted)
     except (UnicodeEncodeError, RecursionError):
-        whole = [row for row, found in enumerate(objects) if is_text(lines[row], found, wanted, rejects)]
+        whole = [row for row, found in enumerate(objects) if _is_text(lines[row], found, wanted, rejects)]
         lines = [lines[row] for row in whole]
         columns = _texts([objects[row] for row in whole], wanted)
     return Records(np.array(lines, dtype=np.int64), columns)
@@ -148,7 +151,7 @@ def _texts(objects: Sequence[dict[str, Any]], wanted: Sequence[str]) -> dict[str
     return {name: pa.array([plain_text(found.get(name)) for found in objects], pa.string()) for name in wanted}
 
 
-def is_text(line: int, found: dict[str, Any], wanted: Sequence[str], rejects: FileRejects) -> bool:
+def _is_text(line: int, found: dict[str, Any], wanted: Sequence[str], rejects: FileRejects) -> bool:
     """Reject a line whose escapes give half a character (a lone surrogate is no text), or with endless nesting."""
     try:
         "".join(plain_text(found.get(name)) or "" for name in wanted).encode()

@@ -22,14 +22,15 @@ MOST_NESTED: Final = 20
 LIST_CHARS: Final = 10_000
 """Longest cell that is tried as a list."""
 
-_QUOTED: Final = r"""'(?:[^'\\\n]|\\.)*+'|"(?:[^"\\\n]|\\.)*+\""""
-_STRING: Final = re.compile(_QUOTED)
-# Possessive: a text that is none is given up at its first wrong character, so the match is linear.
-_LITERAL: Final = re.compile(
-    rf"(?:{_QUOTED}|[\[\]{{}},:\s]|(?<![\w.])-?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?(?!\w)|\b(?:None|True|False)\b)*+"
+_VALUE: Final = (
+    r"""'(?:[^'\\\n]|\\.)*+'|"(?:[^"\\\n]|\\.)*+\""""
+    r"|(?<![\w.])-?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?(?![\w.])|\b(?:None|True|False)\b"
 )
+_VALUES: Final = re.compile(_VALUE)
+# Possessive: a text that is none is given up at its first wrong character, so the match is linear.
+_LITERAL: Final = re.compile(rf"(?:{_VALUE}|[\[\]{{}},:\s])*+")
 _LISTED: Final = r"(?s)^\s*\[.*\]\s*$"
-_INDEXED: Final = re.compile(r"[\w.\]}]\s*[\[{]")  # 'a'[0][0]...: no literal, and deep for the parser
+_ADJOINED: Final = re.compile(r"[0\]}]\s*[\[{0]")  # 1 -1 -1, 'a'[0][0]: no literals, and deep for the parser
 _STEPS: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
@@ -41,15 +42,15 @@ def parse_literal(text: str) -> object:
     ValueError
         When the text is anything else, or nested more than 20 deep.
     """
-    bare = _STRING.sub("0", text) if _LITERAL.fullmatch(text) else ""
-    if not bare or _INDEXED.search(bare):
+    bare = _VALUES.sub("0", text) if _LITERAL.fullmatch(text) else ""
+    if not bare or _ADJOINED.search(bare):
         raise ValueError("no Python literal")
     if max(accumulate(_STEPS.get(char, 0) for char in bare)) > MOST_NESTED:
         raise ValueError("nested too deep")
     try:
         with warnings.catch_warnings(action="ignore"):  # of escapes that Python does not know
             value: object = ast.literal_eval(text.strip())
-    except (SyntaxError, TypeError, MemoryError) as error:
+    except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError("no Python literal") from error
     return value
 

@@ -88,8 +88,9 @@ def reviews(columns: Sequence[pa.Array], most: int) -> tuple[pa.Array, Mask]:
     tuple
         The reviews, and the mask of those that are null for a NUL character.
     """
-    joined = pc.binary_join_element_wise(*map(texts, columns), "\n", null_handling="skip")
-    cut = pc.utf8_slice_codeunits(joined, 0, most)
+    start = pa.array([""] * len(columns[0]), pa.string())  # Arrow drops a row of which all parts are null
+    joined = pc.binary_join_element_wise(start, *map(texts, columns), "\n", null_handling="skip")
+    cut = pc.utf8_slice_codeunits(joined, 1, 1 + most)
     spoilt = has_nul(cut)
     return pc.if_else(pc.or_(pa.array(spoilt), pc.equal(cut, "")), pa.scalar(None, pa.string()), cut), spoilt
 
