@@ -44,6 +44,51 @@ app.add_typer(finetune_app, name="finetune")
 
 
 @app.command()
+def init(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Data files, zips, or a folder that holds them.")
+    ],
+    *,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", help="The configuration to write; else NAME.yaml.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The run's name; else the file's.")] = None,
+    workspace: Annotated[
+        str | None, typer.Option("--workspace", "-w", metavar="URI", help="Folder of the run; else runs/NAME.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the configuration if it exists.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the likelier reading.")] = False,
+    user: Annotated[str | None, typer.Option("--user", metavar="COLUMN", help="The users' ids.")] = None,
+    item: Annotated[str | None, typer.Option("--item", metavar="COLUMN", help="The items' ids.")] = None,
+    rating: Annotated[str | None, typer.Option("--rating", metavar="COLUMN", help="The ratings.")] = None,
+    time: Annotated[str | None, typer.Option("--time", metavar="COLUMN", help="The times.")] = None,
+    time_format: Annotated[
+        str | None, typer.Option("--time-format", metavar="FORMAT", help="How times are written, such as %d.%m.%Y.")
+    ] = None,
+    title: Annotated[str | None, typer.Option("--title", metavar="COLUMN", help="The items' names.")] = None,
+    header: Annotated[
+        bool | None, typer.Option("--header/--no-header", help="Whether the first lines name the columns.")
+    ] = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Look at files of any kind and write a configuration that reads them, with the evidence beside each value.
+
+    Finds out how the files are written, which holds the interactions and which the items, and what each column means;
+    asks only where two readings are plausible.
+
+    Example: hnlm init ratings.zip products.csv --yes
+    """
+    from hnlm_ray.commands.init import Wanted
+    from hnlm_ray.commands.init import init as write_configuration
+    from hnlm_ray.discover.overrides import Overrides
+
+    overrides = Overrides(user, item, rating, time, title, time_format, header)
+    write_configuration(files, Wanted(out, name, workspace, force, yes, overrides), Output(as_json, json_out))
+
+
+@app.command()
 def run(
     context: typer.Context,
     *,
@@ -128,6 +173,30 @@ def results(
     from hnlm_ray.commands.results import report_results
 
     report_results(*open_run(config, overrides, workspace), Output(as_json, json_out))
+
+
+@app.command()
+def report(
+    *,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="FILE", help="Path or URI; else report.html in the workspace."),
+    ] = None,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Write what a run found as one HTML file, also while it is half done; starts nothing.
+
+    Example: hnlm report --config configs/demo.yaml --out report.html
+    """
+    from hnlm_ray.commands.report import write_report
+
+    run = open_run(config, overrides, workspace)
+    write_report(*run, Output(as_json, json_out), out=out, options=same_options(config, overrides, workspace))
 
 
 @app.command()

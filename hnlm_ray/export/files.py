@@ -55,28 +55,48 @@ class Target:
 
 
 def write_rows(target: Target, kind: Format, schema: pa.Schema, rows: Iterable[pa.Table]) -> int:
-    """Write rows beside the target, then move them there; returns how many.
-
-    Stopped or failed, the target is as it was, and what was written beside it is removed.
+    """Write rows as a file, whole or not at all; returns how many.
 
     Raises
     ------
     InputError
         The place can't be written, or is full.
     """
+    written = 0
+    with _whole(target) as stream, _writer(kind, stream, schema) as write:
+        for part in rows:
+            write(part)
+            written += part.num_rows
+    return written
+
+
+def write_file(target: Target, content: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        The place can't be written, or is full.
+    """
+    with _whole(target) as stream:
+        stream.write(content)
+
+
+@contextlib.contextmanager
+def _whole(target: Target) -> Iterator[Any]:
+    """Open a stream beside the target; what is written is moved there at the end.
+
+    Stopped or failed, the target is as it was, and what was written beside it is removed.
+    """
     folder, _, name = target.path.rpartition("/")
     scratch = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.partial"
-    written = 0
     try:
         with _removed_unless_moved(target.filesystem, scratch):
-            with target.filesystem.open_output_stream(scratch) as stream, _writer(kind, stream, schema) as write:
-                for part in rows:
-                    write(part)
-                    written += part.num_rows
+            with target.filesystem.open_output_stream(scratch) as stream:
+                yield stream
             target.filesystem.move(scratch, target.path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{target.shown} can't be written ({first_line(error)}): choose another --out") from error
-    return written
 
 
 @contextlib.contextmanager

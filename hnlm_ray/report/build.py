@@ -1,0 +1,118 @@
+"""Gathers everything that the report tells, from one moment of a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from hnlm_ray.commands.shown_tables import ShownTables
+from hnlm_ray.config import Config
+from hnlm_ray.redaction import redacted
+from hnlm_ray.report import plots
+from hnlm_ray.report.facts_comparison import HISTORIES, POPULARITIES, comparison, hardness_facts, slice_facts
+from hnlm_ray.report.facts_data import data_facts
+from hnlm_ray.report.facts_run import configuration_text, recommendation_facts, stage_facts, version_facts
+from hnlm_ray.report.facts_samples import sample_facts
+from hnlm_ray.report.facts_summary import cost, summary
+from hnlm_ray.report.facts_training import curve_facts, finetune_facts
+from hnlm_ray.tables import TABLES
+
+Facts = dict[str, Any]
+Row = Mapping[str, Any]
+_REFIT: Final = [
+    *("method", "seed", "epochs", "best_epoch"),
+    *("curve", "slices", "hardness", "false_negative_share"),
+]
+
+
+def gather(
+    config: Config,
+    tables: ShownTables,
+    stages: Sequence[Row],
+    *,
+    answer: Row | None,
+    lacking: str | None,
+    options: str,
+) -> Facts:
+    """Return the facts of every section; a section that is not there yet is none or empty.
+
+    Parameters
+    ----------
+    stages
+        The rows of ``hnlm status``.
+    answer
+        What ``hnlm results`` prints; none before there is a comparison, and then ``lacking`` says why.
+    options
+        As the shell would take them, for the commands that the report suggests.
+    """
+    return {
+        "name": config.name,
+        "workspace": redacted(tables.workspace.uri),
+        "options": redacted(options),
+        "states": {table: tables.published.state(table) for table in TABLES},
+        "finetunes": config.finetune.enabled,
+        "stages": stage_facts(stages, tables),
+        "cost": cost(stages),
+        "data": _data(config, tables),
+        "samples": sample_facts(tables, config.seed),
+        "finetune": _finetune(tables),
+        "lacking": lacking,
+        "results": None if answer is None else _results(answer, stages, tables),
+        "recommendations": recommendation_facts(tables, config.seed, checkable=config.recommend.train_on == "train"),
+        "checkable": config.recommend.train_on == "train",
+        "configuration": configuration_text(config),
+        "made_with": version_facts(tables),
+    }
+
+
+def _data(config: Config, tables: ShownTables) -> Facts | None:
+    found = data_facts(config, tables)
+    return found and {**found, "plot": plots.tail(found["tail"]["points"])}
+
+
+def _finetune(tables: ShownTables) -> Facts:
+    found = finetune_facts(tables)
+    return {**found, "plot": plots.finetune(found["curve"]) if found["curve"] else None}
+
+
+def _results(answer: Row, stages: Sequence[Row], tables: ShownTables) -> Facts:
+    methods, told = comparison(answer), summary(answer, stages)
+    families = {method["name"]: method["family"] for method in methods}
+    lead = [told[who]["name"] for who in ("base", "ours") if told[who]]
+    rows = tables.read("results", _REFIT).to_pylist()
+    return {
+        "summary": told,
+        "fresh": answer["fresh"],
+        "reason": answer["reason"],
+        "methods": methods,
+        "forest": plots.forest(methods, answer["metric"], answer["best_classical"]) if told["base"] else None,
+        "lead": lead,
+        "curves": _curves(rows, families, lead, answer["metric"]),
+        "slices": _slices(rows, families, lead, answer["metric"]),
+        "hardness": _hardness(rows, families, tables),
+    }
+
+
+def _curves(rows: Sequence[Row], families: Mapping[str, str], lead: Sequence[str], metric: str) -> Facts | None:
+    found = curve_facts(rows)
+    if not found:
+        return None
+    drawn = [("validation", f"validation {metric}"), ("loss", "training loss")]
+    return {"methods": found, "plots": [plots.curves(found, value, families, lead, label) for value, label in drawn]}
+
+
+def _slices(rows: Sequence[Row], families: Mapping[str, str], lead: Sequence[str], metric: str) -> Facts | None:
+    found = slice_facts(rows, list(families))
+    if found is None:
+        return None
+    drawn = [(metric, tuple(HISTORIES)), ("share of test rows found", tuple(POPULARITIES))]
+    return {**found, "plots": [plots.groups(found, lead, families, label, names) for label, names in drawn]}
+
+
+def _hardness(rows: Sequence[Row], families: Mapping[str, str], tables: ShownTables) -> Facts | None:
+    points = hardness_facts(rows, families)
+    if not points:
+        return None
+    at_random = tables.published.manifests["results"].counts.get("share_at_random")
+    expected = at_random if isinstance(at_random, float) else None
+    return {"points": points, "at_random": expected, "plot": plots.hardness(points, expected)}

@@ -1,0 +1,76 @@
+"""The run itself: its stages, its configuration, the versions it was made with, two users' recommendations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import yaml
+
+from hnlm_ray.commands.shown_tables import ShownTables
+from hnlm_ray.config import Config
+from hnlm_ray.pipeline import find_stage
+from hnlm_ray.redaction import redacted_tree
+from hnlm_ray.report.facts_samples import item_titles
+
+Facts = dict[str, Any]
+_USERS, _SHOWN, _HISTORY = 2, 10, 8
+
+
+def stage_facts(stages: Sequence[Mapping[str, Any]], tables: ShownTables) -> list[Facts]:
+    """Return the stages with their purposes, and what each counted when it was published."""
+    return [
+        {**stage, "purpose": find_stage(stage["name"]).purpose, "counts": _counts(stage, tables)} for stage in stages
+    ]
+
+
+def _counts(stage: Mapping[str, Any], tables: ShownTables) -> dict[str, Any]:
+    manifest = tables.published.manifests.get(stage["outputs"][0])
+    return dict(manifest.counts) if manifest is not None and stage["state"] == "fresh" else {}
+
+
+def configuration_text(config: Config) -> str:
+    """Return the resolved configuration as YAML, secrets masked."""
+    return yaml.safe_dump(redacted_tree(config.model_dump(mode="json")), sort_keys=False, allow_unicode=True)
+
+
+def version_facts(tables: ShownTables) -> Facts:
+    """Return what the newest table was made with."""
+    newest = max(tables.published.manifests.values(), key=lambda manifest: manifest.created, default=None)
+    if newest is None:
+        return {"versions": {}, "created": None, "commit": None}
+    return {"versions": newest.versions, "created": newest.created, "commit": newest.git_commit}
+
+
+def recommendation_facts(tables: ShownTables, seed: int, *, checkable: bool) -> list[Facts]:
+    """Return the recommendations of two users, drawn by seed; empty where there are none.
+
+    ``checkable``: the model did not train on held-out rows, so an item that is one of them is a hit.
+    """
+    if not tables.readable("recommendations"):
+        return []
+    users = np.unique(tables.read("recommendations", ["user"])["user"].to_numpy())
+    drawn = np.random.default_rng(seed).choice(users, min(_USERS, len(users)), replace=False)
+    titles = item_titles(tables)
+    return [_recommended(tables, int(user), titles, checkable=checkable) for user in drawn]
+
+
+def _recommended(tables: ShownTables, user: int, titles: Mapping[int, str], *, checkable: bool) -> Facts:
+    seen = tables.rows_where("interactions", user=user)
+    liked = sorted(seen, key=lambda row: (-(row["timestamp"] or 0), row["item"]))
+    held_out = {row["item"] for row in seen if row["split"] != "train"} if checkable else set()
+    rows = sorted(tables.rows_where("recommendations", user=user), key=lambda row: int(row["rank"]))
+    return {
+        "user_id": tables.rows_where("users", user=user)[0]["user_id"],
+        "history": [titles.get(row["item"], "") for row in liked if row["split"] == "train"][:_HISTORY],
+        "items": [
+            {
+                "rank": row["rank"],
+                "title": titles.get(row["item"], ""),
+                "score": row["score"],
+                "hit": row["item"] in held_out,
+            }
+            for row in rows[:_SHOWN]
+        ],
+    }

@@ -1,0 +1,85 @@
+"""Curves: of the fine-tuning, and of the refits of each method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from hnlm_ray.commands.finetune import MEANINGS, METRICS
+from hnlm_ray.commands.shown_tables import ShownTables
+
+Facts = dict[str, Any]
+Row = Mapping[str, Any]
+_POINTS: Final = 300
+_TABLE_POINTS: Final = 12
+
+
+def finetune_facts(tables: ShownTables) -> Facts:
+    """Return the fine-tuning's curve and its evaluation; none for what is not there."""
+    log = (
+        tables.read("finetune_log", ["step", "loss", "held_out_loss", "lr"])
+        if tables.readable("finetune_log")
+        else None
+    )
+    rows = [] if log is None else sorted(log.to_pylist(), key=lambda row: int(row["step"]))
+    return {
+        "curve": thinned(rows, _POINTS),
+        "measured": [row for row in rows if row["held_out_loss"] is not None],
+        "counts": {} if log is None else dict(tables.published.manifests["finetune_log"].counts),
+        "methods": _evaluation(tables),
+        "metrics": METRICS,
+    }
+
+
+def _evaluation(tables: ShownTables) -> list[Facts]:
+    if not tables.readable("finetune_eval"):
+        return []
+    rows = tables.read("finetune_eval", ["method", "pairs", "metrics"]).to_pylist()
+    found = [
+        {
+            "name": row["method"],
+            "meaning": MEANINGS.get(row["method"], ""),
+            "pairs": row["pairs"],
+            **dict(row["metrics"]),
+        }
+        for row in rows
+    ]
+    return sorted(found, key=lambda row: -float(row.get("mrr") or 0))
+
+
+def thinned(rows: Sequence[Any], most: int) -> list[Any]:
+    """Return at most ``most`` rows, evenly spaced, the first and the last among them."""
+    if len(rows) <= most:
+        return list(rows)
+    return [rows[place] for place in np.linspace(0, len(rows) - 1, most).round().astype(int)]
+
+
+def curve_facts(results: Sequence[Row]) -> list[Facts]:
+    """Return each method's curve: means over its refits of an epoch, while all of them ran."""
+    methods = sorted({str(row["method"]) for row in results})
+    found = [_curve(name, [row for row in results if row["method"] == name and row["curve"]]) for name in methods]
+    return [curve for curve in found if curve["epochs"]]
+
+
+def _curve(name: str, refits: Sequence[Row]) -> Facts:
+    shortest = min((len(row["curve"]) for row in refits), default=0)
+    epochs = [_epoch([row["curve"][place] for row in refits]) for place in range(shortest)]
+    return {
+        "name": name,
+        "refits": len(refits),
+        "epochs": epochs,
+        "shown": thinned([epoch for epoch in epochs if epoch["validation"] is not None], _TABLE_POINTS),
+        "ran": [int(row["epochs"]) for row in refits],
+        "best": [int(row["best_epoch"]) for row in refits],
+    }
+
+
+def _epoch(points: Sequence[Row]) -> Facts:
+    measured = [point["validation"] for point in points]
+    return {
+        "epoch": points[0]["epoch"],
+        "loss": float(np.mean([point["loss"] for point in points])),
+        "validation": None if None in measured else float(np.mean(measured)),
+    }
