@@ -54,3 +54,9 @@ def _gpu() -> Check:
     if answer.returncode or not names:
         return none
     return Check("gpu", "ok", "; ".join(names), "to use it: install the `gpu` extra and set llm.gpus_per_engine=1")
+
+
+def has_gpu() -> bool:
+    """Tell whether nvidia-smi names a GPU of this machine."""
+    found = _gpu()
+    return found.state == "ok" and bool(found.remedy)

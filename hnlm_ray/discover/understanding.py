@@ -1,0 +1,201 @@
+"""What the files are: the section ``source`` of a configuration, with the evidence for each value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hnlm_ray.discover.describing import ItemFiles, describe_by_interactions
+from hnlm_ray.discover.found import LEFT, Comments, Understanding, Use
+from hnlm_ray.discover.inputs import Place, expand
+from hnlm_ray.discover.interactions import InteractionRoles, choose_pair, interaction_roles
+from hnlm_ray.discover.items import unfit
+from hnlm_ray.discover.links import about_items, best_link
+from hnlm_ray.discover.names import name_score
+from hnlm_ray.discover.overrides import Overrides
+from hnlm_ray.discover.pairs import Pair, lists_things, ranked_pairs
+from hnlm_ray.discover.published import Published, known_layout
+from hnlm_ray.discover.question import Ask
+from hnlm_ray.discover.sample import Head, Table, read_head, read_table
+from hnlm_ray.errors import InputError
+from hnlm_ray.sources.files import find_files
+
+
+def understand(paths: Sequence[str], wanted: Overrides, ask: Ask) -> Understanding:
+    """Tell what files hold.
+
+    Raises
+    ------
+    InputError
+        When no file has interactions, or one that was named can't be read.
+    """
+    heads, uses = _heads(expand(paths))
+    layout = None if wanted.of_interactions else known_layout(heads)
+    if layout is not None and layout.pairs is None:
+        rest = [
+            Use(place.shown, "", LEFT, "the publisher's format does not need it")
+            for place in heads
+            if place not in layout.used
+        ]
+        return _published(layout, [*uses, *rest])
+    taken = () if layout is None else layout.used
+    tables, unread = _tables({place: head for place, head in heads.items() if place not in taken}, wanted, ask)
+    uses += unread
+    if layout is not None and layout.pairs is not None:
+        found = _published(layout, uses)
+        ItemFiles(found, layout.pairs, "user", "item", wanted).add(tables)
+        return found
+    if not tables:
+        raise InputError(f"no file holds a table: {'; '.join(f'{use.file}: {use.why}' for use in uses[:3])}")
+    wanted.check(tables)
+    return _from_tables(tables, wanted, ask, uses)
+
+
+def _heads(places: Sequence[Place]) -> tuple[dict[Place, Head | None], list[Use]]:
+    heads: dict[Place, Head | None] = {}
+    uses: list[Use] = []
+    for place in places:
+        try:
+            heads[place] = read_head(place)
+        except InputError as error:
+            if place.named:
+                raise
+            uses.append(Use(place.shown, "", LEFT, str(error).removeprefix(f"{place.shown} ")))
+    return heads, uses
+
+
+def _tables(heads: dict[Place, Head | None], wanted: Overrides, ask: Ask) -> tuple[list[Table], list[Use]]:
+    tables: list[Table] = []
+    uses: list[Use] = []
+    for place, head in heads.items():
+        try:
+            table = read_table(place, head, ask, header=wanted.header)
+        except InputError as error:
+            if place.named:
+                raise
+            uses.append(Use(place.shown, "", LEFT, str(error).removeprefix(f"{place.shown} ")))
+            continue
+        twin = next((other for other in tables if _same_rows(table, other)), None)
+        if twin is None:
+            tables.append(table)
+        else:
+            uses.append(Use(place.shown, "", LEFT, f"the same rows as {twin.place.shown}"))
+    return tables, uses
+
+
+def _same_rows(left: Table, right: Table) -> bool:
+    return left.names == right.names and all(
+        one.values.equals(other.values) for one, other in zip(left.columns, right.columns, strict=True)
+    )
+
+
+def _published(layout: Published, uses: list[Use]) -> Understanding:
+    comments: Comments = {("source", "format"): f"known by {layout.told}"}
+    mine = [Use(place.shown, "", str(layout.source["format"]), f"known by {layout.told}") for place in layout.used]
+    return Understanding(dict(layout.source), comments, [*mine, *uses], layout.min_rating, layout.given)
+
+
+def _from_tables(tables: list[Table], wanted: Overrides, ask: Ask, uses: list[Use]) -> Understanding:
+    main, pairs = _interactions(tables, wanted)
+    pair = choose_pair(main, pairs, ask)
+    parts = [table for table in tables if table is not main and table.names == main.names]
+    others = [table for table in tables if table is not main and table not in parts]
+    roles = interaction_roles(main, pair, wanted, ask)
+    options = {**main.options, **_path(main, parts, uses)}
+    found = Understanding({"format": "table", "interactions": _interaction_tree(options, roles)}, uses=uses)
+    found.min_rating = roles.scale.min_rating if roles.scale else None
+    _tell_interactions(found, main, roles)
+    ItemFiles(found, main, pair.user, pair.item, wanted).add(others)
+    own = [] if "items" in found.source else describe_by_interactions(found, main, pair.item, roles.used, wanted)
+    rest = [column for column in main.columns if column.name not in {*roles.used, *own}]
+    found.uses += [Use(main.place.shown, one.name, LEFT, unfit(one) or "no role in an interaction") for one in rest]
+    return found
+
+
+def _interactions(tables: Sequence[Table], wanted: Overrides) -> tuple[Table, list[Pair]]:
+    """Choose the file of interactions: the one with the best pair of user and item, by names, values and size."""
+    scored: list[tuple[float, Table, list[Pair]]] = []
+    for table in tables:
+        others = [
+            other for other in tables if other is not table and other.names != table.names and about_items(other) > 0
+        ]
+        links = {link.column: link.score for other in others if (link := best_link(table, other))}
+        pairs = ranked_pairs(table, links, wanted.user, wanted.item) if wanted.fits(table) else []
+        if pairs and (wanted.user or wanted.item or not lists_things(table, pairs[0])):
+            scored.append((pairs[0].score + _looks_like_interactions(table), table, pairs))
+    if not scored:
+        raise InputError(_no_interactions(tables))
+    _, table, pairs = max(scored, key=lambda one: one[0])
+    return table, pairs
+
+
+def _looks_like_interactions(table: Table) -> float:
+    stem = table.place.base.split(".")[0]
+    named = max(name_score("interactions_file", stem), 0.0)
+    rated = any(name_score("rating", name) >= 0.8 for name in table.names)
+    timed = any(name_score("time", name) >= 0.8 for name in table.names)
+    keyed = any(column.all_distinct and name_score("row", column.name) < 0.8 for column in table.columns[:1])
+    return 0.5 * named + 0.3 * rated + 0.3 * timed - 0.7 * keyed + len(str(table.rows)) / 10
+
+
+def _no_interactions(tables: Sequence[Table]) -> str:
+    shown = "; ".join(f"{table.place.shown} has {', '.join(map(repr, table.names[:8]))}" for table in tables[:3])
+    return (
+        f"no file holds interactions, a column of users beside one of items, each id in several rows ({shown}); "
+        "name the columns with --user and --item, or name the file that has them"
+    )
+
+
+def _path(main: Table, parts: Sequence[Table], uses: list[Use]) -> dict[str, Any]:
+    """Name several files with the same columns by one glob, where it names just these."""
+    path = main.place.path
+    same = [table for table in parts if table.options == main.options and table.place.member is None]
+    if same and main.place.member is None and (glob := _glob([path, *(table.place.path for table in same)])):
+        uses += [Use(table.place.shown, "", "interactions", f"the same columns: read as {glob}") for table in same]
+        path, parts = glob, [table for table in parts if table not in same]
+    told = f"the same columns as {main.place.shown}, but no pattern names just these files; join them"
+    uses += [Use(table.place.shown, "", LEFT, told) for table in parts]
+    return {"path": path}
+
+
+def _glob(paths: Sequence[str]) -> str | None:
+    start = _common(paths)
+    end = _common([path[len(start) :][::-1] for path in paths])[::-1]
+    between = [path[len(start) : len(path) - len(end)] for path in paths]
+    if any(char in start + end for char in "*?[") or any("/" in part for part in between):
+        return None
+    pattern = f"{start}*{end}"
+    return pattern if {file.path for file in find_files(pattern)} == set(paths) else None
+
+
+def _common(texts: Sequence[str]) -> str:
+    """Return the longest text that all start with."""
+    least, most = min(texts), max(texts)
+    return next((least[:at] for at, char in enumerate(least) if most[at] != char), least)
+
+
+def _interaction_tree(options: dict[str, Any], roles: InteractionRoles) -> dict[str, Any]:
+    columns: dict[str, Any] = {"user": roles.user, "item": roles.item}
+    columns |= {"rating": roles.rating} if roles.rating else {}
+    columns |= {"timestamp": roles.timestamp} if roles.timestamp else {}
+    columns |= {"review": list(roles.review)} if roles.review else {}
+    tree = {"path": options["path"], **options, "columns": columns}
+    if roles.times is not None and roles.times.time_format is not None:
+        tree["time_format"] = roles.times.time_format
+    if roles.scale is not None and roles.scale.values:
+        tree["rating_values"] = dict(roles.scale.values)
+    return tree
+
+
+def _tell_interactions(found: Understanding, main: Table, roles: InteractionRoles) -> None:
+    place = ("source", "interactions")
+    names = {"user": roles.user, "item": roles.item, "rating": roles.rating, "timestamp": roles.timestamp}
+    found.comments |= {(*place, option): told for option, told in main.told.items()}
+    found.comments[place] = f"{main.rows:,} rows{'' if main.complete else ' looked at'}"
+    for role, name in names.items():
+        if name is not None:
+            found.comments[(*place, "columns", role)] = roles.why[name]
+            found.uses.append(Use(main.place.shown, name, role, roles.why[name]))
+    for name in roles.review:
+        found.comments[(*place, "columns", "review")] = roles.why[name]
+        found.uses.append(Use(main.place.shown, name, "review", roles.why[name]))
