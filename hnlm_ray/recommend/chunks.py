@@ -9,10 +9,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from hnlm_ray.errors import StageError
-from hnlm_ray.recommend.model_tables import Ints, ModelRows, read_bucket
+from hnlm_ray.recommend.model_tables import ModelRows, read_bucket, seen_pairs
 from hnlm_ray.recommend.ranking import Catalogue, list_lengths, recommendation_rows
 from hnlm_ray.workspace import TableFile, TableStore, Workspace
 
@@ -73,22 +72,11 @@ class BucketPlan:
         return [chunk for chunk in self.chunks if chunk.name not in self.done]
 
 
-def seen_pairs(job: ListJob, bucket: int, users: Ints) -> tuple[Ints, Ints]:
-    """Return (row, item) of everything that some users of a bucket have seen; row counts within ``users``."""
-    table = job.workspace.table("interactions").read_file(bucket, ["user", "item", "split"])
-    if not job.all_seen:
-        table = table.filter(pc.equal(table["split"], "train"))
-    user, item = (table[name].to_numpy().astype(np.int64) for name in ("user", "item"))
-    row = np.minimum(np.searchsorted(users, user), len(users) - 1)
-    ours = users[row] == user
-    return row[ours], item[ours]
-
-
 def plan_bucket(job: ListJob, bucket: int) -> BucketPlan:
     """Cut a bucket into chunks, and find those that an earlier run finished."""
     users = job.workspace.table("model_users").read_file(bucket, ["user"])["user"].to_numpy().astype(np.int64)
     cold = read_cold(job.workspace)
-    row, item = seen_pairs(job, bucket, users)
+    row, item = seen_pairs(job.workspace, bucket, users, all_seen=job.all_seen)
     seen = np.bincount(row[~cold[item]], minlength=len(users))
     lengths = list_lengths(seen, int((~cold).sum()), job.k)
     starts = range(0, len(users), job.users_per_chunk)
@@ -127,7 +115,7 @@ def rank_chunk(job: ListJob, items: ModelRows, chunk: Chunk) -> int:
     torch.set_num_threads(max(1, int(job.cpus)))
     device = "cuda" if job.gpus and torch.cuda.is_available() else "cpu"
     users = read_bucket(job.workspace.table("model_users"), chunk.bucket).part(chunk.start, chunk.stop)
-    row, seen = seen_pairs(job, chunk.bucket, users.index)
+    row, seen = seen_pairs(job.workspace, chunk.bucket, users.index, all_seen=job.all_seen)
     found, scores = Catalogue(items, device).best(users.matrix, row, seen, job.k)
     table = recommendation_rows(users.index, found, scores)
     if table.num_rows != chunk.rows:

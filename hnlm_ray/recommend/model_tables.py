@@ -71,3 +71,17 @@ def read_items(workspace: Workspace) -> ModelRows:
 def read_bucket(store: TableStore, bucket: int) -> ModelRows:
     """Read one published file of ``model_users``: its users rise."""
     return model_rows("model_users", store.read_file(bucket))
+
+
+def seen_pairs(workspace: Workspace, bucket: int, users: Ints, *, all_seen: bool) -> tuple[Ints, Ints]:
+    """Return (row, item) of what some users of a bucket have seen; row counts within ``users``, which rise.
+
+    With ``all_seen`` false held-out positives are left out: the model has not been trained on them.
+    """
+    table = workspace.table("interactions").read_file(bucket, ["user", "item", "split"])
+    if not all_seen:
+        table = table.filter(pc.equal(table["split"], "train"))
+    user, item = (table[name].to_numpy().astype(np.int64) for name in ("user", "item"))
+    row = np.minimum(np.searchsorted(users, user), len(users) - 1)
+    ours = users[row] == user
+    return row[ours], item[ours]
