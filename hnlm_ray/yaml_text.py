@@ -9,8 +9,12 @@ import yaml
 MOST_CHARS = 1 << 18
 MOST_VALUES = 10_000
 _MOST_INTEGER = 2**63
+_MOST_DIGITS = 100
 _NO_SCALAR = (ValueError, LookupError, AttributeError, OverflowError, TypeError)
 """What PyYAML raises for a date or number that is none: 2015-13-45, '!!int ""', one of 5,000 digits."""
+
+_TOO_MANY = f"more than {MOST_VALUES:,} values, each use of an alias counted"
+_LONG_INTEGER = "a whole number of more than 18 digits"
 
 
 class YamlTextError(ValueError):
@@ -39,6 +43,15 @@ def parse_yaml(text: str) -> Any:  # noqa: ANN401  any YAML value
 
 
 class _Loader(yaml.SafeLoader):
+    _composed = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401  PyYAML's
+        """Stop at the first value too many: composing all of a long list takes seconds."""
+        self._composed += 1
+        if self._composed > MOST_VALUES:
+            raise yaml.composer.ComposerError(None, None, _TOO_MANY, self.get_mark())
+        return super().compose_node(parent, index)
+
     def get_single_node(self) -> yaml.Node | None:
         root: yaml.Node | None = super().get_single_node()
         waiting, values = [root] if root is not None else [], 0
@@ -46,7 +59,7 @@ class _Loader(yaml.SafeLoader):
             node = waiting.pop()
             values += 1
             if values > MOST_VALUES:
-                raise _problem(f"more than {MOST_VALUES:,} values, each use of an alias counted", node)
+                raise _problem(_TOO_MANY, node)
             waiting += _children(node)
         return root
 
@@ -61,12 +74,14 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  PyYAML's
+        if node.tag.endswith(":int") and len(node.value) > _MOST_DIGITS:  # 1:1:1... in base 60 takes seconds
+            raise _problem(_LONG_INTEGER, node)
         try:
             value = super().construct_object(node, deep=deep)
         except _NO_SCALAR as error:
             raise _problem(f"{str(node.value)[:40]!r} is no {node.tag.rpartition(':')[2]}", node) from error
         if isinstance(value, int) and abs(value) >= _MOST_INTEGER:
-            raise _problem("a whole number of more than 18 digits", node)
+            raise _problem(_LONG_INTEGER, node)
         return value
 
 

@@ -54,11 +54,12 @@ def parse_answer(text: str, expected: AnswerFormat, *, finished: bool) -> Parsed
     """Read one answer; ``finished`` is False when it stopped at its token limit."""
     if not finished:
         return Parsed("truncated", error="the answer reached its token limit")
+    text = text[:_MAX_CHARS]
     if _REFUSAL.match(text):
         return Parsed("refused", error=clean(text)[:120])
     try:
-        value = json.loads(text[:_MAX_CHARS])
-    except (json.JSONDecodeError, RecursionError):
+        value = json.loads(text)
+    except (ValueError, RecursionError):  # ValueError: no JSON, or a number of over 4,300 digits
         return Parsed("invalid", error=f"no JSON: {clean(text)[:80]!r}")
     if not isinstance(value, dict):
         return Parsed("invalid", error=f"JSON {type(value).__name__} instead of an object")

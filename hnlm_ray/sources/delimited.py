@@ -21,6 +21,7 @@ from hnlm_ray.sources.streams import Utf8Stream
 if TYPE_CHECKING:
     import _csv
 
+MOST_READ_AGAIN: Final = 16 * LINE_LIMIT
 UNDECODED: Final = re.compile("[\udc80-\udcff]")
 _REASONS: Final = {
     "unexpected end": "quote is never closed",
@@ -100,22 +101,28 @@ class RowParser:
         """Parse with the csv module.
 
         When a record of several lines turns out wrong, only its first line is rejected and parsing goes on
-        with the second: a stray quote must not swallow the good lines behind it.
+        with the second: a stray quote must not swallow the good lines behind it. A block of nothing but stray
+        quotes would be read once a line: past :data:`MOST_READ_AGAIN` characters a record ends with its line.
         """
         lines = [line + "\n" for line in block.text.split("\n")]
-        rows, begin = Rows([], []), 0
+        rows, begin, again = Rows([], []), 0, 0
         reader = self._reader(lines, begin)
         while (start := begin + reader.line_num) < len(lines):
+            if again > MOST_READ_AGAIN:
+                begin, reader = start, self._reader(lines[start : start + 1], 0)
             try:
                 fields: list[str] = next(reader, [])
                 wrong = self._swallowed(fields, begin + reader.line_num - start)
             except csv.Error as error:
                 wrong = next((reason for sign, reason in _REASONS.items() if sign in str(error)), str(error))
-                if "unexpected end" in str(error) and self._stays_open(block, lines, start):
+                open_end = "unexpected end" in str(error) and again <= MOST_READ_AGAIN
+                if open_end and self._stays_open(block, lines, start):
                     return rows
             if wrong:
                 self._reject(block.first + start, wrong)
-                if begin + reader.line_num > start + 1:
+                self._rejects.check_early(len(rows.lines))
+                if (end := begin + reader.line_num) > start + 1:
+                    again += sum(map(len, lines[start + 1 : end]))
                     begin = start + 1
                     reader = self._reader(lines, begin)
             elif fields:

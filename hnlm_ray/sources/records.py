@@ -15,6 +15,7 @@ from hnlm_ray.errors import SourceError
 from hnlm_ray.sources.rejects import FileRejects
 
 Mask = npt.NDArray[np.bool_]
+_SHOWN_COLUMNS, _SHOWN_CHARS = 30, 60
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,10 @@ def check_columns(file: str, wanted: Sequence[str], existing: Sequence[str]) -> 
         if counts[name] > 1:
             raise SourceError(f"{file} has {counts[name]} columns called {name!r}; give each its own name")
         if not counts[name]:
-            close = difflib.get_close_matches(name, existing, n=1, cutoff=0.5)
+            shown = [column[:_SHOWN_CHARS] for column in list(counts)[:_SHOWN_COLUMNS]]
+            close = difflib.get_close_matches(name, shown, n=1, cutoff=0.5)
             hint = f"did you mean {close[0]!r}? " if close else ""
-            listed = ", ".join(repr(column) for column in list(counts)[:30]) or "none"
+            listed = ", ".join(map(repr, shown)) or "none"
             raise SourceError(
                 f"{file} has no column {name!r}, only {listed}; {hint}correct `columns` (or `separator`, `header`) "
                 "in the source section"

@@ -94,9 +94,13 @@ class FileRejects:
         self._rejects.by_reason[reason] += 1
         self._rejects.keep_row(self.name, line, f"{reason}: {example}" if example else reason)
 
-    def check_early(self) -> None:
-        """Stop a file that is plainly something else: over half of at least 1000 lines are bad."""
-        if self._lines >= EARLY_LINES and self._bad.total() > max(EARLY_SHARE, self._allowed) * self._lines:
+    def check_early(self, waiting: int = 0) -> None:
+        """Stop a file that is plainly something else: over half of at least 1000 lines are bad.
+
+        ``waiting`` records have been read, are good so far, and are not counted yet.
+        """
+        lines = self._lines + waiting
+        if lines >= EARLY_LINES and self._bad.total() > max(EARLY_SHARE, self._allowed) * lines:
             raise SourceError(self._sentence())
 
     def finish(self) -> None:

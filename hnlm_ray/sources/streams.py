@@ -85,9 +85,11 @@ def open_utf8(file: RawFile, options: FileFormat) -> Iterator[Utf8Stream]:
         When the file can't be opened, or the encoding's name is unknown.
     """
     try:
-        codecs.lookup(options.encoding)
-    except LookupError as error:
-        raise SourceError(f"unknown encoding {options.encoding!r} for {file.name}; try utf-8 or latin-1") from error
+        "a".encode(options.encoding)
+    except (LookupError, ValueError) as error:  # LookupError also of codecs between bytes, such as base64
+        raise SourceError(
+            f"unknown encoding {options.encoding[:40]!r} for {file.name}; try utf-8 or latin-1"
+        ) from error
     try:
         raw = file.filesystem.open_input_file(file.path)
     except (OSError, pa.ArrowException) as error:
@@ -100,7 +102,7 @@ def _decoder(encoding: str) -> codecs.IncrementalDecoder:
     try:
         return codecs.getincrementaldecoder(encoding)("surrogateescape")
     except (LookupError, TypeError) as error:
-        raise SourceError(f"{encoding!r} is no text encoding; try utf-8 or latin-1") from error
+        raise SourceError(f"{encoding!r} can't be read in pieces; try utf-8 or latin-1") from error
 
 
 def _plain(file: RawFile, raw: pa.NativeFile, options: FileFormat) -> IO[bytes]:

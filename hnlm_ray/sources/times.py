@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hnlm_ray.errors import SourceError
 from hnlm_ray.sources.records import Mask
 from hnlm_ray.sources.values import is_text, to_float64, to_mask
 
@@ -27,7 +29,7 @@ class Clock:
     """
 
     def __init__(self, time_format: str | None) -> None:
-        self.time_format = time_format
+        self.time_format = _checked(time_format)
         self.divisor: float | None = None
 
     def seconds(self, column: pa.Array) -> tuple[pa.Array, Mask]:
@@ -47,8 +49,9 @@ class Clock:
 
     def _scaled(self, numbers: pa.Array) -> tuple[pa.Array, Mask]:
         sizes = np.abs(numbers.drop_null().to_numpy(zero_copy_only=False))
+        sizes = sizes[np.isfinite(sizes)]
         if self.divisor is None and len(sizes):
-            self.divisor = 1000.0 if np.nanmedian(sizes) >= MILLISECONDS_FROM else 1.0
+            self.divisor = 1000.0 if np.median(sizes) >= MILLISECONDS_FROM else 1.0
         return _floored(pc.divide(numbers, self.divisor or 1.0))
 
     def _dates(self, column: pa.Array) -> tuple[pa.Array, Mask]:
@@ -68,7 +71,20 @@ class Clock:
         except ValueError:
             return None
         zoned = found if found.tzinfo else found.replace(tzinfo=UTC)
-        return int((zoned - datetime.fromtimestamp(0, UTC)).total_seconds() // 1)
+        seconds = int((zoned - datetime.fromtimestamp(0, UTC)).total_seconds() // 1)
+        return seconds if seconds <= LATEST_SECOND else None
+
+
+def _checked(time_format: str | None) -> str | None:
+    """Return a format that can be read; SourceError of any other, before it rejects every line."""
+    if time_format is not None:
+        try:
+            datetime.strptime(datetime.fromtimestamp(0, UTC).strftime(time_format), time_format)  # noqa: DTZ007
+        except (ValueError, re.error) as error:
+            raise SourceError(
+                f"time_format {time_format[:40]!r} can't be used ({error}); write it as Python's strptime does"
+            ) from error
+    return time_format
 
 
 def _floored(seconds: pa.Array) -> tuple[pa.Array, Mask]:

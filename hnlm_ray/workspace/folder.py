@@ -26,11 +26,11 @@ def resolve_filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     InputError
         When the URI's scheme is unknown or its store can't be reached.
     """
-    if len(urlsplit(uri).scheme) <= 1 or "://" not in uri:
-        return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
     try:
+        if len(urlsplit(uri).scheme) <= 1 or "://" not in uri:
+            return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
         filesystem, path = pafs.FileSystem.from_uri(uri)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"'{uri}' can't be opened ({first_line(error)}): use a local path, s3:// or gs://") from error
     if not path.strip("/"):
         raise InputError(f"'{uri}' names no folder: write s3://bucket/path, gs://bucket/path, or use a local path")

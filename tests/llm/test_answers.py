@@ -48,6 +48,8 @@ def test_an_answer_that_hit_its_token_limit_is_truncated_even_when_it_parses():
         (answer(summarization="\u200b"), "no letter or digit"),
         ("[" * 100_000, "no JSON"),
         ('{"summarization": ' + "{" * 19_000, "no JSON"),
+        ('{"summarization": ' + "1" * 5000 + "}", "no JSON"),
+        ("x" * 20_000_000, "no JSON"),
     ],
 )
 def test_what_is_not_the_object_asked_for_is_invalid_and_says_why(text, told):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hnlm_ray.config import InteractionFile, TableSource
 from hnlm_ray.errors import SourceError
-from hnlm_ray.sources import Rejects, lines, read_interactions, read_items
+from hnlm_ray.sources import Rejects, delimited, lines, read_interactions, read_items
 from hnlm_ray.tables import TABLES
 
 RATED = {"rating": "rating", "timestamp": "timestamp"}
@@ -128,6 +128,35 @@ def test_undecodable_bytes_name_line_byte_and_setting(write):
     assert [row["user_id"] for row in rows] == ["u1", "u3"]
     assert reasons(rejects) == [(3, "not utf-8, set source.interactions.encoding: 'byte 0xE9'")]
     assert read(path, encoding="latin-1")[0][1]["user_id"] == "café"
+
+
+@pytest.mark.parametrize("line", ['a","\n', '"a""\n', '"\n'])
+def test_a_file_of_stray_quotes_alone_is_not_read_once_a_line(write, monkeypatch, line):
+    monkeypatch.setattr(delimited, "MOST_READ_AGAIN", 2**16)
+    seen, plain_reader = [], csv.reader
+
+    def noted(lines):
+        for one in lines:
+            seen.append(len(one))
+            yield one
+
+    monkeypatch.setattr(csv, "reader", lambda lines, **options: plain_reader(noted(lines), **options))
+    rows, rejects = read(write("user_id,item_id\n" + line * 30_000 + "u,i\n"))
+    assert (rows[-1]["user_id"], rejects.bad) == ("u", 30_000)
+    assert sum(seen) < 2**20
+
+
+@pytest.mark.parametrize("header", ["x" * 2**19 + ",item_id", "item_id" + "".join(f",c{n}" for n in range(100_000))])
+def test_a_header_without_end_is_told_in_one_short_sentence(write, header):
+    with pytest.raises(SourceError, match="has no column 'user_id', only") as told:
+        read(write(f"{header}\na,b\n"))
+    assert len(str(told.value)) < 3000
+
+
+def test_a_file_of_bad_lines_ends_before_its_first_block_does(write):
+    path = write("user_id,item_id\n" + '"\n' * 30_000)
+    with pytest.raises(SourceError, match="999 of 999 lines can't be read"):
+        read(path, share=0.01)
 
 
 def test_encodings_with_other_line_ends_and_a_bom(write):

@@ -139,3 +139,43 @@ def test_what_is_not_there_is_said_with_the_remedy(tmp_path):
     (tmp_path / "data.bin").write_bytes(TEXT)
     with pytest.raises(SourceError, match="can't tell the format"):
         users(tmp_path / "data.bin")
+
+
+@pytest.mark.parametrize("pattern", ["**/" * 30 + "x.csv", "*" * 60 + "x.csv", "*a" * 40 + "x.csv"])
+def test_a_glob_of_many_stars_takes_linear_time(tmp_path, pattern):
+    folder = tmp_path / "/".join("a" * 20 for _ in range(20))
+    folder.mkdir(parents=True)
+    (folder / ("a" * 200 + ".csv")).write_bytes(TEXT)
+    with pytest.raises(SourceError, match="no file matches"):
+        files.find_files(f"{tmp_path}/{pattern}")
+
+
+def test_what_is_no_glob_or_no_uri_is_told(tmp_path):
+    (tmp_path / "r.csv").write_bytes(TEXT)
+    with pytest.raises(SourceError, match=r"is no glob .*z-a"):
+        files.find_files(f"{tmp_path}/[z-a].csv")
+    with pytest.raises(SourceError, match="is no URI"):
+        files.find_files("s3://[bucket/x.csv")
+
+
+def test_names_that_are_not_utf8_are_told(tmp_path):
+    with open(os.fsencode(tmp_path) + b"/\xff.csv", "wb") as file:
+        file.write(TEXT)
+    with pytest.raises(SourceError, match="name the files one by one"):
+        files.find_files(f"{tmp_path}/*.csv")
+
+
+@pytest.mark.parametrize("encoding", ["base64", "rot13", "zlib", "a\0b", "\ud800", "", "x" * 5000])
+def test_what_is_no_text_encoding_is_told(tmp_path, encoding):
+    path = tmp_path / "r.csv"
+    path.write_bytes(TEXT)
+    with pytest.raises(SourceError, match=r"unknown encoding .* try utf-8"):
+        users(path, encoding=encoding)
+
+
+@pytest.mark.parametrize("time_format", ["%", "%Q", "%Y%Y", "\0"])
+def test_a_time_format_that_reads_nothing_is_told_before_a_line_is_rejected(tmp_path, time_format):
+    path = tmp_path / "r.csv"
+    path.write_bytes(TEXT)
+    with pytest.raises(SourceError, match=r"time_format .* can't be used"):
+        users(path, columns={"timestamp": "item_id"}, time_format=time_format)
