@@ -30,6 +30,7 @@ from hnlm_ray.errors import ConfigError, InputError
 
 _EXAMPLES = 3
 _SHOWN_CHARS = 70
+_UNDESCRIBED = "no file describes the items: the language model has their ids alone; add a file with their names"
 
 
 @dataclass
@@ -112,7 +113,7 @@ def _core(found: Understanding, measured: Measured, most_users: int | None) -> C
         raise InputError(f"no row has a rating of {found.min_rating:g} or more, so none is a positive; name --rating")
     if core.users < 2 or core.items < 2:
         raise InputError(
-            f"{core.users} users and {core.items} items have positives, and at least two of each are needed; name other "
+            f"{core.users} users and {core.items} items have positives, and two of each are needed; name other "
             "columns with --user and --item"
         )
     return core
@@ -166,11 +167,9 @@ def _show(
         say(console, f"{asked['question']} {asked['answer']}")
     read = answer["read"]
     whole = "" if read["complete"] else " (the first rows of a large file)"
-    say(
-        console,
-        f"read {read['interactions']:,} of {read['lines']:,} lines{whole}, {read['bad']:,} can't be used{_reasons(read)}",
-    )
-    say(console, f"{read['items']:,} items are described" if read["items"] else "no file describes the items")
+    told = f"read {read['interactions']:,} of {read['lines']:,} lines{whole}, {read['bad']:,} can't be used"
+    say(console, told + _reasons(read))
+    say(console, f"{read['items']:,} items are described" if read["items"] else _UNDESCRIBED)
     for example in examples:
         say(console, f"  {_told(example)}")
     say(console, f"wrote {answer['config']}; next: hnlm run --config {answer['config']}")

@@ -16,6 +16,7 @@ from hnlm_ray.sources.values import to_float64
 _LOOKED_AT = 2000
 _URL: Final = r"(?i)^(https?://|www\.|s3://|gs://|data:image/)|\.(jpe?g|png|gif|webp|svg)$"
 _MANY_PARTS = 20
+_LETTERS = 0.6
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,23 @@ class Column:
     def words(self) -> float:
         """Median words of a value (of scripts without blanks: characters by three)."""
         return float(np.median([max(len(v.split()), _dense(v)) for v in self.head])) if self.head else 0.0
+
+    @cached_property
+    def readable(self) -> bool:
+        """Whether the values are names that people read, not numbers or codes: mostly letters."""
+        if self.numeric or self.urls or self.listed or self.length < 3:
+            return False
+        letters = [sum(char.isalpha() for char in value) / len(value) for value in self.head if value]
+        return bool(letters) and float(np.median(letters)) > _LETTERS
+
+    def first_rows(self) -> npt.NDArray[np.int64]:
+        """Return the row where each distinct value stands first, nulls left out."""
+        codes, rows = np.unique(self.codes, return_index=True)
+        return rows[codes >= 0].astype(np.int64)
+
+    def taken(self, rows: npt.NDArray[np.int64]) -> Column:
+        """Return the column with some of its rows."""
+        return Column(self.name, self.values.take(pa.array(rows)), self.typed_time)
 
     def _share(self, mask: pa.Array) -> float:
         return float(pc.mean(mask.cast(pa.int8())).as_py() or 0.0) if len(mask) else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hnlm_ray.discover.found import LEFT, Understanding, Use
@@ -90,11 +90,15 @@ def describe_by_interactions(
 ) -> list[str]:
     """Describe items by columns of the interactions that say the same in each row of an item; return them."""
     own = described_by(main, item, taken)
-    if not own:
+    named = main.column(item).readable
+    if not own and not named:
         return []
     told = "one file for both: an item's first row tells of it, the others repeat it"
-    skip = [name for name in main.names if name not in own]
-    roles = item_roles(main, item, told, wanted.title if wanted.title in own else None, skip)
+    rows = main.column(item).first_rows()
+    once = replace(main, columns=tuple(main.column(name).taken(rows) for name in (item, *own)))
+    roles = item_roles(once, item, told, wanted.title if wanted.title in own else None)
+    if roles.title is None and named:
+        roles = replace(roles, title=item, why={**roles.why, item: "the ids are names that people can read"})
     options = {key: value for key, value in found.source["interactions"].items() if key in {"path", *main.options}}
     found.source["items"] = {**options, "columns": _columns(roles)}
     _tell(found, ("source", "items"), main, roles)

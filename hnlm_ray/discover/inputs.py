@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from hnlm_ray.sources.files import RawFile, find_files
 
 MOST_FILES = 200
 _DEEPEST = 4
+_WILDCARD: Final = re.compile(r"[*?\[]")
 _MAGIC_BYTES = 512
 _COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip"}
 _UNREADABLE: Final = {
@@ -92,6 +94,8 @@ def _expand(path: str) -> Iterator[Place]:
         for below in _below(path):
             yield from (replace(place, named=False) for place in _lenient(below))
         return
+    if "://" not in path and not os.path.exists(os.path.expanduser(path)) and not _WILDCARD.search(path):
+        raise InputError(f"there is no file {path} (working directory {os.getcwd()}); correct the path")
     for file in find_files(path):
         yield from _single(path if file.path == os.path.expanduser(path) else file.name, file)
 

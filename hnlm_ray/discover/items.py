@@ -28,9 +28,9 @@ class ItemRoles:
     left: Mapping[str, str] = field(default_factory=dict)
 
 
-def item_roles(table: Table, key: str, linked: str, title: str | None = None, skip: Sequence[str] = ()) -> ItemRoles:
+def item_roles(table: Table, key: str, linked: str, title: str | None = None) -> ItemRoles:
     """Give the columns beside the key their roles: title, short facts, longer texts, or none."""
-    rest = [column for column in table.columns if column.name != key and column.name not in skip]
+    rest = [column for column in table.columns if column.name != key]
     left = {column.name: told for column in rest if column.name != title and (told := unfit(column))}
     rest = [column for column in rest if column.name not in left]
     best = title or _title(rest)

@@ -114,7 +114,8 @@ def core_of(measured: Measured, min_rating: float | None, most_users: int | None
 
 def look_up(tree: Mapping[str, Any], wanted: list[str]) -> ItemsSeen:
     """Read what the item files say of some items."""
-    rejects, found, count = Rejects(), {}, 0
+    rejects, count = Rejects(), 0
+    found: dict[str, Mapping[str, Any]] = {}
     for batch in read_items(parsed_source(tree), rejects):
         count += batch.num_rows
         hits = batch.filter(pc.is_in(batch["item_id"], value_set=pa.array(wanted, pa.string())))

@@ -17,6 +17,7 @@ _CANDIDATES = 6
 _MOST_WORDS = 5
 _LEAST_SCORE = 0.4
 _CLOSE = 0.25
+_LEAST_SPREAD = 0.25
 _LONG_TEXT = 20
 
 
@@ -75,7 +76,7 @@ def _id_score(column: Column) -> float | None:
     if named < 0.8 and max(name_score("rating", column.name), name_score("count", column.name)) >= 0.8:
         return None
     spread = math.log(column.distinct) / math.log(max(2, column.rows))
-    return spread - (0.5 if column.distinct <= 3 and column.rows > 50 else 0.0)
+    return spread - (0.5 if spread < _LEAST_SPREAD and column.rows > 50 else 0.0)
 
 
 def _numbers_rows(column: Column) -> bool:

@@ -12,8 +12,9 @@ from typing import Any, Final
 import pyarrow as pa
 
 from hnlm_ray.discover.columns import Column
+from hnlm_ray.discover.heads import Head
 from hnlm_ray.discover.inputs import Place
-from hnlm_ray.discover.sample import Head, Table
+from hnlm_ray.discover.sample import Table
 
 _SPLIT_LINE: Final = re.compile(r"[0-9]+(?:[ \t]+[0-9]+)*\s*")
 _ASIN: Final = re.compile(r"[0-9A-Z]{10}")

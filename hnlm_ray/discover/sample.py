@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -14,9 +12,9 @@ from pyarrow import parquet
 from hnlm_ray.config import FileFormat
 from hnlm_ray.discover.columns import Column
 from hnlm_ray.discover.dialect import Dialect, dialect_of, split_rows
-from hnlm_ray.discover.encoding import encoding_of
 from hnlm_ray.discover.header import Header, header_of
-from hnlm_ray.discover.inputs import Place, refuse_binary
+from hnlm_ray.discover.heads import Head, opened
+from hnlm_ray.discover.inputs import Place
 from hnlm_ray.discover.question import Ask, Question
 from hnlm_ray.errors import InputError
 from hnlm_ray.sources import values
@@ -24,17 +22,11 @@ from hnlm_ray.sources.delimited import delimited_records
 from hnlm_ray.sources.json_lines import json_records
 from hnlm_ray.sources.parquet import parquet_records
 from hnlm_ray.sources.records import Records
-from hnlm_ray.sources.rejects import Rejects
-from hnlm_ray.sources.streams import Utf8Stream, open_utf8
+from hnlm_ray.sources.rejects import FileRejects, Rejects
 
-HEAD_BYTES = 1 << 20
-MOST_MIB = 15
 MOST_BLOCKS = 4
 MOST_ROWS = 250_000
 MOST_COLUMNS = 300
-_TEXT_LIKE = 0.02
-"""Control characters in a text, at most: more of them is a binary file."""
-_CONTROL: Final = bytes(set(range(32)) - {1, 9, 10, 12, 13, 27})
 
 
 @dataclass(frozen=True)
@@ -74,84 +66,6 @@ class Table:
     def column(self, name: str) -> Column:
         """Return one column."""
         return next(column for column in self.columns if column.name == name)
-
-
-@dataclass(frozen=True)
-class Head:
-    """The first bytes of a file as text: whole lines, unless ``whole_lines`` is false."""
-
-    text: str
-    encoding: str
-    whole_lines: bool
-
-
-def read_head(place: Place) -> Head | None:
-    """Read the first MiB of a file; None for Parquet.
-
-    Raises
-    ------
-    InputError
-        When it is no text, has no lines, or is damaged.
-    """
-    data, later = _first_bytes(place)
-    if data.startswith(b"PAR1"):
-        if place.compression != "none":
-            raise InputError(f"{place.shown} is a packed Parquet file; unpack it and name the unpacked file")
-        return None
-    refuse_binary(place.shown, data)
-    encoding = encoding_of(later or data)
-    text = codecs.getincrementaldecoder(encoding)("replace").decode(data).removeprefix("\ufeff").replace("\r\n", "\n")
-    control = sum(map(data.count, (bytes([one]) for one in _CONTROL))) if not encoding.startswith("utf-16") else 0
-    if encoding[:6] not in {"utf-16", "utf-32"} and control > _TEXT_LIKE * len(data):
-        raise InputError(f"{place.shown} is no text: a table is needed (CSV, TSV, JSON lines or Parquet)")
-    return _lines(place, text, encoding, ended=len(data) < HEAD_BYTES)
-
-
-def _lines(place: Place, text: str, encoding: str, *, ended: bool) -> Head:
-    if not text.strip():
-        raise InputError(f"{place.shown} is empty; name a file with data")
-    if "\n" not in text and "\r" in text:
-        raise InputError(f"{place.shown} ends its lines with carriage returns alone; write it with line feeds")
-    if ended:
-        return Head(text, encoding, whole_lines=True)
-    kept, newline, _ = text.rpartition("\n")
-    if not newline and not _json_document(text):
-        raise InputError(f"the first line of {place.shown} is longer than 1 MiB; that is no table with a row a line")
-    return Head(kept if newline else text, encoding, bool(newline))
-
-
-def _json_document(text: str) -> bool:
-    return text.lstrip()[:1] in {"[", "{"}
-
-
-def _first_bytes(place: Place) -> tuple[bytes, bytes]:
-    """Return the first MiB, and where that is ASCII some later lines that are not: they tell the encoding."""
-    with _opened(place, {}) as stream:
-        held = _filled(stream)
-        if not held.isascii() or len(held) < HEAD_BYTES or held.startswith(b"PAR1"):
-            return held, b""
-        for _ in range(MOST_MIB):
-            data = _filled(stream)
-            if not data.isascii():
-                return held, b"\n".join(line for line in data.split(b"\n")[1:-1] if not line.isascii())
-            if len(data) < HEAD_BYTES:
-                break
-        return held, b""
-
-
-def _filled(stream: Utf8Stream) -> bytes:
-    held = b""
-    while len(held) < HEAD_BYTES and (data := stream.read(HEAD_BYTES - len(held))):
-        held += data
-    return held
-
-
-@contextmanager
-def _opened(place: Place, options: dict[str, Any]) -> Iterator[Utf8Stream]:
-    """Open a place; as UTF-8 the reader gives the bytes as they are."""
-    told = {"path": place.path, "compression": place.compression, "member": place.member, **options}
-    with open_utf8(place.file(), FileFormat(**told)) as stream:
-        yield stream
 
 
 def read_table(place: Place, head: Head | None, ask: Ask, *, header: bool | None = None) -> Table:
@@ -240,14 +154,14 @@ def _sampled(place: Place, options: dict[str, Any], told: dict[str, str], names:
     wanted = [name for name in dict.fromkeys(names) if names.count(name) == 1]
     separator = options.get("separator", ",")
     account = Rejects().file(place.shown, 1.0)
-    with _opened(place, options) as stream:
+    with opened(place, options) as stream:
         form = FileFormat(path=place.path, **_without_packing(options))
         blocks = (
             json_records(stream, form, wanted, account)
             if options["format"] == "jsonl"
             else delimited_records(stream, form, separator, wanted, account)
         )
-        columns, complete = _collect(blocks, wanted)
+        columns, complete = _collect(blocks, wanted, account)
     return Table(place, options, columns, complete, told)
 
 
@@ -267,11 +181,15 @@ def _parquet(place: Place) -> Table:
     return Table(place, {"format": "parquet"}, columns, complete, {"format": "the file says so"})
 
 
-def _collect(blocks: Iterator[Records], wanted: list[str]) -> tuple[tuple[Column, ...], bool]:
+def _collect(
+    blocks: Iterator[Records], wanted: list[str], account: FileRejects | None = None
+) -> tuple[tuple[Column, ...], bool]:
     held: dict[str, list[pa.Array]] = {name: [] for name in wanted}
     timed: set[str] = set()
     rows, complete = 0, True
     for count, block in enumerate(blocks, start=1):
+        if account is not None:
+            account.read(len(block.lines))
         for name in wanted:
             kind = block.columns[name].type
             timed |= {name} if pa.types.is_temporal(kind) else set()

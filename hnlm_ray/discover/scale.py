@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from hnlm_ray.discover.columns import Column
 from hnlm_ray.discover.names import is_word
+
+Numbers = npt.NDArray[np.float64]
 
 MOST_STEPS = 101
 MOST_WORDS = 60
@@ -69,7 +72,7 @@ def scale_of(column: Column) -> Scale | None:
     return _words(column) or _written(column)
 
 
-def _numeric(numbers: np.ndarray, values: Mapping[str, float], column: Column) -> Scale | None:  # type: ignore[type-arg]
+def _numeric(numbers: Numbers, values: Mapping[str, float], column: Column) -> Scale | None:
     low, high, steps = float(numbers.min()), float(numbers.max()), len(np.unique(numbers))
     if steps < 2 or steps > MOST_STEPS or high > 100 or low < -100:
         return None
@@ -78,7 +81,7 @@ def _numeric(numbers: np.ndarray, values: Mapping[str, float], column: Column) -
     return Scale(low, high, steps, least, spread, values)
 
 
-def _least_positive(low: float, high: float, known: np.ndarray) -> float:  # type: ignore[type-arg]
+def _least_positive(low: float, high: float, known: Numbers) -> float:
     """Take the usual threshold of a scale, else the first step in its upper 30%."""
     top = next((usual for usual in (1.0, 5.0, 10.0, 20.0, 100.0) if high <= usual), high) if low >= 0 else high
     if low >= 0 and high in _POSITIVE_FROM:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hnlm_ray.discover.describing import ItemFiles, describe_by_interactions
 from hnlm_ray.discover.found import LEFT, Comments, Understanding, Use
+from hnlm_ray.discover.heads import Head, read_head
 from hnlm_ray.discover.inputs import Place, expand
 from hnlm_ray.discover.interactions import InteractionRoles, choose_pair, interaction_roles
 from hnlm_ray.discover.items import unfit
@@ -14,11 +15,11 @@ from hnlm_ray.discover.links import about_items, best_link
 from hnlm_ray.discover.names import name_score
 from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.pairs import Pair, lists_things, ranked_pairs
+from hnlm_ray.discover.parts import path_of
 from hnlm_ray.discover.published import Published, known_layout
 from hnlm_ray.discover.question import Ask
-from hnlm_ray.discover.sample import Head, Table, read_head, read_table
+from hnlm_ray.discover.sample import Table, read_table
 from hnlm_ray.errors import InputError
-from hnlm_ray.sources.files import find_files
 
 
 def understand(paths: Sequence[str], wanted: Overrides, ask: Ask) -> Understanding:
@@ -101,7 +102,7 @@ def _from_tables(tables: list[Table], wanted: Overrides, ask: Ask, uses: list[Us
     parts = [table for table in tables if table is not main and table.names == main.names]
     others = [table for table in tables if table is not main and table not in parts]
     roles = interaction_roles(main, pair, wanted, ask)
-    options = {**main.options, **_path(main, parts, uses)}
+    options = {**main.options, "path": path_of(main, parts, uses)}
     found = Understanding({"format": "table", "interactions": _interaction_tree(options, roles)}, uses=uses)
     found.min_rating = roles.scale.min_rating if roles.scale else None
     _tell_interactions(found, main, roles)
@@ -144,34 +145,6 @@ def _no_interactions(tables: Sequence[Table]) -> str:
         f"no file holds interactions, a column of users beside one of items, each id in several rows ({shown}); "
         "name the columns with --user and --item, or name the file that has them"
     )
-
-
-def _path(main: Table, parts: Sequence[Table], uses: list[Use]) -> dict[str, Any]:
-    """Name several files with the same columns by one glob, where it names just these."""
-    path = main.place.path
-    same = [table for table in parts if table.options == main.options and table.place.member is None]
-    if same and main.place.member is None and (glob := _glob([path, *(table.place.path for table in same)])):
-        uses += [Use(table.place.shown, "", "interactions", f"the same columns: read as {glob}") for table in same]
-        path, parts = glob, [table for table in parts if table not in same]
-    told = f"the same columns as {main.place.shown}, but no pattern names just these files; join them"
-    uses += [Use(table.place.shown, "", LEFT, told) for table in parts]
-    return {"path": path}
-
-
-def _glob(paths: Sequence[str]) -> str | None:
-    start = _common(paths)
-    end = _common([path[len(start) :][::-1] for path in paths])[::-1]
-    between = [path[len(start) : len(path) - len(end)] for path in paths]
-    if any(char in start + end for char in "*?[") or any("/" in part for part in between):
-        return None
-    pattern = f"{start}*{end}"
-    return pattern if {file.path for file in find_files(pattern)} == set(paths) else None
-
-
-def _common(texts: Sequence[str]) -> str:
-    """Return the longest text that all start with."""
-    least, most = min(texts), max(texts)
-    return next((least[:at] for at, char in enumerate(least) if most[at] != char), least)
 
 
 def _interaction_tree(options: dict[str, Any], roles: InteractionRoles) -> dict[str, Any]:
