@@ -61,10 +61,12 @@ def _count(name: str, value: float | str | None) -> str:
     return "unknown" if value is None else str(value)
 
 
-def say_places(console: Console, workspace: Workspace, options: str) -> None:
+def say_places(console: Console, workspace: Workspace, options: str, report: str | None = None) -> None:
     """Say where everything lies and what to type next."""
     say(console, "")
     say(console, f"tables: {redacted(workspace.uri)}/tables (Parquet, a manifest.json beside each)")
+    if report is not None:
+        say(console, f"report: {redacted(report)} (open it in a browser)")
     say(console, "next:")
     say(console, f"  hnlm results {redacted(options)} --json   # the comparison, for programs")
     say(console, f"  hnlm show user 0 --index {redacted(options)}   # a user's profile and hard negatives")

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from hnlm_ray.commands.execution import Execution
 from hnlm_ray.commands.narration import say_places
+from hnlm_ray.commands.report import make_report
 from hnlm_ray.commands.results import read_results, show_results
 from hnlm_ray.commands.stage_rows import Row, stage_row
 from hnlm_ray.pipeline import find_stage, statuses
@@ -13,13 +14,15 @@ from hnlm_ray.redaction import redacted
 
 
 def run_pipeline(execution: Execution, options: str) -> None:
-    """Run everything, then say what was found and where it lies."""
+    """Run everything, write the report, then say what was found and where it lies."""
     ran = execution.run()
-    answer = {**_summary(execution, ran), "results": read_results(execution.config, execution.workspace)}
+    results = read_results(execution.config, execution.workspace)
+    report = make_report(execution.config, execution.workspace, options)["file"]
+    answer = {**_summary(execution, ran), "results": results, "report": report}
 
     def show(console: Console) -> None:
         show_results(console, answer["results"])
-        say_places(console, execution.workspace, options)
+        say_places(console, execution.workspace, options, report=report)
 
     execution.output.emit(answer, show)
 

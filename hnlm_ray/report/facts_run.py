@@ -21,7 +21,13 @@ _USERS, _SHOWN, _HISTORY = 2, 10, 8
 def stage_facts(stages: Sequence[Mapping[str, Any]], tables: ShownTables) -> list[Facts]:
     """Return the stages with their purposes, and what each counted when it was published."""
     return [
-        {**stage, "purpose": find_stage(stage["name"]).purpose, "counts": _counts(stage, tables)} for stage in stages
+        {
+            **stage,
+            "purpose": find_stage(stage["name"]).purpose,
+            "begun": stage["state"] == "fresh" or stage["rows"]["ok"] > 0 or stage["seconds"] > 0,
+            "counts": _counts(stage, tables),
+        }
+        for stage in stages
     ]
 
 

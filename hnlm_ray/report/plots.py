@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from hnlm_ray.report.svg import FAMILIES, INK, LINE, MARKERS, MUTED, PAPER, plot
 
@@ -25,20 +26,16 @@ def forest(rows: Sequence[Row], metric: str, base: str) -> Markup:
             colour = FAMILIES[row["family"]]
             axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
             _marker(axes, row["difference"], place, row["family"])
-        axes.set_yticks(range(len(shown)), [_label(row) for row in shown])
+        axes.set_yticks(range(len(shown)), [row["name"] for row in shown])
         for tick, row in zip(axes.get_yticklabels(), shown, strict=True):
             tick.set_color(FAMILIES[row["family"]])
-        axes.set_xlabel(f"difference in test {metric} to {base}, with its 95% interval")
+        axes.set_xlabel(f"difference in test {metric}")
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(-0.7, len(shown) - 0.3)
-        _legend(axes, {str(row["family"]) for row in shown})
+        _legend(axes, {family: family for family in FAMILIES if family in {row["family"] for row in shown}})
 
     return plot("forest", f"Difference in test {metric} to {base}", (7.6, 1.6 + 0.3 * len(shown)), draw)
-
-
-def _label(row: Row) -> str:
-    return f"without it: {row['name']}" if row["family"] == "control" else str(row["name"])
 
 
 def _marker(axes: Axes, x: float, y: float, family: str) -> None:
@@ -54,11 +51,11 @@ def _marker(axes: Axes, x: float, y: float, family: str) -> None:
     )
 
 
-def _legend(axes: Axes, families: set[str]) -> None:
+def _legend(axes: Axes, labels: Mapping[str, str]) -> None:
+    """Name what the markers of families stand for."""
     handles = [
-        Line2D([], [], color=FAMILIES[family], marker=MARKERS[family], linestyle="", label=family)
-        for family in FAMILIES
-        if family in families
+        Line2D([], [], color=FAMILIES[family], marker=MARKERS[family], linestyle="", label=label)
+        for family, label in labels.items()
     ]
     axes.figure.legend(handles=handles, loc="outside upper center", ncols=3)
 
@@ -67,10 +64,11 @@ def tail(points: Sequence[tuple[int, int]]) -> Markup:
     """Draw the long tail: training positives by the item's rank."""
 
     def draw(axes: Axes) -> None:
-        axes.plot(*zip(*points, strict=True), color=FAMILIES["classical"], linewidth=2)
-        axes.set_xscale("log")
-        axes.set_yscale("symlog", linthresh=1)
+        ranks, positives = zip(*points, strict=True)
+        axes.fill_between(ranks, positives, step="post", color=FAMILIES["classical"], alpha=0.25, linewidth=0)
+        axes.plot(ranks, positives, color=FAMILIES["classical"], linewidth=2)
         axes.set_ylim(bottom=0)
+        axes.set_xlim(left=0)
         axes.set_xlabel("items, the most liked first")
         axes.set_ylabel("training positives")
 
@@ -122,14 +120,15 @@ def groups(found: Row, lead: Sequence[str], families: Mapping[str, str], metric:
     def draw(axes: Axes) -> None:
         for place, name in enumerate(shown):
             axes.axhline(place, color=LINE, linewidth=0.6)
-            for method in methods:
+            for above, method in zip((0.12, -0.12), methods, strict=False):
                 if method[name] is not None:
-                    _marker(axes, method[name], place, families[method["name"]])
+                    _marker(axes, method[name], place + above, families[method["name"]])
         axes.set_yticks(range(len(shown)), [found["groups"][name] for name in shown])
         axes.set_ylim(-0.6, len(shown) - 0.4)
         axes.set_xlim(left=0)
         axes.set_xlabel(metric)
         axes.grid(visible=False, axis="y")
+        _legend(axes, {families[method["name"]]: method["name"] for method in methods})
 
     return plot(f"groups-{shown[0]}", f"{metric} by group", (5.2, 1.2 + 0.4 * len(shown)), draw)
 
@@ -140,7 +139,7 @@ def hardness(points: Sequence[Row], at_random: float | None) -> Markup:
     def draw(axes: Axes) -> None:
         if at_random is not None:
             axes.axhline(at_random, color=MUTED, linewidth=1, linestyle="--")
-        for point in points:
+        for point in sorted(points, key=lambda point: point["family"] != "control"):  # controls below
             _marker(axes, point["hardness"], point["share"], point["family"])
             if point["family"] != "control":
                 axes.annotate(
@@ -152,7 +151,8 @@ def hardness(points: Sequence[Row], at_random: float | None) -> Markup:
                 )
         axes.set_xlabel("hardness: mean chance that the negative ranks above the positive")
         axes.set_ylabel("false negatives")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.margins(0.12)
         axes.set_ylim(bottom=0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Final
 
 from markupsafe import Markup
@@ -41,6 +42,14 @@ def lines(value: str) -> str:
     return "\n".join([shorten(line, _LINE_CHARS) for line in kept[:_LINES]] + more)
 
 
+def moment(value: str) -> Markup:
+    """Write a time in ISO 8601 for a reader; as it is where it is no such time."""
+    try:
+        return text(datetime.fromisoformat(value).strftime("%-d %B %Y, %H:%M %Z"))
+    except ValueError:
+        return text(value, 40)
+
+
 def figure(value: float | None, digits: int = 4, *, sign: bool = False) -> str:
     """Write a metric; a dash where there is none."""
     if value is None or not math.isfinite(value):
@@ -77,6 +86,7 @@ def counted(value: float | str | None, name: str) -> str:
 FILTERS: Final = {
     "text": text,
     "lines": lines,
+    "moment": moment,
     "figure": figure,
     "share": share,
     "count": count,
