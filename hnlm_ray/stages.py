@@ -100,7 +100,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="prepare",
-        purpose="filters, k-core, index and split, on Ray Data",
+        purpose="filters, k-core, index and split, on Ray",
         inputs=("raw_interactions", "raw_items"),
         outputs=("interactions", "users", "items", "reviews"),
         depends_on=content.prepare,

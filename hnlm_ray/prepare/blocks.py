@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -14,96 +13,161 @@ import pyarrow.compute as pc
 from hnlm_ray.config import PrepareConfig
 from hnlm_ray.prepare import filter as positive_filter
 from hnlm_ray.prepare import index, kcore, split
-from hnlm_ray.prepare.duplicates import drop_duplicates
-from hnlm_ray.prepare.filter import REVIEW
+from hnlm_ray.prepare.duplicates import REVIEW, TRAINS, drop_duplicates
 from hnlm_ray.tables import SPLITS, TABLES
+
+Codes = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is in a block: its positives counted, the bytes they take, and the ids they name."""
+
+    tally: positive_filter.Tally
+    bytes: int
+    users: pa.Array
+    items: pa.Array
+
+
+def encode(raw: pa.Table, config: PrepareConfig) -> tuple[Found, pa.Table]:
+    """Keep a block's positives, with places in the block's own lists of ids in place of the ids.
+
+    Parameters
+    ----------
+    raw
+        Rows of ``raw_interactions``; ids may be dictionary-encoded, and ``review`` may be missing.
+    config
+        What a positive is, and whether the source's split counts.
+    """
+    kept, tally = positive_filter.positives(raw, config)
+    (user_ids, users), (item_ids, items) = index.distinct(kept["user_id"]), index.distinct(kept["item_id"])
+    columns = {"user": users, "item": items, "rating": kept["rating"], "timestamp": kept["timestamp"]}
+    if config.split.method == "given":
+        columns[TRAINS] = pc.equal(kept["source_split"], "train").cast(pa.uint8())
+    if REVIEW in kept.column_names:
+        columns[REVIEW] = kept[REVIEW]
+    coded = pa.table(columns).combine_chunks()
+    return Found(tally, coded.nbytes, user_ids, item_ids), coded
+
+
+def scatter(coded: pa.Table, users: Codes, items: Codes, bounds: npt.NDArray[np.int64]) -> list[pa.Table]:
+    """Give a block's rows the codes of the whole vocabulary, and divide them by ranges of users.
+
+    Parameters
+    ----------
+    coded
+        Rows of :func:`encode`.
+    users, items
+        Code of each id of the block's lists.
+    bounds
+        Where each range begins, and the end of the last.
+    """
+    codes = users[coded["user"].to_numpy()]
+    rows = coded.set_column(0, "user", [codes]).set_column(1, "item", [items[coded["item"].to_numpy()]])
+    return divide(rows, np.searchsorted(bounds, codes, side="right") - 1, len(bounds) - 1)
+
+
+def unique_positives(raw: pa.Table, config: PrepareConfig) -> pa.Table:
+    """Return the positives of some rows of ``raw_interactions``, one a pair, sorted by (user_id, item_id).
+
+    Columns user_id, item_id, rating, timestamp, and ``trains`` (uint8) where the split is given.
+    """
+    found, coded = encode(raw, config)
+    (user_ids, (users,)), (item_ids, (items,)) = index.vocabulary([found.users]), index.vocabulary([found.items])
+    pairs, _ = drop_duplicates(scatter(coded, users, items, np.array([0, len(users)]))[0])
+    ids = {"user_id": user_ids.take(pairs["user"]), "item_id": item_ids.take(pairs["item"])}
+    return pa.table(ids | {name: pairs[name] for name in pairs.column_names if name not in {"user", "item"}})
+
+
+def user_rows(pairs: pa.Table, first: int, end: int) -> kcore.UserRows:
+    """Return what the k-core looks at: the pairs of a range of users, sorted by user."""
+    trains = pairs[TRAINS].to_numpy().astype(bool) if TRAINS in pairs.column_names else None
+    return kcore.UserRows(pairs["user"].to_numpy(), pairs["item"].to_numpy(), trains, first, end)
+
+
+@dataclass(frozen=True)
+class KeptUsers:
+    """The users of a range of codes who stay.
+
+    Attributes
+    ----------
+    first, end
+        The range.
+    stay
+        Mask over it.
+    ids
+        Of those who stay.
+    number
+        The final number of the first who stays.
+    """
+
+    first: int
+    end: int
+    stay: kcore.Mask
+    ids: pa.Array
+    number: int
 
 
 @dataclass(frozen=True)
 class Numbering:
-    """The final numbers of the vocabulary's users and items (-1: gone), and the hash of each that stays."""
+    """The final number of each item (-1: gone), the hashes of those that stay, and the rules of the split."""
 
-    users: npt.NDArray[np.int32]
-    items: npt.NDArray[np.int32]
-    user_keys: split.Keys
+    items: Codes
     item_keys: split.Keys
+    seed: int
+    config: PrepareConfig
 
 
-def positives_by_user(marked: pa.Table, buckets: int) -> tuple[positive_filter.Tally, list[pa.Table]]:
-    """Keep a block's positives and divide them so that all rows of a user get the same bucket."""
-    kept, tally = positive_filter.positives(marked)
-    coded = kept["user_id"].combine_chunks().dictionary_encode()
-    of_user = np.array([crc32(user.encode()) % buckets for user in coded.dictionary.to_pylist()], dtype=np.int64)
-    return tally, _divide(kept, of_user[coded.indices.to_numpy()], buckets)
+def number_and_split(pairs: pa.Table, users: KeptUsers, numbering: Numbering) -> tuple[dict[str, int], pa.Table]:
+    """Keep what stays of a range's pairs, with final numbers and a split each.
 
-
-def unique_pairs(pieces: Sequence[pa.Table], *, given: bool) -> tuple[dict[str, int], pa.Table]:
-    """Join the pieces of a bucket and keep one row a pair."""
-    rows = pa.concat_tables(pieces)
-    unique, in_both = drop_duplicates(rows, given=given)
-    return {"duplicates": rows.num_rows - unique.num_rows, "in_train_and_test": in_both}, unique
-
-
-def encode(rows: pa.Table, user_ids: pa.Array, item_ids: pa.Array, *, given: bool) -> pa.Table:
-    """Replace ids by codes: user, item, rating, timestamp, and whether the row trains (counts for the k-core).
-
-    A column of reviews comes along where there is one.
+    Returns
+    -------
+    tuple
+        Rows a split, and the rows, sorted by (user, item): columns of ``interactions``, of which ``split`` is a
+        code (int8), and where the data has reviews those of training rows.
     """
-    trains = pc.equal(rows["source_split"], "train") if given else pa.array(np.ones(rows.num_rows, dtype=bool))
-    coded = {
-        "user": index.encode(rows["user_id"], user_ids),
-        "item": index.encode(rows["item_id"], item_ids),
-        "rating": rows["rating"],
-        "timestamp": rows["timestamp"],
-        "trains": trains,
-    }
-    return pa.table(coded | ({REVIEW: rows[REVIEW]} if REVIEW in rows.column_names else {}))
+    rows = user_rows(pairs, users.first, users.end)
+    stays = rows.of(users.stay) & (numbering.items >= 0)[rows.items]
+    kept = pairs.filter(pa.array(stays)).combine_chunks()
+    places = index.dense(users.stay)[rows.users[stays] - users.first]
+    items = numbering.items[rows.items[stays]]
+    codes = _split(kept, places, items, users, numbering)
+    columns = {"user": places + np.int32(users.number), "item": items}
+    columns |= {"rating": kept["rating"], "timestamp": kept["timestamp"], "split": codes}
+    if REVIEW in kept.column_names:
+        columns[REVIEW] = pc.if_else(pa.array(codes == split.TRAIN), kept[REVIEW], pa.scalar(None, pa.string()))
+    return {name: int((codes == code).sum()) for code, name in enumerate(SPLITS)}, pa.table(columns)
 
 
-def degrees(coded: pa.Table, members: kcore.Members, *, all_rows_count_for_items: bool) -> kcore.BlockDegrees:
-    """Count a block's degrees among the members."""
-    return kcore.block_degrees(
-        coded["user"].to_numpy(),
-        coded["item"].to_numpy(),
-        coded["trains"].to_numpy(),
-        members,
-        all_rows_count_for_items=all_rows_count_for_items,
-    )
+def _split(kept: pa.Table, places: Codes, items: Codes, users: KeptUsers, numbering: Numbering) -> split.Codes:
+    user_keys = split.id_keys(users.ids.to_pylist(), numbering.seed, "user")
+    keys = split.pair_keys(user_keys[places], numbering.item_keys[items])
+    trains = kept[TRAINS].to_numpy().astype(bool) if TRAINS in kept.column_names else np.ones(len(places), dtype=bool)
+    times = pc.fill_null(kept["timestamp"], 0).to_numpy()
+    return split.assign(places, items, keys, times, trains, numbering.config.split)
 
 
-def renumber(coded: pa.Table, numbering: Numbering, buckets: int) -> list[pa.Table]:
-    """Keep the members' rows with their final numbers, divided by ``user % buckets``."""
-    users, items = numbering.users[coded["user"].to_numpy()], numbering.items[coded["item"].to_numpy()]
-    numbered = coded.drop_columns(["user", "item"]).add_column(0, "user", [users]).add_column(1, "item", [items])
-    kept = numbered.filter(pa.array((users >= 0) & (items >= 0)))
-    return _divide(kept, kept["user"].to_numpy() % buckets, buckets)
+def join(pieces: Sequence[pa.Table]) -> tuple[pa.Table, pa.Table]:
+    """Join a bucket's pieces, given by range of users, into its parts of ``interactions`` and ``reviews``.
 
-
-def split_bucket(
-    pieces: Sequence[pa.Table], numbering: Numbering, config: PrepareConfig
-) -> tuple[dict[str, int], pa.Table, pa.Table]:
-    """Join the pieces of a bucket into its parts of ``interactions`` and ``reviews``, sorted by (user, item)."""
-    rows = pa.concat_tables(pieces).sort_by([("user", "ascending"), ("item", "ascending")])
-    users, items = rows["user"].to_numpy(), rows["item"].to_numpy()
-    keys = split.pair_keys(numbering.user_keys[users], numbering.item_keys[items])
-    times = pc.fill_null(rows["timestamp"], 0).to_numpy()
-    codes = split.assign(users, items, keys, times, rows["trains"].to_numpy(), config.split)
-    names = pa.array(SPLITS).take(pa.array(codes))
-    table = pa.table([*(rows[n] for n in ("user", "item", "rating", "timestamp")), names], TABLES["interactions"])
-    counts = {name: int((codes == code).sum()) for code, name in enumerate(SPLITS)}
-    return counts, table.combine_chunks(), _training_reviews(rows, codes)
-
-
-def _training_reviews(rows: pa.Table, codes: split.Codes) -> pa.Table:
-    """Return the reviews of training rows: a held-out row's review tells what the user made of the item."""
+    Only training rows have a review: what a held-out row says would tell what the user made of the item.
+    """
+    rows = pa.concat_tables(pieces).combine_chunks()
+    names = pa.DictionaryArray.from_arrays(rows["split"].combine_chunks(), pa.array(SPLITS)).cast(pa.string())
+    columns = [rows[name] for name in ("user", "item", "rating", "timestamp")]
+    interactions = pa.table([*columns, names], schema=TABLES["interactions"])
     if REVIEW not in rows.column_names:
-        return TABLES["reviews"].empty_table()
-    told = rows.filter(pc.and_(pa.array(codes == split.TRAIN), pc.is_valid(rows[REVIEW])))
-    return pa.table([told["user"], told["item"], told[REVIEW]], schema=TABLES["reviews"]).combine_chunks()
+        return interactions, TABLES["reviews"].empty_table()
+    told = rows.filter(pc.is_valid(rows[REVIEW]))
+    reviews = pa.table([told["user"], told["item"], told[REVIEW]], schema=TABLES["reviews"])
+    return interactions, reviews.combine_chunks()
 
 
-def _divide(rows: pa.Table, buckets_of: npt.NDArray[np.integer], buckets: int) -> list[pa.Table]:
-    order = np.argsort(buckets_of, kind="stable")
-    ends = np.searchsorted(buckets_of[order], np.arange(buckets + 1))
+def divide(rows: pa.Table, parts_of: npt.NDArray[np.integer], parts: int) -> list[pa.Table]:
+    """Divide rows by the part that each belongs to; within a part they keep their order."""
+    small = parts_of.astype(np.uint16 if parts <= 2**16 else np.int64)  # 16 bits: NumPy sorts them by radix
+    order = np.argsort(small, kind="stable")
+    ends = np.concatenate(([0], np.cumsum(np.bincount(small, minlength=parts))))
     ordered = rows.take(pa.array(order))
-    return [ordered.slice(ends[b], ends[b + 1] - ends[b]) for b in range(buckets)]
+    return [ordered.slice(ends[part], ends[part + 1] - ends[part]) for part in range(parts)]

@@ -6,16 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hnlm_ray.config import PrepareConfig
 from hnlm_ray.errors import InputError
-from hnlm_ray.tables import TABLES
 
-OUTCOME = "outcome"
-REVIEW = "review"
-KEPT, BELOW_RATING, OUTSIDE_WINDOW = 0, 1, 2
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -32,30 +31,27 @@ class Tally:
     positives_without_split: int = 0
 
 
-def mark(table: pa.Table, config: PrepareConfig) -> pa.Table:
-    """Add the column ``outcome`` (int8): KEPT, BELOW_RATING or OUTSIDE_WINDOW.
+def positives(rows: pa.Table, config: PrepareConfig) -> tuple[pa.Table, Tally]:
+    """Keep the rows of a block that are positives, and count.
 
-    A row without the value that a rule looks at does not pass that rule. The column ``review`` may be left out.
+    A row without the value that a rule looks at does not pass that rule.
+
+    Parameters
+    ----------
+    rows
+        Columns ``rating``, ``timestamp`` and ``source_split`` of ``raw_interactions`` decide; all are kept.
+    config
+        The least rating and the window.
     """
-    schema = TABLES["raw_interactions"]
-    schema = schema if REVIEW in table.column_names else schema.remove(schema.get_field_index(REVIEW))
-    table = table.select(schema.names).cast(schema)
-    outcome = pc.if_else(_in_window(table["timestamp"], config), KEPT, OUTSIDE_WINDOW)
-    if config.min_rating is not None:
-        rated = pc.fill_null(pc.greater_equal(table["rating"], pa.scalar(config.min_rating, pa.float32())), False)  # noqa: FBT003
-        outcome = pc.if_else(rated, outcome, BELOW_RATING)
-    return table.append_column(OUTCOME, outcome.cast(pa.int8()))
-
-
-def positives(marked: pa.Table) -> tuple[pa.Table, Tally]:
-    """Keep the positives of a marked block, and count."""
-    kept = marked.filter(pc.equal(marked[OUTCOME], KEPT)).drop_columns([OUTCOME])
+    rated, inside = _rated(rows["rating"], config), _in_window(rows["timestamp"], config)
+    keep = rated & inside
+    kept = rows if keep.all() else rows.filter(pa.array(keep))
     tally = Tally(
-        rows=marked.num_rows,
-        below_rating=_count(marked, BELOW_RATING),
-        outside_window=_count(marked, OUTSIDE_WINDOW),
-        without_rating=marked["rating"].null_count,
-        without_timestamp=marked["timestamp"].null_count,
+        rows=rows.num_rows,
+        below_rating=int((~rated).sum()),
+        outside_window=int((rated & ~inside).sum()),
+        without_rating=rows["rating"].null_count,
+        without_timestamp=rows["timestamp"].null_count,
         positives=kept.num_rows,
         positives_without_timestamp=kept["timestamp"].null_count,
         positives_without_split=kept["source_split"].null_count,
@@ -99,20 +95,25 @@ def _check_split(tally: Tally, method: str) -> None:
         )
 
 
-def _in_window(timestamps: pa.ChunkedArray, config: PrepareConfig) -> pa.Array:
-    inside = pa.scalar(value=True)
+def _rated(ratings: pa.ChunkedArray, config: PrepareConfig) -> Mask:
+    if config.min_rating is None:
+        return np.ones(len(ratings), dtype=bool)
+    return _true(pc.greater_equal(ratings, pa.scalar(config.min_rating, pa.float32())))
+
+
+def _in_window(timestamps: pa.ChunkedArray, config: PrepareConfig) -> Mask:
+    inside = np.ones(len(timestamps), dtype=bool)
     if config.since is not None:
-        inside = pc.and_(inside, pc.greater_equal(timestamps, _midnight(config.since)))
+        inside &= _true(pc.greater_equal(timestamps, _midnight(config.since)))
     if config.until is not None:
-        inside = pc.and_(inside, pc.less(timestamps, _midnight(config.until)))
-    if isinstance(inside, pa.Scalar):
-        return pa.repeat(inside, len(timestamps))
-    return pc.fill_null(inside, False).combine_chunks()  # noqa: FBT003
+        inside &= _true(pc.less(timestamps, _midnight(config.until)))
+    return inside
+
+
+def _true(condition: pa.ChunkedArray) -> Mask:
+    mask: Mask = pc.fill_null(condition, False).to_numpy()  # noqa: FBT003
+    return mask
 
 
 def _midnight(day: date) -> int:
     return int(datetime.combine(day, time(), UTC).timestamp())
-
-
-def _count(marked: pa.Table, outcome: int) -> int:
-    return int(pc.sum(pc.equal(marked[OUTCOME], outcome)).as_py() or 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,22 +11,40 @@ import pyarrow.compute as pc
 
 from hnlm_ray.tables import TABLES
 
-
-def vocabulary(parts: Iterable[pa.Array]) -> pa.Array:
-    """Return the distinct ids of all parts in the order of their UTF-8 bytes."""
-    arrays = [pa.array([], pa.string()), *parts]
-    chunks = [chunk for part in arrays for chunk in (part.chunks if isinstance(part, pa.ChunkedArray) else [part])]
-    distinct = pc.unique(pa.chunked_array(chunks, pa.string()))
-    return distinct.take(pc.sort_indices(distinct))
+Codes = npt.NDArray[np.int32]
 
 
-def encode(ids: pa.ChunkedArray, known: pa.Array) -> npt.NDArray[np.int32]:
-    """Return each id's place in the vocabulary; every id must be in it."""
-    codes: npt.NDArray[np.int32] = pc.index_in(ids, value_set=known).to_numpy()
-    return codes
+def vocabulary(parts: Sequence[pa.Array]) -> tuple[pa.Array, list[Codes]]:
+    """Merge the distinct ids of all parts.
+
+    Returns
+    -------
+    tuple
+        The ids in the order of their UTF-8 bytes, and for each part the places of its ids among them (int32).
+    """
+    coded = [pa.DictionaryArray.from_arrays(np.arange(len(ids), dtype=np.int32), ids) for ids in parts]
+    merged = pa.chunked_array(coded, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries()
+    ids = merged.chunk(0).dictionary if merged.num_chunks else pa.array([], pa.string())
+    order = pc.sort_indices(ids).to_numpy()
+    place = np.empty(len(ids), dtype=np.int32)
+    place[order] = np.arange(len(ids), dtype=np.int32)
+    return ids.take(pa.array(order)), [place[part.indices.to_numpy()] for part in merged.chunks]
 
 
-def dense(keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
+def distinct(ids: pa.ChunkedArray) -> tuple[pa.Array, Codes]:
+    """Return a column's distinct ids, in no order, and the place of each row's id among them (int32)."""
+    coded = ids if pa.types.is_dictionary(ids.type) else ids.dictionary_encode()
+    coded = coded.unify_dictionaries().combine_chunks()
+    coded = coded.chunk(0) if isinstance(coded, pa.ChunkedArray) else coded
+    codes: Codes = coded.indices.to_numpy().astype(np.int32, copy=False)
+    used = np.zeros(len(coded.dictionary), dtype=bool)
+    used[codes] = True
+    if used.all():
+        return coded.dictionary, codes
+    return coded.dictionary.filter(pa.array(used)), dense(used)[codes]
+
+
+def dense(keep: npt.NDArray[np.bool_]) -> Codes:
     """Renumber what stays from 0, in the same order; -1 for what goes."""
     return np.where(keep, np.cumsum(keep) - 1, -1).astype(np.int32)
 

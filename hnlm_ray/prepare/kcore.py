@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -20,58 +20,71 @@ class Members:
     users: Mask
     items: Mask
 
-    def rows(self, users: Codes, items: Codes) -> Mask:
-        """Mark the rows whose user and item both stay."""
-        return self.users[users] & self.items[items]
-
 
 @dataclass(frozen=True)
-class BlockDegrees:
-    """How many positives a block has of the users and items that occur in it."""
+class UserRows:
+    """All pairs of the users of a range.
+
+    Attributes
+    ----------
+    users, items
+        Codes of each pair; sorted by user.
+    trains
+        Pairs that count: in a given split, test pairs must not decide who stays. None: all do.
+    first, end
+        The range of user codes.
+    """
 
     users: Codes
-    user_counts: Degrees
     items: Codes
-    item_counts: Degrees
+    trains: Mask | None
+    first: int
+    end: int
+
+    @cached_property
+    def starts(self) -> Degrees:
+        """Where each user's pairs begin, and the end of the last one's."""
+        return np.searchsorted(self.users, np.arange(self.first, self.end + 1))
+
+    def counted(self, pairs: Mask) -> Mask:
+        """Leave out the pairs that don't count."""
+        return pairs if self.trains is None else pairs & self.trains
+
+    def degrees(self, items: Mask) -> Degrees:
+        """Return how many pairs with an item of the mask each user of the range has."""
+        sums = np.concatenate(([0], np.cumsum(self.counted(items[self.items]))))
+        return np.diff(sums[self.starts])
+
+    def of(self, users: Mask) -> Mask:
+        """Mark the pairs of some users, which are given by a mask over the range."""
+        return np.repeat(users, np.diff(self.starts))
 
 
-def block_degrees(
-    users: Codes, items: Codes, trains: Mask, members: Members, *, all_rows_count_for_items: bool
-) -> BlockDegrees:
-    """Count a block's rows among the members.
+def users_round(
+    rows: UserRows, users: Mask, items: Mask, user_core: int, *, all_rows_count_for_items: bool
+) -> tuple[Mask, Degrees]:
+    """Do one round for the users of a range.
 
     Parameters
     ----------
-    users, items
-        Codes of each row.
-    trains
-        Rows that count: in a given split, test rows must not decide who stays.
-    members
-        Who stayed so far.
+    rows
+        Their pairs.
+    users
+        Mask over the range: who may stay at all.
+    items
+        Mask over all items: which are left.
+    user_core
+        Least degree of a user.
     all_rows_count_for_items
         An item that only test rows name counts too (``item_core`` 1: no filter on items).
+
+    Returns
+    -------
+    tuple
+        The users who stay with these items, and how many of them each item has. All pairs of a user are at hand,
+        so only the items' counts have to be added up over the ranges.
     """
-    stays = members.rows(users, items)
-    counted = stays if all_rows_count_for_items else stays & trains
-    user_codes, user_counts = np.unique(users[stays & trains], return_counts=True)
-    item_codes, item_counts = np.unique(items[counted], return_counts=True)
-    return BlockDegrees(user_codes, user_counts, item_codes, item_counts)
-
-
-def add_degrees(blocks: Iterable[BlockDegrees], users: int, items: int) -> tuple[Degrees, Degrees]:
-    """Add up the degrees of all blocks: two arrays over the vocabularies."""
-    user_degrees, item_degrees = np.zeros(users, np.int64), np.zeros(items, np.int64)
-    for block in blocks:
-        user_degrees[block.users] += block.user_counts
-        item_degrees[block.items] += block.item_counts
-    return user_degrees, item_degrees
-
-
-def next_members(user_degrees: Degrees, item_degrees: Degrees, user_core: int, item_core: int) -> Members:
-    """Return who has enough; degrees are counted among the members so far, so none comes back."""
-    return Members(user_degrees >= user_core, item_degrees >= item_core)
-
-
-def same(left: Members, right: Members) -> bool:
-    """Tell whether a round changed nothing."""
-    return bool(np.array_equal(left.users, right.users) and np.array_equal(left.items, right.items))
+    stay = users & (rows.degrees(items) >= user_core)
+    pairs = rows.of(stay) & items[rows.items]
+    counted = pairs if all_rows_count_for_items else rows.counted(pairs)
+    return stay, np.bincount(rows.items[counted], minlength=len(items))

@@ -81,15 +81,40 @@ def assign(  # noqa: PLR0917 - one array a column, in the order of the table
 
 
 def _rank_in_user(
-    users: npt.NDArray[np.int32], order: tuple[npt.NDArray[np.generic], ...]
+    users: npt.NDArray[np.int32], order: tuple[npt.NDArray[np.generic], npt.NDArray[np.int64 | np.uint64]]
 ) -> tuple[Integers, Integers]:
     """Return each row's place among its user's rows (last key of ``order`` first), and their number."""
-    by_user = np.lexsort((*order, users))
-    _, start, inverse, counts = np.unique(users[by_user], return_index=True, return_inverse=True, return_counts=True)
+    by_user = _sorted_places(users, *order)
+    ordered = users[by_user]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(users)])
+    counts = np.diff(np.append(starts, len(users)))
     rank, count = np.empty(len(users), np.int64), np.empty(len(users), np.int64)
-    rank[by_user] = np.arange(len(users)) - start[inverse]
-    count[by_user] = counts[inverse]
+    rank[by_user] = np.arange(len(users)) - np.repeat(starts, counts)
+    count[by_user] = np.repeat(counts, counts)
     return rank, count
+
+
+def _sorted_places(
+    users: npt.NDArray[np.int32], items: npt.NDArray[np.generic], keys: npt.NDArray[np.int64 | np.uint64]
+) -> Integers:
+    """Return what ``np.lexsort((items, keys, users))`` does, some ten times as fast.
+
+    The user and the leading bits of the key fit into one integer, and one sort of integers orders most rows; those
+    that tie are sorted by all three.
+    """
+    if not len(users):
+        return np.empty(0, np.int64)
+    above = keys.astype(np.uint64) - keys.min().astype(np.uint64)  # in 64 bits also where keys are negative
+    user_bits, key_bits = int(users.max()).bit_length(), int(above.max()).bit_length()
+    cut = max(0, user_bits + key_bits - 64)
+    packed = users.astype(np.uint64) << np.uint64(key_bits - cut) | above >> np.uint64(cut)
+    order = np.argsort(packed)
+    ordered = packed[order]
+    same = ordered[1:] == ordered[:-1]
+    tied = np.append(False, same) | np.append(same, False)
+    places = order[tied]
+    order[tied] = places[np.lexsort((items[places], keys[places], users[places]))]
+    return order
 
 
 def _shares(rank: Integers, count: Integers, *, test: float, validation: float) -> Codes:

@@ -1,14 +1,13 @@
 """Raw interactions to the tables users, items, interactions and reviews, on Ray.
 
-Rows stay in the object store and move between workers. The driver holds what is proportional to users
-plus items: the vocabulary, degrees, who stays.
+Rows stay in the object store and move between workers, ids as integers. The driver holds what is proportional to
+users plus items: the vocabulary, who stays.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -17,13 +16,10 @@ import ray
 from hnlm_ray.config import PrepareConfig
 from hnlm_ray.errors import InputError
 from hnlm_ray.prepare import blocks, index, kcore, split, tasks
-from hnlm_ray.prepare import filter as positive_filter
+from hnlm_ray.prepare.ranges import Ranges, Refs, unique_pairs
+from hnlm_ray.prepare.raw_parts import RawPart
+from hnlm_ray.prepare.workers import Workers
 from hnlm_ray.tables import SPLITS
-
-if TYPE_CHECKING:
-    from ray.data import Dataset
-
-Refs = list[ray.ObjectRef]
 
 
 @dataclass(frozen=True)
@@ -35,34 +31,36 @@ class Prepared:
     users, items
         The tables of these names; every item that stays has a row.
     buckets
-        ``(bucket, reference to its interactions, reference to its reviews)`` with bucket = user %
-        config.buckets, rows sorted by (user, item); only training rows have a review. They stay on the
-        workers: write or fetch them one at a time.
+        Of each bucket (user % config.buckets) that has rows its number and references to its pieces:
+        :func:`hnlm_ray.prepare.blocks.join` makes them its parts of ``interactions`` and ``reviews``. They stay on
+        the workers: join them there.
     counts
         Rows in and what became of them.
     """
 
     users: pa.Table
     items: pa.Table
-    buckets: list[tuple[int, ray.ObjectRef, ray.ObjectRef]]
+    buckets: list[tuple[int, Refs]]
     counts: dict[str, int]
 
 
-def prepare(interactions: Dataset, items: pa.Table, config: PrepareConfig, seed: int) -> Prepared:
+def prepare(parts: Sequence[RawPart], items: pa.Table, config: PrepareConfig, seed: int, workers: Workers) -> Prepared:
     """Filter, deduplicate, sample, take the k-core, number and split.
 
-    The tables have the same bytes whatever the number of blocks and the order of the rows.
+    The tables have the same bytes whatever the number of parts and the order of the rows.
 
     Parameters
     ----------
-    interactions
-        Rows of ``raw_interactions``; without the column ``review`` nobody has one.
+    parts
+        Of ``raw_interactions``; without the column ``review`` nobody has one.
     items
         The table ``raw_items``; ids that no interaction names are left out.
     config
         The rules.
     seed
         Of the sample of users and of the split.
+    workers
+        Where the tasks run.
 
     Raises
     ------
@@ -70,86 +68,31 @@ def prepare(interactions: Dataset, items: pa.Table, config: PrepareConfig, seed:
         When a rule asks for values that the rows don't have, or fewer than two users or items stay.
     """
     counts: dict[str, int] = {}
-    unique = _unique_pairs(interactions, config, counts)
-    user_ids, item_ids, coded = _encoded(unique, given=_given(config))
-    first = _candidates(coded, user_ids, item_ids, config, seed)
-    counts |= {"users_before": len(user_ids), "items_before": len(item_ids)}
-    counts["users_not_sampled"] = len(user_ids) - int(first.users.sum())
-    members = _members(coded, first, config, counts)
+    ranges = unique_pairs(parts, config, workers, counts)
+    first = _candidates(ranges, config, seed, workers)
+    counts |= {"users_before": len(ranges.user_ids), "items_before": len(ranges.item_ids)}
+    counts["users_not_sampled"] = len(ranges.user_ids) - int(first.users.sum())
+    members = _members(ranges, first, config, workers, counts)
     _check_left(members, config, counts)
-    users, kept_items = user_ids.filter(pa.array(members.users)), item_ids.filter(pa.array(members.items))
-    numbering = blocks.Numbering(
-        index.dense(members.users),
-        index.dense(members.items),
-        split.id_keys(users.to_pylist(), seed, "user"),
-        split.id_keys(kept_items.to_pylist(), seed, "item"),
-    )
-    parts = _split_buckets(coded, numbering, config, counts)
-    item_table = index.item_table(kept_items, items)
-    counts |= {"users": len(users), "items": len(kept_items), "items_without_title": item_table["title"].null_count}
-    return Prepared(index.user_table(users), item_table, parts, counts)
+    user_table = index.user_table(ranges.user_ids.filter(pa.array(members.users)))
+    item_table = index.item_table(ranges.item_ids.filter(pa.array(members.items)), items)
+    item_keys = split.id_keys(item_table["item_id"].to_pylist(), seed, "item")
+    numbering = blocks.Numbering(index.dense(members.items), item_keys, seed, config)
+    buckets = _buckets(ranges, ranges.kept_users(members.users), numbering, workers, counts)
+    counts |= {"users": user_table.num_rows, "items": item_table.num_rows}
+    counts["items_without_title"] = item_table["title"].null_count
+    return Prepared(user_table, item_table, buckets, counts)
 
 
-def _given(config: PrepareConfig) -> bool:
-    return config.split.method == "given"
-
-
-def _unique_pairs(interactions: Dataset, config: PrepareConfig, counts: dict[str, int]) -> Refs:
-    """Return blocks of positives, one row a pair, with all rows of a user in the same block."""
-    mark = partial(positive_filter.mark, config=config)
-    marked = interactions.map_batches(mark, batch_format="pyarrow", batch_size=None).to_arrow_refs()
-    scatter = tasks.scatter.options(num_returns=1 + config.buckets)
-    scattered = [scatter.remote(block, config.buckets) for block in marked]
-    tally = positive_filter.total(ray.get([notes for notes, *_ in scattered]))
-    positive_filter.check(tally, config)
-    counts |= {"rows": tally.rows, "below_rating": tally.below_rating, "outside_window": tally.outside_window}
-    joined = [
-        tasks.unique.remote(_given(config), *(pieces[1 + bucket] for pieces in scattered))
-        for bucket in range(config.buckets)
-    ]
-    for notes in ray.get([notes for notes, _ in joined]):
-        for name, value in notes.items():
-            counts[name] = counts.get(name, 0) + value
-    return [rows for _, rows in joined]
-
-
-def _encoded(unique: Refs, *, given: bool) -> tuple[pa.Array, pa.Array, Refs]:
-    """Return the vocabularies of users and items, and the blocks with codes for ids."""
-    found = ray.get([tasks.ids.remote(block) for block in unique])
-    user_ids = index.vocabulary(users for users, _ in found)
-    item_ids = index.vocabulary(items for _, items in found)
-    known = ray.put((user_ids, item_ids))
-    return user_ids, item_ids, [tasks.encode.remote(block, known, given) for block in unique]
-
-
-def _members(coded: Refs, first: kcore.Members, config: PrepareConfig, counts: dict[str, int]) -> kcore.Members:
-    """Repeat rounds until the k-core is stable."""
-    members = first
-    counts["kcore_rounds"] = 0
-    while True:
-        counts["kcore_rounds"] += 1
-        user_degrees, item_degrees = _degrees(coded, members, config)
-        smaller = kcore.next_members(user_degrees, item_degrees, config.user_core, config.item_core)
-        if kcore.same(members, smaller):
-            return members
-        members = smaller
-
-
-def _degrees(coded: Refs, members: kcore.Members, config: PrepareConfig) -> tuple[kcore.Degrees, kcore.Degrees]:
-    shared = ray.put(members)
-    all_rows = config.item_core == 1
-    counted = ray.get([tasks.count.remote(block, shared, all_rows) for block in coded])
-    return kcore.add_degrees(counted, len(members.users), len(members.items))
-
-
-def _candidates(coded: Refs, user_ids: pa.Array, item_ids: pa.Array, config: PrepareConfig, seed: int) -> kcore.Members:
+def _candidates(ranges: Ranges, config: PrepareConfig, seed: int, workers: Workers) -> kcore.Members:
     """Return everybody, or a sample of the users who have enough positives at all."""
-    everybody = kcore.Members(np.ones(len(user_ids), dtype=bool), np.ones(len(item_ids), dtype=bool))
+    users, items = len(ranges.user_ids), len(ranges.item_ids)
+    everybody = kcore.Members(np.ones(users, dtype=bool), np.ones(items, dtype=bool))
     if config.max_users is None:
         return everybody
-    user_degrees, _ = _degrees(coded, everybody, config)
-    eligible = user_degrees >= config.user_core
-    return kcore.Members(_sample(user_ids, eligible, config.max_users, seed), everybody.items)
+    counted = [workers.submit(tasks.degrees, *one, everybody.items) for one in ranges.each()]
+    eligible = np.concatenate(ray.get(counted)) >= config.user_core
+    return kcore.Members(_sample(ranges.user_ids, eligible, config.max_users, seed), everybody.items)
 
 
 def _sample(user_ids: pa.Array, eligible: kcore.Mask, size: int, seed: int) -> kcore.Mask:
@@ -161,20 +104,44 @@ def _sample(user_ids: pa.Array, eligible: kcore.Mask, size: int, seed: int) -> k
     return chosen
 
 
-def _split_buckets(
-    coded: Refs, numbering: blocks.Numbering, config: PrepareConfig, counts: dict[str, int]
-) -> list[tuple[int, ray.ObjectRef, ray.ObjectRef]]:
-    """Return references to the interactions and reviews of each bucket that has any rows."""
-    shared = ray.put(numbering)
-    renumber = tasks.renumber.options(num_returns=config.buckets)
-    pieces = [renumber.remote(block, shared, config.buckets) for block in coded]
-    pieces = [[piece] if config.buckets == 1 else piece for piece in pieces]
-    done = [tasks.split.remote(shared, config, *(piece[b] for piece in pieces)) for b in range(config.buckets)]
-    notes = ray.get([note for note, *_ in done])
+def _members(
+    ranges: Ranges, first: kcore.Members, config: PrepareConfig, workers: Workers, counts: dict[str, int]
+) -> kcore.Members:
+    """Repeat rounds until the k-core is stable."""
+    items = first.items
+    counts["kcore_rounds"] = 0
+    while True:
+        counts["kcore_rounds"] += 1
+        shared = ray.put(items)
+        rounds = [
+            workers.submit(tasks.users_round, pairs, start, first.users[start:end], shared, config)
+            for pairs, start, end in ranges.each()
+        ]
+        stay, degrees = zip(*ray.get(rounds), strict=True)
+        smaller = np.sum(degrees, axis=0) >= config.item_core
+        if np.array_equal(smaller, items):
+            return kcore.Members(np.concatenate(stay), items)
+        items = smaller
+
+
+def _buckets(
+    ranges: Ranges,
+    kept: list[blocks.KeptUsers],
+    numbering: blocks.Numbering,
+    workers: Workers,
+    counts: dict[str, int],
+) -> list[tuple[int, Refs]]:
+    """Return references to the pieces of each bucket that has any rows."""
+    shared, returns = ray.put(numbering), 1 + numbering.config.buckets
+    done = [  # the last reference to a range's rows goes with its task, and with it their memory
+        workers.submit(tasks.number_and_split, ranges.pairs.pop(0), users, shared, returns=returns) for users in kept
+    ]
+    notes = list(workers.phase([note for note, *_ in done]))
     counts |= {name: sum(note[name] for note in notes) for name in SPLITS}
     counts["interactions"] = sum(counts[name] for name in SPLITS)
     counts["dropped_by_sample_and_kcore"] = _positives(counts) - counts["interactions"]
-    return [(b, rows, reviews) for b, (_, rows, reviews) in enumerate(done) if sum(notes[b].values())]
+    filled = min(numbering.config.buckets, sum(len(users.ids) for users in kept))
+    return [(bucket, [pieces[1 + bucket] for pieces in done]) for bucket in range(filled)]
 
 
 def _positives(counts: dict[str, int]) -> int:

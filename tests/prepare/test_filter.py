@@ -1,13 +1,17 @@
 from datetime import date
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hnlm_ray.config import PrepareConfig
 from hnlm_ray.errors import InputError
+from hnlm_ray.prepare import blocks, index
 from hnlm_ray.prepare import filter as positive_filter
 from hnlm_ray.prepare.duplicates import drop_duplicates
-from hnlm_ray.prepare.index import dense, item_table, vocabulary
+from hnlm_ray.prepare.index import item_table
 from hnlm_ray.tables import TABLES
 
 DAY = 86400
@@ -20,7 +24,20 @@ def raw(*rows):
 
 
 def kept(table, **config):
-    return positive_filter.positives(positive_filter.mark(table, PrepareConfig(**config)))
+    return positive_filter.positives(table, PrepareConfig(**config))
+
+
+def coded(table, *, given=False):
+    """Give rows the codes that a vocabulary of their own ids gives."""
+    split = {"method": "given"} if given else {}
+    found, rows = blocks.encode(table, PrepareConfig(split=split))
+    users, items = (index.vocabulary([ids])[1][0] for ids in (found.users, found.items))
+    return blocks.scatter(rows, users, items, np.array([0, len(users)]))[0]
+
+
+def unique_rows(*rows, given=False):
+    unique, both = drop_duplicates(coded(raw(*rows), given=given))
+    return [tuple(row.values()) for row in unique.to_pylist()], both
 
 
 def test_rating_and_window_decide_and_are_counted():
@@ -62,41 +79,81 @@ def test_no_rows_at_all():
 
 def test_the_latest_then_the_highest_row_of_a_pair_stays():
     rows = [
-        ("u", "a", 1.0, 5, None),
-        ("u", "a", 5.0, 4, None),
-        ("u", "b", 2.0, 5, None),
-        ("u", "b", 3.0, 5, None),
-        ("u", "b", None, 5, None),
-        ("u", "c", 1.0, None, None),
-        ("u", "c", None, 1, None),
-        ("t", "c", None, None, None),
+        ("u", "a", 1.0, 5),
+        ("u", "a", 5.0, 4),
+        ("u", "b", 2.0, 5),
+        ("u", "b", 3.0, 5),
+        ("u", "b", None, 5),
+        ("u", "c", 1.0, None),
+        ("u", "c", None, 1),
+        ("u", "d", -3.0, 1),
+        ("u", "d", -2.0, 1),
+        ("t", "c", None, None),
     ]
+    expected = [(0, 2, None, None), (1, 0, 1.0, 5), (1, 1, 3.0, 5), (1, 2, None, 1), (1, 3, -2.0, 1)]
     for order in (rows, rows[::-1], rows[3:] + rows[:3]):
-        unique, _ = drop_duplicates(raw(*order), given=False)
-        assert unique.to_pylist() == raw(rows[7], rows[0], rows[3], rows[6]).to_pylist()
-    assert drop_duplicates(raw(), given=True)[0].num_rows == 0
+        assert [row[:4] for row in unique_rows(*order)[0]] == expected
+    assert unique_rows() == ([], 0)
+
+
+def test_no_two_ratings_tie_that_have_other_bytes():
+    zeros = [("u", "a", 0.0, 5), ("u", "a", -0.0, 5)]
+    for order in (zeros, zeros[::-1]):
+        assert str(unique_rows(*order)[0][0][2]) == "0.0"
 
 
 def test_a_review_goes_with_its_row_and_settles_what_is_left():
     rows = [("u", "a", 1.0, 5, None, "late"), ("u", "a", 5.0, 4, None, "early")]
     rows += [("u", "b", 1.0, 5, None, review) for review in ("one", None, "two")]
     for order in (rows, rows[::-1]):
-        unique, _ = drop_duplicates(raw(*order), given=False)
-        assert unique["review"].to_pylist() == ["late", "two"]
-        assert drop_duplicates(raw(*order).drop_columns(["review"]), given=False)[0].num_rows == 2
+        assert [row[-1] for row in unique_rows(*order)[0]] == ["late", "two"]
 
 
 def test_a_pair_in_both_splits_trains_and_is_counted():
-    rows = raw(("u", "a", None, 9, "test"), ("u", "a", None, 1, "train"), ("u", "b", None, 1, "test"))
-    unique, both = drop_duplicates(rows, given=True)
-    assert unique["source_split"].to_pylist() == ["train", "test"]
+    rows = [("u", "a", None, 9, "test"), ("u", "a", None, 1, "train"), ("u", "b", None, 1, "test")]
+    unique, both = unique_rows(*rows, given=True)
+    assert [row[4] for row in unique] == [1, 0]
     assert both == 1
 
 
-def test_the_vocabulary_is_in_byte_order():
-    ids = vocabulary([pa.array(["b", "a", "10"]), pa.chunked_array([["9", "é", "b"], ["😀", "Z"]])])
-    assert ids.to_pylist() == sorted(ids.to_pylist(), key=str.encode) == ["10", "9", "Z", "a", "b", "é", "😀"]
-    assert dense(pa.array([True, False, True]).to_numpy(zero_copy_only=False)).tolist() == [0, -1, 1]
+def test_positives_of_one_user_come_with_the_ids_of_the_source():
+    rows = [
+        ("u", "b", 4.0, 1, "test"),
+        ("u", "a", 4.0, 1, "train"),
+        ("u", "a", 5.0, 2, "test"),
+        ("u", "c", 1.0, 1, "test"),
+    ]
+    config = PrepareConfig(min_rating=4, split={"method": "given"})
+    assert blocks.unique_positives(raw(*rows), config).to_pylist() == [
+        {"user_id": "u", "item_id": "a", "rating": 4.0, "timestamp": 1, "trains": 1, "review": None},
+        {"user_id": "u", "item_id": "b", "rating": 4.0, "timestamp": 1, "trains": 0, "review": None},
+    ]
+    assert blocks.unique_positives(raw(), config).num_rows == 0
+
+
+@given(st.lists(st.lists(st.sampled_from(["b", "a", "10", "9", "é", "😀", "Z", ""]), max_size=9), max_size=4))
+def test_the_vocabulary_is_in_byte_order_and_tells_each_part_its_places(parts):
+    found = [index.distinct(pa.chunked_array([part[:3], part[3:]], pa.string())) for part in parts]
+    ids, places = index.vocabulary([distinct for distinct, _ in found])
+    assert ids.to_pylist() == sorted({name for part in parts for name in part}, key=str.encode)
+    for part, (_, codes), place in zip(parts, found, places, strict=True):
+        assert ids.take(pa.array(place[codes], pa.int32())).to_pylist() == part
+
+
+def test_ids_that_a_dictionary_only_lists_are_none():
+    listed = pa.DictionaryArray.from_arrays(pa.array([2, 0, 2], pa.int32()), ["a", "b", "c"])
+    ids, codes = index.distinct(pa.chunked_array([listed]))
+    assert (ids.to_pylist(), codes.tolist()) == (["a", "c"], [1, 0, 1])
+    assert index.dense(np.array([True, False, True])).tolist() == [0, -1, 1]
+
+
+@given(st.lists(st.integers(0, 5)), st.integers(6, 70_000))
+def test_rows_are_divided_and_keep_their_order(parts_of, parts):
+    rows = pa.table({"row": np.arange(len(parts_of))})
+    pieces = blocks.divide(rows, np.array(parts_of, np.int64), parts)
+    assert len(pieces) == parts
+    for part in range(6):
+        assert pieces[part]["row"].to_pylist() == [row for row, one in enumerate(parts_of) if one == part]
 
 
 def test_items_without_a_row_get_one_with_nulls():

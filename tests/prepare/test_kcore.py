@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,23 +7,29 @@ from hypothesis import strategies as st
 from hnlm_ray.prepare import kcore
 
 
+def user_rows(pairs, first, end):
+    mine = sorted(pair for pair in pairs if first <= pair[0] < end)
+    users, items = (np.array([pair[side] for pair in mine], dtype=np.int32) for side in (0, 1))
+    return kcore.UserRows(users, items, None, first, end)
+
+
 def core(pairs, user_core, item_core, parts=1):
-    """Run the rounds over the pairs cut into parts, as the stage does over blocks."""
-    users, items = (np.array(column, dtype=np.int32) for column in zip(*pairs, strict=True))
-    trains = np.ones(len(users), dtype=bool)
-    members = kcore.Members(np.ones(users.max() + 1, dtype=bool), np.ones(items.max() + 1, dtype=bool))
+    """Run the rounds over ranges of users, as the stage does."""
+    users, items = 9, 9
+    bounds = np.linspace(0, users, parts + 1).astype(int)
+    ranges = [user_rows(pairs, first, end) for first, end in pairwise(bounds)]
+    left = np.ones(items, dtype=bool)
     while True:
-        counted = [
-            kcore.block_degrees(
-                users[p::parts], items[p::parts], trains[p::parts], members, all_rows_count_for_items=False
+        rounds = [
+            kcore.users_round(
+                rows, np.ones(rows.end - rows.first, dtype=bool), left, user_core, all_rows_count_for_items=False
             )
-            for p in range(parts)
+            for rows in ranges
         ]
-        degrees = kcore.add_degrees(counted, len(members.users), len(members.items))
-        smaller = kcore.next_members(*degrees, user_core, item_core)
-        if kcore.same(members, smaller):
-            return {(u, i) for u, i in pairs if members.users[u] and members.items[i]}
-        members = smaller
+        stay, degrees = np.concatenate([one for one, _ in rounds]), sum(counts for _, counts in rounds)
+        if np.array_equal(degrees >= item_core, left):
+            return {(u, i) for u, i in pairs if stay[u] and left[i]}
+        left = degrees >= item_core
 
 
 def naive_core(pairs, user_core, item_core):
@@ -49,10 +57,19 @@ def test_the_core_is_the_naive_one_however_the_rows_are_cut(pairs, user_core, it
 
 def test_test_rows_do_not_count_unless_items_are_unfiltered():
     users, items = np.array([0, 0], np.int32), np.array([0, 1], np.int32)
-    everybody = kcore.Members(np.ones(1, dtype=bool), np.ones(2, dtype=bool))
-    trains = np.array([True, False])
+    rows = kcore.UserRows(users, items, np.array([True, False]), 0, 1)
+    everything = np.ones(2, dtype=bool)
+    assert rows.degrees(everything).tolist() == [1]
     for unfiltered, expected in ((False, [1, 0]), (True, [1, 1])):
-        block = kcore.block_degrees(users, items, trains, everybody, all_rows_count_for_items=unfiltered)
-        user_degrees, item_degrees = kcore.add_degrees([block], 1, 2)
-        assert user_degrees.tolist() == [1]
-        assert item_degrees.tolist() == expected
+        stay, degrees = kcore.users_round(rows, everything[:1], everything, 1, all_rows_count_for_items=unfiltered)
+        assert stay.tolist() == [True]
+        assert degrees.tolist() == expected
+
+
+def test_users_who_are_not_candidates_stay_out():
+    rows = user_rows({(4, 0), (5, 0), (5, 1)}, 4, 7)
+    stay, degrees = kcore.users_round(
+        rows, np.array([True, False, True]), np.ones(2, dtype=bool), 1, all_rows_count_for_items=False
+    )
+    assert stay.tolist() == [True, False, False]
+    assert degrees.tolist() == [1, 0]

@@ -2,6 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import ray
+from pyarrow import fs, parquet
 
 from hnlm_ray.config import PrepareConfig
 from hnlm_ray.errors import InputError
@@ -29,24 +30,43 @@ def raw(rows=3000, users=60, items=40, seed=0, *, reviews=True):
     )
 
 
-def prepared(ray, table, blocks=3, seed=1, **config):
+@pytest.fixture
+def prepared(tmp_path, monkeypatch):
+    """Run the stage on a table cut into parts, with small ranges of users."""
+    from hnlm_ray.prepare import ranges
+    from hnlm_ray.prepare.raw_parts import RawPart
     from hnlm_ray.prepare.stage import prepare
+    from hnlm_ray.prepare.workers import Workers
 
-    size = -(-table.num_rows // blocks)
-    dataset = ray.data.from_arrow([table.slice(start, size) for start in range(0, table.num_rows, size)])
-    return prepare(dataset, ITEMS, PrepareConfig(**config), seed)
+    def run(table, parts=3, seed=1, range_bytes=20_000, **config):
+        monkeypatch.setattr(ranges, "_RANGE_BYTES", range_bytes)
+        size, written = -(-table.num_rows // parts), []
+        for start in range(0, table.num_rows, size):
+            path = str(tmp_path / f"{start}.parquet")
+            parquet.write_table(table.slice(start, size), path)
+            written.append(RawPart(fs.LocalFileSystem(), path, tuple(table.column_names)))
+        return prepare(written, ITEMS, PrepareConfig(**config), seed, Workers(1))
+
+    return run
+
+
+def buckets_of(result):
+    """Return each bucket with its interactions and reviews."""
+    from hnlm_ray.prepare import blocks
+
+    return [(bucket, *blocks.join(ray.get(pieces))) for bucket, pieces in result.buckets]
 
 
 def rows_of(result):
-    return pa.concat_tables(ray.get(rows) for _, rows, _ in result.buckets).to_pylist()
+    return pa.concat_tables(rows for _, rows, _ in buckets_of(result)).to_pylist()
 
 
 def reviews_of(result):
-    return pa.concat_tables(ray.get(reviews) for *_, reviews in result.buckets)
+    return pa.concat_tables(reviews for *_, reviews in buckets_of(result))
 
 
 def in_bytes(result):
-    tables = [result.users, result.items, *(ray.get(part) for _, *parts in result.buckets for part in parts)]
+    tables = [result.users, result.items, *(part for _, *parts in buckets_of(result) for part in parts)]
     sink = [pa.BufferOutputStream() for _ in tables]
     for table, stream in zip(tables, sink, strict=True):
         with pa.ipc.new_stream(stream, table.schema) as writer:
@@ -54,20 +74,20 @@ def in_bytes(result):
     return [stream.getvalue().to_pybytes() for stream in sink]
 
 
-def test_the_same_bytes_whatever_the_blocks_and_the_order(local_ray):
+def test_the_same_bytes_whatever_the_parts_the_ranges_and_the_order(prepared):
     table = raw()
     config = {"min_rating": 3, "max_users": 50, "buckets": 4}
-    expected = in_bytes(prepared(local_ray, table, **config))
-    for blocks in (1, 3, 17):
-        shuffled = table.take(np.random.default_rng(blocks).permutation(table.num_rows))
-        assert in_bytes(prepared(local_ray, shuffled, blocks, **config)) == expected
-    assert in_bytes(prepared(local_ray, table, seed=2, **config))[2:] != expected[2:]
+    expected = in_bytes(prepared(table, **config))
+    for parts, range_bytes in ((1, 10**6), (3, 5_000), (64, 20_000)):
+        shuffled = table.take(np.random.default_rng(parts).permutation(table.num_rows))
+        assert in_bytes(prepared(shuffled, parts, range_bytes=range_bytes, **config)) == expected
+    assert in_bytes(prepared(table, seed=2, **config))[2:] != expected[2:]
 
 
-def test_tables_and_counts_fit_together(local_ray):
+def test_tables_and_counts_fit_together(prepared):
     table = raw()
-    result = prepared(local_ray, table, min_rating=2, user_core=6, item_core=7, buckets=4)
-    buckets = [(bucket, ray.get(rows)) for bucket, rows, _ in result.buckets]
+    result = prepared(table, min_rating=2, user_core=6, item_core=7, buckets=4)
+    buckets = [(bucket, rows) for bucket, rows, _ in buckets_of(result)]
     everything = pa.concat_tables(rows for _, rows in buckets)
     assert everything.schema.equals(TABLES["interactions"])
     for bucket, rows in buckets:
@@ -88,9 +108,9 @@ def test_tables_and_counts_fit_together(local_ray):
 
 
 @pytest.mark.parametrize("method", ["random", "leave_last_out"])
-def test_reviews_are_those_of_training_rows(local_ray, method):
+def test_reviews_are_those_of_training_rows(prepared, method):
     table = raw()
-    result = prepared(local_ray, table, buckets=4, split={"method": method})
+    result = prepared(table, buckets=4, split={"method": method})
     reviews = reviews_of(result)
     assert reviews.schema.equals(TABLES["reviews"])
     keys = zip(*(table[name].to_pylist() for name in ("user_id", "item_id", "timestamp")), strict=True)
@@ -105,10 +125,10 @@ def test_reviews_are_those_of_training_rows(local_ray, method):
     assert 0 < len(expected) < result.counts["train"]
 
 
-def test_held_out_reviews_change_nothing(local_ray):
+def test_held_out_reviews_change_nothing(prepared):
     table = raw(rows=800)
     config = {"buckets": 3, "user_core": 1, "item_core": 1}
-    result = prepared(local_ray, table, **config)
+    result = prepared(table, **config)
     users, items = result.users["user_id"].to_pylist(), result.items["item_id"].to_pylist()
     held_out = {(users[row["user"]], items[row["item"]]) for row in rows_of(result) if row["split"] != "train"}
     pairs = zip(table["user_id"].to_pylist(), table["item_id"].to_pylist(), strict=True)
@@ -117,22 +137,22 @@ def test_held_out_reviews_change_nothing(local_ray):
     ]
     other = table.set_column(table.num_columns - 1, "review", [edited])
     assert "told" in edited
-    assert in_bytes(prepared(local_ray, other, **config)) == in_bytes(result)
+    assert in_bytes(prepared(other, **config)) == in_bytes(result)
 
 
-def test_without_reviews_the_other_tables_are_the_same(local_ray):
-    with_reviews, without = (prepared(local_ray, raw(reviews=reviews), buckets=2) for reviews in (True, False))
-    bare = prepared(local_ray, raw().drop_columns(["review"]), buckets=2)
+def test_without_reviews_the_other_tables_are_the_same(prepared):
+    with_reviews, without = (prepared(raw(reviews=reviews), buckets=2) for reviews in (True, False))
+    bare = prepared(raw().drop_columns(["review"]), buckets=2)
     assert rows_of(with_reviews) == rows_of(without) == rows_of(bare)
     assert reviews_of(without).num_rows == reviews_of(bare).num_rows == 0
     assert len(bare.buckets) == 2
 
 
-def test_max_users_samples_before_the_core(local_ray):
-    assert prepared(local_ray, raw(), max_users=10, user_core=2, item_core=1).counts["users"] == 10
+def test_max_users_samples_before_the_core(prepared):
+    assert prepared(raw(), max_users=10, user_core=2, item_core=1).counts["users"] == 10
 
 
-def test_a_given_split_stays_as_published_without_a_core(local_ray):
+def test_a_given_split_stays_as_published_without_a_core(prepared):
     table = pa.Table.from_pylist(
         [
             {"user_id": u, "item_id": i, "source_split": s}
@@ -144,7 +164,7 @@ def test_a_given_split_stays_as_published_without_a_core(local_ray):
         TABLES["raw_interactions"],
     )
     given = {"split": {"method": "given", "validation": 0}, "buckets": 1}
-    result = prepared(local_ray, table, user_core=1, item_core=1, **given)
+    result = prepared(table, user_core=1, item_core=1, **given)
     assert [(r["user"], r["item"], r["split"]) for r in rows_of(result)] == [
         (0, 0, "train"),
         (0, 1, "train"),
@@ -154,11 +174,11 @@ def test_a_given_split_stays_as_published_without_a_core(local_ray):
     ]
     assert result.counts["in_train_and_test"] == 1
     with pytest.raises(InputError, match=r"2 users and 1 items are left"):
-        prepared(local_ray, table, user_core=1, item_core=2, **given)
+        prepared(table, user_core=1, item_core=2, **given)
 
 
-def test_too_little_left_says_what_each_step_dropped(local_ray):
+def test_too_little_left_says_what_each_step_dropped(prepared):
     with pytest.raises(InputError, match=r"0 users and 0 items are left.* of 3000 rows .* lower prepare.user_core"):
-        prepared(local_ray, raw(), min_rating=5, user_core=900)
+        prepared(raw(), min_rating=5, user_core=900)
     with pytest.raises(InputError, match="1 users and"):
-        prepared(local_ray, raw(users=1), user_core=1, item_core=1)
+        prepared(raw(users=1), user_core=1, item_core=1)

@@ -66,6 +66,23 @@ def test_given_carves_validation_out_of_train_only():
     assert np.bincount(untouched, minlength=3).tolist() == [9, 0, 3]
 
 
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from([0, 1, 2, 2**40, 2**63 - 1])), max_size=30
+    ),
+    st.sampled_from([np.uint64, np.int64]),
+    st.integers(0, 31),
+)
+def test_places_are_those_of_a_sort_by_three_keys(rows, kind, bits):
+    users, items, keys = np.array(rows, np.int64).reshape(-1, 3).T
+    users, keys = (users * (2**bits // 4)).astype(np.int32), keys.astype(kind)
+    keys = -keys if kind is np.int64 else keys * np.uint64(2)
+    expected = np.lexsort((items, keys, users))
+    found = split._sorted_places(users, items, keys)
+    for column in (users, items, keys):
+        assert column[found].tolist() == column[expected].tolist()
+
+
 def test_keys_are_the_same_everywhere():
     assert split.id_keys(["1", "é"], 42, "user").tolist() == split.id_keys(iter(["1", "é"]), 42, "user").tolist()
     keys = split.id_keys(["1"], 42, "user"), split.id_keys(["1"], 42, "item")
