@@ -223,18 +223,15 @@ def show(
 
 
 @app.command()
-def export(
-    table: Annotated[Literal["negatives"], typer.Argument(metavar="negatives", help="What to export.")],  # noqa: ARG001  one so far
+def recommend(
+    context: typer.Context,
     *,
-    kind: Annotated[
-        Literal["parquet", "csv"] | None,
-        typer.Option("--format", help="Of the file; as --out ends, else parquet."),
+    user: Annotated[str | None, typer.Option("--user", metavar="ID", help="A user, by the source's own id.")] = None,
+    history: Annotated[
+        list[str] | None,
+        typer.Option("--history", metavar="ITEM", help="An item of a new user (or several: A,B,C); may be repeated."),
     ] = None,
-    out: Annotated[
-        str | None,
-        typer.Option("--out", metavar="FILE", help="Path or URI; else exports/negatives.FORMAT in the workspace."),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    k: Annotated[int | None, typer.Option("-k", min=1, metavar="N", help="Items a user gets.")] = None,
     config: ConfigPath = None,
     overrides: Overrides = None,
     workspace: WorkspaceUri = None,
@@ -242,16 +239,59 @@ def export(
     json_out: JsonOut = None,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Write the hard negatives as rows (user, positive, negative, weight, source) with the source's own ids.
+    """Recommend unseen items to every user, to one user, or to a new user with a history.
 
-    Read them in your own training loop with hnlm_ray.negatives.sampler.PoolNegatives.
+    For every user it runs what is not fresh first, as `hnlm run` does; for one it reads what is there.
+
+    Example: hnlm recommend --config configs/demo.yaml --user 196 -k 5
+    """
+    from hnlm_ray.commands.execution import Execution
+    from hnlm_ray.commands.recommend import recommend_to_all, recommend_to_one
+
+    if user is not None or history:
+        run = open_run(config, overrides, workspace)
+        recommend_to_one(*run, Output(as_json, json_out), user=user, history=history or (), k=k)
+        return
+    wanted = [*(overrides or ()), *([] if k is None else [f"recommend.k={k}"])]
+    loaded, folder = open_run(config, wanted, workspace)
+    execution = Execution(loaded, folder, Output(as_json, json_out), current(context))
+    recommend_to_all(execution, same_options(config, wanted, workspace))
+
+
+@app.command()
+def export(
+    name: Annotated[
+        Literal["negatives", "recommendations", "embeddings"],
+        typer.Argument(metavar="negatives|recommendations|embeddings", help="What to export."),
+    ],
+    *,
+    kind: Annotated[
+        Literal["parquet", "csv", "npy"] | None,
+        typer.Option("--format", help="csv: not for embeddings; npy: for these alone. As --out ends, else parquet."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="PATH", help="Path or URI (embeddings: a folder); else in exports/ of the run."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Write hard negatives, recommendations or the model's vectors with the source's own ids.
+
+    Read negatives in your own training loop with hnlm_ray.negatives.sampler.PoolNegatives.
 
     Example: hnlm export negatives --config configs/demo.yaml --format csv --out negatives.csv
     """
-    from hnlm_ray.commands.export import export_negatives
+    from hnlm_ray.commands.export import ExportRequest
+    from hnlm_ray.commands.export import export as write_export
 
     run = open_run(config, overrides, workspace)
-    export_negatives(*run, Output(as_json, json_out), kind=kind, out=out, force=force)
+    write_export(*run, Output(as_json, json_out), ExportRequest(name, kind, out, force))
 
 
 @app.command()

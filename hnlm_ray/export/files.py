@@ -14,6 +14,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
+from hnlm_ray.csv_text import escaped
 from hnlm_ray.errors import InputError
 from hnlm_ray.workspace.folder import first_line, resolve_filesystem
 
@@ -33,6 +34,17 @@ class Target:
         """Return the target at a local path or an s3:// or gs:// URI; InputError where it can't be one."""
         filesystem, path = resolve_filesystem(uri)
         return cls(filesystem, path, uri)
+
+    def inside(self, name: str) -> Target:
+        """Return the file of this name in a folder."""
+        return Target(self.filesystem, f"{self.path}/{name}", f"{self.shown}/{name}")
+
+    def make_folder(self) -> None:
+        """Make a folder, unless it is there; InputError where that can't be done."""
+        try:
+            self.filesystem.create_dir(self.path, recursive=True)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{self.shown} can't be made ({first_line(error)}): choose another --out") from error
 
     def check(self, *, force: bool) -> None:
         """Refuse a target that can't be written, or must not be.
@@ -54,20 +66,28 @@ class Target:
             raise InputError(f"there is no folder {os.path.dirname(self.path)}: make it, or choose another --out")
 
 
-def write_rows(target: Target, kind: Format, schema: pa.Schema, rows: Iterable[pa.Table]) -> int:
-    """Write rows as a file, whole or not at all; returns how many.
+@dataclass(frozen=True)
+class Written:
+    """What a file holds: its rows, and the text cells that were escaped (of CSV; see :mod:`hnlm_ray.csv_text`)."""
+
+    rows: int
+    escaped_cells: int
+
+
+def write_rows(target: Target, kind: Format, schema: pa.Schema, rows: Iterable[pa.Table]) -> Written:
+    """Write rows beside the target, then move them there: whole or not at all.
 
     Raises
     ------
     InputError
         The place can't be written, or is full.
     """
-    written = 0
-    with _whole(target) as stream, _writer(kind, stream, schema) as write:
+    written = changed = 0
+    with whole_file(target) as stream, _writer(kind, stream, schema) as write:
         for part in rows:
-            write(part)
+            changed += write(part)
             written += part.num_rows
-    return written
+    return Written(written, changed)
 
 
 def write_file(target: Target, content: bytes) -> None:
@@ -78,15 +98,20 @@ def write_file(target: Target, content: bytes) -> None:
     InputError
         The place can't be written, or is full.
     """
-    with _whole(target) as stream:
+    with whole_file(target) as stream:
         stream.write(content)
 
 
 @contextlib.contextmanager
-def _whole(target: Target) -> Iterator[Any]:
+def whole_file(target: Target) -> Iterator[Any]:
     """Open a stream beside the target; what is written is moved there at the end.
 
     Stopped or failed, the target is as it was, and what was written beside it is removed.
+
+    Raises
+    ------
+    InputError
+        The place can't be written, or is full.
     """
     folder, _, name = target.path.rpartition("/")
     scratch = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.partial"
@@ -110,10 +135,26 @@ def _removed_unless_moved(filesystem: pafs.FileSystem, scratch: str) -> Iterator
 
 
 @contextlib.contextmanager
-def _writer(kind: Format, stream: Any, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:  # noqa: ANN401  Arrow's stream
+def _writer(kind: Format, stream: Any, schema: pa.Schema) -> Iterator[Callable[[pa.Table], int]]:  # noqa: ANN401  Arrow's stream
+    """Give a function that writes a table and returns how many of its cells were escaped."""
     if kind == "parquet":
         with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
-            yield writer.write_table
+            yield lambda rows: _write_parquet(writer, rows)
     else:
         with pacsv.CSVWriter(stream, schema) as writer:
-            yield writer.write_table
+            yield lambda rows: _write_csv(writer, rows)
+
+
+def _write_parquet(writer: pq.ParquetWriter, rows: pa.Table) -> int:
+    writer.write_table(rows)
+    return 0  # Parquet is exact
+
+
+def _write_csv(writer: pacsv.CSVWriter, rows: pa.Table) -> int:
+    changed = 0
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_string(field.type):
+            column, count = escaped(rows[field.name])
+            rows, changed = rows.set_column(place, field, column), changed + count
+    writer.write_table(rows)
+    return changed

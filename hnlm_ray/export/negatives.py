@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hnlm_ray.errors import WorkspaceError
+from hnlm_ray.export.published import Ids, read_exported
 from hnlm_ray.workspace import Workspace
-from hnlm_ray.workspace.folder import first_line
 
 SCHEMA: Final = pa.schema(
     [
@@ -26,26 +24,6 @@ SCHEMA: Final = pa.schema(
 """``source``: the pair's origin and how the item was found, such as 'own/exact', 'own/nearest', 'borrowed/exact'."""
 _PAIRS_AT_ONCE = 16_384
 _COLUMNS = ["user", "item", "origin", "negatives", "weights", "sources", "vector_lender"]
-
-
-@dataclass(frozen=True, eq=False)
-class Ids:
-    """The source's ids by dense index, string[users] and string[items]."""
-
-    users: pa.Array
-    items: pa.Array
-
-    @classmethod
-    def read(cls, workspace: Workspace) -> Ids:
-        """Read both vocabularies."""
-        return cls(_ids(workspace, "users", "user"), _ids(workspace, "items", "item"))
-
-
-def _ids(workspace: Workspace, table: str, key: str) -> pa.Array:
-    rows = workspace.table(table).read([key, f"{key}_id"]).sort_by(key)
-    if rows[key].to_pylist() != list(range(rows.num_rows)):
-        raise WorkspaceError(f"table '{table}' in {workspace.uri} is damaged (indices have gaps): run stage prepare")
-    return pa.concat_arrays([pa.array([], pa.string()), *rows[f"{key}_id"].chunks])
 
 
 def exported_rows(pool: pa.Table, ids: Ids) -> pa.Table:
@@ -74,15 +52,8 @@ def pool_rows(workspace: Workspace) -> Iterator[pa.Table]:
     WorkspaceError
         A table can't be read, or a run replaces it meanwhile.
     """
-    store, ids = workspace.table("negative_pool"), Ids.read(workspace)
-    for file in store.published().files:
-        try:
-            rows = store.read_parts([file], _COLUMNS)
-        except (pa.ArrowException, OSError) as error:
-            raise WorkspaceError(
-                f"{file.path} of the negative pool can't be read ({first_line(error)}): "
-                "if a run is replacing it, export after it, else run `hnlm run`"
-            ) from error
+    ids = Ids.read(workspace)
+    for rows in read_exported(workspace, "negative_pool", _COLUMNS):
         for start in range(0, rows.num_rows, _PAIRS_AT_ONCE):
             yield exported_rows(rows.slice(start, _PAIRS_AT_ONCE), ids)
 

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from hnlm_ray.csv_text import unescaped
 from hnlm_ray.errors import InputError
 
 Fallback = Literal["none", "uniform"]
@@ -185,7 +186,11 @@ class PoolNegatives:
 
 def _read_csv(path: str) -> pa.Table:
     convert = pacsv.ConvertOptions(column_types=_COLUMNS, include_columns=list(_COLUMNS))
-    return pacsv.read_csv(path, parse_options=pacsv.ParseOptions(newlines_in_values=True), convert_options=convert)
+    rows = pacsv.read_csv(path, parse_options=pacsv.ParseOptions(newlines_in_values=True), convert_options=convert)
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_string(field.type):
+            rows = rows.set_column(place, field, unescaped(rows[field.name]))
+    return rows
 
 
 def _checked(path: str, rows: pa.Table) -> pa.Table:

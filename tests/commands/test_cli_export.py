@@ -9,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
+from hnlm_ray.csv_text import unescaped
 from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.export import negatives as exported
-from hnlm_ray.export.files import Target, write_rows
+from hnlm_ray.export.files import Target, Written, write_rows
 from hnlm_ray.export.negatives import SCHEMA, pool_rows
 from hnlm_ray.negatives.sampler import PoolNegatives
 from hnlm_ray.tables import TABLES
@@ -77,13 +78,15 @@ def expected():
 @pytest.mark.parametrize("at_once", [1, 2, 16_384])
 def test_odd_ids_come_back_as_they_were(workspace, tmp_path, kind, at_once, monkeypatch):
     monkeypatch.setattr(exported, "_PAIRS_AT_ONCE", at_once)
-    path = tmp_path / f"n.{kind}"
-    assert write_rows(Target.named(str(path)), kind, SCHEMA, pool_rows(workspace)) == 12
+    path, escaped_cells = tmp_path / f"n.{kind}", 3 if kind == "csv" else 0
+    assert write_rows(Target.named(str(path)), kind, SCHEMA, pool_rows(workspace)) == Written(12, escaped_cells)
     if kind == "csv":
         with path.open(encoding="utf-8", newline="") as stream:
             head, *rows = csv.reader(stream)
         assert head == SCHEMA.names
-        found = [(*row[:3], float(row[3]), row[4]) for row in rows]
+        assert any(cell == "'=1+1" for row in rows for cell in row)
+        cells = [unescaped(pa.chunked_array([row[:3]])).to_pylist() for row in rows]
+        found = [(*ids, float(row[3]), row[4]) for ids, row in zip(cells, rows, strict=True)]
     else:
         table = pq.read_table(path)
         assert table.schema.equals(SCHEMA)
@@ -151,6 +154,7 @@ def test_json_and_the_format_by_the_file_s_ending(ran, tmp_path):
             "file": str(tmp_path / "mine.csv"),
             "format": kind,
             "rows": 5,
+            "escaped_cells": 0,
             "sources": SOURCES,
             "fresh": True,
             "reason": None,
@@ -203,4 +207,6 @@ def test_a_pool_of_another_configuration_says_so(ran):
     done = ran("--json", "--set", "negatives.pairs_per_user=9")
     answer = json.loads(done.stdout)
     assert (answer["fresh"], answer["reason"]) == (False, "negatives: negatives.pairs_per_user: 3 -> 9")
-    assert done.stderr.startswith("note: this pool is not of the configuration given (negatives: negatives.pairs_per")
+    assert done.stderr.startswith(
+        "note: this negative pool is not of the configuration given (negatives: negatives.pairs_per"
+    )
