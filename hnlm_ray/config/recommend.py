@@ -12,7 +12,9 @@ from hnlm_ray.config.base import Count, Section
 class RecommendConfig(Section):
     """The model that recommends, and how much it gives each user."""
 
-    k: Count = Field(20, description="Items a user gets.")
+    k: Count = Field(
+        20, description="Items a user gets; one without a positive in what the model is trained on goes to nobody."
+    )
     train_on: Literal["all", "train"] = Field(
         "all",
         description="all: the chosen method is trained anew on every positive, held-out ones too (nothing is measured "
