@@ -19,7 +19,7 @@ from hnlm_ray.sources.amazon_items import COLUMNS, is_script, product
 from hnlm_ray.sources.files import RawFile, find_files
 from hnlm_ray.sources.item_rows import ItemRows
 from hnlm_ray.sources.json_lines import json_objects, text_records, with_plain_ids
-from hnlm_ray.sources.literals import parse_object
+from hnlm_ray.sources.literals import parse_line
 from hnlm_ray.sources.markup import plain_markup
 from hnlm_ray.sources.records import Records
 from hnlm_ray.sources.rejects import FileRejects, Rejects
@@ -79,7 +79,7 @@ def _shown(review: str) -> str | None:
 def _products(file: RawFile, source: AmazonSource, rejects: FileRejects) -> Iterator[Records]:
     item = editions.EDITIONS[source.format].item
     options = ItemFile(path=file.path, format="jsonl", columns=ItemColumns(item=item))
-    parse = parse_object if source.format == "amazon_2014" else json.loads
+    parse = parse_line if source.format == "amazon_2014" else json.loads
     with open_utf8(file, options) as stream:
         for found in json_objects(stream, options, [item], rejects, parse):
             lines, objects = with_plain_ids(*found, [item], rejects)

@@ -10,7 +10,7 @@ from typing import Final
 from hnlm_ray.config import FileFormat, InteractionColumns
 from hnlm_ray.errors import SourceError
 from hnlm_ray.sources.files import RawFile
-from hnlm_ray.sources.literals import parse_object
+from hnlm_ray.sources.literals import parse_line
 from hnlm_ray.sources.streams import open_utf8
 
 _HEAD_BYTES: Final = 2**18
@@ -110,7 +110,7 @@ def _order(fields: Sequence[Sequence[str]]) -> str | None:
 def _objects(lines: Sequence[str]) -> Iterator[dict[str, object]]:
     for line in lines:
         try:
-            value = parse_object(line)
+            value = parse_line(line)
         except (ValueError, RecursionError):
             continue  # its reader rejects and counts it
         if isinstance(value, dict):

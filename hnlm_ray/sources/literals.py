@@ -29,6 +29,7 @@ _VALUE: Final = (
 _VALUES: Final = re.compile(_VALUE)
 # Possessive: a text that is none is given up at its first wrong character, so the match is linear.
 _LITERAL: Final = re.compile(rf"(?:{_VALUE}|[\[\]{{}},:\s])*+")
+_STRINGS: Final = re.compile(r"""'([^']*)'|"[^"]*\"""")
 _LISTED: Final = r"(?s)^\s*\[.*\]\s*$"
 _ADJOINED: Final = re.compile(r"[0\]}]\s*[\[{0]")  # 1 -1 -1, 'a'[0][0]: no literals, and deep for the parser
 _STEPS: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -55,12 +56,22 @@ def parse_literal(text: str) -> object:
     return value
 
 
-def parse_object(line: str) -> object:
-    """Read a line that is JSON or, as in 2014, a Python literal; errors as :func:`parse_literal`."""
-    try:
-        return json.loads(line)
-    except ValueError:
-        return parse_literal(line)
+def parse_line(line: str) -> object:
+    """Read a line that is JSON or, as in 2014, a Python literal; errors as :func:`parse_literal`.
+
+    Without escapes only the quotes tell most literals from JSON, which is read many times faster.
+    """
+    requoted = [] if "\\" in line else [_STRINGS.sub(_requoted, line)]
+    for text in (line, *requoted):
+        try:
+            return json.loads(text)
+        except ValueError:
+            continue
+    return parse_literal(line)
+
+
+def _requoted(string: re.Match[str]) -> str:
+    return string[0] if string[1] is None else '"' + string[1].replace('"', '\\"') + '"'
 
 
 def lists_as_text(column: pa.Array) -> pa.Array:
@@ -78,9 +89,16 @@ def lists_as_text(column: pa.Array) -> pa.Array:
     return pc.replace_with_mask(column, wanted, found.take(coded.indices))
 
 
+def _list(cell: str) -> object:
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return parse_literal(cell)
+
+
 def _list_text(cell: str) -> str | None:
     try:
-        parts = parse_object(cell)
+        parts = _list(cell)
         text = plain_text(parts) or None
         (text or "").encode()
     except (ValueError, RecursionError):

@@ -1,3 +1,4 @@
+import ast
 import time
 
 import pyarrow as pa
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from hnlm_ray.config import ItemFile, TableSource
 from hnlm_ray.sources import Rejects, read_items
-from hnlm_ray.sources.literals import lists_as_text, parse_literal
+from hnlm_ray.sources.literals import lists_as_text, parse_line, parse_literal
 
 
 def written(*cells):
@@ -66,6 +67,7 @@ def test_a_bomb_is_cheap_and_stays_text(bomb):
 )
 def test_what_python_writes_is_read_back(value):
     assert parse_literal(repr(value)) == value
+    assert parse_line(repr({"line": value})) == {"line": value}
 
 
 @given(st.text(alphabet="[]{}()'\"\\,:-+.0e1aTrueNone \n", max_size=60))
@@ -74,6 +76,27 @@ def test_no_text_escapes_the_bounds(text):
         parse_literal(text)
     except ValueError:
         return
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        """{'a': "it's", 'b': 'say "hi"', "c": ['{"x"}', '']}""",
+        """{'a': 'tab\tin', 'b': None, 'c': True}""",
+        """{'a': 'it\\'s', 'b': '\\x41 \\u00e9', 'c': -1.5e3}""",
+        """{'a': 'é', 'b': "'", 'c': '"'}""",
+    ],
+)
+def test_a_line_is_what_python_reads(line):
+    assert parse_line(line) == ast.literal_eval(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["{'a': 'b}", "{'a': b'c'}", "{'a': f'{1}'}", "{'a': x}", "'" * 99_999, "\"'" * 50_000]
+)
+def test_a_line_that_is_no_literal_is_told(line):
+    with pytest.raises(ValueError, match="literal"):
+        parse_line(line)
 
 
 def test_attributes_and_texts_are_unfolded_and_titles_never(tmp_path):
