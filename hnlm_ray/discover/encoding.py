@@ -14,10 +14,22 @@ _BOMS: Final = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _TRUSTED: Final = frozenset(
-    {"cp932", "shift_jis", "euc_jp", "gb18030", "gbk", "gb2312", "big5", "cp949", "euc_kr"}
+    {"cp932", "euc_jp", "gb18030", "big5", "cp949"}
     | {"cp1251", "koi8_r", "koi8_u", "cp1253", "iso8859_7", "cp1255", "iso8859_8", "cp1256", "iso8859_6"}
 )
 """Encodings of other scripts than Latin; a guess of one is believed where much of the text is in it."""
+_USUAL: Final = {
+    "shift_jis": "cp932",
+    "shift_jis_2004": "cp932",
+    "shift_jisx0213": "cp932",
+    "euc_jis_2004": "euc_jp",
+    "euc_jisx0213": "euc_jp",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "euc_kr": "cp949",
+    "big5hkscs": "big5",
+}
+"""The encoding that people use, for one that is its part or its rare extension."""
 _FOREIGN_SHARE = 0.1
 _GUESSED_BYTES = 64 * 1024
 _DAMAGED = 20
@@ -56,8 +68,8 @@ def _legacy(data: bytes) -> str:
     if high > _FOREIGN_SHARE * len(sample):
         found = from_bytes(sample).best()
         name = codecs.lookup(found.encoding).name.replace("-", "_") if found else ""
-        if name in _TRUSTED:
-            return {"shift_jis": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949"}.get(name, name)
+        if _USUAL.get(name, name) in _TRUSTED:
+            return _USUAL.get(name, name)
     return _western(data)
 
 

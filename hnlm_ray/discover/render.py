@@ -59,10 +59,13 @@ def render(plan: Plan, file: str) -> str:
 
 def scalar(value: object) -> str:
     """Write a value on one line, safe in any place of a YAML tree; what does not print is escaped."""
-    shown = str(value)
-    text = yaml.safe_dump(
-        [value], default_flow_style=True, width=2**31, allow_unicode=shown.isprintable(), sort_keys=False
-    )
+    if isinstance(value, list):
+        return f"[{', '.join(map(scalar, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{scalar(key)}: {scalar(inner)}' for key, inner in value.items())}}}"
+    plain = not isinstance(value, str) or value.isprintable()
+    style = None if plain else '"'
+    text = yaml.safe_dump([value], default_flow_style=True, default_style=style, width=2**31, allow_unicode=plain)
     return text.strip()[1:-1]
 
 
