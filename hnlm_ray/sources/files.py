@@ -74,7 +74,7 @@ def _locate(path: str) -> tuple[fs.FileSystem, str, str]:
     try:
         filesystem, base = fs.FileSystem.from_uri(root)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise SourceError(f"can't reach {uri.scheme}://{uri.hostname or ''}{uri.path}: {_first_line(error)}") from error
+        raise SourceError(f"can't reach {uri.scheme}://{uri.hostname or ''}{uri.path}: {first_line(error)}") from error
     if isinstance(filesystem, fs.LocalFileSystem):
         return filesystem, uri.path, ""
     return filesystem, base.rstrip("/") + uri.path, f"{uri.scheme}://"
@@ -92,7 +92,7 @@ def _info(filesystem: fs.FileSystem, inner: str, shown: str) -> fs.FileInfo:
         return filesystem.get_file_info(inner)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise SourceError(
-            f"can't look at {shown}: {_first_line(error)}; correct the path in the source section"
+            f"can't look at {shown}: {first_line(error)}; correct the path in the source section"
         ) from error
 
 
@@ -104,13 +104,13 @@ def _matches(filesystem: fs.FileSystem, pattern: str, shown: str) -> list[str]:
         infos = filesystem.get_file_info(fs.FileSelector(base, recursive=recursive, allow_not_found=True))
         files = pa.array([os.path.normpath(i.path) if base == "." else i.path for i in infos if i.is_file], pa.string())
     except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: a file's name is not UTF-8
-        raise SourceError(f"can't list {shown}: {_first_line(error)}; name the files one by one") from error
+        raise SourceError(f"can't list {shown}: {first_line(error)}; name the files one by one") from error
     try:
         # Arrow's expressions take linear time, whatever the pattern; Python's may take years.
         matched: list[str] = files.filter(pc.match_substring_regex(files, _glob_regex(pattern))).to_pylist()
     except pa.ArrowInvalid as error:
         raise SourceError(
-            f"{shown} is no glob ({_first_line(error)}); correct the path in the source section"
+            f"{shown} is no glob ({first_line(error)}); correct the path in the source section"
         ) from error
     return matched
 
@@ -128,5 +128,6 @@ def _class(piece: str) -> str:
     return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text: what fits into one sentence."""
     return (str(error).splitlines() or [type(error).__name__])[0]

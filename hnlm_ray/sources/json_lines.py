@@ -84,7 +84,7 @@ def plain_text(value: object) -> str | None:
         return ", ".join(text for part in value if (text := plain_text(part)))
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else repr(value)
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, default=str)  # Parquet has times and bytes in its objects
 
 
 def _objects(block: Block, undecoded: str, rejects: FileRejects, parse: Parse) -> Objects:

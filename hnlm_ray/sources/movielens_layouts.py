@@ -7,11 +7,10 @@ import zipfile
 from dataclasses import dataclass
 from typing import Any, Final
 
-import pyarrow as pa
-
 from hnlm_ray.config import InteractionColumns, InteractionFile, ItemColumns, ItemFile
 from hnlm_ray.errors import SourceError
-from hnlm_ray.sources.files import exists, file_in, find_files, split_query
+from hnlm_ray.sources.files import exists, file_in, find_files, first_line, split_query
+from hnlm_ray.sources.streams import BROKEN
 
 GENRES: Final = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
@@ -130,7 +129,9 @@ def _members(path: str) -> list[str]:
     file = find_files(path)[0]
     try:
         with file.filesystem.open_input_file(file.path) as raw, zipfile.ZipFile(raw) as archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir()]
-    except (zipfile.BadZipFile, OSError, NotImplementedError, pa.ArrowException) as error:
-        raise SourceError(f"{file.name} can't be read as zip ({error}); fetch it again or name a folder") from error
+            names = [info.filename for info in archive.infolist() if not info.filename.endswith("/")]
+    except BROKEN as error:
+        raise SourceError(
+            f"{file.name} can't be read as zip ({first_line(error)}); fetch it again or name a folder"
+        ) from error
     return sorted((name for name in names if not name.startswith("__MACOSX/")), key=lambda name: name.count("/"))

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from hnlm_ray.errors import SourceError
-from hnlm_ray.sources.files import RawFile
+from hnlm_ray.sources.files import RawFile, first_line
 from hnlm_ray.sources.records import Records, check_columns
 
 BATCH_ROWS = 65_536
@@ -28,7 +28,7 @@ def parquet_records(file: RawFile, wanted: Sequence[str]) -> Iterator[Records]:
             yield from _records(file.name, parquet.ParquetFile(raw), wanted)
     except (pa.ArrowException, OSError) as error:
         raise SourceError(
-            f"{file.name} can't be read as Parquet ({error}); fetch it again or correct format"
+            f"{file.name} can't be read as Parquet ({first_line(error)}); fetch it again or correct format"
         ) from error
 
 
@@ -44,4 +44,5 @@ def _records(name: str, opened: parquet.ParquetFile, wanted: Sequence[str]) -> I
 
 
 def _decoded(column: pa.Array) -> pa.Array:
+    column.validate(full=True)  # Parquet does not check that its texts are UTF-8
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column

@@ -46,8 +46,7 @@ class RowCheck:
     def reject(self, bad: Mask, reason: str, values: pa.Array) -> None:
         """Reject the records of a mask, each shown with its own value."""
         for row in np.flatnonzero(bad & self.keep):
-            value = values[int(row)].as_py()
-            self._rejects.add(int(self._lines[row]), reason, "" if value is None else str(value))
+            self._rejects.add(int(self._lines[row]), reason, _shown(values[int(row)]))
         self.keep &= ~bad
 
     def leave_out(self, repeated: Mask, reason: str, values: pa.Array) -> None:
@@ -62,18 +61,27 @@ class RowCheck:
             self._rejects.leave_out(int(self._lines[row]), reason, str(values[int(row)].as_py()))
 
 
+def _shown(value: pa.Scalar) -> str:
+    try:
+        found = value.as_py()
+    except (ValueError, OverflowError):  # of a Parquet file: a day or second that Python has no value for
+        return f"{value.type} out of range"
+    return "" if found is None else str(found)
+
+
 def check_columns(file: str, wanted: Sequence[str], existing: Sequence[str]) -> None:
     """Raise SourceError when a mapped column is missing from a file, or is there twice."""
     counts = Counter(existing)
     for name in wanted:
+        called = repr(name[:_SHOWN_CHARS])
         if counts[name] > 1:
-            raise SourceError(f"{file} has {counts[name]} columns called {name!r}; give each its own name")
+            raise SourceError(f"{file} has {counts[name]} columns called {called}; give each its own name")
         if not counts[name]:
             shown = [column[:_SHOWN_CHARS] for column in list(counts)[:_SHOWN_COLUMNS]]
             close = difflib.get_close_matches(name, shown, n=1, cutoff=0.5)
             hint = f"did you mean {close[0]!r}? " if close else ""
             listed = ", ".join(map(repr, shown)) or "none"
             raise SourceError(
-                f"{file} has no column {name!r}, only {listed}; {hint}correct `columns` (or `separator`, `header`) "
+                f"{file} has no column {called}, only {listed}; {hint}correct `columns` (or `separator`, `header`) "
                 "in the source section"
             )

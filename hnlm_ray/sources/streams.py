@@ -6,6 +6,7 @@ import bz2
 import codecs
 import gzip
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,12 +17,17 @@ import pyarrow as pa
 
 from hnlm_ray.config import FileFormat
 from hnlm_ray.errors import SourceError
-from hnlm_ray.sources.files import RawFile
+from hnlm_ray.sources.files import RawFile, first_line
 
 MAX_EXPANSION = 200
 EXPANSION_FREE_BYTES = 64 * 2**20
+_SHOWN_CHARS: Final = 60
 _BY_ENDING: Final = {".gz": "gzip", ".gzip": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
-_BROKEN: Final = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException, RuntimeError)
+BROKEN: Final = (
+    *(EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException, RuntimeError),
+    *(ValueError, OverflowError, struct.error),
+)
+"""What readers of archives raise where one is damaged; the last of a zip: no UTF-8, no such place, fields cut off."""
 
 
 def compression_of(name: str, wanted: str) -> str:
@@ -49,10 +55,10 @@ class Utf8Stream:
         """Return up to ``size`` decompressed bytes as UTF-8; empty at the end of the file."""
         try:
             data = self._plain.read(size)
-        except _BROKEN as error:
+        except BROKEN as error:
             raise SourceError(
-                f"{self.file.name} is damaged after {self._given} readable bytes ({error}); fetch it again, or "
-                "correct the file's compression in the source section"
+                f"{self.file.name} is damaged after {self._given} readable bytes ({first_line(error)}); fetch it "
+                "again, or correct the file's compression in the source section"
             ) from error
         self._given += len(data)
         self._check_expansion()
@@ -93,7 +99,7 @@ def open_utf8(file: RawFile, options: FileFormat) -> Iterator[Utf8Stream]:
     try:
         raw = file.filesystem.open_input_file(file.path)
     except (OSError, pa.ArrowException) as error:
-        raise SourceError(f"can't open {file.name}: {error}") from error
+        raise SourceError(f"can't open {file.name}: {first_line(error)}") from error
     with raw:
         yield Utf8Stream(file, raw, _plain(file, raw, options), options.encoding)
 
@@ -122,17 +128,20 @@ def _zip_member(file: RawFile, raw: pa.NativeFile, wanted: str | None) -> IO[byt
         archive = zipfile.ZipFile(raw)
         member = _choose(file, archive, wanted)
         return archive.open(member)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, pa.ArrowException) as error:
-        raise SourceError(f"{file.name} can't be read as zip ({error}); unpack it and name the file") from error
+    except BROKEN as error:
+        raise SourceError(
+            f"{file.name} can't be read as zip ({first_line(error)}); unpack it and name the file"
+        ) from error
 
 
 def _choose(file: RawFile, archive: zipfile.ZipFile, wanted: str | None) -> str:
-    names = [info.filename for info in archive.infolist() if not info.is_dir() and not _is_clutter(info.filename)]
+    names = [info.filename for info in archive.infolist()]
+    names = [name for name in names if not name.endswith("/") and not _is_clutter(name)]
     chosen = [name for name in names if wanted in (None, name)]
     if len(chosen) == 1:
         return chosen[0]
-    listed = ", ".join(repr(name) for name in names[:10]) or "no file"
-    asked = "one data file is needed" if wanted is None else f"{wanted!r} is not one of them"
+    listed = ", ".join(repr(name[:_SHOWN_CHARS]) for name in names[:10]) or "no file"
+    asked = "one data file is needed" if wanted is None else f"{wanted[:_SHOWN_CHARS]!r} is not one of them"
     raise SourceError(f"{file.name} holds {listed}, but {asked}; name one in `member` beside the path")
 
 

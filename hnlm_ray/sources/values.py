@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -119,9 +119,22 @@ def _cast(column: pa.Array) -> pa.Array:
 def texts(column: pa.Array) -> pa.Array:
     """Write any column as text; lists are joined by commas and a blank text is null."""
     if not is_text(column):
-        column = pa.array([plain_text(_plain(value)) for value in column.to_pylist()], pa.string())
+        column = pa.array([plain_text(_plain(value)) for value in _objects(column)], pa.string())
     blank = pc.equal(pc.utf8_trim_whitespace(column.cast(pa.string())), "")
     return pc.if_else(blank, pa.scalar(None, pa.string()), column.cast(pa.string()))
+
+
+def _objects(column: pa.Array) -> list[Any]:
+    """Return a column's values; times that Python has no values for come as texts."""
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError) as error:
+        try:
+            return list(column.cast(pa.string()).to_pylist())
+        except pa.ArrowException:
+            raise SourceError(
+                f"a column of texts has the type {column.type} and a value out of range; cast it to text"
+            ) from error
 
 
 def _plain(value: object) -> object:

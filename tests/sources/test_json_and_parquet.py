@@ -125,3 +125,37 @@ def test_parquet_dates_nan_and_other_types(tmp_path):
     path.write_bytes(b"PAR1 nothing")
     with pytest.raises(SourceError, match="can't be read as Parquet"):
         read(path)
+
+
+def test_parquet_times_that_python_has_no_value_for_are_written_or_rejected(tmp_path):
+    far = pa.array([2**31 - 1, 0], pa.int32()).cast(pa.date32())
+    path = tmp_path / "r.parquet"
+    parquet.write_table(pa.table({"user_id": ["a", "b"], "item_id": ["x", "y"], "day": far}), path)
+    events = {"path": str(path), "columns": {"timestamp": "day"}}
+    source = TableSource(format="table", interactions=events, max_bad_share=1.0)
+    rejects = Rejects()
+    assert [row["user_id"] for found in read_interactions(source, rejects) for row in found.to_pylist()] == ["b"]
+    assert "date32[day] out of range" in rejects.table()["reason"][0].as_py()
+    items = {"path": str(path), "columns": {"title": "day"}}
+    source = TableSource(format="table", interactions=events, items=items, max_bad_share=1.0)
+    (found,) = read_items(source, Rejects())
+    assert found["title"].to_pylist()[1] == "1970-01-01"
+
+
+def test_parquet_objects_with_times_and_bytes_become_texts(tmp_path):
+    path = tmp_path / "r.parquet"
+    parquet.write_table(
+        pa.table({"item_id": ["x"], "title": pa.array([{"day": date(2014, 2, 28), "raw": b"\xff"}])}), path
+    )
+    options = {"path": str(path)}
+    (found,) = read_items(TableSource(format="table", interactions=options, items=options), Rejects())
+    assert found["title"].to_pylist() == ['{"day": "2014-02-28", "raw": "b\'\\\\xff\'"}']
+
+
+def test_parquet_texts_that_are_not_utf8_are_one_sentence(tmp_path):
+    wrong = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff"]).buffers())
+    path = tmp_path / "r.parquet"
+    parquet.write_table(pa.table({"user_id": wrong, "item_id": ["x"]}), path)
+    with pytest.raises(SourceError, match="Invalid UTF8") as told:
+        list(read_interactions(TableSource(format="table", interactions={"path": str(path)}), Rejects()))
+    assert "\n" not in str(told.value)
