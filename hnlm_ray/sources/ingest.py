@@ -15,6 +15,7 @@ from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Rows
 
 _ROWS_PER_PART = 1 << 20
+_PATHS = {"path", "reviews", "metadata"}
 
 
 def ingest(run: StageRun) -> Outcome:
@@ -60,5 +61,5 @@ def source_identity(config: Config) -> dict[str, object]:
 
 def _without_paths(tree: object) -> object:
     if isinstance(tree, dict):
-        return {key: _without_paths(value) for key, value in tree.items() if key != "path"}
-    return tree
+        return {key: _without_paths(value) for key, value in tree.items() if key not in _PATHS}
+    return [_without_paths(part) for part in tree] if isinstance(tree, list) else tree

@@ -1,6 +1,7 @@
 import gzip
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +9,7 @@ from hnlm_ray.config import AmazonSource
 from hnlm_ray.errors import SourceError
 from hnlm_ray.sources import Rejects, read_interactions, read_items, source_files
 from hnlm_ray.sources.amazon_items import price, product
+from hnlm_ray.sources.ingest import source_identity
 from hnlm_ray.sources.markup import plain_markup
 
 USERS = ["A2IBPI20UZIR0U", "A14VAT5EAX3D9S"]
@@ -323,3 +325,16 @@ def test_several_files_read_as_one(tmp_path, lines):
     rows, rejects = products_of("amazon_2018", f"{tmp_path}/meta_*.json")
     assert len(rows) == 1
     assert rejects.by_reason == {"duplicate item": 1}
+
+
+def test_files_may_move_without_being_read_again(tmp_path, lines):
+    known = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        reviews = lines.write(folder / "r.json", [lines.review["amazon_2018"]("u", "i")])
+        metadata = lines.write(folder / "m.json", [lines.product["amazon_2018"]("i")])
+        source = AmazonSource(format="amazon_2018", reviews=reviews, metadata=metadata)
+        known.append(source_identity(SimpleNamespace(source=source)))
+    assert known[0] == known[1]
+    shorter = source.model_copy(update={"review_chars": 10})
+    assert source_identity(SimpleNamespace(source=shorter)) != known[1]

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
@@ -6,6 +7,7 @@ from pydantic import ValidationError
 from hnlm_ray.config import SplitFilesSource, TableSource
 from hnlm_ray.errors import SourceError
 from hnlm_ray.sources import Rejects, read_items, source_files
+from hnlm_ray.sources.ingest import source_identity
 from hnlm_ray.sources.more_items import Extra, filled
 
 
@@ -105,3 +107,17 @@ def test_a_text_that_is_there_already_is_not_added_again():
         "attributes": [("b", "own"), ("a", "1")],
         "text": "same\nother",
     }
+
+
+def test_a_further_file_may_move_and_counts_by_its_content(tmp_path, first):
+    (tmp_path / "train.txt").write_text("0 0 1\n")
+    (tmp_path / "test.txt").write_text("0 2\n")
+
+    def identity(folder, content):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        further = more(tmp_path / folder / "m.csv", content, "movie", item="movie_id", title=None, text=["summary"])
+        source = SplitFilesSource(format="ngcf", path=str(tmp_path), items=first, more_items=[further])
+        return source_identity(SimpleNamespace(source=source))
+
+    assert identity("a", "movie_id,summary\n11,x\n") == identity("b", "movie_id,summary\n11,x\n")
+    assert identity("a", "movie_id,summary\n11,y\n") != identity("b", "movie_id,summary\n11,x\n")
