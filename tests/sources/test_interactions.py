@@ -86,3 +86,12 @@ def test_ratings_that_are_words_in_json_and_parquet(tmp_path):
 def test_words_need_a_column_of_ratings():
     with pytest.raises(ValidationError, match=r"rating_values needs columns.rating"):
         TableSource(format="table", interactions={"path": "x", "rating_values": NUMBERS})
+
+
+def test_json_nested_without_end_is_a_bad_line_and_the_others_stay(tmp_path):
+    deep = "[" * 900 + '"x"' + "]" * 900
+    lines = [f'{{"u": "a", "i": "1", "head": {deep}}}', '{"u": "b", "i": "1", "head": ["x", ["y"]]}']
+    (tmp_path / "r.jsonl").write_text("\n".join(lines))
+    rows, rejects = read(tmp_path / "r.jsonl", {"user": "u", "item": "i", "review": ["head"]})
+    assert [(row["user_id"], row["review"]) for row in rows] == [("b", "x, y")]
+    assert rejects.by_reason == {"lists are nested too deep": 1}
