@@ -25,14 +25,8 @@ class RawPart:
 
     def read(self) -> pa.Table:
         """Read it; ids stay as the file's dictionary has them, so that no text is made of them for each row."""
-        return pq.read_table(
-            self.path,
-            columns=list(self.columns),
-            filesystem=self.filesystem,
-            partitioning=None,
-            read_dictionary=_IDS,
-            use_threads=False,
-        )
+        with pq.ParquetFile(self.path, filesystem=self.filesystem, read_dictionary=_IDS) as file:
+            return file.read(list(self.columns), use_threads=False)
 
 
 def raw_parts(raw: TableStore) -> list[RawPart]:

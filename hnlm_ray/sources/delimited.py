@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from hnlm_ray.config import FileFormat, InteractionFile
 from hnlm_ray.errors import SourceError
+from hnlm_ray.sources.clean_lines import clean_columns
 from hnlm_ray.sources.lines import LINE_LIMIT, Block, line_blocks
 from hnlm_ray.sources.records import Records, check_columns
 from hnlm_ray.sources.rejects import FileRejects
@@ -52,9 +53,16 @@ def delimited_records(
     SourceError
         When the file is empty, its first line is unreadable or a column is missing.
     """
-    parser = RowParser(separator, quoting=options.quoting and len(separator) == 1, rejects=rejects)
+    quoting = options.quoting and len(separator) == 1
+    parser = RowParser(separator, quoting=quoting, rejects=rejects)
     names: list[str] = []
-    for block in line_blocks(stream, rejects):
+    for block in _with_head_apart(line_blocks(stream, rejects)):
+        ready = names and not parser.is_open
+        columns = clean_columns(block, separator, names, wanted, quoting=quoting) if ready else None
+        if columns is not None:
+            rows_read = len(columns[wanted[0]])
+            yield Records(np.arange(block.first, block.first + rows_read, dtype=np.int64), columns)
+            continue
         rows = parser.rows(block)
         if not names and rows.fields:
             names = _names(rows, options, stream, rejects)
@@ -67,6 +75,17 @@ def delimited_records(
         raise SourceError(f"{stream.file.name} is empty; correct the path in the source section")
 
 
+def _with_head_apart(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Give the first line a block of its own: a header in quotes must not make its whole block slow."""
+    for block in blocks:
+        head, newline, rest = block.text.partition("\n") if block.first == 1 else (block.text, "", "")
+        if newline:
+            yield replace(block, text=head, ends=False)
+            yield replace(block, first=2, text=rest)
+        else:
+            yield block
+
+
 class RowParser:
     """Parses blocks one after the other; an open quote carries its lines over to the next block."""
 
@@ -76,6 +95,11 @@ class RowParser:
         self._quoting = quoting
         self._rejects = rejects
         self._open: Block | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a record goes on in the next block."""
+        return self._open is not None
 
     def rows(self, block: Block) -> Rows:
         """Return the rows that end in this block; blank lines are none."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from hnlm_ray.sources.rejects import FileRejects
 from hnlm_ray.sources.streams import Utf8Stream
 
@@ -66,16 +68,22 @@ def _blocks(data: bytes, number: int, rejects: FileRejects, limit: int) -> Itera
     """Decode whole lines, leaving out those over the limit."""
     text, damaged = _decode(data)
     text = text.removeprefix("\ufeff") if number == 1 else text
-    lines, start = text.split("\n"), 0
-    if max(map(len, lines)) * 4 <= limit:
+    if _longest(data) <= limit:
         yield Block(number, text, damaged, ends=False)
         return
+    lines, start = text.split("\n"), 0
     for index, line in enumerate(lines):
         if len(line) * 4 > limit and len(line.encode("utf-8", "surrogateescape")) > limit:
             _reject(number + index, rejects)
             yield Block(number + start, "\n".join(lines[start:index]), damaged, ends=True)
             start = index + 1
     yield Block(number + start, "\n".join(lines[start:]), damaged, ends=False)
+
+
+def _longest(data: bytes) -> int:
+    """Return the bytes of the longest line."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    return int(np.diff(ends, prepend=-1, append=len(data)).max()) - 1
 
 
 def _decode(data: bytes) -> tuple[str, bool]:

@@ -155,7 +155,7 @@ def test_a_header_without_end_is_told_in_one_short_sentence(write, header):
 
 def test_a_file_of_bad_lines_ends_before_its_first_block_does(write):
     path = write("user_id,item_id\n" + '"\n' * 30_000)
-    with pytest.raises(SourceError, match="999 of 999 lines can't be read"):
+    with pytest.raises(SourceError, match="1000 of 1000 lines can't be read"):
         read(path, share=0.01)
 
 
