@@ -84,7 +84,13 @@ def _title(rest: Sequence[Column]) -> str | None:
 def could_be_title(column: Column) -> bool:
     """Tell whether short texts tell the rows apart, practically each its own."""
     plain = not column.numeric and not column.listed and not column.urls and not column.typed_time
-    return plain and column.filled > 0.95 and column.repetition < 1.05 and 3 <= column.length <= 100
+    return (
+        plain
+        and column.words < _TEXT_WORDS
+        and column.filled > 0.95
+        and column.repetition < 1.05
+        and 3 <= column.length <= 100
+    )
 
 
 def _is_text(column: Column) -> bool:

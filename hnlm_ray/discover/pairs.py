@@ -18,7 +18,7 @@ _MOST_WORDS = 5
 _LEAST_SCORE = 0.4
 _CLOSE = 0.25
 _LEAST_SPREAD = 0.25
-_LONG_TEXT = 20
+_LONG_TEXT = 12
 
 
 @dataclass(frozen=True)

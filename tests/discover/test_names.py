@@ -8,7 +8,7 @@ from hnlm_ray.discover.names import has_id, is_word, name_score, only_id, same_n
 @pytest.mark.parametrize(
     ("role", "names"),
     [
-        ("user", ["userId", "USER_ID", "reviewerID", "Kunde", "Käufer", "critic", "用户", "ユーザーID", "user_id:token"]),
+        ("user", ["userId", "USER_ID", "reviewerID", "Kunde", "Käufer", "用户", "ユーザーID", "user_id:token"]),
         ("item", ["movieId", "asin", "WineID", "Artikel", "商品", "Produit", "товар", "item_id:token"]),
         ("rating", ["Rating", "overall", "Sterne", "étoiles", "評価", "оценка", "별점", "stars"]),
         ("time", ["unixReviewTime", "Datum", "timestamp:float", "日付", "fecha", "created_at", "when"]),

@@ -8,8 +8,8 @@ from hnlm_ray.discover.plan import Plan, name_of
 from hnlm_ray.discover.render import printable, render, scalar
 
 HOSTILE = st.text(st.characters(codec="utf-8"), max_size=30) | st.sampled_from(
-    ["a: b", "# no comment", "yes", "null", "1e3", "- x", "{a", "]", "'", '"', "\", "\n---\n", "\u202eabc", "\x1b[2J"]
-    + ["\x85", "\u2028", "&a", "*a", "!!x", "%d", "@", "`", "~", ""]
+    ["a: b", "# no comment", "yes", "null", "1e3", "- x", "{a", "]", "'", '"', "\\", "\n---\n", "\u202eabc", "\x1b[2J",
+     "\x85", "\u2028", "&a", "*a", "!!x", "%d", "@", "`", "~", ""]
 )  # fmt: skip
 
 

@@ -1,0 +1,94 @@
+"""`hnlm init`: the configuration that it writes reads the files; what it says and refuses."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from hnlm_ray.cli import app
+from hnlm_ray.config_file import load_config
+from hnlm_ray.sources import Rejects, read_interactions, read_items
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{n % 40},{n * 7 % 25},{n % 5 + 1},2020-01-{n % 28 + 1:02}" for n in range(800)]
+    bad = [f"{n},,5,2020-01-01" for n in range(30)]
+    (tmp_path / "My Ratings.csv").write_text("\n".join(["userId,itemId,rating,date", *lines, *bad]), encoding="utf-8")
+    items = "\n".join(["itemId;name;genre"] + [f"{n};Film \u202e no {n};g{n % 4}" for n in range(25)])
+    (tmp_path / "items.csv").write_text(items, encoding="utf-8")
+    return tmp_path
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, ["init", *arguments])
+
+
+def test_the_configuration_loads_reads_the_files_and_tells_its_evidence(here):
+    result = call("My Ratings.csv", "items.csv", "--yes")
+    assert result.exit_code == 0, result.output
+    config = load_config("my-ratings.yaml")
+    rejects = Rejects()
+    assert sum(batch.num_rows for batch in read_interactions(config.source, rejects)) == 800
+    assert sum(batch.num_rows for batch in read_items(config.source, rejects)) == 25
+    assert (config.name, config.workspace, config.prepare.min_rating) == ("my-ratings", "runs/my-ratings", 4)
+    assert config.source.max_bad_share == 0.05  # 30 of 830 lines, and a fifth more
+    text = (here / "my-ratings.yaml").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    told = [above.lstrip().startswith("#") or "  # " in line for above, line in zip(lines, lines[1:], strict=False)]
+    assert sum(told) > 0.8 * len(told)
+    assert "item id is empty" in text
+
+
+def test_the_text_shows_what_was_understood_without_control_characters(here):
+    output = call("My Ratings.csv", "items.csv", "--yes").output
+    assert "read 800 of 830 lines, 30 can't be used: item id is empty 30" in output
+    assert "hnlm run --config my-ratings.yaml" in output
+    assert "\u202e" not in output
+
+
+def test_the_json_holds_the_tree_the_columns_the_counts_and_three_examples(here):
+    answer = json.loads(call("My Ratings.csv", "items.csv", "--yes", "--json").stdout)
+    assert answer["config"] == "my-ratings.yaml"
+    assert answer["source"]["interactions"]["columns"]["item"] == "itemId"
+    assert {"file", "column", "role", "why"} == set(answer["columns"][0])
+    assert (answer["read"]["interactions"], answer["read"]["bad"], answer["read"]["items"]) == (800, 30, 25)
+    assert [example["about"]["title"] for example in answer["examples"]] == [f"Film \u202e no {n}" for n in (0, 7, 14)]
+
+
+def test_a_file_that_is_there_is_replaced_with_force_alone(here):
+    (here / "o.yaml").write_text("mine", encoding="utf-8")
+    refused = call("My Ratings.csv", "--out", "o.yaml", "--yes")
+    assert (refused.exit_code, (here / "o.yaml").read_text(encoding="utf-8")) == (2, "mine")
+    assert "--force" in refused.output
+    assert call("My Ratings.csv", "--out", "o.yaml", "--yes", "--force").exit_code == 0
+    assert load_config("o.yaml").source.items is None
+
+
+def test_without_a_terminal_an_open_question_is_an_error_that_says_how_to_answer(here):
+    rows = "\n".join(f"u{n % 40}\ti{n * 7 % 25}" for n in range(400))
+    (here / "x.tsv").write_text(rows, encoding="utf-8")
+    asked = call("x.tsv")
+    assert asked.exit_code == 2
+    assert "--user and --item" in asked.output
+    assert "--yes" in asked.output
+    assert not (here / "x.yaml").exists()
+    assert call("x.tsv", "--user", "column_2", "--item", "column_1").exit_code == 0
+    assert load_config("x.yaml").source.interactions.columns.user == "column_2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["no.csv"], "there is no file no.csv"),
+        (["My Ratings.csv", "--out", "no/o.yaml"], "--out no/o.yaml"),
+        (["My Ratings.csv", "--yes", "--name", "../x", "--out", "o.yaml"], "name"),
+        (["My Ratings.csv", "--rating", "nope"], "--rating 'nope'"),
+    ],
+)
+def test_what_is_wrong_ends_with_code_2_and_a_sentence(here, arguments, told):
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert told in result.output
+    assert "Traceback" not in result.output
