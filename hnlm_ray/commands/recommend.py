@@ -102,7 +102,7 @@ def _show_answer(console: Console, answer: dict[str, Any]) -> None:
         say(console, f"note: {answer['note']}")
     table = Table("", "item", "title", "score", "positives", box=None, pad_edge=False)
     for row in answer["recommendations"]:
-        score = "" if row["score"] is None else f"{row['score']:.4f}"
+        score = "" if row["score"] is None else f"{row['score']:.4g}"
         cells = (str(row["rank"]), clean(row["item_id"]), title(row), score, str(row["positives"]))
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table)

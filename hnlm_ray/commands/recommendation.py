@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hnlm_ray.commands.left_out import find_left_out
-from hnlm_ray.commands.show import find_index
+from hnlm_ray.commands.show import no_such
 from hnlm_ray.commands.shown_tables import Row, ShownTables
-from hnlm_ray.errors import WorkspaceError
+from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.recommend.recommender import Recommended, Recommender
 from hnlm_ray.redaction import redacted
 
@@ -71,8 +71,7 @@ class Answers:
             return self._known(user_id, int(ids["user"][place].as_py()), k)
         left_out = find_left_out(self.tables, user_id, self.catalogue["item_id"].to_pylist())
         if left_out is None:
-            find_index("user", user_id, self.tables, by_index=False)  # raises, naming close ids
-            raise WorkspaceError("the users changed while they were read: run the same command again")
+            raise InputError(no_such("user", user_id, ids["user_id"].to_pylist()))
         return self._new(user_id, self._indices(left_out.items), k, left_out.reason)
 
     def _known(self, user_id: str, user: int, k: int) -> Row:
@@ -102,7 +101,7 @@ class Answers:
         wanted = list(dict.fromkeys(self._split(given)))
         known = self._indices(wanted)
         if not known:
-            find_index("item", wanted[0], self.tables, by_index=False)
+            raise InputError(no_such("item", wanted[0], self.catalogue["item_id"].to_pylist()))
         ids = set(self.catalogue["item_id"].take(pa.array(known, pa.int64())).to_pylist())
         unknown = [item for item in wanted if item not in ids]
         note = f"not items of the model, left out: {', '.join(unknown)}" if unknown else None

@@ -52,13 +52,14 @@ def find_index(kind: Kind, wanted: str, tables: ShownTables, *, by_index: bool) 
             raise InputError(f"there is no {kind} with index '{wanted}': indices go from 0 to {len(ids) - 1}")
         return int(wanted)
     if wanted not in ids:
-        raise InputError(f"there is no {kind} '{wanted}'{_close_ids(wanted, ids)}")
+        raise InputError(f"{no_such(kind, wanted, ids)} (--index takes an index)")
     return int(table[kind][ids.index(wanted)].as_py())
 
 
-def _close_ids(wanted: str, ids: Sequence[str]) -> str:
+def no_such(kind: Kind, wanted: str, ids: Sequence[str]) -> str:
+    """Say that an id is not among ``ids``, naming close ones."""
     near = difflib.get_close_matches(wanted, ids, n=_CLOSE, cutoff=0.5) or list(ids[:_CLOSE])
-    return f": close ids are {', '.join(repr(name) for name in near)} (--index takes an index)"
+    return f"there is no {kind} '{wanted}': close ids are {', '.join(repr(name) for name in near)}"
 
 
 def describe_user(tables: ShownTables, user: int) -> Row:
