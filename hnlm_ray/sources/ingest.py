@@ -10,6 +10,7 @@ from hnlm_ray.config import Config
 from hnlm_ray.errors import SourceError
 from hnlm_ray.fingerprint import fingerprint_files
 from hnlm_ray.sources import Rejects, read_interactions, read_items, source_files
+from hnlm_ray.sources.read_ahead import read_ahead
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Rows
@@ -40,7 +41,7 @@ def ingest(run: StageRun) -> Outcome:
 def _write_parts(run: StageRun, table: str, batches: Iterator[pa.Table]) -> int:
     """Write batches as parts of about a million rows: the same parts however the batches fall."""
     store, held, written, total = run.output(table), TABLES[table].empty_table(), 0, 0
-    for batch in batches:
+    for batch in read_ahead(batches):
         held = pa.concat_tables([held, batch])
         total += batch.num_rows
         run.progress.advance(batch.num_rows)
