@@ -1,6 +1,7 @@
 """`hnlm init`: the configuration that it writes reads the files; what it says and refuses."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from typer.testing import CliRunner
@@ -36,7 +37,7 @@ def test_the_configuration_loads_reads_the_files_and_tells_its_evidence(here):
     assert config.source.max_bad_share == 0.05  # 30 of 830 lines, and a fifth more
     text = (here / "my-ratings.yaml").read_text(encoding="utf-8")
     lines = text.splitlines()
-    told = [above.lstrip().startswith("#") or "  # " in line for above, line in zip(lines, lines[1:], strict=False)]
+    told = [above.lstrip().startswith("#") or "  # " in line for above, line in pairwise(lines)]
     assert sum(told) > 0.8 * len(told)
     assert "item id is empty" in text
 

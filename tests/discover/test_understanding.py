@@ -13,7 +13,6 @@ from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.understanding import understand
 from hnlm_ray.errors import InputError
 
-
 META_2023 = '{"parent_asin": "B", "title": "t"}'
 
 
