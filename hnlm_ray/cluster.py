@@ -55,7 +55,7 @@ def connected(config: Config, stages: Sequence[Stage]) -> Iterator[None]:
     os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
     address = cluster_address(config.ray)
     if address is None:
-        require("this machine's Ray (ray.cpus)", [_this_machine(config.ray)], config, stages)
+        require("this machine's Ray (ray.cpus)", [_this_machine(config, stages)], config, stages)
         _start_local(config.ray)
     else:
         _join(address)
@@ -95,11 +95,13 @@ def address_origin(address: str) -> str:
     return f"ray.address '{address}'"
 
 
-def _this_machine(config: RayConfig) -> Bundle:
+def _this_machine(config: Config, stages: Sequence[Stage]) -> Bundle:
     """Return what a local Ray will have; GPUs as torch counts them, asked for only where a stage wants one."""
+    if not any(needs(stage.bundles(config))["GPU"] for stage in stages):
+        return {"CPU": _local_cpus(config.ray), "GPU": 0}
     import torch
 
-    return {"CPU": _local_cpus(config), "GPU": torch.cuda.device_count()}
+    return {"CPU": _local_cpus(config.ray), "GPU": torch.cuda.device_count()}
 
 
 def _local_cpus(config: RayConfig) -> float:
