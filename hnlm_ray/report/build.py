@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from hnlm_ray.commands.shown_tables import ShownTables
 from hnlm_ray.config import Config
-from hnlm_ray.redaction import redacted
 from hnlm_ray.report import plots
 from hnlm_ray.report.facts_comparison import HISTORIES, POPULARITIES, comparison, hardness_facts, slice_facts
 from hnlm_ray.report.facts_data import data_facts
@@ -15,6 +14,7 @@ from hnlm_ray.report.facts_run import configuration_text, recommendation_facts, 
 from hnlm_ray.report.facts_samples import sample_facts
 from hnlm_ray.report.facts_summary import cost, summary
 from hnlm_ray.report.facts_training import curve_facts, finetune_facts
+from hnlm_ray.report.words import masked
 from hnlm_ray.tables import TABLES
 
 Facts = dict[str, Any]
@@ -47,8 +47,8 @@ def gather(
     """
     return {
         "name": config.name,
-        "workspace": redacted(tables.workspace.uri),
-        "options": redacted(options),
+        "workspace": masked(tables.workspace.uri),
+        "options": masked(options),
         "states": {table: tables.published.state(table) for table in TABLES},
         "finetunes": config.finetune.enabled,
         "stages": stage_facts(stages, tables),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hnlm_ray.commands.shown_tables import ShownTables
 from hnlm_ray.config import Config
-from hnlm_ray.redaction import redacted_tree
+from hnlm_ray.report.words import masked
 
 Facts = dict[str, Any]
 Counts = Mapping[str, int | float | str | None]
@@ -48,10 +48,10 @@ def _rows(tables: ShownTables, table: str) -> int:
 
 def settings(tree: Any, prefix: str = "") -> list[tuple[str, str]]:  # noqa: ANN401  any JSON value
     """Return a section of the configuration as (dotted name, value), secrets masked, unset values left out."""
-    masked = redacted_tree(tree)
-    if isinstance(masked, dict):
-        return [row for key, value in masked.items() for row in settings(value, f"{prefix}.{key}" if prefix else key)]
-    return [] if masked is None else [(prefix, str(masked))]
+    shown = masked(tree)
+    if isinstance(shown, dict):
+        return [row for key, value in shown.items() for row in settings(value, f"{prefix}.{key}" if prefix else key)]
+    return [] if shown is None else [(prefix, str(shown))]
 
 
 def lost(ingest: Counts, rejected: Mapping[str, int], prepare: Counts) -> list[Facts]:

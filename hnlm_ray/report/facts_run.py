@@ -11,8 +11,8 @@ import yaml
 from hnlm_ray.commands.shown_tables import ShownTables
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline import find_stage
-from hnlm_ray.redaction import redacted_tree
 from hnlm_ray.report.facts_samples import item_titles
+from hnlm_ray.report.words import masked
 
 Facts = dict[str, Any]
 _USERS, _SHOWN, _HISTORY = 2, 10, 8
@@ -38,7 +38,7 @@ def _counts(stage: Mapping[str, Any], tables: ShownTables) -> dict[str, Any]:
 
 def configuration_text(config: Config) -> str:
     """Return the resolved configuration as YAML, secrets masked."""
-    return yaml.safe_dump(redacted_tree(config.model_dump(mode="json")), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(masked(config.model_dump(mode="json")), sort_keys=False, allow_unicode=True)
 
 
 def version_facts(tables: ShownTables) -> Facts:

@@ -39,10 +39,10 @@ def _evaluation(tables: ShownTables) -> list[Facts]:
     rows = tables.read("finetune_eval", ["method", "pairs", "metrics"]).to_pylist()
     found = [
         {
+            **dict(row["metrics"]),
             "name": row["method"],
             "meaning": MEANINGS.get(row["method"], ""),
             "pairs": row["pairs"],
-            **dict(row["metrics"]),
         }
         for row in rows
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from markupsafe import Markup, escape
 from matplotlib import rc_context
@@ -28,7 +28,7 @@ _VARIABLES: Final = {
 }
 # Shapes tell the families apart where colours don't.
 MARKERS: Final = {"classical": "s", "semantic": "o", "control": "D"}
-_STYLE: Final = {
+_STYLE: Final[dict[Any, object]] = {
     "svg.fonttype": "none",
     "font.size": 11,
     "text.color": INK,
@@ -73,10 +73,11 @@ def inlined(svg: str, name: str, title: str) -> str:
     body = svg[svg.index("<svg") :]
     for surplus in (r"<!--.*?-->", r"<metadata>.*?</metadata>", r"<style[^>]*>.*?</style>"):
         body = re.sub(surplus, "", body, flags=re.DOTALL)
+    body = body.replace("xlink:href=", "href=")
     used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', body))
     body = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", body)
     body = re.sub(r'(url\(#|href="#| id=")', rf"\g<1>{name}-", body)
-    body = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font-size: \1px", body)
+    body = re.sub(r" ?font-family: [^;\"]+;?", "", body)
     for colour, variable in _VARIABLES.items():
         body = body.replace(colour, variable)
     box = re.search(r'viewBox="[^"]+"', body)

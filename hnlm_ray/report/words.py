@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from markupsafe import Markup
 
 from hnlm_ray.commands.text import clean, duration, shorten
+from hnlm_ray.redaction import redacted, redacted_tree
 
 METRICS: Final = {
     "ndcg": "how high the items that people went on to like stand among the first {k} shown (1 is perfect)",
@@ -18,6 +20,7 @@ METRICS: Final = {
     "mrr": "one divided by the place of the first item that people went on to like, among the first {k} shown",
 }
 _LINES = 600
+_SHOWN_CHARS = 2048
 _LINE_CHARS = 240
 
 
@@ -25,6 +28,15 @@ def metric_in_words(metric: str) -> str:
     """Say what a metric such as 'ndcg@20' measures."""
     name, _, k = metric.partition("@")
     return METRICS[name].format(k=k)
+
+
+def masked(tree: Any) -> Any:  # noqa: ANN401  any JSON value
+    """Mask secrets in a tree; its texts are cut first, since looking for secrets takes long in long ones."""
+    if isinstance(tree, Mapping):
+        return redacted_tree({str(key)[:_SHOWN_CHARS]: masked(value) for key, value in tree.items()})
+    if isinstance(tree, list | tuple):
+        return [masked(value) for value in tree]
+    return redacted(tree[:_SHOWN_CHARS]) if isinstance(tree, str) else tree
 
 
 def text(value: object, width: int = 160) -> Markup:

@@ -1,0 +1,152 @@
+"""A small workspace whose every text is the test's own, and the page that becomes of it."""
+
+import itertools
+
+import pyarrow as pa
+import pytest
+
+from hnlm_ray.commands.shown_tables import ShownTables
+from hnlm_ray.config import Config
+from hnlm_ray.report.build import gather
+from hnlm_ray.report.page import render
+from hnlm_ray.tables import TABLES
+from hnlm_ray.tune.leaderboard import leaderboard
+from hnlm_ray.workspace import Manifest, PublishedTables, Rows, Workspace
+
+METHODS = {"mf-rns": 0.20, "mf-dns": 0.21, "mf-pool": 0.25, "mf-pool_random": 0.19, "mf-pool_shuffled": 0.18}
+USERS, ITEMS, EPOCHS = 6, 8, 4
+SPLITS = ("train",) * 5 + ("validation", "test", "test")
+
+
+def publish(workspace, table, rows, **manifest):
+    store = workspace.table(table)
+    store.write_part("a" * 64, "part-0", pa.Table.from_pylist(rows, schema=TABLES[table]))
+    files = store.parts("a" * 64)
+    store.publish(Manifest(table=table, stage=table, fingerprint="a" * 64, files=files, **manifest))
+
+
+def llm(word, status="ok", **texts):
+    row = {"status": status, "attempts": 1, "tokens_in": 3, "tokens_out": 2}
+    told = texts if status == "ok" else {"error": word()}
+    return {**row, "prompt_version": word(), "model": word(), **{name: word() for name in told}}
+
+
+def trained(name, **own):
+    curve = [
+        {"epoch": e + 1, "loss": 1 / (e + 1), "validation": METHODS[name] * e if e else None} for e in range(EPOCHS)
+    ]
+    return {
+        "method": name, "config": "{}", "status": "ok", "epochs": EPOCHS, "best_epoch": EPOCHS, "seconds": 0.5,
+        "validation": {"ndcg@20": METHODS[name]}, "curve": curve, **own,
+    }  # fmt: skip
+
+
+def comparison_rows():
+    trials = [trained(name, trial=0) for name in METHODS]
+    groups = {"history_short": 0.1, "history_short_users": 4, "items_rare": 0.3, "items_rare_rows": 7}
+    results = [
+        trained(
+            name, seed=seed, test={"ndcg@20": mean}, per_user=[mean + u / 100 + seed / 1000 for u in range(2 * USERS)],
+            slices=groups, hardness=mean, false_negative_share=mean / 4,
+        )
+        for name, mean in METHODS.items()
+        for seed in (1, 2)
+    ]  # fmt: skip
+    return trials, results
+
+
+def fill(folder, word):
+    """Publish every table that the report reads; ``word`` gives the next text."""
+    workspace = Workspace.open(str(folder))
+    pairs = list(itertools.product(range(USERS), range(ITEMS)))
+    rows = [{"user": u, "item": i, "rating": 4.0, "timestamp": i, "split": SPLITS[i]} for u, i in pairs]
+    publish(workspace, "interactions", rows, counts={"rows": 99, "below_rating": 51, "train": 30, "test": 12})
+    reasons = {"failed_by_reason": {word(): 2}, "counts": {"interactions": 99}}
+    publish(workspace, "raw_interactions", [{"user_id": word(), "item_id": word()}], **reasons)
+    publish(workspace, "users", [{"user": user, "user_id": word()} for user in range(USERS)])
+    items = [{"item": item, "item_id": word(), "title": word() if item % 2 else None} for item in range(ITEMS)]
+    publish(workspace, "items", items)
+    for kind, size in (("item", ITEMS), ("user", USERS)):
+        both = ("ok", "ok", "invalid")
+        profiles = [{kind: n, **llm(word, both[n % 3], summary=1, reasoning=1)} for n in range(size)]
+        publish(
+            workspace, f"{kind}_profiles", profiles, failed_by_reason={word(): 1}, counts={word(): word(), "x": 0.5}
+        )
+    train = [(user, item) for user, item in pairs if SPLITS[item] == "train"][:9]
+    named = [
+        {"user": u, "item": i, **llm(word, "invalid" if i == 4 else "ok", negative=1, reasoning=1)} for u, i in train
+    ]
+    publish(workspace, "semantic_negatives", named)
+    pool = [
+        {"user": u, "item": i, "origin": "own", "negatives": [7, 6], "weights": [0.9, 0.1], "sources": [word(), word()],
+         "verdict": word() if i % 2 else "fuzzy"}
+        for u, i in train
+    ]  # fmt: skip
+    publish(workspace, "negative_pool", pool)
+    steps = [
+        {
+            "step": n,
+            "epoch": 0.1,
+            "loss": 1.0,
+            "held_out_loss": 0.9 if n % 2 else None,
+            "lr": 1e-3,
+            "tokens": 5,
+            "seconds": 1,
+        }
+        for n in range(4)
+    ]
+    publish(workspace, "finetune_log", steps)
+    evaluated = [{"method": word(), "pairs": 5, "metrics": {"mrr": 0.5, "recall@10": 0.25}}]
+    publish(workspace, "finetune_eval", evaluated)
+    trials, results = comparison_rows()
+    publish(workspace, "trials", trials)
+    publish(workspace, "results", results, counts={"share_at_random": 0.05}, versions={word(): word()})
+    lists = [{"user": user, "rank": rank, "item": rank, "score": 0.5} for user in range(USERS) for rank in (1, 2, 3)]
+    publish(workspace, "recommendations", lists)
+    return workspace
+
+
+def stage_rows(word):
+    none = Rows().model_dump()
+    row = {"state": "stale", "reason": word(), "rows": none, "failed_by_reason": {word(): 3}, "seconds": 2.0}
+    return [
+        {**row, "name": name, "tokens": {"in": tokens, "out": tokens // 2}, "outputs": [table]}
+        for name, table, tokens in (("prepare", "interactions", 0), ("item_profiles", "item_profiles", 1000))
+    ]
+
+
+def config_with(word):
+    source = {"format": "movielens_100k"}
+    extra = {"llm": {"engine": "scripted", "engine_kwargs": {word(): word(), "api_key": "hunter2"}}}
+    return Config.model_validate({"name": "films", "workspace": "/nowhere", "source": source, **extra})
+
+
+def page_of(folder, word):
+    """Return the whole page of a workspace full of the test's texts."""
+    workspace = fill(folder, word)
+    tables = ShownTables(workspace, PublishedTables.look(workspace))
+    board = leaderboard(*comparison_rows(), {"users": USERS, "items": ITEMS, "interactions": 48})
+    answer = {**board, "fresh": False, "reason": word()}
+    facts = gather(config_with(word), tables, stage_rows(word), answer=answer, lacking=None, options=word())
+    return render(facts)
+
+
+@pytest.fixture
+def filled(tmp_path):
+    workspace = fill(tmp_path / "ws", itertools.cycle(["plain words"]).__next__)
+    return ShownTables(workspace, PublishedTables.look(workspace))
+
+
+@pytest.fixture(scope="session")
+def make_page():
+    return page_of
+
+
+@pytest.fixture(scope="session")
+def results_rows():
+    return comparison_rows()[1]
+
+
+@pytest.fixture
+def make_config():
+    return config_with(itertools.cycle(["words"]).__next__)

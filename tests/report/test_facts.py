@@ -1,0 +1,190 @@
+"""What the sections say, on small tables made by hand."""
+
+import numpy as np
+import pytest
+
+from hnlm_ray.cf import slices as cf_slices
+from hnlm_ray.report.facts_comparison import (
+    HISTORIES,
+    POPULARITIES,
+    comparison,
+    hardness_facts,
+    slice_facts,
+)
+from hnlm_ray.report.facts_data import data_facts, lost, settings, tail_facts
+from hnlm_ray.report.facts_run import recommendation_facts
+from hnlm_ray.report.facts_samples import sample_facts
+from hnlm_ray.report.facts_summary import HEADLINES, caveats, cost, judge, summary
+from hnlm_ray.report.facts_training import curve_facts, finetune_facts, thinned
+from hnlm_ray.report.words import counted, figure, metric_in_words, moment, p_value, text
+from hnlm_ray.tune.leaderboard import leaderboard
+
+
+def versus(difference, p, controls=()):
+    return {
+        "name": "mf-pool",
+        "versus_best_classical": {"difference": difference, "ci95": [0, 0], "p_holm": p},
+        "versus_controls": [{"name": f"c{n}", "difference": d, "p_holm": q} for n, (d, q) in enumerate(controls)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("ours", "outcome"),
+    [
+        (versus(0.1, 0.01, [(0.1, 0.01), (0.2, 0.04)]), "gain"),
+        (versus(0.1, 0.01, [(0.1, 0.01), (0.2, 0.05)]), "unproven"),
+        (versus(0.1, 0.01, [(0.1, 0.01), (-0.2, 0.01)]), "unproven"),
+        (versus(0.1, 0.01, [(0.1, 0.01), (None, None)]), "unproven"),
+        (versus(0.1, 0.01), "unproven"),
+        (versus(0.1, 0.05, [(0.1, 0.01)]), "nothing"),
+        (versus(-0.1, 0.01, [(0.1, 0.01)]), "worse"),
+        (versus(None, None), "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_the_headline_follows_from_the_figures(ours, outcome):
+    assert judge(ours, {"name": "mf-rns"}) == outcome
+    assert outcome in HEADLINES
+
+
+def test_without_a_classical_method_nothing_is_judged():
+    assert judge(versus(0.1, 0.01, [(0.1, 0.01)]), None) == "unknown"
+
+
+def board(rows):
+    trials = [{**row, "trial": 0} for row in rows if row["seed"] == 1]
+    return leaderboard(trials, rows, {"users": 6, "items": 8, "interactions": 48})
+
+
+def test_the_summary_names_what_was_tested_what_won_and_by_how_much(results_rows):
+    facts = summary(board(results_rows), [])
+    assert facts["outcome"] == "gain"
+    assert facts["tested"] == {
+        "users": 6, "interactions": 48, "catalogue": 8, "methods": 5, "trials": 1, "seeds": 2,
+    }  # fmt: skip
+    assert facts["leader"]["name"] == facts["ours"]["name"] == "mf-pool"
+    assert facts["base"]["name"] == "mf-dns"
+    assert facts["gain"]["difference"] == pytest.approx(0.04)
+    assert facts["gain"]["relative"] == pytest.approx(0.04 / 0.21)
+    assert [control["name"] for control in facts["controls"]] == ["mf-pool_random", "mf-pool_shuffled"]
+    assert all(control["beaten"] for control in facts["controls"])
+
+
+def test_costs_are_added_up_and_caveats_tell_what_there_is_too_little_of():
+    rows = {"ok": 5, "none": 1, "failed": 2, "todo": 0}
+    stages = [{"rows": rows, "seconds": 2.5, "tokens": {"in": n, "out": n // 2}} for n in (0, 100, 40)]
+    assert cost(stages) == {
+        "tokens_in": 140, "tokens_out": 70, "seconds": 7.5, "llm_seconds": 5.0, "rows": 16, "failed": 4,
+    }  # fmt: skip
+    assert caveats({"users": 1000, "seeds": 5, "trials": 10}) == []
+    assert [told.split()[0] for told in caveats({"users": 999, "seeds": 4, "trials": 9})] == ["999", "4", "9"]
+
+
+def test_each_control_stands_below_its_method(results_rows):
+    names = [row["name"] for row in comparison(board(results_rows))]
+    assert names == ["mf-dns", "mf-rns", "mf-pool", "mf-pool_random", "mf-pool_shuffled"]
+    orphans = [row for row in results_rows if row["method"] != "mf-pool"]
+    assert {row["name"] for row in comparison(board(orphans))} == set(names) - {"mf-pool"}
+
+
+def test_what_was_left_out_has_its_reason_and_zeros_are_not_told():
+    rows = lost({"interactions": 100}, {"no number": 3}, {"below_rating": 40, "duplicates": 0, "rows": 100})
+    assert [(row["count"], row["why"]) for row in rows] == [
+        (100, "read from the source"),
+        (3, "can't be read: no number"),
+        (40, "rated below prepare.min_rating"),
+    ]
+    assert lost({}, {}, {}) == []
+
+
+def test_the_long_tail():
+    facts = tail_facts(np.array([60, 20, 10, 5, 3, 1, 1, 0, 0, 0]))
+    assert facts["held"] == [
+        {"share": 0.01, "top": 1, "holds": 0.6},
+        {"share": 0.1, "top": 1, "holds": 0.6},
+        {"share": 0.5, "top": 5, "holds": 0.98},
+    ]
+    assert (facts["without"], facts["median"]) == (3, 2.0)
+    assert facts["points"][0] == (1, 60)
+    assert facts["points"][-1] == (10, 0)
+
+
+def test_settings_are_flat_without_unset_values_and_with_secrets_masked():
+    tree = {"a": {"b": 1, "token": "hunter2"}, "c": None, "d": ["s3://key:secret@bucket"]}
+    assert settings(tree) == [("a.b", "1"), ("a.token", "***"), ("d", "['s3://***@bucket']")]
+
+
+def test_curves_are_means_over_the_seeds_while_all_ran():
+    def refit(seed, losses):
+        curve = [{"epoch": n, "loss": loss, "validation": loss if n == 2 else None} for n, loss in enumerate(losses, 1)]
+        return {"method": "mf-rns", "seed": seed, "epochs": len(losses), "best_epoch": 1, "curve": curve}
+
+    (facts,) = curve_facts([refit(1, [4, 2]), refit(2, [2, 1, 9]), {**refit(3, []), "curve": None}])
+    assert facts["epochs"] == [
+        {"epoch": 1, "loss": 3.0, "validation": None},
+        {"epoch": 2, "loss": 1.5, "validation": 1.5},
+    ]
+    assert (facts["refits"], facts["ran"], facts["shown"]) == (2, [2, 3], facts["epochs"][1:])
+    assert curve_facts([{**refit(3, []), "curve": None}]) == []
+
+
+def test_thinned_rows_keep_both_ends():
+    assert thinned(range(100), 4) == [0, 33, 66, 99]
+    assert thinned(range(3), 4) == [0, 1, 2]
+
+
+def test_groups_and_hardness_are_means_over_the_refits(results_rows):
+    facts = slice_facts(results_rows, ["mf-rns", "mf-pool", "mf-gone"])
+    assert [method["name"] for method in facts["methods"]] == ["mf-rns", "mf-pool"]
+    assert facts["methods"][0]["history_short"] == pytest.approx(0.1)
+    assert facts["methods"][0]["items_unseen"] is None
+    assert (facts["sizes"]["history_short"], facts["sizes"]["items_rare"], facts["sizes"]["history_long"]) == (4, 7, 0)
+    (point,) = hardness_facts(results_rows, {"mf-dns": "classical"})
+    assert point == {"name": "mf-dns", "family": "classical", "hardness": 0.21, "share": 0.0525, "refits": 2}
+    without = [{**row, "slices": None, "hardness": None} for row in results_rows]
+    assert slice_facts(without, ["mf-rns"]) is None
+    assert hardness_facts(without, {"mf-dns": "classical"}) == []
+
+
+def test_the_groups_are_those_that_are_measured():
+    assert tuple(HISTORIES) == cf_slices.HISTORIES
+    assert tuple(POPULARITIES) == cf_slices.POPULARITIES
+
+
+def test_samples_are_drawn_by_seed_good_ones_and_failed_ones(filled):
+    facts = sample_facts(filled, 1)
+    assert [row["status"] for row in facts["users"]] == ["ok", "ok", "ok", "invalid", "invalid"]
+    assert [row["status"] for row in facts["negatives"]].count("invalid") == 1
+    assert facts == sample_facts(filled, 1)
+    assert facts != sample_facts(filled, 2)
+    (grounded, *_) = (row["grounded"] for row in facts["negatives"])
+    assert [item["weight"] for item in grounded] == pytest.approx([0.9, 0.1])
+
+
+def test_facts_of_the_tables(filled, make_config):
+    facts = data_facts(make_config, filled)
+    assert facts["sizes"] == {"users": 6, "items": 8, "interactions": 48}
+    assert facts["splits"] == {"train": 30, "test": 12}
+    assert facts["tail"]["points"][0] == (1, 6)
+    assert facts["tail"]["without"] == 3
+    tuned = finetune_facts(filled)
+    assert [row["step"] for row in tuned["measured"]] == [1, 3]
+    assert tuned["methods"][0]["mrr"] == 0.5
+
+
+def test_recommended_items_are_marked_as_hits_only_where_that_can_be_checked(filled):
+    checked, unchecked = (recommendation_facts(filled, 1, checkable=flag) for flag in (True, False))
+    assert len(checked) == 2
+    assert [item["hit"] for item in checked[0]["items"]] == [False, False, False]  # items 1 to 3 are training items
+    assert not any(item["hit"] for user in unchecked for item in user["items"])
+
+
+def test_words():
+    assert (figure(None), figure(float("nan")), figure(0.5), figure(0.5, sign=True)) == ("-", "-", "0.5000", "+0.5000")
+    assert (p_value(0.00001), p_value(0.5), p_value(None)) == ("< 0.0001", "0.5000", "-")
+    assert (counted(0.25, "x share"), counted(1200, "rows"), counted(None, "x")) == ("25.0%", "1,200", "-")
+    assert moment("2026-01-02T03:04:05+00:00") == "<bdi>2 January 2026, 03:04 UTC</bdi>"
+    assert moment("<b>") == "<bdi>&lt;b&gt;</bdi>"
+    assert text(None) == ""
+    for name in ("ndcg", "recall", "precision", "hit_rate", "mrr"):
+        assert "7" in metric_in_words(f"{name}@7")

@@ -1,0 +1,147 @@
+"""What comes from outside stays text, whatever it is; the page is whole, small and alone."""
+
+import base64
+import hashlib
+import itertools
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hostile import HOSTILE
+from markupsafe import Markup
+
+from hnlm_ray.commands.text import clean
+from hnlm_ray.report import plots
+from hnlm_ray.report.page import policy, render
+
+TAGS_WITHOUT_END = {"meta", "link", "br"}
+
+
+class Structure(HTMLParser):
+    """Elements with their attributes in order, and the text; open elements must be closed in order."""
+
+    def __init__(self, page):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.texts, self.open, self.comments = [], [], [], []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, tuple(attributes)))
+        if tag not in TAGS_WITHOUT_END:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, tuple(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, text):
+        self.texts.append(text)
+
+    def handle_comment(self, text):
+        self.comments.append(text)
+
+
+@pytest.fixture
+def plain_plots(monkeypatch):
+    """Plots hold no text from outside (a test below); without them a page is made at once."""
+    monkeypatch.setattr(plots, "plot", lambda name, title, size, draw: Markup("<svg></svg>"))
+
+
+def write(make_page, folder, text):
+    return make_page(folder, itertools.cycle([text]).__next__)
+
+
+@pytest.fixture
+def plain(make_page, tmp_path, plain_plots):
+    return Structure(write(make_page, tmp_path / "plain", "words"))
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_no_element_and_no_attribute_comes_from_outside(make_page, tmp_path, plain, kind):
+    storable = HOSTILE[kind].encode("utf-8", "replace").decode()  # Arrow holds no half characters
+    page = write(make_page, tmp_path / "hostile", storable)
+    found = Structure(page)
+    assert found.elements == plain.elements
+    assert found.open == found.comments == []
+    shown = clean(storable)
+    assert sum(shown in text for text in found.texts) > 20  # it stands there as text, and is not just left out
+
+
+def test_control_and_direction_characters_are_visible(make_page, tmp_path, plain_plots):
+    page = write(make_page, tmp_path, HOSTILE["bidi"] + HOSTILE["control"])
+    assert not {char for char in page if not char.isprintable()} - {"\n"}
+    assert r"\u202edrowssap" in page
+    assert r"\x1b[2J" in page
+
+
+def test_half_a_character_is_no_error():
+    from hnlm_ray.report.words import lines, text
+
+    assert str(text(HOSTILE["surrogate"])) == r"<bdi>\ud800 half</bdi>"
+    lines(HOSTILE["surrogate"]).encode()
+
+
+def test_each_text_keeps_its_direction_to_itself(make_page, tmp_path, plain_plots):
+    arabic = "\u0641\u064a\u0644\u0645"
+    page = write(make_page, tmp_path, arabic)
+    outside = re.sub(r"<pre.*?</pre>", "", re.sub(r"<bdi>[^<]*</bdi>", "", page), flags=re.DOTALL)
+    assert page.count(f"<bdi>{arabic}</bdi>") > 20
+    assert arabic not in outside
+
+
+def test_texts_of_a_megabyte_are_cut(make_page, tmp_path, plain_plots):
+    page = write(make_page, tmp_path, "<b>" + "x" * 2**20)
+    assert len(page.encode()) < 200_000
+
+
+def test_the_page_is_small_and_loads_nothing(make_page, tmp_path):
+    page = write(make_page, tmp_path, "words")
+    assert len(page.encode()) < 3 * 2**20
+    elements = Structure(page).elements
+    assert not {tag for tag, _ in elements} & {"img", "iframe", "object", "embed", "form", "input", "base", "video"}
+    for tag, attributes in elements:
+        for name, value in attributes:
+            assert not name.startswith("on"), (tag, name)
+            if name in {"src", "href", "action"}:
+                assert value.startswith("#") or value == "data:,", (tag, value)
+    style = page[page.index("<style>") : page.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_only_the_page_s_own_script_may_run(make_page, tmp_path, plain_plots):
+    page = write(make_page, tmp_path, "words")
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (told,) = (
+        dict(attributes)["content"] for _, attributes in Structure(page).elements if ("http-equiv" in dict(attributes))
+    )
+    assert told == policy(script)
+    assert f"script-src 'sha256-{digest}'" in told
+    assert told.startswith("default-src 'none'")
+
+
+def test_ids_are_unique_and_every_reference_leads_somewhere(make_page, tmp_path):
+    attributes = [dict(found) for _, found in Structure(write(make_page, tmp_path, "words")).elements]
+    ids = [found["id"] for found in attributes if "id" in found]
+    assert len(ids) == len(set(ids))
+    links = {found["href"][1:] for found in attributes if found.get("href", "").startswith("#")}
+    labels = {found["aria-labelledby"] for found in attributes if "aria-labelledby" in found}
+    clips = {match for found in attributes for match in re.findall(r"url\(#([^)]+)\)", found.get("clip-path", ""))}
+    assert len(links) > 10
+    assert len(clips) > 3
+    assert links | labels | clips <= set(ids)
+
+
+def test_secrets_are_masked(make_page, tmp_path, plain_plots):
+    page = write(make_page, tmp_path, "words")
+    assert "hunter2" not in page
+    assert "api_key: &#39;***&#39;" in page
+
+
+def test_a_fact_that_is_missing_is_an_error_and_no_empty_space():
+    with pytest.raises(Exception, match="undefined"):
+        render({"name": "x"})
