@@ -167,7 +167,9 @@ def _show(
         say(console, f"{asked['question']} {asked['answer']}")
     read = answer["read"]
     whole = "" if read["complete"] else " (the first rows of a large file)"
-    told = f"read {read['interactions']:,} of {read['lines']:,} lines{whole}, {read['bad']:,} can't be used"
+    told = (
+        f"read {read['interactions']:,} interactions from {read['lines']:,} lines{whole}, {read['bad']:,} can't be used"
+    )
     say(console, told + _reasons(read))
     say(console, f"{read['items']:,} items are described" if read["items"] else _UNDESCRIBED)
     for example in examples:

@@ -44,7 +44,7 @@ def test_the_configuration_loads_reads_the_files_and_tells_its_evidence(here):
 
 def test_the_text_shows_what_was_understood_without_control_characters(here):
     output = call("My Ratings.csv", "items.csv", "--yes").output
-    assert "read 800 of 830 lines, 30 can't be used: item id is empty 30" in output
+    assert "read 800 interactions from 830 lines, 30 can't be used: item id is empty 30" in output
     assert "hnlm run --config my-ratings.yaml" in output
     assert "\u202e" not in output
 
