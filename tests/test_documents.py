@@ -100,7 +100,20 @@ def test_every_folder_of_the_map_exists(repository):
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "stage", "status", "results", "show", "doctor", "config", "models", "finetune", "export", "recommend"],
+    [
+        "run",
+        "stage",
+        "status",
+        "results",
+        "report",
+        "show",
+        "doctor",
+        "config",
+        "models",
+        "finetune",
+        "export",
+        "recommend",
+    ],
 )
 def test_every_command_is_described(repository, command):
     assert f"## hnlm {command}\n" in (repository / "docs" / "commands.md").read_text(encoding="utf-8")

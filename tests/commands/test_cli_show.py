@@ -10,7 +10,8 @@ from hnlm_ray.cli import app
 from hnlm_ray.commands.text import clean
 
 COMMANDS = [
-    ["run"], ["status"], ["stage"], ["results"], ["show"], ["doctor"], ["config", "show"], ["config", "schema"],
+    ["run"], ["status"], ["stage"], ["results"], ["report"], ["show"], ["doctor"],
+    ["config", "show"], ["config", "schema"],
     ["models", "fetch"], ["models", "list"], ["finetune", "eval"], ["export", "negatives"],
 ]  # fmt: skip
 
