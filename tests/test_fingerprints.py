@@ -35,3 +35,10 @@ def test_the_encoder_shapes_what_reads_text_and_nothing_else(depends_on, stage):
     assert depends_on(stage, changed) != depends_on(stage)
     without = "tune.methods=[rns, pool, guard_no_text]"
     assert depends_on(stage, changed, without) == depends_on(stage, without)
+
+
+def test_the_length_of_the_lists_trains_no_model_anew(depends_on):
+    assert depends_on("final_model", "recommend.k=7") == depends_on("final_model")
+    assert depends_on("recommendations", "recommend.k=7") != depends_on("recommendations")
+    for stage in ("final_model", "recommendations"):
+        assert depends_on(stage, "recommend.train_on=train") != depends_on(stage)
