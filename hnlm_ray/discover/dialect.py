@@ -124,3 +124,9 @@ def _loaded(line: str) -> object:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
+
+
+def json_keys(text: str) -> list[str]:
+    """Return the keys of the first objects of JSON lines, in the order in which they come."""
+    objects = (_loaded(line) for line in text.split("\n")[:_LOOKED_AT])
+    return list(dict.fromkeys(str(key) for found in objects if isinstance(found, dict) for key in found))

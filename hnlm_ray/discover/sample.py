@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from hnlm_ray.config import FileFormat
 from hnlm_ray.discover.columns import Column
-from hnlm_ray.discover.dialect import Dialect, dialect_of, split_rows
+from hnlm_ray.discover.dialect import Dialect, dialect_of, json_keys, split_rows
 from hnlm_ray.discover.header import Header, header_of
 from hnlm_ray.discover.heads import Head, opened
 from hnlm_ray.discover.inputs import Place
@@ -88,7 +88,7 @@ def read_table(place: Place, head: Head | None, ask: Ask, *, header: bool | None
         )
     options, told = _layout(place, head, dialect)
     if dialect.kind == "jsonl":
-        return _sampled(place, options, told, _json_keys(head.text))
+        return _sampled(place, options, told, json_keys(head.text))
     rows = split_rows(head.text, dialect)
     found = _header(place, rows, ask) if header is None else Header(header, sure=True, told="as you said")
     names = rows[0] if found.there else [f"column_{at}" for at in range(1, len(rows[0]) + 1)]
@@ -131,20 +131,6 @@ def _packing(place: Place) -> dict[str, Any]:
     if place.member is not None:
         options["member"] = place.member
     return options
-
-
-def _json_keys(text: str) -> list[str]:
-    import json
-
-    keys: dict[str, None] = {}
-    for line in text.split("\n")[:2000]:
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found, dict):
-            keys |= dict.fromkeys(found)
-    return list(keys)
 
 
 def _sampled(place: Place, options: dict[str, Any], told: dict[str, str], names: list[str]) -> Table:
