@@ -114,9 +114,10 @@ def cost(stages: Sequence[Mapping[str, Any]]) -> Facts:
 
 def caveats(tested: Mapping[str, int]) -> list[str]:
     """Say where there is too little of something to trust a small difference."""
+    users, seeds, trials = (tested[name] for name in ("users", "seeds", "trials"))
     reasons = {
-        "users": f"{tested['users']:,} users: a difference of a few percent can be chance, and others may differ",
-        "seeds": f"{tested['seeds']} seeds: how much a training varies by itself is known only roughly",
-        "trials": f"{tested['trials']} trials a method: each might do better with more tuning",
+        "users": f"users: {users:,}. A difference of a few percent can be chance, and other people may differ",
+        "seeds": f"seeds: {seeds}. How much a training varies by itself is known only roughly",
+        "trials": f"trials a method: {trials}. Each might do better with more tuning",
     }
     return [reason for name, reason in reasons.items() if tested[name] < _FEW[name]]

@@ -65,7 +65,7 @@ def tail(points: Sequence[tuple[int, int]]) -> Markup:
 
     def draw(axes: Axes) -> None:
         ranks, positives = zip(*points, strict=True)
-        axes.fill_between(ranks, positives, step="post", color=FAMILIES["classical"], alpha=0.25, linewidth=0)
+        axes.fill_between(ranks, positives, color=FAMILIES["classical"], alpha=0.25, linewidth=0)
         axes.plot(ranks, positives, color=FAMILIES["classical"], linewidth=2)
         axes.set_ylim(bottom=0)
         axes.set_xlim(left=0)

@@ -77,7 +77,8 @@ def test_costs_are_added_up_and_caveats_tell_what_there_is_too_little_of():
         "tokens_in": 140, "tokens_out": 70, "seconds": 7.5, "llm_seconds": 5.0, "rows": 16, "failed": 4,
     }  # fmt: skip
     assert caveats({"users": 1000, "seeds": 5, "trials": 10}) == []
-    assert [told.split()[0] for told in caveats({"users": 999, "seeds": 4, "trials": 9})] == ["999", "4", "9"]
+    told = caveats({"users": 999, "seeds": 4, "trials": 9})
+    assert [sentence.partition(".")[0] for sentence in told] == ["users: 999", "seeds: 4", "trials a method: 9"]
 
 
 def test_each_control_stands_below_its_method(results_rows):
