@@ -1,13 +1,23 @@
-"""Two million interactions and 25,000 LLM rows on one machine: linear, bounded, nothing lost."""
+"""Two million interactions and 25,000 LLM rows, a million in one file and in 64: linear, bounded, nothing lost."""
 
+import importlib.util
 import resource
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from killed_run import KilledRun
 
 from hnlm_ray.workspace import Workspace
+
+_SPEC = importlib.util.spec_from_file_location(
+    "load_prepare", Path(__file__).parents[2] / "benchmarks" / "load_prepare.py"
+)
+load_prepare = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(load_prepare)
+measured = load_prepare.measured
 
 USERS, ITEMS, ROWS = 20_000, 5_000, 2_000_000
 CONFIG = """
@@ -51,3 +61,61 @@ def test_two_million_interactions_reach_profiles(tmp_path):
     print(f"{ROWS} events in {seconds:.0f} s: prepare {prepared.seconds:.0f} s, user profiles {profiles.seconds:.0f} s")
     print(f"largest process {peak:.1f} GiB")
     assert peak < 4
+
+
+PARTS = """
+name: parts
+workspace: {root}/ws{parts}
+source:
+  format: table
+  interactions:
+    path: "{root}/parts{parts}/*.csv"
+    columns: {{user: user, item: item, rating: rating, timestamp: time, review: [review]}}
+prepare: {{user_core: 4, item_core: 4, buckets: 5}}
+llm: {{engine: scripted}}
+"""
+PREPARED = ("interactions", "users", "items", "reviews")
+
+
+def write_parts(root, parts, order_seed):
+    """Write the same million lines, in another order and as so many files."""
+    draw = np.random.default_rng(11)
+    rows = 1_000_000
+    users, items = draw.integers(0, 50_000, rows), np.minimum(draw.zipf(1.3, rows), 10_000)
+    ratings, times = draw.integers(1, 6, rows), draw.integers(1_500_000_000, 1_500_050_000, rows)
+    lines = np.array(
+        [
+            f"u{user},i{item},{rating if rating > 1 else ''},{time},{'' if user % 3 else f'said {rating} of {item}'}\n"
+            for user, item, rating, time in zip(users, items, ratings, times, strict=True)
+        ]
+    )
+    lines = lines[np.random.default_rng(order_seed).permutation(rows)]
+    (root / f"parts{parts}").mkdir()
+    for part, some in enumerate(np.array_split(lines, parts)):
+        text = "user,item,rating,time,review\n" + "".join(some)
+        (root / f"parts{parts}" / f"{part:02}.csv").write_text(text, encoding="utf-8")
+    return rows
+
+
+def content_of(root, parts):
+    """Return the bytes of each file of each table."""
+    tables = root / f"ws{parts}" / "tables"
+    return {(n, file.name): file.read_bytes() for n in PREPARED for file in sorted((tables / n).glob("*/*.parquet"))}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_million_interactions_give_the_same_bytes_from_one_file_and_from_64(tmp_path):
+    for parts in (1, 64):
+        rows = write_parts(tmp_path, parts, order_seed=parts)
+        config = tmp_path / f"parts{parts}.yaml"
+        config.write_text(PARTS.format(root=tmp_path, parts=parts))
+        used = measured([sys.executable, "-m", "hnlm_ray.cli", "stage", "prepare", "--config", str(config)])
+        print(
+            f"{rows} interactions in {parts} files: {used['wall_s']:.1f} s ({rows / used['wall_s']:,.0f} rows/s), "
+            f"{used['cpu_s']:.1f} CPU seconds, {used['peak_gib']:.2f} GiB at most"
+        )
+        assert used["peak_gib"] < 4
+    one, many = content_of(tmp_path, 1), content_of(tmp_path, 64)
+    assert {name for name, _ in one} == set(PREPARED)
+    assert one == many
