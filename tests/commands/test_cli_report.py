@@ -3,9 +3,13 @@
 import json
 
 import pytest
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
+from hnlm_ray.commands.report import make_report
+from hnlm_ray.config_file import load_config
+from hnlm_ray.workspace import Workspace
 
 SECTIONS = ("summary", "data", "stages", "samples", "finetune", "curves", "comparison", "slices", "hardness",
             "recommendations", "configuration")  # fmt: skip
@@ -95,6 +99,15 @@ def test_a_place_that_can_t_be_written_is_one_sentence(call, tmp_path, out, told
     assert done.exit_code == 2
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_workspace_that_is_no_local_folder_gets_its_report_too(small_pipeline, config_file, tmp_path):
+    (tmp_path / "bucket").mkdir()
+    store = SubTreeFileSystem(str(tmp_path / "bucket"), LocalFileSystem())
+    answer = make_report(load_config(str(config_file)), Workspace("s3://bucket/run", store, "run"), "")
+    assert answer["file"] == "s3://bucket/run/report.html"
+    page(tmp_path / "bucket" / "run" / "report.html")
+    assert [file.name for file in (tmp_path / "bucket" / "run").iterdir()] == ["report.html"]
 
 
 def test_the_report_has_the_run_s_own_options_in_its_commands(call, tmp_path):
