@@ -17,6 +17,7 @@ from hnlm_ray.yaml_text import YamlTextError, parse_yaml
 
 _SHOWN_CHARS = 80
 _SHOWN_PROBLEMS = 20
+_MOST_LEVELS = 20
 _EXPECTED = {
     "tuple_type": "a list is expected, such as [a, b]",
     "model_type": "a section of keys and values is expected",
@@ -52,7 +53,7 @@ def load_config(path: str, overrides: Sequence[str] = (), workspace: str | None 
 def _override(tree: dict[str, Any], text: str) -> str | None:
     path, separator, value = text.partition("=")
     keys = path.strip().split(".")
-    if not separator or not all(keys):
+    if not separator or not all(keys) or len(keys) > _MOST_LEVELS:
         return f"  --set {text[:_SHOWN_CHARS]}: write it as path=value, for example --set cf.epochs=20"
     node = tree
     for key in keys[:-1]:
@@ -60,7 +61,7 @@ def _override(tree: dict[str, Any], text: str) -> str | None:
             node[key] = {}
         child = node[key]
         if not isinstance(child, dict):
-            return f"  --set {path}: {key} holds a value, not a section"
+            return f"  --set {path[:_SHOWN_CHARS]}: {key[:_SHOWN_CHARS]} holds a value, not a section"
         node = child
     try:
         node[keys[-1]] = parse_yaml(value)
@@ -91,7 +92,7 @@ def _keys(detail: ErrorDetails) -> list[str]:
     """Return where an error lies, as the file has it: without the tag of the union that `source` is."""
     first, *rest = detail["loc"] or ("",)
     inner = rest[1:] if first == "source" and rest and rest[0] in SOURCE_FORMATS else rest
-    return [str(key) for key in (first, *inner) if key != ""]
+    return [str(key)[:_SHOWN_CHARS] for key in (first, *inner) if key != ""]
 
 
 def _closest(keys: Sequence[str]) -> str:

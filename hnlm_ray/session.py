@@ -13,15 +13,16 @@ import threading
 import time
 import uuid
 from types import TracebackType
-from typing import Self
+from typing import Annotated, Self
 
 import psutil
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from hnlm_ray.errors import HnlmError, ResourceError
 from hnlm_ray.redaction import redacted
 from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.folder import first_line
+from hnlm_ray.workspace.manifest import Counted, Seconds
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +39,9 @@ class Beat(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     host: str
-    pid: int
-    process_started: float
-    beat: float
+    pid: Annotated[int, Field(gt=0, lt=2**31)]
+    process_started: FiniteFloat
+    beat: FiniteFloat
     token: str = ""
     """Tells one session from another."""
     stage: str | None = None
@@ -61,11 +62,11 @@ class StageJournal(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     fingerprint: str
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
     error: str | None = None
-    total: int | None = None
+    total: Counted | None = None
     """Rows (epochs, trials, ...) there are in all; none before the stage has counted them."""
-    done: int = 0
+    done: Counted = 0
 
 
 def journal_path(stage: str) -> str:

@@ -10,6 +10,7 @@ MOST_CHARS = 1 << 18
 MOST_VALUES = 10_000
 _MOST_INTEGER = 2**63
 _MOST_DIGITS = 100
+_MOST_NESTED = 50
 _NO_SCALAR = (ValueError, LookupError, AttributeError, OverflowError, TypeError)
 """What PyYAML raises for a date or number that is none: 2015-13-45, '!!int ""', one of 5,000 digits."""
 
@@ -51,6 +52,12 @@ class _Loader(yaml.SafeLoader):
         if self._composed > MOST_VALUES:
             raise yaml.composer.ComposerError(None, None, _TOO_MANY, self.get_mark())
         return super().compose_node(parent, index)
+
+    def fetch_flow_collection_start(self, token: Any) -> None:  # noqa: ANN401  PyYAML's
+        """Stop nests of brackets early: PyYAML looks at every open one at each step."""
+        if self.flow_level >= _MOST_NESTED:
+            raise yaml.scanner.ScannerError(None, None, "nested too deep", self.get_mark())
+        super().fetch_flow_collection_start(token)
 
     def get_single_node(self) -> yaml.Node | None:
         root: yaml.Node | None = super().get_single_node()

@@ -268,3 +268,16 @@ def test_a_file_extends_another_beside_it_and_takes_its_source_whole(load, tmp_p
 def test_what_can_not_be_extended_is_told(load, base, told):
     with pytest.raises(ConfigError, match=told):
         load(f"extends: {base}\n{GOOD}")
+
+
+@pytest.mark.parametrize("path", ["a." * 2000 + "b", "llm.engine_kwargs." + "a." * 2000 + "b"])
+def test_an_override_of_endless_levels_is_told_shortly(load, path):
+    with pytest.raises(ConfigError, match="write it as path=value") as told:
+        load(GOOD, f"{path}=1")
+    assert len(str(told.value)) < 400
+
+
+def test_a_key_without_end_is_told_shortly(load):
+    with pytest.raises(ConfigError, match="unknown key") as told:
+        load(GOOD + f"? {'k' * 100_000}\n: 1\n")
+    assert len(str(told.value)) < 1000

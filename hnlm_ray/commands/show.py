@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.portrait import show_item, show_user
 from hnlm_ray.commands.shown_tables import Row, ShownTables
-from hnlm_ray.errors import InputError
+from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.negatives.embedded import SOURCE
+from hnlm_ray.redaction import redacted
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.folder import named
 
 Kind = Literal["user", "item"]
 _PROFILE = ("status", "error", "summary", "reasoning", "attempts", "model", "prompt_version")
@@ -38,7 +40,13 @@ def report(kind: Kind, wanted: str, workspace: Workspace, output: Output, *, by_
     tables = ShownTables.open(workspace)
     index = find_index(kind, wanted, tables, by_index=by_index)
     describe = describe_user if kind == "user" else describe_item
-    shown = {**describe(tables, index), "left_out": tables.outdated(_ABOUT[kind])}
+    try:
+        shown = {**describe(tables, index), "left_out": tables.outdated(_ABOUT[kind])}
+    except LookupError as error:
+        raise WorkspaceError(
+            f"the tables in {redacted(workspace.uri)} are damaged, they name what is not in them ({named(error)}): "
+            "remove its folder tables, then run `hnlm run`"
+        ) from error
     show = show_user if kind == "user" else show_item
     output.emit(shown, lambda console: show(console, shown))
 

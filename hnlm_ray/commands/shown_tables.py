@@ -12,6 +12,7 @@ import pyarrow.dataset as pads
 
 from hnlm_ray.errors import WorkspaceError
 from hnlm_ray.workspace import PublishedTables, Workspace
+from hnlm_ray.workspace.folder import first_line
 
 Row = dict[str, Any]
 _DATA = ("users", "items", "interactions")
@@ -64,6 +65,12 @@ class ShownTables:
         condition = pc.scalar(True)  # noqa: FBT003  pyarrow's name for "all rows"
         for column, value in values.items():
             condition = condition & (pc.field(column) == value)
-        found = pads.dataset(store.paths(), schema=store.schema, format="parquet", filesystem=store.filesystem)
-        rows: list[Row] = found.to_table(filter=condition).to_pylist()
+        try:
+            found = pads.dataset(store.paths(), schema=store.schema, format="parquet", filesystem=store.filesystem)
+            rows: list[Row] = found.to_table(filter=condition).to_pylist()
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise WorkspaceError(
+                f"table '{table}' in {store.folder} can't be read ({first_line(error)}): "
+                "if no run is replacing it, remove that folder, then run `hnlm run`"
+            ) from error
         return rows

@@ -10,9 +10,10 @@ import os
 from dataclasses import dataclass
 
 from pyarrow import fs as pafs
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.manifest import Counted
 
 _LOCAL = pafs.LocalFileSystem()
 
@@ -22,9 +23,17 @@ class CheckpointFiles(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    step: int
-    workers: int
-    files: dict[str, int]
+    step: Counted
+    workers: Counted
+    files: dict[str, Counted]
+
+    @field_validator("files")
+    @classmethod
+    def _are_below_the_folder(cls, files: dict[str, int]) -> dict[str, int]:
+        """Let a list name files beside it alone, whoever wrote it."""
+        if any(part in {"", ".", ".."} for path in files for part in path.split("/")):
+            raise ValueError("a checkpoint's files lie in its folder")
+        return files
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,8 @@ class Checkpoints:
 
     def latest(self) -> CheckpointFiles | None:
         """Return the newest whole checkpoint; None: start from the beginning."""
-        whole = [found for found in map(self._listed, self._steps()) if found is not None and self._is_whole(found)]
+        listed = {step: self._listed(step) for step in self._steps()}
+        whole = [found for step, found in listed.items() if found and found.step == step and self._is_whole(found)]
         return max(whole, key=lambda found: found.step, default=None)
 
     def download(self, found: CheckpointFiles, local: str) -> str:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -123,11 +124,13 @@ class PoolNegatives:
         InputError
             When it can't be read, lacks a column, or a weight is not above 0.
         """
+        if os.path.isdir(path):
+            raise InputError(f"{path} can't be read as exported negatives (it is a folder): name the exported file")
         try:
             rows = _read_csv(path) if path.endswith(".csv") else pq.read_table(path, columns=list(_COLUMNS))
             rows = rows.select(list(_COLUMNS)).cast(pa.schema(list(_COLUMNS.items())))
-        except (pa.ArrowException, OSError, KeyError) as error:
-            reason = str(error).strip().splitlines()[0][:200]
+        except (pa.ArrowException, OSError, KeyError, ValueError) as error:  # ValueError: no path of a file
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise InputError(f"{path} can't be read as exported negatives ({reason}): export them again") from error
         return cls(_checked(path, rows))
 

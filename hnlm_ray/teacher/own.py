@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,11 @@ from hnlm_ray.workspace.folder import first_line, resolve_filesystem
 SIDES: Final = ("users", "items")
 MAX_DIM: Final = 65_536
 _FORMATS = "users.parquet and items.parquet (columns id and vector), or .npy with .ids.txt"
+
+_NO_HEAD: Final = (
+    *(ValueError, EOFError, OSError),
+    *(SyntaxError, MemoryError, RecursionError, tokenize.TokenError),  # of Python's parser, which numpy asks
+)
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,6 @@ def _raw_head(path: str, stream: pa.NativeFile) -> tuple[tuple[int, ...], bool, 
         if version in headers:
             shape, fortran, dtype = headers[version](stream)
             return shape, fortran, dtype
-    except (ValueError, EOFError, OSError) as error:
+    except _NO_HEAD as error:
         raise InputError(f"{path} is no readable .npy file ({first_line(error)}): write it by numpy.save") from error
     raise InputError(f"{path} is a .npy file of version {version}, which plain arrays don't need: write it anew")

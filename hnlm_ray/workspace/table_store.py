@@ -82,14 +82,23 @@ class TableStore:
             self.filesystem.delete_dir(folder)
 
     def read_parts(self, files: Iterable[TableFile], columns: list[str] | None = None) -> pa.Table:
-        """Read these parts, in the order given."""
+        """Read these parts, in the order given; WorkspaceError where one is damaged."""
         wanted = columns or self.schema.names
         schema = pa.schema([self.schema.field(name) for name in wanted])
-        tables = [
-            pq.read_table(f"{self.folder}/{file.path}", columns=wanted, filesystem=self.filesystem, partitioning=None)
-            for file in files
-        ]
-        return pa.concat_tables([table.cast(schema) for table in tables]) if tables else schema.empty_table()
+        tables = [self._read_part(file.path, schema) for file in files]
+        return pa.concat_tables(tables) if tables else schema.empty_table()
+
+    def _read_part(self, path: str, schema: pa.Schema) -> pa.Table:
+        whole, columns = f"{self.folder}/{path}", schema.names
+        try:
+            table = pq.read_table(whole, columns=columns, filesystem=self.filesystem, partitioning=None).cast(schema)
+            table.validate(full=True)  # Parquet does not check that its texts are UTF-8
+        except (FileNotFoundError, PermissionError):
+            raise
+        except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: other columns than the schema's
+            reason = str(error).strip().split("\n", 1)[0][:200]
+            raise WorkspaceError(f"{whole} is damaged ({reason}): remove that file, then run `hnlm run`") from error
+        return table
 
     def manifest(self) -> Manifest | None:
         """Return the published manifest; None when there is none, or it was cut off while being written."""

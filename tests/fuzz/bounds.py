@@ -20,7 +20,7 @@ from hnlm_ray.errors import ConfigError, HnlmError
 
 MOST_SECONDS = 5.0
 MOST_MIB = 500
-MOST_CHARS = 4000
+MOST_CHARS = 8000  # a path alone may have 4,096
 SEED = int(os.environ.get("HNLM_FUZZ_SEED", random.SystemRandom().randrange(2**32)))
 
 

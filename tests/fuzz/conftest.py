@@ -1,9 +1,13 @@
 """Ten times as many cases, drawn anew, in a long run; the total is asserted last and printed."""
 
+import contextlib
+import importlib.util
+import sys
 from pathlib import Path
 
 import bounds
 import pytest
+from typer.testing import CliRunner
 
 HERE = Path(__file__).parent
 
@@ -39,3 +43,53 @@ def pytest_terminal_summary(terminalreporter, config):
         f"hostile input: {tally.cases.total():,} cases, {drawn}; slowest {seconds:.2f} s ({slow}), "
         f"largest {mib:.0f} MiB ({large})"
     )
+
+
+@contextlib.contextmanager
+def small_run(folder, monkeypatch, **values):
+    """Run the small stages of fake_hnlm.py in this process; ``values`` replace its constants, such as TITLES."""
+    from hnlm_ray.cli import app
+
+    spec = importlib.util.spec_from_file_location("fake_hnlm", HERE.parent / "fake_hnlm.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name, value in values.items():
+        setattr(module, name, value)
+    monkeypatch.setenv("FAKE_CALLS", str(folder / "calls.txt"))
+    module.install(monkeypatch.setattr)
+    monkeypatch.setattr("hnlm_ray.console.quiet", _not_quiet)
+    monkeypatch.setattr("hnlm_ray.session._SETTLE_S", 0)
+    config = folder / "tiny.yaml"
+    config.write_text(
+        f"name: tiny\nworkspace: {folder / 'ws'}\nsource: {{format: movielens_100k}}\nllm: {{engine: scripted}}\n",
+        encoding="utf-8",
+    )
+
+    def call(*arguments):
+        return CliRunner().invoke(app, [*arguments, "--config", str(config)])
+
+    done = call("run")
+    assert done.exit_code == 0, done.output
+    yield call
+
+
+@contextlib.contextmanager
+def _not_quiet(_log):
+    from hnlm_ray.console import Streams
+
+    yield Streams(sys.stdout, sys.stderr)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Return a folder with the workspace ``ws`` of a finished small run, and what calls `hnlm` on it."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as monkeypatch, small_run(folder, monkeypatch) as call:
+        yield folder, call
+
+
+@pytest.fixture
+def run_with(tmp_path, monkeypatch):
+    """Return what makes a finished small run of one's own users or titles, and calls `hnlm` on it."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **values: stack.enter_context(small_run(tmp_path, monkeypatch, **values))

@@ -181,3 +181,9 @@ def test_the_example_of_the_document_runs_as_it_is_printed(tmp_path, monkeypatch
     loss, share, unknown = capsys.readouterr().out.split()
     assert float(loss) < 0.1
     assert (share, unknown) == ("0.67", "1")
+
+
+@pytest.mark.parametrize("path", ["", ".", "a\0b.csv", "\ud800.csv", "none.parquet"])
+def test_what_is_no_file_is_refused(path):
+    with pytest.raises(InputError, match="export"):
+        PoolNegatives.read(path)

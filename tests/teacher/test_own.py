@@ -273,3 +273,11 @@ def test_the_identity_is_that_of_the_content_not_of_the_place(folder, tmp_path_f
     assert own_identity(str(other)) != before
     (folder / "items.ids.txt").write_text("c\nd\nb\na\n")
     assert own_identity(str(folder)) != before
+
+
+@pytest.mark.parametrize("head", [b"[" * 5000, b"-" * 9000 + b"1", b"{'a': (", b"'"], ids=len)
+def test_a_head_that_python_can_t_parse(folder, head):
+    (folder / "users.parquet").unlink()
+    (folder / "users.ids.txt").write_bytes(b"a\n")
+    (folder / "users.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
+    assert "is no readable .npy file" in error(folder)
