@@ -5,8 +5,9 @@
     python benchmarks/load_prepare.py --quick --json-out speed.json
 
 Seconds go from the start of the process to its end: Python, Ray's start and stop and each stage's writing are in.
-Memory is the sum of the proportional set sizes (PSS) of the process and all that it starts, sampled five times a
-second: a page that several processes share, as Ray's object store is, counts once.
+Memory has a run of its own, since looking at it slows what it looks at. It is the sum of the proportional set sizes
+(PSS) of the process and all that it starts, sampled five times a second: a page that several processes share, as Ray's
+object store is, counts once.
 The peer is pandas in one process: `read_csv`, one row a pair, the k-core by repeated `groupby`, ids as categories.
 It neither checks lines nor splits nor writes, and is measured the same way.
 """
@@ -86,7 +87,7 @@ class Usage:
         """User and system seconds of all processes, as each was last seen."""
         return sum(self._seconds.values())
 
-    def sample(self) -> None:
+    def sample(self, *, memory: bool) -> None:
         """Look once; a process that ends meanwhile counts as it was seen before."""
         total = 0
         try:
@@ -97,42 +98,42 @@ class Usage:
             try:
                 times = one.cpu_times()
                 self._seconds[one.pid, one.create_time()] = times.user + times.system
-                total += one.memory_full_info().pss
+                total += one.memory_full_info().pss if memory else 0
             except psutil.Error:
                 continue
         self.peak_gib = max(self.peak_gib, total / 2**30)
 
 
-def measured(command: list[str]) -> dict[str, float]:
-    """Run a command; return wall seconds, CPU seconds and peak GiB of its process tree."""
+def measured(command: list[str], *, memory: bool) -> dict[str, float]:
+    """Run a command; return wall seconds, CPU seconds and, if asked for, peak GiB of its process tree."""
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - the commands of this file
     usage = Usage(psutil.Process(process.pid))
     while process.poll() is None:
-        usage.sample()
+        usage.sample(memory=memory)
         time.sleep(SAMPLE_EVERY_S)
     if process.returncode:
         sys.exit(f"{command[0]} ended with {process.returncode}: its message is above")
     return {"wall_s": time.perf_counter() - started, "cpu_s": usage.cpu_s, "peak_gib": usage.peak_gib}
 
 
-def own_run(root: Path) -> dict[str, float]:
+def own_run(root: Path, *, memory: bool) -> dict[str, float]:
     """Run `hnlm stage prepare` in a fresh workspace."""
     shutil.rmtree(root / "workspace", ignore_errors=True)
     config = root / "config.yaml"
     config.write_text(CONFIG.format(root=root), encoding="utf-8")
-    return measured([sys.executable, "-m", "hnlm_ray.cli", "stage", "prepare", "--config", str(config)])
+    return measured([sys.executable, "-m", "hnlm_ray.cli", "stage", "prepare", "--config", str(config)], memory=memory)
 
 
-def peer_run(root: Path) -> dict[str, float]:
+def peer_run(root: Path, *, memory: bool) -> dict[str, float]:
     """Run pandas on the same file."""
-    return measured([sys.executable, "-c", PEER, str(root / "interactions.csv")])
+    return measured([sys.executable, "-c", PEER, str(root / "interactions.csv")], memory=memory)
 
 
 def rows_of(rows: int, ours: list[dict[str, float]], peer: list[dict[str, float]]) -> list[dict[str, object]]:
-    """Return the comparison: the best run of each side."""
-    wall = {side: min(run["wall_s"] for run in runs) for side, runs in (("ours", ours), ("theirs", peer))}
-    cpu = {side: min(run["cpu_s"] for run in runs) for side, runs in (("ours", ours), ("theirs", peer))}
+    """Return the comparison: the best run of each side; the last run of each was for memory."""
+    wall = {side: min(run["wall_s"] for run in runs) for side, runs in (("ours", ours[:-1]), ("theirs", peer[:-1]))}
+    cpu = {side: min(run["cpu_s"] for run in runs) for side, runs in (("ours", ours[:-1]), ("theirs", peer[:-1]))}
     peak = {side: max(run["peak_gib"] for run in runs) for side, runs in (("ours", ours), ("theirs", peer))}
     rate = {side: rows / seconds for side, seconds in wall.items()}
     same = {"work": f"load and prepare {rows:,} interactions", "peer": "pandas", "runs": {"ours": ours, "theirs": peer}}
@@ -172,8 +173,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="load-prepare-") as folder:
         root = Path(folder)
         write_interactions(root / "interactions.csv", rows)
-        ours = [own_run(root) for _ in range(runs)]
-        peer = [peer_run(root) for _ in range(runs)]
+        timed = [False] * runs + [True]  # the last run is for memory
+        ours = [own_run(root, memory=memory) for memory in timed]
+        peer = [peer_run(root, memory=memory) for memory in timed]
     compared = rows_of(rows, ours, peer)
     print(markdown(compared))
     if options.json_out:

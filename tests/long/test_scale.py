@@ -110,7 +110,9 @@ def test_a_million_interactions_give_the_same_bytes_from_one_file_and_from_64(tm
         rows = write_parts(tmp_path, parts, order_seed=parts)
         config = tmp_path / f"parts{parts}.yaml"
         config.write_text(PARTS.format(root=tmp_path, parts=parts))
-        used = measured([sys.executable, "-m", "hnlm_ray.cli", "stage", "prepare", "--config", str(config)])
+        used = measured(
+            [sys.executable, "-m", "hnlm_ray.cli", "stage", "prepare", "--config", str(config)], memory=True
+        )
         print(
             f"{rows} interactions in {parts} files: {used['wall_s']:.1f} s ({rows / used['wall_s']:,.0f} rows/s), "
             f"{used['cpu_s']:.1f} CPU seconds, {used['peak_gib']:.2f} GiB at most"
