@@ -54,14 +54,14 @@ def _override(tree: dict[str, Any], text: str) -> str | None:
     path, separator, value = text.partition("=")
     keys = path.strip().split(".")
     if not separator or not all(keys) or len(keys) > _MOST_LEVELS:
-        return f"  --set {text[:_SHOWN_CHARS]}: write it as path=value, for example --set cf.epochs=20"
+        return f"  --set {_line(text)}: write it as path=value, for example --set cf.epochs=20"
     node = tree
     for key in keys[:-1]:
         if node.get(key) is None:
             node[key] = {}
         child = node[key]
         if not isinstance(child, dict):
-            return f"  --set {path[:_SHOWN_CHARS]}: {key[:_SHOWN_CHARS]} holds a value, not a section"
+            return f"  --set {_line(path)}: {_line(key)} holds a value, not a section"
         node = child
     try:
         node[keys[-1]] = parse_yaml(value)
@@ -92,7 +92,12 @@ def _keys(detail: ErrorDetails) -> list[str]:
     """Return where an error lies, as the file has it: without the tag of the union that `source` is."""
     first, *rest = detail["loc"] or ("",)
     inner = rest[1:] if first == "source" and rest and rest[0] in SOURCE_FORMATS else rest
-    return [str(key)[:_SHOWN_CHARS] for key in (first, *inner) if key != ""]
+    return [_line(str(key)) for key in (first, *inner) if key != ""]
+
+
+def _line(text: str) -> str:
+    """Cut a text of the user's to what a line of a message has room for."""
+    return " ".join(text[:_SHOWN_CHARS].split())
 
 
 def _closest(keys: Sequence[str]) -> str:

@@ -53,7 +53,7 @@ def open_console(*, stderr: bool = False) -> Console:
 
 def _check_writable(path: str) -> None:
     folder = os.path.dirname(os.path.abspath(path))
-    if os.path.isdir(path) or not os.path.isdir(folder):
+    if "\0" in path or os.path.isdir(path) or not os.path.isdir(folder):
         raise InputError(f"--json-out {path} is no file in a folder that exists: choose another file")
     if not os.access(path if os.path.exists(path) else folder, os.W_OK):
         raise InputError(f"--json-out {path} can't be written (Permission denied): choose another file")

@@ -86,7 +86,10 @@ def _numbers(column: Column, texts: Sequence[str]) -> list[Times]:
 
 def _fitting(texts: Sequence[str]) -> list[str]:
     """Return the formats that read almost all texts: those of the first five, tried on the rest."""
-    possible = dict.fromkeys(found for text in texts[:5] for found in FORMATS if _date(text, found))
+    # A format at a time: Python keeps some hundred compiled ones, and forgets the oldest before a text returns to it.
+    tried = [text for text in texts[:5] if any(char.isdigit() for char in text)]
+    first = {found: next((place for place, text in enumerate(tried) if _date(text, found)), None) for found in FORMATS}
+    possible = sorted((found for found in FORMATS if first[found] is not None), key=lambda found: first[found] or 0)
     shares = {found: _share(texts, found) for found in possible}
     best = max(shares.values(), default=0.0)
     fitting = [found for found, share in shares.items() if share >= _CONSISTENT and share == best]

@@ -54,7 +54,7 @@ def recommendation_facts(tables: ShownTables, seed: int, *, checkable: bool) -> 
 
     ``checkable``: the model did not train on held-out rows, so an item that is one of them is a hit.
     """
-    if not tables.readable("recommendations"):
+    if not (tables.readable("recommendations") and tables.readable("users")):
         return []
     users = np.unique(tables.read("recommendations", ["user"])["user"].to_numpy())
     drawn = np.random.default_rng(seed).choice(users, min(_USERS, len(users)), replace=False)

@@ -14,7 +14,12 @@ def check_printed(done):
         assert not odd, ascii(sorted(odd))
     assert "unexpected" not in done.stderr
     assert "Traceback" not in done.output
-    if done.exit_code:
-        assert done.stderr.startswith(("error: ", "Usage: ")), done.stderr[:300]
-        assert done.stderr.count("\n") == 1 or done.stderr.startswith("Usage: "), done.stderr
+    if done.exit_code and not done.stderr.startswith("Usage: "):
+        notes = done.stderr.splitlines()
+        first = next(place for place, line in enumerate(notes) if line.startswith("error: "))
+        assert all(" is damaged: " in note for note in notes[:first]), done.stderr
+        wrong = notes[first + 1 :]  # a configuration has a line for each value
+        assert not wrong or ("wrong; mend it" in notes[first] and all(line.startswith("  ") for line in wrong)), (
+            done.stderr
+        )
     return done

@@ -22,7 +22,7 @@ from hnlm_ray.workspace import Manifest, Workspace
 
 COMMANDS = (
     *(("status",), ("status", "--json"), ("results",), ("results", "--json"), ("show", "user", "u1")),
-    *(("show", "item", "i2", "--json"), ("export", "negatives", "--force"), ("report",)),
+    *(("show", "item", "i2", "--json"), ("export", "negatives", "--force")),
 )
 ELSEWHERE = ["../../../secret.parquet", "../items/../../../secret.parquet", "{folder}/secret.parquet", "a/../b.parquet"]
 SHARE = st.integers(0, 9999)
