@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +35,7 @@ _WHOLE: Final = (
     *("%d/%b/%Y:%H:%M:%S %z", "%A, %B %d, %Y", "%a, %d %b %Y", "%Y-%m-%dT%H:%M:%S UTC", "%A, %d. %B %Y"),
 )
 FORMATS: Final = (*(date + clock for date, clock in product(_DATES, _CLOCKS)), *_WHOLE)
+_FIXED: Final = {found: frozenset(re.sub(r"%.|\s", "", found).lower()) for found in FORMATS}
 _LOOKED_AT = 300
 _CONSISTENT = 0.98
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
@@ -86,14 +88,17 @@ def _numbers(column: Column, texts: Sequence[str]) -> list[Times]:
 
 def _fitting(texts: Sequence[str]) -> list[str]:
     """Return the formats that read almost all texts: those of the first five, tried on the rest."""
-    # A format at a time: Python keeps some hundred compiled ones, and forgets the oldest before a text returns to it.
-    tried = [text for text in texts[:5] if any(char.isdigit() for char in text)]
-    first = {found: next((place for place, text in enumerate(tried) if _date(text, found)), None) for found in FORMATS}
-    possible = sorted((found for found in FORMATS if first[found] is not None), key=lambda found: first[found] or 0)
+    possible = dict.fromkeys(found for text in texts[:5] for found in _like(text) if _date(text, found))
     shares = {found: _share(texts, found) for found in possible}
     best = max(shares.values(), default=0.0)
     fitting = [found for found, share in shares.items() if share >= _CONSISTENT and share == best]
     return _without_twins(fitting, texts)
+
+
+def _like(text: str) -> list[str]:
+    """Return the formats whose punctuation and words a text has: to compile all of them takes Python half a second."""
+    chars = set(text.lower())
+    return [found for found, fixed in _FIXED.items() if fixed <= chars] if any(map(str.isdigit, chars)) else []
 
 
 def _without_twins(formats: Sequence[str], texts: Sequence[str]) -> list[str]:

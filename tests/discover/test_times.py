@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hnlm_ray.discover import times
 from hnlm_ray.discover.columns import Column
 from hnlm_ray.discover.times import FORMATS, times_of
 from hnlm_ray.sources.times import Clock
@@ -57,3 +58,10 @@ def test_years_counts_and_words_are_no_times(texts):
 
 def test_no_two_formats_are_the_same():
     assert len(set(FORMATS)) == len(FORMATS)
+
+
+def test_a_text_is_tried_with_the_formats_that_have_its_punctuation_alone():
+    assert len(times._like("i3")) < 20
+    assert not times._like("a word")
+    assert {"%d.%m.%Y", "%d.%m.%y"} <= set(times._like("28.02.2014"))
+    assert "%Y-%m-%dT%H:%M:%S UTC" in times._like("2014-02-28t10:00:00 utc")

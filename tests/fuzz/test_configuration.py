@@ -55,7 +55,7 @@ def load(folder, text, overrides=(), workspace=None):
     return bounded("configuration", loaded)
 
 
-@cases(700)
+@cases(500)
 @given(found=damages)
 def test_a_damaged_preset_is_refused_or_loaded(tmp_path, found):
     assert isinstance(load(tmp_path, damaged(SHORT, found)), Config | Exception)

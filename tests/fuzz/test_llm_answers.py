@@ -37,7 +37,7 @@ def parse(text, *, finished=True):
     assert [message["role"] for message in messages] == ["system", "user"]
 
 
-@cases(1000)
+@cases(800)
 @given(found=damages)
 def test_a_damaged_answer_has_a_status(found):
     parse(damaged(VALID, found).decode("utf-8", "replace"))

@@ -97,7 +97,7 @@ WHOLE = written(
 )
 
 
-@cases(700)
+@cases(500)
 @given(found=damages)
 def test_damaged_parquet_is_read_or_refused(tmp_path, found):
     read(tmp_path, damaged(WHOLE, found))

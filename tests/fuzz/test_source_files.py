@@ -37,7 +37,7 @@ def test_the_undamaged_source_gives_rows(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", VALID)
-@cases(170)
+@cases(120)
 @given(found=damages, which=st.integers(0, 2), share=SHARES)
 def test_a_damaged_source_is_refused_or_its_lines_are_counted(tmp_path, name, found, which, share):
     tree, files = VALID[name]
