@@ -110,3 +110,17 @@ def test_a_damaged_footer_is_refused(tmp_path, size, found):
     head, tail = WHOLE[: -8 - footer], WHOLE[-8 - footer : -8]
     read(tmp_path, head + damaged(tail, found) + WHOLE[-8:])
     read(tmp_path, WHOLE[:-8] + size.to_bytes(4, "little") + b"PAR1")
+
+
+@pytest.mark.parametrize("kept_once", [True, False])
+def test_a_long_text_repeated_by_a_small_file_is_refused(tmp_path, kept_once):
+    rows = 4000 if kept_once else 400
+    places = pa.array([0] * rows, pa.int32())
+    long = pa.DictionaryArray.from_arrays(places, pa.array(["x" * 500_000]))
+    columns = dict.fromkeys("uirtngd", long)
+    data = io.BytesIO()
+    table = pa.table({**columns, "u": pa.array(["a"] * rows)})
+    pq.write_table(table, data, compression="zstd", store_schema=False, use_dictionary=kept_once, row_group_size=400)
+    assert len(data.getvalue()) < 2**18
+    outcome = read(tmp_path, data.getvalue())
+    assert "as a decompression bomb does" in str(outcome)
