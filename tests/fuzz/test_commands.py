@@ -63,7 +63,8 @@ def test_an_exported_sheet_runs_no_formula(hostile, tmp_path):
 @pytest.mark.parametrize(
     "text", [*LISTED[:6], "", "a\0b", "s3://[", "=", "a..b=1", "llm.model=\x1b[2J", "workspace=\n"]
 )
-def test_hostile_options_are_one_sentence(finished, option, text):
+def test_hostile_options_are_one_sentence(finished, tmp_path, monkeypatch, option, text):
+    monkeypatch.chdir(tmp_path)  # any name may be that of a JSON file
     _, call = finished
     check_printed(bounded("hostile options", call, "status", option, text))
 
