@@ -41,6 +41,7 @@ def top_items(
     users: NDArray[np.integer],
     seen: Sequence[Positives],
     k: int,
+    *,
     users_per_block: int = USERS_PER_BLOCK,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the k best items of each user without those seen, and their scores (dot products).

@@ -231,7 +231,7 @@ def test_held_out_rows_reach_no_prompt_no_teacher_no_record_and_no_pool(finished
 def test_prompts_of_a_user_name_training_items_of_that_user_only(finished):
     from hnlm_ray.llm.prompts import load_prompt
     from hnlm_ray.negatives.text import Described, pair_prompts
-    from hnlm_ray.profiles.users import user_prompts
+    from hnlm_ray.profiles.users import Known, user_prompts
     from hnlm_ray.training_data import bucket_count, histories, rows_by_item, training_rows, user_profiles
 
     config, workspace, _ = finished
@@ -244,7 +244,8 @@ def test_prompts_of_a_user_name_training_items_of_that_user_only(finished):
     for bucket in range(bucket_count(workspace)):
         users = histories(training_rows(workspace, bucket))
         known = Described(items, item_profiles, user_profiles(workspace, bucket))
-        prompts = user_prompts(users, items, known.item_profiles, load_prompt("user_profile.v1"), config.profiles)
+        described = Known(items, item_profiles, reviews={})
+        prompts = user_prompts(users, described, load_prompt("user_profile.v1"), config.profiles)
         prompts += pair_prompts(users, known, load_prompt("semantic_negative.v1"), config.negatives, config.seed)
         for prompt in prompts:
             seen += 1
