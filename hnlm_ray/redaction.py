@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_USER_INFO = re.compile(r"(\w+://)[^/@\s]+@")
+_USER_INFO = re.compile(r"\b(\w{1,20}://)[^/@\s]{1,2000}@")
 _NAMES = r"(?:access_?key(?:_id)?|secret(?:_key)?|token|passw(?:or)?d|api_?key|credentials?)"
 _SECRET_NAME = re.compile(rf"(?i)(?:^|[^a-z]){_NAMES}$")
-_ASSIGNED = re.compile(rf"(?i)\b((?:[\w.-]*[^a-z])?{_NAMES})(['\"]?(?:\s*=\s*|:\s+(?:got\s+)?))(['\"]?)[^&\s'\",}}]+")
+_ASSIGNED = re.compile(rf"(?i)(?<![a-z])({_NAMES})(['\"]?(?:\s*=\s*|:\s+(?:got\s+)?))(['\"]?)[^&\s'\",}}]+")
 MASK = "***"
 
 

@@ -31,7 +31,7 @@ def metric_in_words(metric: str) -> str:
 
 
 def masked(tree: Any) -> Any:  # noqa: ANN401  any JSON value
-    """Mask secrets in a tree; its texts are cut first, since looking for secrets takes long in long ones."""
+    """Mask secrets in a tree; its texts are cut first: a page shows no more of them."""
     if isinstance(tree, Mapping):
         return redacted_tree({str(key)[:_SHOWN_CHARS]: masked(value) for key, value in tree.items()})
     if isinstance(tree, list | tuple):
