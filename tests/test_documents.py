@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
-from hnlm_ray.commands.finetune import MEANINGS, METRICS
 from hnlm_ray.config import MethodName
 from hnlm_ray.config_file import load_config
 from hnlm_ray.finetune.export import DESCRIPTION_FILE, PARTS_FILE
+from hnlm_ray.finetune.meanings import MEANINGS, METRICS
 from hnlm_ray.stages import STAGES
 
 GROUPS = {"config", "models", "finetune", "export"}

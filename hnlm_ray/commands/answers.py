@@ -8,9 +8,9 @@ from typing import Any
 
 import typer
 
-from hnlm_ray.commands.text import clean
 from hnlm_ray.discover.question import Question
 from hnlm_ray.errors import InputError
+from hnlm_ray.shown_text import clean
 
 
 @dataclass

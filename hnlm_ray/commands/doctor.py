@@ -10,9 +10,9 @@ from rich.text import Text
 
 from hnlm_ray.commands.checks import Check, cluster_checks, machine_checks, model_checks, package_checks, storage_checks
 from hnlm_ray.commands.output import Output
-from hnlm_ray.commands.text import clean
 from hnlm_ray.config import Config
 from hnlm_ray.redaction import redacted
+from hnlm_ray.shown_text import clean
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 

@@ -12,13 +12,13 @@ from rich.console import Console
 
 from hnlm_ray.commands.narration import say
 from hnlm_ray.commands.output import Output, open_console
-from hnlm_ray.commands.shown_tables import ShownTables
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.export import embeddings, negatives, recommendations
 from hnlm_ray.export.files import Target, write_rows
 from hnlm_ray.pipeline import what_differs
 from hnlm_ray.redaction import redacted
+from hnlm_ray.shown_tables import ShownTables
 from hnlm_ray.sources.files import file_in
 from hnlm_ray.workspace import Workspace
 

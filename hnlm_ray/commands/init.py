@@ -16,7 +16,6 @@ from hnlm_ray.commands.answers import Answers
 from hnlm_ray.commands.checks.machine import has_gpu
 from hnlm_ray.commands.narration import say
 from hnlm_ray.commands.output import Output
-from hnlm_ray.commands.text import clean, shorten
 from hnlm_ray.discover.cores import Core
 from hnlm_ray.discover.found import LEFT, Understanding
 from hnlm_ray.discover.measure import ItemsSeen, Measured, core_of, look_up, measure
@@ -25,6 +24,7 @@ from hnlm_ray.discover.plan import FIRST_LOOK_USERS, make_plan, name_of
 from hnlm_ray.discover.render import render
 from hnlm_ray.discover.understanding import understand
 from hnlm_ray.errors import ConfigError, InputError
+from hnlm_ray.shown_text import clean, shorten
 
 _EXAMPLES = 3
 _SHOWN_CHARS = 70

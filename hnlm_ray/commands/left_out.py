@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 from pydantic import ValidationError
 
-from hnlm_ray.commands.shown_tables import ShownTables
 from hnlm_ray.config import PrepareConfig
 from hnlm_ray.errors import WorkspaceError
 from hnlm_ray.prepare.blocks import unique_positives
 from hnlm_ray.prepare.duplicates import TRAINS
+from hnlm_ray.shown_tables import ShownTables
 
 
 @dataclass(frozen=True)

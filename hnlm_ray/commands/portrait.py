@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from hnlm_ray.commands.narration import say
-from hnlm_ray.commands.text import shorten
+from hnlm_ray.shown_text import shorten
 
 Row = Mapping[str, Any]
 _TITLE_CHARS = 80

@@ -15,12 +15,12 @@ from hnlm_ray.commands.narration import say
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.portrait import title
 from hnlm_ray.commands.recommendation import Answers
-from hnlm_ray.commands.shown_tables import ShownTables
-from hnlm_ray.commands.text import clean
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError
 from hnlm_ray.pipeline import find_stage
 from hnlm_ray.redaction import redacted
+from hnlm_ray.shown_tables import ShownTables
+from hnlm_ray.shown_text import clean
 from hnlm_ray.sources.files import file_in
 from hnlm_ray.workspace import Workspace
 

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from hnlm_ray.commands.left_out import find_left_out
 from hnlm_ray.commands.show import no_such
-from hnlm_ray.commands.shown_tables import Row, ShownTables
 from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.recommend.recommender import Recommended, Recommender
 from hnlm_ray.redaction import redacted
+from hnlm_ray.shown_tables import Row, ShownTables
 
 Basis = Literal["model", "fold_in", "popular"]
 _MODEL = ("model_users", "model_items")

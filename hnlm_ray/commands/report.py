@@ -8,13 +8,13 @@ from rich.console import Console
 from hnlm_ray.commands.narration import say
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.results import read_results
-from hnlm_ray.commands.shown_tables import Row, ShownTables
 from hnlm_ray.commands.stage_rows import stage_row
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.export.files import Target, write_file
 from hnlm_ray.pipeline import statuses
 from hnlm_ray.redaction import redacted
+from hnlm_ray.shown_tables import Row, ShownTables
 from hnlm_ray.sources.files import file_in
 from hnlm_ray.workspace import PublishedTables, Workspace
 

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.portrait import show_item, show_user
-from hnlm_ray.commands.shown_tables import Row, ShownTables
 from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.negatives.embedded import SOURCE
 from hnlm_ray.redaction import redacted
+from hnlm_ray.shown_tables import Row, ShownTables
 from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.folder import named
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hnlm_ray.commands.text import clean, duration
 from hnlm_ray.pipeline import StageStatus
 from hnlm_ray.redaction import redacted
+from hnlm_ray.shown_text import clean, duration
 from hnlm_ray.stage import chunks_of
 from hnlm_ray.workspace import Workspace
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from hnlm_ray.commands.shown_tables import ShownTables
 from hnlm_ray.config import Config
 from hnlm_ray.report import plots
 from hnlm_ray.report.facts_comparison import HISTORIES, POPULARITIES, comparison, hardness_facts, slice_facts
@@ -15,6 +14,7 @@ from hnlm_ray.report.facts_samples import sample_facts
 from hnlm_ray.report.facts_summary import cost, summary
 from hnlm_ray.report.facts_training import curve_facts, finetune_facts
 from hnlm_ray.report.words import masked
+from hnlm_ray.shown_tables import ShownTables
 from hnlm_ray.tables import TABLES
 
 Facts = dict[str, Any]

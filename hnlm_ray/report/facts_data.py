@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hnlm_ray.commands.shown_tables import ShownTables
 from hnlm_ray.config import Config
 from hnlm_ray.report.words import masked
+from hnlm_ray.shown_tables import ShownTables
 
 Facts = dict[str, Any]
 Counts = Mapping[str, int | float | str | None]

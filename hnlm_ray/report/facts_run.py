@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import yaml
 
-from hnlm_ray.commands.shown_tables import ShownTables
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline import find_stage
 from hnlm_ray.report.facts_samples import item_titles
 from hnlm_ray.report.words import masked
+from hnlm_ray.shown_tables import ShownTables
 
 Facts = dict[str, Any]
 _USERS, _SHOWN, _HISTORY = 2, 10, 8

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow.compute as pc
 
-from hnlm_ray.commands.shown_tables import ShownTables
+from hnlm_ray.shown_tables import ShownTables
 
 Facts = dict[str, Any]
 Titles = Mapping[int, str]

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from hnlm_ray.commands.finetune import MEANINGS, METRICS
-from hnlm_ray.commands.shown_tables import ShownTables
+from hnlm_ray.finetune.meanings import MEANINGS, METRICS
+from hnlm_ray.shown_tables import ShownTables
 
 Facts = dict[str, Any]
 Row = Mapping[str, Any]

@@ -8,7 +8,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
-from hnlm_ray.commands.finetune import MEANINGS, METRICS, in_words, show_eval
+from hnlm_ray.commands.finetune import in_words, show_eval
+from hnlm_ray.finetune.meanings import MEANINGS, METRICS
 from hnlm_ray.stage import Outcome, Stage
 from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Rows

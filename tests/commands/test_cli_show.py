@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
-from hnlm_ray.commands.text import clean
+from hnlm_ray.shown_text import clean
 
 COMMANDS = [
     ["run"], ["status"], ["stage"], ["results"], ["report"], ["show"], ["doctor"],

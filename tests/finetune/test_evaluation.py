@@ -9,11 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlm_ray.commands.finetune import MEANINGS, METRICS
 from hnlm_ray.finetune.baselines import cf_mlp, targets_of, user_means
 from hnlm_ray.finetune.batches import Records
 from hnlm_ray.finetune.eval_stage import METHODS
 from hnlm_ray.finetune.evaluation import Ranking, measure, measure_scores
+from hnlm_ray.finetune.meanings import MEANINGS, METRICS
 from hnlm_ray.finetune.query import Query
 from hnlm_ray.finetune.ridge import fit_ridge
 

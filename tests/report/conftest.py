@@ -5,10 +5,10 @@ import itertools
 import pyarrow as pa
 import pytest
 
-from hnlm_ray.commands.shown_tables import ShownTables
 from hnlm_ray.config import Config
 from hnlm_ray.report.build import gather
 from hnlm_ray.report.page import render
+from hnlm_ray.shown_tables import ShownTables
 from hnlm_ray.tables import TABLES
 from hnlm_ray.tune.leaderboard import leaderboard
 from hnlm_ray.workspace import Manifest, PublishedTables, Rows, Workspace

@@ -10,9 +10,9 @@ import pytest
 from hostile import HOSTILE
 from markupsafe import Markup
 
-from hnlm_ray.commands.text import clean
 from hnlm_ray.report import plots
 from hnlm_ray.report.page import policy, render
+from hnlm_ray.shown_text import clean
 
 TAGS_WITHOUT_END = {"meta", "link", "br"}
 
