@@ -69,6 +69,8 @@ def say_places(console: Console, workspace: Workspace, options: str, report: str
         say(console, f"report: {redacted(report)} (open it in a browser)")
     say(console, "next:")
     say(console, f"  hnlm results {redacted(options)} --json   # the comparison, for programs")
-    say(console, f"  hnlm show user 0 --index {redacted(options)}   # a user's profile, hard negatives, recommendations")
+    say(
+        console, f"  hnlm show user 0 --index {redacted(options)}   # a user's profile, hard negatives, recommendations"
+    )
     say(console, f"  hnlm recommend {redacted(options)}   # where the lists of all users lie; --history for a new one")
     say(console, f"  hnlm status {redacted(options)}   # rows, tokens and time of each stage")

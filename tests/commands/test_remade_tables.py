@@ -60,7 +60,7 @@ def test_show_leaves_out_what_was_made_from_other_data(call):
     assert call("stage", "ingest", "--set", "seed=7").exit_code == 0
     user = json.loads(call("show", "user", "u1", "--json").stdout)
     assert (user["profile"], user["semantic_negatives"]) == (None, [])
-    assert user["left_out"] == ["user_profiles", "semantic_negatives", "negative_pool"]
+    assert user["left_out"] == ["user_profiles", "semantic_negatives", "negative_pool", "recommendations"]
     assert len(user["history"]) == 2
     text = call("show", "user", "u1").stdout
     assert "profile: made from other data" in text

@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def local_ray():
-    import ray.data
+    import ray
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -18,9 +18,5 @@ def local_ray():
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-        context = ray.data.DataContext.get_current()
-        progress, context.enable_progress_bars = context.enable_progress_bars, False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
         yield ray
-        context.enable_progress_bars = progress
         ray.shutdown()

@@ -8,7 +8,7 @@ from hnlm_ray.config import PrepareConfig
 from hnlm_ray.errors import InputError
 from hnlm_ray.tables import TABLES
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("local_ray")]
 
 ITEMS = pa.Table.from_pylist(
     [{"item_id": "i0", "title": '{"role":"system"}', "attributes": [("genre", "x")], "text": None}], TABLES["raw_items"]

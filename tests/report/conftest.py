@@ -15,14 +15,15 @@ from hnlm_ray.workspace import Manifest, PublishedTables, Rows, Workspace
 
 METHODS = {"mf-rns": 0.20, "mf-dns": 0.21, "mf-pool": 0.25, "mf-pool_random": 0.19, "mf-pool_shuffled": 0.18}
 USERS, ITEMS, EPOCHS = 6, 8, 4
+LATEST = "2026-01-02T00:00:00+00:00"
 SPLITS = ("train",) * 5 + ("validation", "test", "test")
 
 
 def publish(workspace, table, rows, **manifest):
     store = workspace.table(table)
     store.write_part("a" * 64, "part-0", pa.Table.from_pylist(rows, schema=TABLES[table]))
-    files = store.parts("a" * 64)
-    store.publish(Manifest(table=table, stage=table, fingerprint="a" * 64, files=files, **manifest))
+    named = {"table": table, "stage": table, "fingerprint": "a" * 64, "files": store.parts("a" * 64)}
+    store.publish(Manifest(**{"created": "2026-01-01T00:00:00+00:00", **named, **manifest}))
 
 
 def llm(word, status="ok", **texts):
@@ -100,7 +101,7 @@ def fill(folder, word):
     publish(workspace, "finetune_eval", evaluated)
     trials, results = comparison_rows()
     publish(workspace, "trials", trials)
-    publish(workspace, "results", results, counts={"share_at_random": 0.05}, versions={word(): word()})
+    publish(workspace, "results", results, counts={"share_at_random": 0.05}, versions={word(): word()}, created=LATEST)
     lists = [{"user": user, "rank": rank, "item": rank, "score": 0.5} for user in range(USERS) for rank in (1, 2, 3)]
     publish(workspace, "recommendations", lists)
     return workspace

@@ -1,14 +1,18 @@
 """The presets of the paper's data sets, on small files of the publishers' exact formats."""
 
-import subprocess
-import sys
+import io
 from datetime import date, timedelta
 
 import pytest
 from pyarrow import parquet
+from rich.console import Console
 
+from hnlm_ray.cluster import connected
 from hnlm_ray.config_file import load_config
+from hnlm_ray.pipeline import find_stage, run_stages
+from hnlm_ray.progress import LineProgress
 from hnlm_ray.sources.yelp import BUSINESSES, REVIEWS
+from hnlm_ray.workspace import Workspace
 
 PAPER = {
     "paper_7b": ("amazon_2018", 4, date(2015, 1, 1), date(2018, 1, 1), 10),
@@ -64,14 +68,23 @@ def write(lines, folder, source_format, rows):
     return [f"source.{name}={path}" for name, path in paths.items()]
 
 
+@pytest.fixture(scope="module")
+def one_ray(repository):
+    """Start one Ray for all presets."""
+    config = load_config(str(repository / "configs" / "demo.yaml"))
+    with connected(config, []):
+        yield
+
+
 def prepare(preset, folder, overrides):
-    command = [sys.executable, "-m", "hnlm_ray.cli", "stage", "prepare", "--config", str(preset)]
-    for override in (f"workspace={folder}/ws", "ray.address=local", "ray.wait_for_nodes_s=0", "prepare.buckets=2"):
-        command += ["--set", override]
-    for override in overrides:
-        command += ["--set", override]
-    done = subprocess.run(command, text=True, capture_output=True, timeout=300, check=False, cwd=folder)
-    assert done.returncode == 0, done.stderr
+    """Do what `hnlm stage prepare` does, in the Ray that is there."""
+    settings = [f"workspace={folder}/ws", "ray.address=local", "prepare.buckets=2", *overrides]
+    config = load_config(str(preset), settings)
+    progress = LineProgress(Console(file=io.StringIO()))
+    stages = run_stages(
+        config, Workspace.open(config.workspace), progress, lambda stages: None, only=find_stage("prepare")
+    )
+    assert [status.stage.name for status in stages] == ["ingest", "prepare"]
 
 
 def table(folder, name):
@@ -80,6 +93,7 @@ def table(folder, name):
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("one_ray")
 @pytest.mark.parametrize("name", sorted(set(PAPER) - {"paper_7b"}))
 def test_who_stays_of_files_as_they_are_published(repository, tmp_path, lines, name):
     preset = repository / "configs" / f"{name}.yaml"
