@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hnlm_ray.discover.columns import Column, distinct_pairs
+from hnlm_ray.discover.columns import Column, differing, differing_by_chance
 from hnlm_ray.discover.names import has_id, name_score
 from hnlm_ray.discover.sample import Table
 
@@ -14,6 +14,7 @@ MOST_TEXTS = 3
 _TEXT_WORDS = 12
 _LIST_LENGTH = 300
 _LEAST_FILLED = 0.05
+_SLIPS = 0.05
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,12 @@ def described_by(table: Table, item: str, taken: Sequence[str]) -> list[str]:
     rest = [column for column in table.columns if column.name not in taken and not unfit(column)]
     if key.repetition < 1.5:
         return []
-    return [
-        column.name for column in rest if distinct_pairs(key, column) <= 1.05 * key.distinct and column.distinct > 1
-    ]
+    return [column.name for column in rest if column.distinct > 1 and tells_of(key, column)]
+
+
+def tells_of(key: Column, column: Column) -> bool:
+    """Tell whether all rows of a key say the same, but for slips: chance alone would make them differ far more."""
+    return differing(key, column) <= _SLIPS * differing_by_chance(key, column)
 
 
 def _title(rest: Sequence[Column]) -> str | None:
