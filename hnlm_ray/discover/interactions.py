@@ -128,21 +128,28 @@ def _chosen(table: Table, column: Column, found: Sequence[Times], ask: Ask) -> T
 
 def _rating(table: Table, rest: Sequence[Column], wanted: Overrides) -> tuple[str | None, Scale | None]:
     if wanted.rating is not None:
-        scale = scale_of(table.column(wanted.rating))
+        scale = scale_of(table.column(wanted.rating), named=True)
         if scale is None:
             shown = ", ".join(table.column(wanted.rating).head[:3])
             raise InputError(
-                f"--rating {wanted.rating}: its values ({shown}) are no scale of ratings; name another column"
+                f"--rating {wanted.rating}: its values ({shown}) are no scale of ratings, numbers from -100 to 100 or "
+                "words of approval; name another column"
             )
         return wanted.rating, scale
-    scales = {column.name: scale for column in rest if (scale := scale_of(column)) and _is_rating(column, scale)}
+    read = {column.name: scale_of(column, named=_named_rating(column)) for column in rest}
+    scales = {column.name: scale for column in rest if (scale := read[column.name]) and _is_rating(column, scale)}
     best = max(scales, key=lambda name: _rating_score(table.column(name), scales[name]), default=None)
     return best, None if best is None else scales[best]
 
 
+def _named_rating(column: Column) -> bool:
+    return name_score("rating", column.name) >= 0.6 and name_score("count", column.name) < 0.8
+
+
 def _is_rating(column: Column, scale: Scale) -> bool:
-    """Ask for a name of ratings, or words of approval; without names only 1 to 5 and the like will do."""
-    if name_score("rating", column.name) >= 0.6 and name_score("count", column.name) < 0.8:
+    """Ask for a name of ratings, or approval in words or as 0 and 1; without names only 1 to 5 and the like will do."""
+    yes_or_no = (scale.low, scale.high, scale.steps) == (0.0, 1.0, 2) and name_score("approval", column.name) >= 0.6
+    if _named_rating(column) or yes_or_no:
         return True
     nameless = column.name.startswith("column_")
     usual = scale.high in _USUAL_TOPS and scale.low in {0.5, 1.0} and 3 <= scale.steps <= 20
@@ -150,7 +157,8 @@ def _is_rating(column: Column, scale: Scale) -> bool:
 
 
 def _rating_score(column: Column, scale: Scale) -> float:
-    return name_score("rating", column.name) + column.filled + 0.2 * (scale.steps > 2)
+    named = max(name_score("rating", column.name), 0.8 * name_score("approval", column.name))
+    return named + column.filled + 0.2 * (scale.steps > 2)
 
 
 def _reviews(rest: Sequence[Column]) -> tuple[str, ...]:
