@@ -44,7 +44,9 @@ class Prepared:
     counts: dict[str, int]
 
 
-def prepare(parts: Sequence[RawPart], items: pa.Table, config: PrepareConfig, seed: int, workers: Workers) -> Prepared:
+def prepare(
+    parts: Sequence[RawPart], items: index.RawItems, config: PrepareConfig, seed: int, workers: Workers
+) -> Prepared:
     """Filter, deduplicate, sample, take the k-core, number and split.
 
     The tables have the same bytes whatever the number of parts and the order of the rows.
