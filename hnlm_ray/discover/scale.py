@@ -101,9 +101,10 @@ def _least_positive(low: float, high: float, known: Numbers) -> float:
 
 def _words(column: Column) -> Scale | None:
     """Words of approval and rejection; both must be known, and no other word may be there."""
-    values = {word: number for word in column.head if (number := _number_of(word)) is not None}
+    numbers = {word: _number_of(word) for word in map(str.strip, column.head)}  # the readers strip values too
+    values = {word: number for word, number in numbers.items() if number is not None}
     known = set(values.values())
-    if len(values) < column.distinct or not {0.0, 1.0} <= known:
+    if len(values) < len(numbers) or not {0.0, 1.0} <= known:
         return None
     liked = ", ".join(word for word, number in values.items() if number == 1)
     return Scale(0.0, 1.0, len(known), 1.0, f"words, of which {liked} is approval", values)
