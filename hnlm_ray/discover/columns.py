@@ -17,6 +17,7 @@ _LOOKED_AT = 2000
 _URL: Final = r"(?i)^(https?://|www\.|s3://|gs://|data:image/)|\.(jpe?g|png|gif|webp|svg)$"
 _MANY_PARTS = 20
 _LETTERS = 0.6
+_NEARLY_FILLED = 0.99
 
 
 @dataclass(frozen=True)
@@ -162,3 +163,27 @@ def share_found(values: Column, within: Column) -> float:
         return 0.0
     found = pc.is_in(values.uniques, value_set=within.uniques)
     return float(pc.mean(found.cast(pa.int8())).as_py())
+
+
+def differing(key: Column, told: Column) -> float:
+    """Return the share of the keys of several rows whose rows tell different things, 0 to 1.
+
+    A blank is a thing of its own, lest what a few people wrote of an item passes for its description; unless nearly all
+    rows are filled.
+    """
+    rows = (key.codes >= 0) & ((told.codes >= 0) | (told.filled < _NEARLY_FILLED))
+    return _differing(key.codes[rows], told.codes[rows], key.distinct)
+
+
+def differing_by_chance(key: Column, told: Column) -> float:
+    """Return what :func:`differing` is when the rows of ``told`` have nothing to do with the key."""
+    shuffled = np.random.default_rng(0).permutation(told.codes)
+    rows = key.codes >= 0
+    return _differing(key.codes[rows], shuffled[rows], key.distinct)
+
+
+def _differing(keys: npt.NDArray[np.int64], told: npt.NDArray[np.int64], distinct: int) -> float:
+    several = np.bincount(keys, minlength=distinct) > 1
+    width = int(told.max(initial=0)) + 2
+    things = np.bincount(np.unique(keys * width + told + 1) // width, minlength=distinct)
+    return float(np.mean(things[several] > 1)) if several.any() else 0.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from hnlm_ray.discover.found import LEFT, Understanding, Use
 from hnlm_ray.discover.items import ItemRoles, described_by, item_roles
-from hnlm_ray.discover.links import Link, about_items, best_link, item_link
+from hnlm_ray.discover.links import Link, about_items, best_link, item_link, users_link
 from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.sample import Table
 
@@ -42,7 +42,7 @@ class ItemFiles:
         linked = [other for other in others if other.place in links]
         first = max(linked, key=lambda one: self._worth(one, links[one.place]), default=None)
         if first is None:
-            self.found.uses += [Use(other.place.shown, "", LEFT, _unlinked(other)) for other in others]
+            self.found.uses += [Use(other.place.shown, "", LEFT, self._unlinked(other)) for other in others]
             return
         self.found.source["items"] = self._file(("items",), first, links[first.place], self.main)
         key = frozenset({links[first.place].key})
@@ -64,7 +64,7 @@ class ItemFiles:
             return {**tree, "link": further.column, "columns": columns}
         if direct is not None:
             return self._file(place, other, direct, self.main)
-        self.found.uses.append(Use(other.place.shown, "", LEFT, _unlinked(other)))
+        self.found.uses.append(Use(other.place.shown, "", LEFT, self._unlinked(other)))
         return None
 
     def _file(self, section: tuple[str, ...], table: Table, link: Link, of: Table) -> dict[str, Any]:
@@ -76,6 +76,13 @@ class ItemFiles:
         self.found.comments[*place, "link"] = link.told(table)
         _tell(self.found, place, table, roles)
         return {"path": table.place.path, **table.options, "columns": _columns(roles)}
+
+    def _unlinked(self, other: Table) -> str:
+        if about_items(other) < 0:
+            return "about people, and users are described by what they chose"
+        if link := users_link(self.main, other, self.user, self.item):
+            return f"{link.key} fits the users ({link.column}) better than the items ({self.item})"
+        return "none of its columns is linked to the items"
 
     def _number_comments(self) -> None:
         """Put the comments of further files, noted by file, at their position in the list."""
@@ -103,12 +110,6 @@ def describe_by_interactions(
     found.source["items"] = {**options, "columns": _columns(roles)}
     _tell(found, ("source", "items"), main, roles)
     return own
-
-
-def _unlinked(other: Table) -> str:
-    if about_items(other) < 0:
-        return "about people, and users are described by what they chose"
-    return "none of its columns is linked to the items"
 
 
 def _columns(roles: ItemRoles) -> dict[str, Any]:

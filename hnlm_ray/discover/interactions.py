@@ -12,7 +12,8 @@ from hnlm_ray.discover.pairs import Pair, close_rivals
 from hnlm_ray.discover.question import Ask, Question
 from hnlm_ray.discover.sample import Table
 from hnlm_ray.discover.scale import Scale, scale_of
-from hnlm_ray.discover.times import Times, times_of
+from hnlm_ray.discover.time_column import time_column
+from hnlm_ray.discover.times import Times
 from hnlm_ray.errors import InputError
 
 _REVIEW_WORDS = 6
@@ -64,7 +65,7 @@ def _count(table: Table, name: str) -> str:
 def interaction_roles(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> InteractionRoles:
     """Give the other columns their roles: time first, then rating, then what the user wrote."""
     rest = [column for column in table.columns if column.name not in {pair.user, pair.item}]
-    timestamp, times = _time(table, rest, wanted, ask)
+    timestamp, times = time_column(table, pair, wanted, ask)
     rest = [column for column in rest if column.name != timestamp]
     rating, scale = _rating(table, rest, wanted)
     rest = [column for column in rest if column.name != rating]
@@ -82,67 +83,30 @@ def _id_told(column: Column) -> str:
     return f"{column.distinct:,} distinct values, {column.repetition:.1f} rows each"
 
 
-def _time(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask) -> tuple[str | None, Times | None]:
-    if wanted.time is not None:
-        column = table.column(wanted.time)
-        if wanted.time_format is not None:
-            return wanted.time, Times(wanted.time_format, "as you said")
-        found = times_of(column)
-        if not found:
-            raise InputError(
-                f"--time {wanted.time}: its values ({', '.join(column.head[:3])}) are no times that are known; add "
-                "--time-format, for example --time-format '%d.%m.%Y'"
-            )
-        return wanted.time, _chosen(table, column, found, ask)
-    fitting = {column.name: found for column in rest if (found := times_of(column))}
-    named = {
-        name: found
-        for name, found in fitting.items()
-        if name_score("time", name) > 0 or not found[0].told.startswith("digits")
-    }
-    best = max(named, key=lambda name: _time_score(table.column(name), named[name]), default=None)
-    if best is None:
-        return None, None
-    if wanted.time_format is not None:
-        return best, Times(wanted.time_format, "as you said")
-    return best, _chosen(table, table.column(best), named[best], ask)
-
-
-def _time_score(column: Column, found: Sequence[Times]) -> float:
-    """Prefer named columns, then those without a format, then finer ones."""
-    return (
-        name_score("time", column.name)
-        + 0.5 * (found[0].time_format is None)
-        + 0.3 * column.filled
-        + len(found[0].told) / 1e4
-    )
-
-
-def _chosen(table: Table, column: Column, found: Sequence[Times], ask: Ask) -> Times:
-    if len(found) == 1:
-        return found[0]
-    text = f"how are the times of {table.place.shown}:{column.name} written ({', '.join(column.head[:3])})?"
-    choices = tuple(str(times.time_format) for times in found[:4])
-    return found[ask(Question(text, choices, "--time-format"))]
-
-
 def _rating(table: Table, rest: Sequence[Column], wanted: Overrides) -> tuple[str | None, Scale | None]:
     if wanted.rating is not None:
-        scale = scale_of(table.column(wanted.rating))
+        scale = scale_of(table.column(wanted.rating), named=True)
         if scale is None:
             shown = ", ".join(table.column(wanted.rating).head[:3])
             raise InputError(
-                f"--rating {wanted.rating}: its values ({shown}) are no scale of ratings; name another column"
+                f"--rating {wanted.rating}: its values ({shown}) are no scale of ratings, numbers from -100 to 100 or "
+                "words of approval; name another column"
             )
         return wanted.rating, scale
-    scales = {column.name: scale for column in rest if (scale := scale_of(column)) and _is_rating(column, scale)}
+    read = {column.name: scale_of(column, named=_named_rating(column)) for column in rest}
+    scales = {column.name: scale for column in rest if (scale := read[column.name]) and _is_rating(column, scale)}
     best = max(scales, key=lambda name: _rating_score(table.column(name), scales[name]), default=None)
     return best, None if best is None else scales[best]
 
 
+def _named_rating(column: Column) -> bool:
+    return name_score("rating", column.name) >= 0.6 and name_score("count", column.name) < 0.8
+
+
 def _is_rating(column: Column, scale: Scale) -> bool:
-    """Ask for a name of ratings, or words of approval; without names only 1 to 5 and the like will do."""
-    if name_score("rating", column.name) >= 0.6 and name_score("count", column.name) < 0.8:
+    """Ask for a name of ratings, or approval in words or as 0 and 1; without names only 1 to 5 and the like will do."""
+    yes_or_no = (scale.low, scale.high, scale.steps) == (0.0, 1.0, 2) and name_score("approval", column.name) >= 0.6
+    if _named_rating(column) or yes_or_no:
         return True
     nameless = column.name.startswith("column_")
     usual = scale.high in _USUAL_TOPS and scale.low in {0.5, 1.0} and 3 <= scale.steps <= 20
@@ -150,7 +114,8 @@ def _is_rating(column: Column, scale: Scale) -> bool:
 
 
 def _rating_score(column: Column, scale: Scale) -> float:
-    return name_score("rating", column.name) + column.filled + 0.2 * (scale.steps > 2)
+    named = max(name_score("rating", column.name), 0.8 * name_score("approval", column.name))
+    return named + column.filled + 0.2 * (scale.steps > 2)
 
 
 def _reviews(rest: Sequence[Column]) -> tuple[str, ...]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hnlm_ray.discover.columns import Column, distinct_pairs
+from hnlm_ray.discover.columns import Column, differing, differing_by_chance
 from hnlm_ray.discover.names import has_id, name_score
 from hnlm_ray.discover.sample import Table
+from hnlm_ray.discover.scale import scale_of
 
 MOST_ATTRIBUTES = 10
 MOST_TEXTS = 3
 _TEXT_WORDS = 12
 _LIST_LENGTH = 300
 _LEAST_FILLED = 0.05
+_SLIPS = 0.05
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,16 @@ def unfit(column: Column) -> str:
         "long lists, too much for a prompt": column.long_lists or (column.listed and column.length > _LIST_LENGTH),
         "long texts that say the same of many": column.words >= _TEXT_WORDS and column.repetition >= 5,
         "numbers or codes of something else": coded,
+        "it counts held-out ratings too": _is_aggregate(column),
         "a number that is different in every row": column.all_distinct and column.numeric and column.rows >= 20,
     }
     return next((told for told, holds in reasons.items() if holds), "")
+
+
+def _is_aggregate(column: Column) -> bool:
+    """Tell whether it sums up what all users thought of an item, whose test ratings no prompt may hold."""
+    named = max(name_score("rating", column.name), name_score("aggregate", column.name)) >= 0.6
+    return named and (column.numeric or scale_of(column) is not None)
 
 
 def described_by(table: Table, item: str, taken: Sequence[str]) -> list[str]:
@@ -63,9 +72,12 @@ def described_by(table: Table, item: str, taken: Sequence[str]) -> list[str]:
     rest = [column for column in table.columns if column.name not in taken and not unfit(column)]
     if key.repetition < 1.5:
         return []
-    return [
-        column.name for column in rest if distinct_pairs(key, column) <= 1.05 * key.distinct and column.distinct > 1
-    ]
+    return [column.name for column in rest if column.distinct > 1 and tells_of(key, column)]
+
+
+def tells_of(key: Column, column: Column) -> bool:
+    """Tell whether all rows of a key say the same, but for slips: chance alone would make them differ far more."""
+    return differing(key, column) <= _SLIPS * differing_by_chance(key, column)
 
 
 def _title(rest: Sequence[Column]) -> str | None:

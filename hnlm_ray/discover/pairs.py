@@ -31,7 +31,12 @@ class Pair:
 
 
 def ranked_pairs(
-    table: Table, links: Mapping[str, float], user: str | None = None, item: str | None = None
+    table: Table,
+    links: Mapping[str, float],
+    user: str | None = None,
+    item: str | None = None,
+    *,
+    tied: frozenset[str] = frozenset(),
 ) -> list[Pair]:
     """Return the likeliest pairs of columns, the best first; a column that the user named is taken.
 
@@ -41,9 +46,12 @@ def ranked_pairs(
         The file.
     links
         How well each column refers to a file about items, 0 to 2.
+    tied
+        Columns that refer to the same file alike: one is the user's, so none is less of a user for it.
     """
     ids = {column.name: score for column in table.columns if (score := _id_score(column)) is not None}
-    scored_users = {name: _user_score(name, ids[name], links) for name in ids} if user is None else {user: 2.0}
+    alone = {name: score for name, score in links.items() if name not in tied}
+    scored_users = {name: _user_score(name, ids[name], alone) for name in ids} if user is None else {user: 2.0}
     scored_items = {name: _item_score(name, ids[name], links) for name in ids} if item is None else {item: 2.0}
     pairs = [
         Pair(one, other, scored_users[one] + scored_items[other])

@@ -9,6 +9,14 @@ from hnlm_ray.discover.sample import Table
 from hnlm_ray.sources.files import find_files
 
 
+def same_columns(left: Table, right: Table) -> bool:
+    """Tell whether two files have the same columns; without names their values must be of the same kinds."""
+    pairs = zip(left.columns, right.columns, strict=False)
+    return left.names == right.names and (
+        left.options.get("header", True) or all(one.numeric == other.numeric for one, other in pairs)
+    )
+
+
 def path_of(main: Table, parts: Sequence[Table], uses: list[Use]) -> str:
     """Name several files with the same columns by one glob, where it names just these."""
     path = main.place.path

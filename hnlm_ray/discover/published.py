@@ -98,10 +98,20 @@ def _movielens(heads: Heads) -> Published | None:
         for layout, names in _MOVIELENS.items():
             used = tuple(places[name] for name in names if name in places)
             packed = any(place.member is None and place.compression != "none" for place in used)
-            if len(used) == 2 and not packed and re.fullmatch(_MOVIELENS_LINES[layout], _first_line(heads[used[0]])):
+            if (
+                len(used) == 2
+                and not packed
+                and _is_latin(heads[used[1]], layout)
+                and re.fullmatch(_MOVIELENS_LINES[layout], _first_line(heads[used[0]]))
+            ):
                 told = f"{names[0]} and {names[1]} as GroupLens writes them"
                 return Published({"format": layout, "path": folder}, used, told, min_rating=4)
     return None
+
+
+def _is_latin(head: Head | None, layout: str) -> bool:
+    """ML-10M has the files of ML-1M, but its titles are UTF-8 and its ratings have halves."""
+    return layout != "movielens_1m" or head is None or head.encoding != "utf-8" or head.text.isascii()
 
 
 def _recbole_100k(heads: Heads) -> Published | None:

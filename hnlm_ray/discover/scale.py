@@ -59,22 +59,29 @@ class Scale:
     values: Mapping[str, float] = field(default_factory=dict)
 
 
-def scale_of(column: Column) -> Scale | None:
-    """Read a column as ratings; None when it holds none."""
+def scale_of(column: Column, *, named: bool = False) -> Scale | None:
+    """Read a column as ratings; None when it holds none.
+
+    Parameters
+    ----------
+    column
+        The column.
+    named
+        Its name, or the user, says that it holds ratings: then it may have any number of steps (7.85 of 10).
+    """
     if not column.distinct:
         return None
-    if column.numeric and len(column.numbers) == column.distinct:
-        return _numeric(column.numbers, {}, column)
-    if column.numeric and column.distinct <= 2 * MOST_STEPS:
-        return _numeric(column.numbers, {}, column)
+    clean = len(column.numbers) == column.distinct or column.distinct <= 2 * MOST_STEPS
+    if column.numeric and (clean or named):
+        return _numeric(column.numbers, {}, column, named=named)
     if column.distinct > MOST_WORDS:
         return None
     return _words(column) or _written(column)
 
 
-def _numeric(numbers: Numbers, values: Mapping[str, float], column: Column) -> Scale | None:
+def _numeric(numbers: Numbers, values: Mapping[str, float], column: Column, *, named: bool = False) -> Scale | None:
     low, high, steps = float(numbers.min()), float(numbers.max()), len(np.unique(numbers))
-    if steps < 2 or steps > MOST_STEPS or high > 100 or low < -100:
+    if steps < 2 or (steps > MOST_STEPS and not named) or high > 100 or low < -100:
         return None
     least = _least_positive(low, high, np.unique(numbers))
     spread = f"{steps} different ratings from {low:g} to {high:g}, {column.filled:.0%} of the rows have one"
@@ -94,9 +101,10 @@ def _least_positive(low: float, high: float, known: Numbers) -> float:
 
 def _words(column: Column) -> Scale | None:
     """Words of approval and rejection; both must be known, and no other word may be there."""
-    values = {word: number for word in column.head if (number := _number_of(word)) is not None}
+    numbers = {word: _number_of(word) for word in map(str.strip, column.head)}  # the readers strip values too
+    values = {word: number for word, number in numbers.items() if number is not None}
     known = set(values.values())
-    if len(values) < column.distinct or not {0.0, 1.0} <= known:
+    if len(values) < len(numbers) or not {0.0, 1.0} <= known:
         return None
     liked = ", ".join(word for word, number in values.items() if number == 1)
     return Scale(0.0, 1.0, len(known), 1.0, f"words, of which {liked} is approval", values)

@@ -59,11 +59,21 @@ class Times:
     told: str
 
 
+def reads(column: Column, time_format: str) -> bool:
+    """Tell whether a format reads the values of a column, but for one in fifty."""
+    texts = _looked_at(column)
+    return bool(texts) and _share(texts, time_format) >= _CONSISTENT
+
+
+def _looked_at(column: Column) -> list[str]:
+    return [text.strip() for text in column.head[:: max(1, len(column.head) // _LOOKED_AT)][:_LOOKED_AT]]
+
+
 def times_of(column: Column) -> list[Times]:
     """Return the ways to read a column as times, the likelier first; none when it holds no times."""
     if column.typed_time:
         return [Times(None, "a column of times")]
-    texts = [text.strip() for text in column.head[:: max(1, len(column.head) // _LOOKED_AT)][:_LOOKED_AT]]
+    texts = _looked_at(column)
     if not texts or max(map(len, texts)) > 60:
         return []
     if column.numeric:

@@ -11,11 +11,11 @@ from hnlm_ray.discover.heads import Head, read_head
 from hnlm_ray.discover.inputs import Place, expand
 from hnlm_ray.discover.interactions import InteractionRoles, choose_pair, interaction_roles
 from hnlm_ray.discover.items import unfit
-from hnlm_ray.discover.links import about_items, best_link
+from hnlm_ray.discover.links import about_items, close_links
 from hnlm_ray.discover.names import name_score
 from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.pairs import Pair, lists_things, ranked_pairs
-from hnlm_ray.discover.parts import path_of
+from hnlm_ray.discover.parts import path_of, same_columns
 from hnlm_ray.discover.published import Published, known_layout
 from hnlm_ray.discover.question import Ask
 from hnlm_ray.discover.sample import Table, read_table
@@ -99,7 +99,7 @@ def _published(layout: Published, uses: list[Use]) -> Understanding:
 def _from_tables(tables: list[Table], wanted: Overrides, ask: Ask, uses: list[Use]) -> Understanding:
     main, pairs = _interactions(tables, wanted)
     pair = choose_pair(main, pairs, ask)
-    parts = [table for table in tables if table is not main and table.names == main.names]
+    parts = [table for table in tables if table is not main and same_columns(table, main)]
     others = [table for table in tables if table is not main and table not in parts]
     roles = interaction_roles(main, pair, wanted, ask)
     options = {**main.options, "path": path_of(main, parts, uses)}
@@ -118,10 +118,14 @@ def _interactions(tables: Sequence[Table], wanted: Overrides) -> tuple[Table, li
     scored: list[tuple[float, Table, list[Pair]]] = []
     for table in tables:
         others = [
-            other for other in tables if other is not table and other.names != table.names and about_items(other) > 0
+            other
+            for other in tables
+            if other is not table and not same_columns(other, table) and about_items(other) > 0
         ]
-        links = {link.column: link.score for other in others if (link := best_link(table, other))}
-        pairs = ranked_pairs(table, links, wanted.user, wanted.item) if wanted.fits(table) else []
+        found = [close_links(table, other) for other in others]
+        links = {link.column: link.rank for close in found for link in close}
+        tied = frozenset(link.column for close in found if len(close) > 1 for link in close)
+        pairs = ranked_pairs(table, links, wanted.user, wanted.item, tied=tied) if wanted.fits(table) else []
         if pairs and (wanted.user or wanted.item or not lists_things(table, pairs[0])):
             scored.append((pairs[0].score + _looks_like_interactions(table), table, pairs))
     if not scored:

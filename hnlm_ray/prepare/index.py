@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ import pyarrow.compute as pc
 from hnlm_ray.tables import TABLES
 
 Codes = npt.NDArray[np.int32]
+ITEMS_AT_ONCE = 8192
+"""Items whose texts are brought together at a time."""
+_DESCRIBED = ["title", "attributes", "text"]
 
 
 def vocabulary(parts: Sequence[pa.Array]) -> tuple[pa.Array, list[Codes]]:
@@ -54,9 +58,68 @@ def user_table(user_ids: pa.Array) -> pa.Table:
     return pa.table([np.arange(len(user_ids), dtype=np.int32), user_ids], schema=TABLES["users"])
 
 
-def item_table(item_ids: pa.Array, raw_items: pa.Table) -> pa.Table:
-    """Return the table ``items``: a row for each id, with nulls where the item file lacks it."""
-    known = raw_items.combine_chunks()
-    rows = pc.index_in(item_ids, value_set=known["item_id"].combine_chunks())
-    described = [known[name].combine_chunks().take(rows) for name in ("title", "attributes", "text")]
-    return pa.table([np.arange(len(item_ids), dtype=np.int32), item_ids, *described], schema=TABLES["items"])
+@dataclass(frozen=True)
+class RawItems:
+    """The table ``raw_items``, part by part.
+
+    Attributes
+    ----------
+    ids
+        Its item_id, of all parts in their order.
+    parts
+        Its tables, each read when it is asked for: of most sources most items are not used.
+    """
+
+    ids: pa.ChunkedArray
+    parts: Iterable[pa.Table]
+
+
+def item_table(item_ids: pa.Array, raw_items: RawItems) -> pa.Table:
+    """Return the table ``items``: a row for each id, with nulls where the item files lack it.
+
+    Texts stay in chunks, of which each is below Arrow's 2 GiB; their sum may be above.
+    """
+    used = _used(item_ids, raw_items)
+    ids = pa.chunked_array([batch["item_id"] for batch in used], pa.string())
+    rows = pc.fill_null(pc.index_in(item_ids, value_set=ids.combine_chunks()), -1).to_numpy()
+    starts = np.cumsum([0, *(batch.num_rows for batch in used)])
+    slices = [
+        pa.table(
+            [
+                np.arange(start, min(start + ITEMS_AT_ONCE, len(item_ids)), dtype=np.int32),
+                item_ids.slice(start, ITEMS_AT_ONCE),
+                *_taken(used, starts, rows[start : start + ITEMS_AT_ONCE]).columns,
+            ],
+            schema=TABLES["items"],
+        )
+        for start in range(0, len(item_ids), ITEMS_AT_ONCE)
+    ]
+    return pa.concat_tables(slices) if slices else TABLES["items"].empty_table()
+
+
+def _used(item_ids: pa.Array, raw_items: RawItems) -> list[pa.RecordBatch]:
+    """Keep the rows whose id is wanted; what is left of a part holds no memory of the rest."""
+    wanted, start = pc.is_in(raw_items.ids, value_set=item_ids), 0
+    kept: list[pa.RecordBatch] = []
+    for part in raw_items.parts:
+        rows = part.filter(wanted.slice(start, part.num_rows))
+        kept += [batch for batch in rows.to_batches() if batch.num_rows]
+        start += part.num_rows
+    return kept
+
+
+def _taken(used: Sequence[pa.RecordBatch], starts: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> pa.Table:
+    """Return what describes some items, given by their rows in all batches; -1 is an item that none describes."""
+    of_batch = np.searchsorted(starts, rows, side="right") - 1
+    batches = np.unique(of_batch[rows >= 0]).tolist()
+    places = [np.flatnonzero(of_batch == batch) for batch in batches]
+    found = [
+        used[batch].select(_DESCRIBED).take(pa.array(rows[place] - starts[batch]))
+        for batch, place in zip(batches, places, strict=True)
+    ]
+    at = np.full(len(rows), -1)
+    if found:
+        joined = np.concatenate(places)
+        at[joined] = np.arange(len(joined))
+    schema = pa.schema([TABLES["raw_items"].field(name) for name in _DESCRIBED])
+    return pa.Table.from_batches(found, schema).combine_chunks().take(pa.array(at, mask=at < 0))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +64,7 @@ class UserRows:
 
 def users_round(
     rows: UserRows, users: Mask, items: Mask, user_core: int, *, all_rows_count_for_items: bool
-) -> tuple[Mask, Degrees]:
+) -> tuple[Mask, npt.NDArray[Any]]:
     """Do one round for the users of a range.
 
     Parameters
@@ -87,4 +89,18 @@ def users_round(
     stay = users & (rows.degrees(items) >= user_core)
     pairs = rows.of(stay) & items[rows.items]
     counted = pairs if all_rows_count_for_items else rows.counted(pairs)
-    return stay, np.bincount(rows.items[counted], minlength=len(items))
+    return stay, np.bincount(rows.items[counted], minlength=len(items)).astype(_counts(len(counted)))
+
+
+def _counts(pairs: int) -> type[np.signedinteger[Any]]:
+    return np.int32 if pairs <= np.iinfo(np.int32).max else np.int64
+
+
+def joined(rounds: Iterable[tuple[Mask, npt.NDArray[Any]]], items: int) -> tuple[Mask, Degrees]:
+    """Join the results of all ranges, added up one by one: only one range's degrees of items are held at a time."""
+    stay: list[Mask] = []
+    degrees = np.zeros(items, dtype=np.int64)
+    for users, counted in rounds:
+        stay.append(users)
+        degrees += counted
+    return np.concatenate(stay), degrees

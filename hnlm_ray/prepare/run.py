@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from hnlm_ray.prepare import tasks
+from hnlm_ray.prepare.index import RawItems
 from hnlm_ray.prepare.raw_parts import raw_parts
 from hnlm_ray.prepare.split import check_held_out
 from hnlm_ray.prepare.stage import Prepared, prepare
 from hnlm_ray.prepare.workers import PHASES, STEPS, Workers, a_task_a_core
 from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.workspace import Rows
+from hnlm_ray.workspace import Rows, TableStore
 
 ITEMS_PER_PART = 8192
 """Items in a file of the items table: the unit in which they are profiled."""
@@ -19,7 +20,7 @@ def prepare_tables(run: StageRun) -> Outcome:
     config, parts = run.config.prepare, raw_parts(run.workspace.table("raw_interactions"))
     run.progress.start("prepare", PHASES * STEPS, unit="steps")
     workers = Workers(a_task_a_core(), run.progress.advance)
-    prepared = prepare(parts, run.workspace.table("raw_items").read(), config, run.config.seed, workers)
+    prepared = prepare(parts, _raw_items(run.workspace.table("raw_items")), config, run.config.seed, workers)
     check_held_out(prepared.counts, config.split)
     run.output("users").write_part(run.fingerprint, "part-00000", prepared.users)
     for part, start in enumerate(range(0, prepared.items.num_rows, ITEMS_PER_PART)):
@@ -28,6 +29,11 @@ def prepare_tables(run: StageRun) -> Outcome:
     written = _write_buckets(run, prepared, workers)
     run.progress.finish()
     return Outcome(rows=Rows(ok=written), counts=dict(prepared.counts))
+
+
+def _raw_items(store: TableStore) -> RawItems:
+    ids = store.read(["item_id"])["item_id"]
+    return RawItems(ids, (store.read_parts([file]) for file in store.published().files))
 
 
 def _write_buckets(run: StageRun, prepared: Prepared, workers: Workers) -> int:

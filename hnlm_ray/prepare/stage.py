@@ -6,8 +6,9 @@ users plus items: the vocabulary, who stays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -44,7 +45,9 @@ class Prepared:
     counts: dict[str, int]
 
 
-def prepare(parts: Sequence[RawPart], items: pa.Table, config: PrepareConfig, seed: int, workers: Workers) -> Prepared:
+def prepare(
+    parts: Sequence[RawPart], items: index.RawItems, config: PrepareConfig, seed: int, workers: Workers
+) -> Prepared:
     """Filter, deduplicate, sample, take the k-core, number and split.
 
     The tables have the same bytes whatever the number of parts and the order of the rows.
@@ -117,11 +120,17 @@ def _members(
             workers.submit(tasks.users_round, pairs, start, first.users[start:end], shared, config)
             for pairs, start, end in ranges.each()
         ]
-        stay, degrees = zip(*ray.get(rounds), strict=True)
-        smaller = np.sum(degrees, axis=0) >= config.item_core
+        stay, degrees = kcore.joined(_one_by_one(rounds), len(items))
+        smaller = degrees >= config.item_core
         if np.array_equal(smaller, items):
-            return kcore.Members(np.concatenate(stay), items)
+            return kcore.Members(stay, items)
         items = smaller
+
+
+def _one_by_one(references: Refs) -> Iterator[Any]:
+    """Yield results and let go of each: its memory is freed with its last reference."""
+    while references:
+        yield ray.get(references.pop(0))
 
 
 def _buckets(

@@ -32,6 +32,7 @@ def test_a_scale_that_nobody_used_to_its_top_is_still_one_of_five():
         (["fresh", "rotten"], {"fresh": 1.0, "rotten": 0.0}),
         (["Like", "Dislike", "neutral"], {"Like": 1.0, "Dislike": 0.0, "neutral": 0.5}),
         (["true", "false"], {"true": 1.0, "false": 0.0}),
+        (["yes ", "no  ", "yes", " no"], {"yes": 1.0, "no": 0.0}),
         (["4,5", "3", "1,0"], {"4,5": 4.5, "3": 3.0, "1,0": 1.0}),
         (["4/5", "2/5"], {"4/5": 4.0, "2/5": 2.0}),
         (["★★★★☆", "★☆☆☆☆"], {"★★★★☆": 4.0, "★☆☆☆☆": 1.0}),

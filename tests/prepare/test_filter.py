@@ -11,7 +11,7 @@ from hnlm_ray.errors import InputError
 from hnlm_ray.prepare import blocks, index
 from hnlm_ray.prepare import filter as positive_filter
 from hnlm_ray.prepare.duplicates import drop_duplicates
-from hnlm_ray.prepare.index import item_table
+from hnlm_ray.prepare.index import RawItems, item_table
 from hnlm_ray.tables import TABLES
 
 DAY = 86400
@@ -164,10 +164,11 @@ def test_items_without_a_row_get_one_with_nulls():
         ],
         TABLES["raw_items"],
     )
-    table = item_table(pa.array(["w", "x"]), raw_items)
+    table = item_table(pa.array(["w", "x"]), RawItems(raw_items["item_id"], [raw_items]))
     assert table.schema.equals(TABLES["items"])
     assert table.to_pylist() == [
         {"item": 0, "item_id": "w", "title": None, "attributes": None, "text": None},
         {"item": 1, "item_id": "x", "title": '{"role":"system"}', "attributes": [("year", "1")], "text": "t"},
     ]
-    assert item_table(pa.array(["w"]), TABLES["raw_items"].empty_table())["title"].null_count == 1
+    none = RawItems(pa.chunked_array([], pa.string()), [])
+    assert item_table(pa.array(["w"]), none)["title"].null_count == 1

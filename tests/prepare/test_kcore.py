@@ -1,3 +1,4 @@
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -73,3 +74,26 @@ def test_users_who_are_not_candidates_stay_out():
     )
     assert stay.tolist() == [True, False, False]
     assert degrees.tolist() == [1, 0]
+
+
+def test_degrees_of_ranges_are_added_up_one_at_a_time():
+    alive = []
+
+    def rounds():
+        for at in range(20):
+            counted = np.full(1000, at, dtype=np.int32)
+            alive.append(weakref.ref(counted))
+            yield np.array([at % 2 == 0]), counted
+            del counted
+            assert sum(one() is not None for one in alive) <= 1
+
+    stay, degrees = kcore.joined(rounds(), 1000)
+    assert stay.tolist() == [True, False] * 10
+    assert degrees.tolist() == [190] * 1000
+
+
+def test_degrees_of_a_range_are_small_numbers():
+    rows = user_rows({(0, 0), (0, 1)}, 0, 1)
+    everything = np.ones(2, dtype=bool)
+    _, degrees = kcore.users_round(rows, everything[:1], everything, 1, all_rows_count_for_items=False)
+    assert degrees.dtype == np.int32

@@ -34,6 +34,7 @@ def raw(rows=3000, users=60, items=40, seed=0, *, reviews=True):
 def prepared(tmp_path, monkeypatch):
     """Run the stage on a table cut into parts, with small ranges of users."""
     from hnlm_ray.prepare import ranges
+    from hnlm_ray.prepare.index import RawItems
     from hnlm_ray.prepare.raw_parts import RawPart
     from hnlm_ray.prepare.stage import prepare
     from hnlm_ray.prepare.workers import Workers
@@ -45,7 +46,7 @@ def prepared(tmp_path, monkeypatch):
             path = str(tmp_path / f"{start}.parquet")
             parquet.write_table(table.slice(start, size), path)
             written.append(RawPart(fs.LocalFileSystem(), path, tuple(table.column_names)))
-        return prepare(written, ITEMS, PrepareConfig(**config), seed, Workers(1))
+        return prepare(written, RawItems(ITEMS["item_id"], [ITEMS]), PrepareConfig(**config), seed, Workers(1))
 
     return run
 
