@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hnlm_ray.tune.leaderboard import best_by_validation
+from hnlm_ray.tune.methods import controls_of
 from hnlm_ray.tune.verdict import LEVEL
 
 Facts = dict[str, Any]
@@ -44,6 +45,7 @@ def summary(answer: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> F
         "base": base and _scored(base, metric),
         "gain": ours and base and _gain(ours, base, metric),
         "controls": [] if ours is None else _controls(ours),
+        "missing": [] if ours is None else _missing(ours),
         "cost": cost(stages),
         "caveats": caveats(_tested(answer)),
         "verdict": answer["verdict"],
@@ -51,7 +53,7 @@ def summary(answer: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> F
 
 
 def judge(ours: Mapping[str, Any] | None, base: Mapping[str, Any] | None) -> str:
-    """Return the key of a headline: a gain counts as the LLM's only where every control is beaten too."""
+    """Return the key of a headline: a gain counts as the LLM's only where every control is there and beaten."""
     versus = ours["versus_best_classical"] if ours and base else None
     if ours is None or versus is None or versus["difference"] is None:
         return "unknown"
@@ -59,12 +61,18 @@ def judge(ours: Mapping[str, Any] | None, base: Mapping[str, Any] | None) -> str
         return "nothing"
     if versus["difference"] < 0:
         return "worse"
-    controls = _controls(ours)
-    return "gain" if controls and all(control["beaten"] for control in controls) else "unproven"
+    proven = not _missing(ours) and all(control["beaten"] for control in _controls(ours))
+    return "gain" if proven else "unproven"
 
 
 def _controls(ours: Mapping[str, Any]) -> list[Facts]:
     return [{**control, "beaten": _is_beaten(control)} for control in ours.get("versus_controls", ())]
+
+
+def _missing(ours: Mapping[str, Any]) -> list[str]:
+    """Return the method's own controls that there is no difference to: not compared, or not finished."""
+    told = {control["name"] for control in _controls(ours) if control["difference"] is not None}
+    return [name for name in controls_of(ours["name"]) if name not in told]
 
 
 def _is_beaten(control: Mapping[str, Any]) -> bool:

@@ -13,7 +13,8 @@ from hnlm_ray.tables import TABLES
 from hnlm_ray.tune.leaderboard import leaderboard
 from hnlm_ray.workspace import Manifest, PublishedTables, Rows, Workspace
 
-METHODS = {"mf-rns": 0.20, "mf-dns": 0.21, "mf-pool": 0.25, "mf-pool_random": 0.19, "mf-pool_shuffled": 0.18}
+CONTROLS = {"mf-pool_alpha0": 0.20, "mf-pool_random": 0.19, "mf-pool_shuffled": 0.18}
+METHODS = {"mf-rns": 0.20, "mf-dns": 0.21, "mf-pool": 0.25, **CONTROLS}
 USERS, ITEMS, EPOCHS = 6, 8, 4
 SPLITS = ("train",) * 5 + ("validation", "test", "test")
 

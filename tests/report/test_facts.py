@@ -20,21 +20,28 @@ from hnlm_ray.report.words import counted, figure, metric_in_words, moment, p_va
 from hnlm_ray.tune.leaderboard import leaderboard
 
 
+CONTROLS = ("mf-pool_alpha0", "mf-pool_random", "mf-pool_shuffled")
+BEATEN = [(0.1, 0.01), (0.1, 0.01)]
+
+
 def versus(difference, p, controls=()):
     return {
         "name": "mf-pool",
         "versus_best_classical": {"difference": difference, "ci95": [0, 0], "p_holm": p},
-        "versus_controls": [{"name": f"c{n}", "difference": d, "p_holm": q} for n, (d, q) in enumerate(controls)],
+        "versus_controls": [
+            {"name": name, "difference": d, "p_holm": q} for name, (d, q) in zip(CONTROLS, controls, strict=False)
+        ],
     }
 
 
 @pytest.mark.parametrize(
     ("ours", "outcome"),
     [
-        (versus(0.1, 0.01, [(0.1, 0.01), (0.2, 0.04)]), "gain"),
-        (versus(0.1, 0.01, [(0.1, 0.01), (0.2, 0.05)]), "unproven"),
-        (versus(0.1, 0.01, [(0.1, 0.01), (-0.2, 0.01)]), "unproven"),
-        (versus(0.1, 0.01, [(0.1, 0.01), (None, None)]), "unproven"),
+        (versus(0.1, 0.01, [*BEATEN, (0.2, 0.04)]), "gain"),
+        (versus(0.1, 0.01, BEATEN), "unproven"),
+        (versus(0.1, 0.01, [*BEATEN, (0.2, 0.05)]), "unproven"),
+        (versus(0.1, 0.01, [*BEATEN, (-0.2, 0.01)]), "unproven"),
+        (versus(0.1, 0.01, [*BEATEN, (None, None)]), "unproven"),
         (versus(0.1, 0.01), "unproven"),
         (versus(0.1, 0.05, [(0.1, 0.01)]), "nothing"),
         (versus(-0.1, 0.01, [(0.1, 0.01)]), "worse"),
@@ -60,14 +67,22 @@ def test_the_summary_names_what_was_tested_what_won_and_by_how_much(results_rows
     facts = summary(board(results_rows), [])
     assert facts["outcome"] == "gain"
     assert facts["tested"] == {
-        "users": 6, "interactions": 48, "catalogue": 8, "methods": 5, "trials": 1, "seeds": 2,
+        "users": 6, "interactions": 48, "catalogue": 8, "methods": 6, "trials": 1, "seeds": 2,
     }  # fmt: skip
     assert facts["leader"]["name"] == facts["ours"]["name"] == "mf-pool"
     assert facts["base"]["name"] == "mf-dns"
     assert facts["gain"]["difference"] == pytest.approx(0.04)
     assert facts["gain"]["relative"] == pytest.approx(0.04 / 0.21)
-    assert [control["name"] for control in facts["controls"]] == ["mf-pool_random", "mf-pool_shuffled"]
+    assert [control["name"] for control in facts["controls"]] == list(CONTROLS)
     assert all(control["beaten"] for control in facts["controls"])
+    assert facts["missing"] == []
+
+
+def test_a_control_without_a_result_is_named_and_proves_nothing(results_rows):
+    facts = summary(board([row for row in results_rows if row["method"] != "mf-pool_random"]), [])
+    assert facts["outcome"] == "unproven"
+    assert facts["missing"] == ["mf-pool_random"]
+    assert facts["headline"] in HEADLINES.values() and "not proven" in facts["verdict"]
 
 
 def test_costs_are_added_up_and_caveats_tell_what_there_is_too_little_of():
@@ -83,7 +98,7 @@ def test_costs_are_added_up_and_caveats_tell_what_there_is_too_little_of():
 
 def test_each_control_stands_below_its_method(results_rows):
     names = [row["name"] for row in comparison(board(results_rows))]
-    assert names == ["mf-dns", "mf-rns", "mf-pool", "mf-pool_random", "mf-pool_shuffled"]
+    assert names == ["mf-dns", "mf-rns", "mf-pool", *CONTROLS]
     orphans = [row for row in results_rows if row["method"] != "mf-pool"]
     assert {row["name"] for row in comparison(board(orphans))} == set(names) - {"mf-pool"}
 
