@@ -20,15 +20,15 @@ HEADLINES: Final = {
 }
 
 
-def summary(answer: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> Facts:
+def summary(answer: Mapping[str, Any], spent: Sequence[Mapping[str, Any]]) -> Facts:
     """Return the summary of a finished comparison.
 
     Parameters
     ----------
     answer
         What ``hnlm results --json`` prints.
-    stages
-        The rows of ``hnlm status --json``.
+    spent
+        What each stage cost: its rows, tokens and seconds, as in ``hnlm status --json``.
     """
     metric, entries = answer["metric"], answer["methods"]
     by_name = {entry["name"]: entry for entry in entries}
@@ -46,7 +46,7 @@ def summary(answer: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> F
         "gain": ours and base and _gain(ours, base, metric),
         "controls": [] if ours is None else _controls(ours),
         "missing": [] if ours is None else _missing(ours),
-        "cost": cost(stages),
+        "cost": cost(spent),
         "caveats": caveats(_tested(answer)),
         "verdict": answer["verdict"],
     }
@@ -106,14 +106,14 @@ def _gain(ours: Mapping[str, Any], base: Mapping[str, Any], metric: str) -> Fact
     return {"difference": difference, "relative": relative, "ci95": versus["ci95"], "p": versus["p_holm"]}
 
 
-def cost(stages: Sequence[Mapping[str, Any]]) -> Facts:
+def cost(spent: Sequence[Mapping[str, Any]]) -> Facts:
     """Add up tokens, seconds, and the rows that an LLM answered."""
-    asked = [stage for stage in stages if stage["tokens"]["in"] or stage["tokens"]["out"]]
+    asked = [stage for stage in spent if stage["tokens"]["in"] or stage["tokens"]["out"]]
     rows = [stage["rows"] for stage in asked]
     return {
         "tokens_in": sum(stage["tokens"]["in"] for stage in asked),
         "tokens_out": sum(stage["tokens"]["out"] for stage in asked),
-        "seconds": sum(stage["seconds"] for stage in stages),
+        "seconds": sum(stage["seconds"] for stage in spent),
         "llm_seconds": sum(stage["seconds"] for stage in asked),
         "rows": sum(row["ok"] + row["none"] + row["failed"] for row in rows),
         "failed": sum(row["failed"] for row in rows),

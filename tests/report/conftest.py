@@ -61,8 +61,11 @@ def fill(folder, word):
     workspace = Workspace.open(str(folder))
     pairs = list(itertools.product(range(USERS), range(ITEMS)))
     rows = [{"user": u, "item": i, "rating": 4.0, "timestamp": i, "split": SPLITS[i]} for u, i in pairs]
-    publish(workspace, "interactions", rows, counts={"rows": 99, "below_rating": 51, "train": 30, "test": 12})
-    reasons = {"failed_by_reason": {word(): 2}, "counts": {"interactions": 99}}
+    counts = {"rows": 99, "below_rating": 51, "train": 30, "test": 12}
+    made = {"prepare.min_rating": 3.5, "prepare.since": None, "prepare.split.method": "random", "seed": 1}
+    publish(workspace, "interactions", rows, counts=counts, depends_on=made)
+    reasons = {"failed_by_reason": {word(): 2}, "counts": {"interactions": 99}, "seconds": 4.0}
+    reasons |= {"depends_on": {"source.format": word(), "source.hf_token": word(), "source.names": [], "files": "ab"}}
     publish(workspace, "raw_interactions", [{"user_id": word(), "item_id": word()}], **reasons)
     publish(workspace, "users", [{"user": user, "user_id": word()} for user in range(USERS)])
     items = [{"item": item, "item_id": word(), "title": word() if item % 2 else None} for item in range(ITEMS)]
@@ -103,7 +106,7 @@ def fill(folder, word):
     publish(workspace, "trials", trials)
     publish(workspace, "results", results, counts={"share_at_random": 0.05}, versions={word(): word()})
     lists = [{"user": user, "rank": rank, "item": rank, "score": 0.5} for user in range(USERS) for rank in (1, 2, 3)]
-    publish(workspace, "recommendations", lists)
+    publish(workspace, "recommendations", lists, depends_on={"recommend.train_on": "train"})
     return workspace
 
 
@@ -128,7 +131,8 @@ def page_of(folder, word):
     tables = ShownTables(workspace, PublishedTables.look(workspace))
     board = leaderboard(*comparison_rows(), {"users": USERS, "items": ITEMS, "interactions": 48})
     answer = {**board, "fresh": False, "reason": word()}
-    facts = gather(config_with(word), tables, stage_rows(word), answer=answer, lacking=None, options=word())
+    told = {"answer": answer, "lacking": None, "differs": word()}
+    facts = gather(config_with(word), tables, stage_rows(word), options=word(), **told)
     return render(facts)
 
 
