@@ -125,6 +125,6 @@ def _hardness(rows: Sequence[Row], families: Mapping[str, str], tables: ShownTab
     points = hardness_facts(rows, families)
     if not points:
         return None
-    at_random = tables.published.manifests["results"].counts.get("share_at_random")
+    at_random = tables.published.manifests["results"].counts.get("random_false_negative_share")
     expected = at_random if isinstance(at_random, float) else None
     return {"points": points, "at_random": expected, "plot": plots.hardness(points, expected)}

@@ -104,7 +104,8 @@ def fill(folder, word):
     publish(workspace, "finetune_eval", evaluated)
     trials, results = comparison_rows()
     publish(workspace, "trials", trials)
-    publish(workspace, "results", results, counts={"share_at_random": 0.05}, versions={word(): word()})
+    at_random = {"random_false_negative_share": 0.05, "share_at_random": 0.9}
+    publish(workspace, "results", results, counts=at_random, versions={word(): word()})
     lists = [{"user": user, "rank": rank, "item": rank, "score": 0.5} for user in range(USERS) for rank in (1, 2, 3)]
     publish(workspace, "recommendations", lists, depends_on={"recommend.train_on": "train"})
     return workspace
