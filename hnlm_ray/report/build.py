@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import pyarrow.compute as pc
+
 from hnlm_ray.config import Config
 from hnlm_ray.report import plots
 from hnlm_ray.report.facts_comparison import HISTORIES, POPULARITIES, comparison, hardness_facts, slice_facts
@@ -88,7 +90,7 @@ def _finetune(tables: ShownTables) -> Facts:
 
 
 def _results(answer: Row, costs: Sequence[Row], tables: ShownTables) -> Facts:
-    methods, told = comparison(answer), summary(answer, costs)
+    methods, told = comparison(answer), summary(answer, costs, _test_users(tables))
     families = {method["name"]: method["family"] for method in methods}
     lead = [told[who]["name"] for who in ("base", "ours") if told[who]]
     rows = tables.read("results", _REFIT).to_pylist()
@@ -103,6 +105,11 @@ def _results(answer: Row, costs: Sequence[Row], tables: ShownTables) -> Facts:
         "slices": _slices(rows, families, lead, answer["metric"]),
         "hardness": _hardness(rows, families, tables),
     }
+
+
+def _test_users(tables: ShownTables) -> int:
+    """Return how many users each row of results has a figure of."""
+    return int(pc.max(pc.list_value_length(tables.read("results", ["per_user"])["per_user"])).as_py() or 0)
 
 
 def _curves(rows: Sequence[Row], families: Mapping[str, str], lead: Sequence[str], metric: str) -> Facts | None:

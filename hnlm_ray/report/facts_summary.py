@@ -11,6 +11,7 @@ from hnlm_ray.tune.verdict import LEVEL
 
 Facts = dict[str, Any]
 _FEW: Final = {"users": 1000, "seeds": 5, "trials": 10}
+_TRAININGS: Final = ("seeds", "trials")
 HEADLINES: Final = {
     "gain": "What the LLM wrote makes recommendations better.",
     "unproven": "Better than the best classical sampler, but not proven to be the LLM's merit.",
@@ -20,7 +21,7 @@ HEADLINES: Final = {
 }
 
 
-def summary(answer: Mapping[str, Any], spent: Sequence[Mapping[str, Any]]) -> Facts:
+def summary(answer: Mapping[str, Any], spent: Sequence[Mapping[str, Any]], test_users: int) -> Facts:
     """Return the summary of a finished comparison.
 
     Parameters
@@ -29,6 +30,8 @@ def summary(answer: Mapping[str, Any], spent: Sequence[Mapping[str, Any]]) -> Fa
         What ``hnlm results --json`` prints.
     spent
         What each stage cost: its rows, tokens and seconds, as in ``hnlm status --json``.
+    test_users
+        The users whose test rows the methods are compared on.
     """
     metric, entries = answer["metric"], answer["methods"]
     by_name = {entry["name"]: entry for entry in entries}
@@ -47,7 +50,7 @@ def summary(answer: Mapping[str, Any], spent: Sequence[Mapping[str, Any]]) -> Fa
         "controls": [] if ours is None else _controls(ours),
         "missing": [] if ours is None else _missing(ours),
         "cost": cost(spent),
-        "caveats": caveats(_tested(answer)),
+        "caveats": caveats(_basis(answer, [entry for entry in (ours, base) if entry], test_users)),
         "verdict": answer["verdict"],
     }
 
@@ -90,6 +93,12 @@ def _tested(answer: Mapping[str, Any]) -> Facts:
     }
 
 
+def _basis(answer: Mapping[str, Any], compared: Sequence[Mapping[str, Any]], test_users: int) -> dict[str, int]:
+    """Return what the difference rests on: the test users, and the fewest seeds and trials of the compared methods."""
+    least = {name: min((entry[name] for entry in compared), default=_tested(answer)[name]) for name in _TRAININGS}
+    return {"users": test_users, **least}
+
+
 def _scored(entry: Mapping[str, Any], metric: str) -> Facts:
     return {
         "name": entry["name"],
@@ -120,12 +129,12 @@ def cost(spent: Sequence[Mapping[str, Any]]) -> Facts:
     }
 
 
-def caveats(tested: Mapping[str, int]) -> list[str]:
+def caveats(basis: Mapping[str, int]) -> list[str]:
     """Say where there is too little of something to trust a small difference."""
-    users, seeds, trials = (tested[name] for name in ("users", "seeds", "trials"))
+    users, seeds, trials = (basis[name] for name in ("users", "seeds", "trials"))
     reasons = {
-        "users": f"users: {users:,}. A difference of a few percent can be chance, and other people may differ",
+        "users": f"test users: {users:,}. A difference of a few percent can be chance, and other people may differ",
         "seeds": f"seeds: {seeds}. How much a training varies by itself is known only roughly",
         "trials": f"trials a method: {trials}. Each might do better with more tuning",
     }
-    return [reason for name, reason in reasons.items() if tested[name] < _FEW[name]]
+    return [reason for name, reason in reasons.items() if basis[name] < _FEW[name]]

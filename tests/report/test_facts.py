@@ -67,7 +67,7 @@ def board(rows):
 
 
 def test_the_summary_names_what_was_tested_what_won_and_by_how_much(results_rows):
-    facts = summary(board(results_rows), [])
+    facts = summary(board(results_rows), [], 12)
     assert facts["outcome"] == "gain"
     assert facts["tested"] == {
         "users": 6, "interactions": 48, "catalogue": 8, "methods": 6, "trials": 1, "seeds": 2,
@@ -82,7 +82,7 @@ def test_the_summary_names_what_was_tested_what_won_and_by_how_much(results_rows
 
 
 def test_a_control_without_a_result_is_named_and_proves_nothing(results_rows):
-    facts = summary(board([row for row in results_rows if row["method"] != "mf-pool_random"]), [])
+    facts = summary(board([row for row in results_rows if row["method"] != "mf-pool_random"]), [], 12)
     assert facts["outcome"] == "unproven"
     assert facts["missing"] == ["mf-pool_random"]
     assert "not proven" in facts["headline"]
@@ -97,7 +97,18 @@ def test_costs_are_added_up_and_caveats_tell_what_there_is_too_little_of():
     }  # fmt: skip
     assert caveats({"users": 1000, "seeds": 5, "trials": 10}) == []
     told = caveats({"users": 999, "seeds": 4, "trials": 9})
-    assert [sentence.partition(".")[0] for sentence in told] == ["users: 999", "seeds: 4", "trials a method: 9"]
+    assert [sentence.partition(".")[0] for sentence in told] == ["test users: 999", "seeds: 4", "trials a method: 9"]
+
+
+def test_the_caveats_are_of_the_two_compared_methods_and_their_test_users(results_rows):
+    few = [{**row, "seed": seed} for row in results_rows if row["seed"] == 1 for seed in range(1, 6)]
+    few = [row for row in few if row["method"] != "mf-dns" or row["seed"] <= 3]
+    answer = {**board(few), "dataset": {"users": 5000, "items": 8, "interactions": 48}}
+    for entry in answer["methods"]:
+        entry["trials"] = 7 if entry["name"] == "mf-pool" else 10
+    told = summary(answer, [], 12)["caveats"]
+    assert [sentence.partition(".")[0] for sentence in told] == ["test users: 12", "seeds: 3", "trials a method: 7"]
+    assert summary(answer, [], 1000)["caveats"] == told[1:]
 
 
 def test_each_control_stands_below_its_method(results_rows):

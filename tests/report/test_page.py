@@ -153,3 +153,7 @@ def test_the_dashed_line_is_of_the_pairs_that_the_points_are_of(make_page, tmp_p
     page = write(make_page, tmp_path, "words")
     assert drawn == [0.05]
     assert "Dashed: 5.0%, what items drawn uniformly for the same training pairs would give." in page
+
+
+def test_users_of_the_caveats_are_those_that_the_methods_are_compared_on(make_page, tmp_path, plain_plots):
+    assert "test users: 12. A difference" in write(make_page, tmp_path, "words")
