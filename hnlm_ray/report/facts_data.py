@@ -62,12 +62,15 @@ def settings(tree: Any, prefix: str = "") -> list[tuple[str, str]]:  # noqa: ANN
 
 
 def lost(ingest: Counts, rejected: Mapping[str, int], prepare: Counts) -> list[Facts]:
-    """Return what was left out between the files and the split, how many, and why."""
-    found = [{"what": "lines", "count": count, "why": f"can't be read: {why}"} for why, count in rejected.items()]
+    """Return what was left out between the files and the split, how many, and why.
+
+    Lines that can't be read come first: they are no part of the rows read, from which only ``subtracted`` ones go.
+    """
+    unread = [("lines", count, f"can't be read: {why}", False) for why, count in rejected.items()]
+    read = [("rows", ingest["interactions"], "read from the source", False)] if ingest else []
     dropped = [(prepare.get(name), why) for name, why in _DROPPED.items()]
-    found += [{"what": "rows", "count": count, "why": why} for count, why in dropped if count]
-    total = [{"what": "rows", "count": ingest["interactions"], "why": "read from the source"}] if ingest else []
-    return [*total, *found]
+    gone = [("rows", count, why, True) for count, why in dropped if count]
+    return [dict(zip(("what", "count", "why", "subtracted"), row, strict=True)) for row in (*unread, *read, *gone)]
 
 
 def item_popularity(tables: ShownTables) -> NDArray[np.int64]:
