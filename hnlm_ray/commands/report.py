@@ -44,8 +44,9 @@ def make_report(config: Config, workspace: Workspace, options: str, *, out: str 
     stages, differs = [stage_row(status, workspace) for status in standing], first_difference(standing)
     found, lacking = _results(config, workspace)
     tables = ShownTables(workspace, PublishedTables.look(workspace))
-    told = {"answer": found, "lacking": lacking, "differs": differs and redacted(differs)}
-    page = render(gather(config, tables, stages, options=options, **told)).encode()
+    differs = differs and redacted(differs)
+    facts = gather(config, tables, stages, answer=found, lacking=lacking, differs=differs, options=options)
+    page = render(facts).encode()
     write_file(target, page)
     return {
         "file": redacted(target.shown),

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from hnlm_ray import pipeline
 from hnlm_ray.config import Config
+from hnlm_ray.pipeline import find_stage
 from hnlm_ray.report.facts_samples import item_titles
 from hnlm_ray.report.words import masked
 from hnlm_ray.shown_tables import ShownTables
+from hnlm_ray.stages import STAGES
 from hnlm_ray.workspace import Manifest
 
 Facts = dict[str, Any]
@@ -28,7 +29,7 @@ def stage_facts(stages: Sequence[Mapping[str, Any]], tables: ShownTables) -> lis
     return [
         {
             **stage,
-            "purpose": pipeline.find_stage(stage["name"]).purpose,
+            "purpose": find_stage(stage["name"]).purpose,
             "begun": stage["state"] == "fresh" or stage["rows"]["ok"] > 0 or stage["seconds"] > 0,
             "counts": _counts(stage, tables),
         }
@@ -57,7 +58,7 @@ def _counts(stage: Mapping[str, Any], tables: ShownTables) -> dict[str, Any]:
 
 def spent(stages: Sequence[Mapping[str, Any]], tables: ShownTables) -> list[Facts]:
     """Return what each published table cost, whatever configuration it is of, and each stage that is not done yet."""
-    published = [tables.published.manifests.get(stage.outputs[0]) for stage in pipeline.STAGES]
+    published = [tables.published.manifests.get(stage.outputs[0]) for stage in STAGES]
     begun = [dict(stage) for stage in stages if stage["state"] in {"partial", "running"}]
     return [*(_figures(manifest) for manifest in published if manifest is not None), *begun]
 
