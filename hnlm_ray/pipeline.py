@@ -143,6 +143,14 @@ def what_differs(config: Config, workspace: Workspace, table: str) -> str | None
     return None
 
 
+def first_difference(found: Sequence[StageStatus]) -> str | None:
+    """Say how the first published table that is another configuration's differs; stages without one are passed over."""
+    for status in found:
+        if status.manifest is not None and status.manifest.fingerprint != status.fingerprint:
+            return f"{status.stage.name}: {_difference(status)}"
+    return None
+
+
 def _difference(status: StageStatus) -> str:
     if status.manifest is None:
         return "it has not run yet"

@@ -19,15 +19,16 @@ def redacted(text: str) -> str:
 
 
 def redacted_tree(tree: Any) -> Any:  # noqa: ANN401  any JSON value
-    """Mask secrets in a configuration tree."""
+    """Mask secrets in a configuration tree: whatever stands under a secret name but a mapping or null, and in texts."""
     if isinstance(tree, Mapping):
-        return {
-            key: MASK if isinstance(value, str) and is_secret_name(key) else redacted_tree(value)
-            for key, value in tree.items()
-        }
+        return {key: MASK if _is_secret(key, value) else redacted_tree(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
         return [redacted_tree(value) for value in tree]
     return redacted(tree) if isinstance(tree, str) else tree
+
+
+def _is_secret(key: str, value: object) -> bool:
+    return value is not None and not isinstance(value, Mapping) and is_secret_name(key)
 
 
 def is_secret_name(name: str) -> bool:

@@ -232,7 +232,7 @@ STAGES: tuple[Stage, ...] = (
         resumes=True,
         bundles=_one_trial,
         check=_check_comparison,
-        version=3,
+        version=4,
     ),
     Stage(
         name="final_model",

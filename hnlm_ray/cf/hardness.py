@@ -28,8 +28,8 @@ class Hardness:
     hardness
         Mean of sigmoid(s(u, j) - s(u, i)): 0.5 where negatives score like their positives, near 0 where they are easy.
     false_negative_share
-        Share of the negatives that are held-out (validation or test) positives of their user; none where nothing
-        is held out.
+        Share of the negatives that are held-out (validation or test) positives of their user, a mixed one counted by
+        its parts; none where nothing is held out.
     """
 
     hardness: float
@@ -41,20 +41,20 @@ def measure_hardness(training: Training, seed: int, most: int = PAIRS) -> Hardne
     """Draw a negative for up to ``most`` training pairs with the training's own sampler on its final embeddings.
 
     Counted after everything else, and nothing is chosen by it: it reads held-out positives. A mixed negative
-    scores as the mixed vector does, which is what the ranking loss sees. To be false a negative must be an item: of the
-    sampled item and the pool's, the one with the larger share of the mix (at even shares the sampled one). A pair's
-    own vector is no item, so there the sampled one counts.
+    scores as the mixed vector does, which is what the ranking loss sees, and is as false as its parts: the mix if the
+    pool's item is a held-out positive, and the rest if the sampled one is. A pair's own vector is no item, so there the
+    sampled item alone counts, whole.
     """
     trainer, data = training.trainer, training.data
     users, items = data.train.pairs()
     final = torch.cat([training.user_embeddings, training.item_embeddings])
-    scores, false = list[Tensor](), list[NDArray[np.bool_]]()
+    scores, false = list[Tensor](), list[NDArray[np.float64]]()
     for edges in _in_batches(choose_pairs(data, seed, most), trainer.config.batch_size):
         batch = _batch(users[edges], items[edges], edges, final.device)
         negatives = trainer.sampler.sample(batch, final)
         rows = negative_rows(final, batch, negatives, data.users, trainer.adapted)
         scores.append(negative_wins(final[batch.users], final[data.users + batch.items], rows))
-        false.append(held_out_positives(users[edges], counted_items(negatives).cpu().numpy(), data))
+        false.append(false_shares(users[edges], negatives, data))
     nothing_held_out = data.validation is None and data.test is None
     share = None if nothing_held_out else float(np.concatenate(false).mean())
     return Hardness(float(torch.cat(scores).double().mean()), share)
@@ -74,11 +74,13 @@ def negative_wins(user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     return torch.sigmoid((user * negative).sum(1) - (user * positive).sum(1))
 
 
-def counted_items(negatives: Negatives) -> Tensor:
-    """Return the item that each negative counts as, int64[n]; see :func:`measure_hardness`."""
+def false_shares(users: NDArray[np.int32], negatives: Negatives, data: CFData) -> NDArray[np.float64]:
+    """Return how much of each negative is a held-out positive, float64[n] in 0 to 1; see :func:`measure_hardness`."""
+    sampled = held_out_positives(users, negatives.items.cpu().numpy(), data).astype(np.float64)
     if negatives.pool_items is None or negatives.mix is None:
-        return negatives.items
-    return torch.where(negatives.mix > 0.5, negatives.pool_items, negatives.items)
+        return sampled
+    mix: NDArray[np.float64] = negatives.mix.double().cpu().numpy()
+    return mix * held_out_positives(users, negatives.pool_items.cpu().numpy(), data) + (1 - mix) * sampled
 
 
 def held_out_positives(users: NDArray[np.int32], items: NDArray[np.int64], data: CFData) -> NDArray[np.bool_]:

@@ -42,8 +42,7 @@ def find_left_out(tables: ShownTables, user_id: str, known_items: Sequence[str])
         return None
     config = prepared_by(tables.published.manifests["interactions"].depends_on)
     kept = unique_positives(rows, config)
-    items = tuple(kept["item_id"].to_pylist())
-    return LeftOut(items, _reason(config, rows.num_rows, kept, len(set(items) & set(known_items))))
+    return LeftOut(tuple(kept["item_id"].to_pylist()), _reason(config, rows.num_rows, kept, known_items))
 
 
 def prepared_by(depends_on: Mapping[str, object]) -> PrepareConfig:
@@ -62,9 +61,10 @@ def prepared_by(depends_on: Mapping[str, object]) -> PrepareConfig:
         raise WorkspaceError("the data was prepared by another version of this program: run `hnlm run`") from error
 
 
-def _reason(config: PrepareConfig, rows: int, kept: pa.Table, known: int) -> str:
+def _reason(config: PrepareConfig, rows: int, kept: pa.Table, known_items: Sequence[str]) -> str:
     given = config.split.method == "given"
-    count = int(pc.sum(kept[TRAINS]).as_py() or 0) if given else kept.num_rows
+    counted = kept.filter(kept[TRAINS].cast(pa.bool_())) if given else kept  # as the k-core counts
+    count, known = counted.num_rows, len(set(counted["item_id"].to_pylist()) & set(known_items))
     what = "training positives" if given else "positives"
     if count < config.user_core:
         return f"not in the model: {count} {what} of {rows} interactions, prepare.user_core {config.user_core}"

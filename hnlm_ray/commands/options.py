@@ -11,6 +11,7 @@ import typer
 from hnlm_ray.commands.invocation import current
 from hnlm_ray.config import Config
 from hnlm_ray.errors import ConfigError
+from hnlm_ray.redaction import MASK, is_secret_name
 from hnlm_ray.workspace import Workspace
 
 
@@ -58,10 +59,16 @@ def open_run(config: str | None, overrides: Sequence[str] | None, workspace: str
 
 
 def same_options(config: str | None, overrides: Sequence[str] | None, workspace: str | None) -> str:
-    """Return the options as a shell would take them, for the commands that a text suggests."""
+    """Return the options as a shell would take them, for commands that a text suggests; secret values are masked."""
     words = ["--config", config or ""]
     for override in overrides or ():
-        words += ["--set", override]
+        words += ["--set", _shown(override)]
     if workspace is not None:
         words += ["--workspace", workspace]
     return shlex.join(words)
+
+
+def _shown(override: str) -> str:
+    """Mask a secret's value whole, before quoting: it may hold spaces and quotes."""
+    path, given, _ = override.partition("=")
+    return f"{path}={MASK}" if given and is_secret_name(path.strip().rpartition(".")[2]) else override

@@ -12,7 +12,7 @@ from hnlm_ray.commands.stage_rows import stage_row
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.export.files import Target, write_file
-from hnlm_ray.pipeline import statuses
+from hnlm_ray.pipeline import first_difference, statuses
 from hnlm_ray.redaction import redacted
 from hnlm_ray.shown_tables import Row, ShownTables
 from hnlm_ray.sources.files import file_in
@@ -40,10 +40,13 @@ def make_report(config: Config, workspace: Workspace, options: str, *, out: str 
 
     target = _default_target(workspace) if out is None else Target.named(out)
     target.check(force=True)
-    stages = [stage_row(status, workspace) for status in statuses(config, workspace)]
+    standing = statuses(config, workspace)
+    stages, differs = [stage_row(status, workspace) for status in standing], first_difference(standing)
     found, lacking = _results(config, workspace)
     tables = ShownTables(workspace, PublishedTables.look(workspace))
-    page = render(gather(config, tables, stages, answer=found, lacking=lacking, options=options)).encode()
+    differs = differs and redacted(differs)
+    facts = gather(config, tables, stages, answer=found, lacking=lacking, differs=differs, options=options)
+    page = render(facts).encode()
     write_file(target, page)
     return {
         "file": redacted(target.shown),

@@ -33,6 +33,7 @@ class _Job:
     winner: Winner
     tune: TuneConfig
     seed: int
+    train_on: Literal["all", "train"]
     workspace: Workspace
     fingerprint: str
 
@@ -49,13 +50,14 @@ def train_final_model(run: StageRun) -> Outcome:
     winner = choose_winner(trials, results, run.config.tune.metric)
     data = load_cf_data(_reading_as(run.config, winner), run.workspace)
     data = training_data(method_data(winner.method, data, run.config.seed), run.config.recommend.train_on)
-    _train(run, _Job(winner, run.config.tune, run.config.seed, run.workspace, run.fingerprint), data)
+    train_on = run.config.recommend.train_on
+    _train(run, _Job(winner, run.config.tune, run.config.seed, train_on, run.workspace, run.fingerprint), data)
     return Outcome(
         Rows(ok=data.users),
         counts={
             "method": winner.name,
             "epochs": winner.epochs,
-            "train_on": run.config.recommend.train_on,
+            "train_on": train_on,
             "positives": len(data.train),
             "cold_items": int((data.train.popularity(data.items) == 0).sum()),
             "seed": run.config.seed,
@@ -102,9 +104,15 @@ def _trained(job: _Job, data: CFData) -> Iterator[None]:
     except DivergedError as error:
         raise StageError(
             f"{job.winner.name} diverged when it was trained to recommend ({str(error).partition(';')[0]}): "
-            "set recommend.train_on=train, or lower cf.lr"
+            f"set {_other_training(job)}"
         ) from error
     write_model(job.workspace, job.fingerprint, data, users, items)
+
+
+def _other_training(job: _Job) -> str:
+    """Name what makes another training of it, for the advice after a divergence."""
+    fewer_rows = "recommend.train_on=train or " if job.train_on == "all" else ""
+    return f"{fewer_rows}another seed, or leave {job.winner.method} out of tune.methods"
 
 
 def _finite_vectors(trainer: Trainer) -> tuple[Matrix, Matrix]:

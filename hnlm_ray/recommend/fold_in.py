@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from hnlm_ray.recommend.model_tables import Ints, Matrix, ModelRows
 
@@ -19,6 +20,8 @@ FoldIn = npt.NDArray[np.float64]
 """float64[d, d]: a user's vector is the mean of the history times this."""
 RIDGE: Final = 0.1
 """Times the mean squared size of a mean's component."""
+_PAIRS: Final = 65_536
+"""Pairs of a history and an item whose vectors are in memory at once."""
 
 
 def history_means(items: ModelRows, rows: Ints, seen: Ints, users: int) -> npt.NDArray[np.float64]:
@@ -41,7 +44,11 @@ def history_means(items: ModelRows, rows: Ints, seen: Ints, users: int) -> npt.N
     size = np.bincount(rows, minlength=users)
     weight = 1 / np.sqrt(size[rows] * items.positives[seen].astype(np.float64))
     means = np.zeros((users, items.matrix.shape[1]))
-    np.add.at(means, rows, items.matrix[seen] * weight[:, None])
+    for start in range(0, len(rows), _PAIRS):
+        block = slice(start, start + _PAIRS)
+        vectors = items.matrix[seen[block]]
+        sums = csr_array((weight[block], (rows[block], np.arange(len(vectors)))), shape=(users, len(vectors)))
+        means += sums @ vectors
     return means
 
 

@@ -16,7 +16,7 @@ from hnlm_ray.recommend.ranking import Catalogue
 from hnlm_ray.workspace import Workspace
 
 FITTED_USERS: Final = 20_000
-"""Users that fold-in is fitted on, at least, where there are as many: files are read until it has them."""
+"""Users that fold-in is fitted on, where there are as many: files are read until it has them."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Recommender:
     def _histories(self) -> Iterator[tuple[npt.NDArray[np.float64], Matrix]]:
         store, fitted = self.workspace.table("model_users"), 0
         for bucket in range(len(store.published().files)):
-            users = read_bucket(store, bucket)
+            users = read_bucket(store, bucket).part(0, FITTED_USERS - fitted)
             row, item = seen_pairs(self.workspace, bucket, users.index, all_seen=self.all_seen)
             yield history_means(self.items, row, item, len(users.index)), users.matrix
             fitted += len(users.index)

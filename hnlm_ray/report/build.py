@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import pyarrow.compute as pc
+
 from hnlm_ray.config import Config
 from hnlm_ray.report import plots
 from hnlm_ray.report.facts_comparison import HISTORIES, POPULARITIES, comparison, hardness_facts, slice_facts
 from hnlm_ray.report.facts_data import data_facts
-from hnlm_ray.report.facts_run import configuration_text, recommendation_facts, stage_facts, version_facts
+from hnlm_ray.report.facts_run import (
+    configuration_text,
+    is_checkable,
+    recommendation_facts,
+    spent,
+    stage_facts,
+    version_facts,
+)
 from hnlm_ray.report.facts_samples import sample_facts
 from hnlm_ray.report.facts_summary import cost, summary
 from hnlm_ray.report.facts_training import curve_facts, finetune_facts
@@ -32,6 +41,7 @@ def gather(
     *,
     answer: Row | None,
     lacking: str | None,
+    differs: str | None,
     options: str,
 ) -> Facts:
     """Return the facts of every section; a section that is not there yet is none or empty.
@@ -42,31 +52,35 @@ def gather(
         The rows of ``hnlm status``.
     answer
         What ``hnlm results`` prints; none before there is a comparison, and then ``lacking`` says why.
+    differs
+        How the configuration differs from the one that the published tables were made with; none where it does not.
     options
         As the shell would take them, for the commands that the report suggests.
     """
+    costs = spent(stages, tables)
     return {
         "name": config.name,
         "workspace": masked(tables.workspace.uri),
         "options": masked(options),
         "states": {table: tables.published.state(table) for table in TABLES},
-        "finetunes": config.finetune.enabled,
+        "differs": differs,
+        "finetunes": config.finetune.enabled or tables.readable("finetune_log"),
         "stages": stage_facts(stages, tables),
-        "cost": cost(stages),
-        "data": _data(config, tables),
+        "cost": cost(costs),
+        "data": _data(tables),
         "samples": sample_facts(tables, config.seed),
         "finetune": _finetune(tables),
         "lacking": lacking,
-        "results": None if answer is None else _results(answer, stages, tables),
-        "recommendations": recommendation_facts(tables, config.seed, checkable=config.recommend.train_on == "train"),
-        "checkable": config.recommend.train_on == "train",
+        "results": None if answer is None else _results(answer, costs, tables),
+        "recommendations": recommendation_facts(tables, config.seed),
+        "checkable": is_checkable(tables),
         "configuration": configuration_text(config),
         "made_with": version_facts(tables),
     }
 
 
-def _data(config: Config, tables: ShownTables) -> Facts | None:
-    found = data_facts(config, tables)
+def _data(tables: ShownTables) -> Facts | None:
+    found = data_facts(tables)
     return found and {**found, "plot": plots.tail(found["tail"]["points"])}
 
 
@@ -75,8 +89,8 @@ def _finetune(tables: ShownTables) -> Facts:
     return {**found, "plot": plots.finetune(found["curve"]) if found["curve"] else None}
 
 
-def _results(answer: Row, stages: Sequence[Row], tables: ShownTables) -> Facts:
-    methods, told = comparison(answer), summary(answer, stages)
+def _results(answer: Row, costs: Sequence[Row], tables: ShownTables) -> Facts:
+    methods, told = comparison(answer), summary(answer, costs, _test_users(tables))
     families = {method["name"]: method["family"] for method in methods}
     lead = [told[who]["name"] for who in ("base", "ours") if told[who]]
     rows = tables.read("results", _REFIT).to_pylist()
@@ -91,6 +105,11 @@ def _results(answer: Row, stages: Sequence[Row], tables: ShownTables) -> Facts:
         "slices": _slices(rows, families, lead, answer["metric"]),
         "hardness": _hardness(rows, families, tables),
     }
+
+
+def _test_users(tables: ShownTables) -> int:
+    """Return how many users each row of results has a figure of."""
+    return int(pc.max(pc.list_value_length(tables.read("results", ["per_user"])["per_user"])).as_py() or 0)
 
 
 def _curves(rows: Sequence[Row], families: Mapping[str, str], lead: Sequence[str], metric: str) -> Facts | None:
@@ -113,6 +132,6 @@ def _hardness(rows: Sequence[Row], families: Mapping[str, str], tables: ShownTab
     points = hardness_facts(rows, families)
     if not points:
         return None
-    at_random = tables.published.manifests["results"].counts.get("share_at_random")
+    at_random = tables.published.manifests["results"].counts.get("random_false_negative_share")
     expected = at_random if isinstance(at_random, float) else None
     return {"points": points, "at_random": expected, "plot": plots.hardness(points, expected)}

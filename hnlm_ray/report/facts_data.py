@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hnlm_ray.config import Config
 from hnlm_ray.report.words import masked
 from hnlm_ray.shown_tables import ShownTables
+from hnlm_ray.workspace import Manifest
 
 Facts = dict[str, Any]
 Counts = Mapping[str, int | float | str | None]
@@ -26,24 +26,31 @@ _POINTS: Final = 200
 _TOP_SHARES: Final = (0.01, 0.1, 0.5)
 
 
-def data_facts(config: Config, tables: ShownTables) -> Facts | None:
-    """Return the facts of the prepared data; none before it is there."""
+def data_facts(tables: ShownTables) -> Facts | None:
+    """Return the facts of the prepared data, as the tables themselves tell; none before they are there."""
     if not all(tables.readable(table) for table in ("users", "items", "interactions")):
         return None
-    counts = tables.published.manifests["interactions"].counts
+    prepared = tables.published.manifests["interactions"]
     raw = tables.published.manifests.get("raw_interactions")
     return {
-        "source": settings(config.source.model_dump(mode="json", exclude_defaults=True)),
-        "filters": settings(config.prepare.model_dump(mode="json")),
+        "source": [] if raw is None else made_with(raw, "source"),
+        "filters": made_with(prepared, "prepare"),
         "sizes": {name: _rows(tables, name) for name in ("users", "items", "interactions")},
-        "lost": lost({} if raw is None else raw.counts, {} if raw is None else raw.failed_by_reason, counts),
-        "splits": {name: counts[name] for name in _SPLITS if name in counts},
+        "lost": lost({} if raw is None else raw.counts, {} if raw is None else raw.failed_by_reason, prepared.counts),
+        "splits": {name: prepared.counts[name] for name in _SPLITS if name in prepared.counts},
         "tail": tail_facts(item_popularity(tables)),
     }
 
 
 def _rows(tables: ShownTables, table: str) -> int:
     return sum(file.rows for file in tables.published.manifests[table].files)
+
+
+def made_with(manifest: Manifest, section: str) -> list[tuple[str, str]]:
+    """Return the settings of a section that a table was made with: a configuration given later may differ."""
+    start = f"{section}."
+    found = {name.removeprefix(start): value for name, value in manifest.depends_on.items() if name.startswith(start)}
+    return settings({name: value for name, value in found.items() if value != []})
 
 
 def settings(tree: Any, prefix: str = "") -> list[tuple[str, str]]:  # noqa: ANN401  any JSON value
@@ -55,12 +62,15 @@ def settings(tree: Any, prefix: str = "") -> list[tuple[str, str]]:  # noqa: ANN
 
 
 def lost(ingest: Counts, rejected: Mapping[str, int], prepare: Counts) -> list[Facts]:
-    """Return what was left out between the files and the split, how many, and why."""
-    found = [{"what": "lines", "count": count, "why": f"can't be read: {why}"} for why, count in rejected.items()]
+    """Return what was left out between the files and the split, how many, and why.
+
+    Lines that can't be read come first: they are no part of the rows read, from which only ``subtracted`` ones go.
+    """
+    unread = [("lines", count, f"can't be read: {why}", False) for why, count in rejected.items()]
+    read = [("rows", ingest["interactions"], "read from the source", False)] if ingest else []
     dropped = [(prepare.get(name), why) for name, why in _DROPPED.items()]
-    found += [{"what": "rows", "count": count, "why": why} for count, why in dropped if count]
-    total = [{"what": "rows", "count": ingest["interactions"], "why": "read from the source"}] if ingest else []
-    return [*total, *found]
+    gone = [("rows", count, why, True) for count, why in dropped if count]
+    return [dict(zip(("what", "count", "why", "subtracted"), row, strict=True)) for row in (*unread, *read, *gone)]
 
 
 def item_popularity(tables: ShownTables) -> NDArray[np.int64]:

@@ -13,13 +13,19 @@ from hnlm_ray.pipeline import find_stage
 from hnlm_ray.report.facts_samples import item_titles
 from hnlm_ray.report.words import masked
 from hnlm_ray.shown_tables import ShownTables
+from hnlm_ray.stages import STAGES
+from hnlm_ray.workspace import Manifest
 
 Facts = dict[str, Any]
 _USERS, _SHOWN, _HISTORY = 2, 10, 8
 
 
 def stage_facts(stages: Sequence[Mapping[str, Any]], tables: ShownTables) -> list[Facts]:
-    """Return the stages with their purposes, and what each counted when it was published."""
+    """Return the stages with their purposes, and what each counted and cost when it was published."""
+    manifests = tables.published.manifests
+    told = [
+        {**stage, **_figures(manifests[stage["outputs"][0]])} if _is_old(stage, tables) else stage for stage in stages
+    ]
     return [
         {
             **stage,
@@ -27,13 +33,34 @@ def stage_facts(stages: Sequence[Mapping[str, Any]], tables: ShownTables) -> lis
             "begun": stage["state"] == "fresh" or stage["rows"]["ok"] > 0 or stage["seconds"] > 0,
             "counts": _counts(stage, tables),
         }
-        for stage in stages
+        for stage in told
     ]
+
+
+def _is_old(stage: Mapping[str, Any], tables: ShownTables) -> bool:
+    """Tell whether the table that is there is of another configuration, and nothing of the new one is begun."""
+    return stage["state"] == "stale" and stage["outputs"][0] in tables.published.manifests
+
+
+def _figures(manifest: Manifest) -> Facts:
+    return {
+        "rows": manifest.rows.model_dump(),
+        "failed_by_reason": manifest.failed_by_reason,
+        "tokens": manifest.tokens.model_dump(by_alias=True),
+        "seconds": manifest.seconds,
+    }
 
 
 def _counts(stage: Mapping[str, Any], tables: ShownTables) -> dict[str, Any]:
     manifest = tables.published.manifests.get(stage["outputs"][0])
-    return dict(manifest.counts) if manifest is not None and stage["state"] == "fresh" else {}
+    return dict(manifest.counts) if manifest is not None and stage["state"] in {"fresh", "stale"} else {}
+
+
+def spent(stages: Sequence[Mapping[str, Any]], tables: ShownTables) -> list[Facts]:
+    """Return what each published table cost, whatever configuration it is of, and each stage that is not done yet."""
+    published = [tables.published.manifests.get(stage.outputs[0]) for stage in STAGES]
+    begun = [dict(stage) for stage in stages if stage["state"] in {"partial", "running"}]
+    return [*(_figures(manifest) for manifest in published if manifest is not None), *begun]
 
 
 def configuration_text(config: Config) -> str:
@@ -49,16 +76,19 @@ def version_facts(tables: ShownTables) -> Facts:
     return {"versions": newest.versions, "created": newest.created, "commit": newest.git_commit}
 
 
-def recommendation_facts(tables: ShownTables, seed: int, *, checkable: bool) -> list[Facts]:
-    """Return the recommendations of two users, drawn by seed; empty where there are none.
+def is_checkable(tables: ShownTables) -> bool:
+    """Tell whether the lists are of a model that did not train on held-out rows: one of those in a list is a hit."""
+    lists = tables.published.manifests.get("recommendations")
+    return lists is not None and lists.depends_on.get("recommend.train_on") == "train"
 
-    ``checkable``: the model did not train on held-out rows, so an item that is one of them is a hit.
-    """
+
+def recommendation_facts(tables: ShownTables, seed: int) -> list[Facts]:
+    """Return the recommendations of two users, drawn by seed; empty where there are none."""
     if not (tables.readable("recommendations") and tables.readable("users")):
         return []
     users = np.unique(tables.read("recommendations", ["user"])["user"].to_numpy())
     drawn = np.random.default_rng(seed).choice(users, min(_USERS, len(users)), replace=False)
-    titles = item_titles(tables)
+    titles, checkable = item_titles(tables), is_checkable(tables)
     return [_recommended(tables, int(user), titles, checkable=checkable) for user in drawn]
 
 

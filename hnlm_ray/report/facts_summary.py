@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hnlm_ray.tune.leaderboard import best_by_validation
+from hnlm_ray.tune.methods import controls_of
 from hnlm_ray.tune.verdict import LEVEL
 
 Facts = dict[str, Any]
 _FEW: Final = {"users": 1000, "seeds": 5, "trials": 10}
+_TRAININGS: Final = ("seeds", "trials")
 HEADLINES: Final = {
     "gain": "What the LLM wrote makes recommendations better.",
     "unproven": "Better than the best classical sampler, but not proven to be the LLM's merit.",
@@ -19,15 +21,17 @@ HEADLINES: Final = {
 }
 
 
-def summary(answer: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> Facts:
+def summary(answer: Mapping[str, Any], spent: Sequence[Mapping[str, Any]], test_users: int) -> Facts:
     """Return the summary of a finished comparison.
 
     Parameters
     ----------
     answer
         What ``hnlm results --json`` prints.
-    stages
-        The rows of ``hnlm status --json``.
+    spent
+        What each stage cost: its rows, tokens and seconds, as in ``hnlm status --json``.
+    test_users
+        The users whose test rows the methods are compared on.
     """
     metric, entries = answer["metric"], answer["methods"]
     by_name = {entry["name"]: entry for entry in entries}
@@ -44,14 +48,15 @@ def summary(answer: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> F
         "base": base and _scored(base, metric),
         "gain": ours and base and _gain(ours, base, metric),
         "controls": [] if ours is None else _controls(ours),
-        "cost": cost(stages),
-        "caveats": caveats(_tested(answer)),
+        "missing": [] if ours is None else _missing(ours),
+        "cost": cost(spent),
+        "caveats": caveats(_basis(answer, [entry for entry in (ours, base) if entry], test_users)),
         "verdict": answer["verdict"],
     }
 
 
 def judge(ours: Mapping[str, Any] | None, base: Mapping[str, Any] | None) -> str:
-    """Return the key of a headline: a gain counts as the LLM's only where every control is beaten too."""
+    """Return the key of a headline: a gain counts as the LLM's only where every control is there and beaten."""
     versus = ours["versus_best_classical"] if ours and base else None
     if ours is None or versus is None or versus["difference"] is None:
         return "unknown"
@@ -59,12 +64,18 @@ def judge(ours: Mapping[str, Any] | None, base: Mapping[str, Any] | None) -> str
         return "nothing"
     if versus["difference"] < 0:
         return "worse"
-    controls = _controls(ours)
-    return "gain" if controls and all(control["beaten"] for control in controls) else "unproven"
+    proven = not _missing(ours) and all(control["beaten"] for control in _controls(ours))
+    return "gain" if proven else "unproven"
 
 
 def _controls(ours: Mapping[str, Any]) -> list[Facts]:
     return [{**control, "beaten": _is_beaten(control)} for control in ours.get("versus_controls", ())]
+
+
+def _missing(ours: Mapping[str, Any]) -> list[str]:
+    """Return the method's own controls that there is no difference to: not compared, or not finished."""
+    told = {control["name"] for control in _controls(ours) if control["difference"] is not None}
+    return [name for name in controls_of(ours["name"]) if name not in told]
 
 
 def _is_beaten(control: Mapping[str, Any]) -> bool:
@@ -80,6 +91,12 @@ def _tested(answer: Mapping[str, Any]) -> Facts:
         "trials": max((entry["trials"] for entry in entries), default=0),
         "seeds": max((entry["seeds"] for entry in entries), default=0),
     }
+
+
+def _basis(answer: Mapping[str, Any], compared: Sequence[Mapping[str, Any]], test_users: int) -> dict[str, int]:
+    """Return what the difference rests on: the test users, and the fewest seeds and trials of the compared methods."""
+    least = {name: min((entry[name] for entry in compared), default=_tested(answer)[name]) for name in _TRAININGS}
+    return {"users": test_users, **least}
 
 
 def _scored(entry: Mapping[str, Any], metric: str) -> Facts:
@@ -98,26 +115,26 @@ def _gain(ours: Mapping[str, Any], base: Mapping[str, Any], metric: str) -> Fact
     return {"difference": difference, "relative": relative, "ci95": versus["ci95"], "p": versus["p_holm"]}
 
 
-def cost(stages: Sequence[Mapping[str, Any]]) -> Facts:
+def cost(spent: Sequence[Mapping[str, Any]]) -> Facts:
     """Add up tokens, seconds, and the rows that an LLM answered."""
-    asked = [stage for stage in stages if stage["tokens"]["in"] or stage["tokens"]["out"]]
+    asked = [stage for stage in spent if stage["tokens"]["in"] or stage["tokens"]["out"]]
     rows = [stage["rows"] for stage in asked]
     return {
         "tokens_in": sum(stage["tokens"]["in"] for stage in asked),
         "tokens_out": sum(stage["tokens"]["out"] for stage in asked),
-        "seconds": sum(stage["seconds"] for stage in stages),
+        "seconds": sum(stage["seconds"] for stage in spent),
         "llm_seconds": sum(stage["seconds"] for stage in asked),
         "rows": sum(row["ok"] + row["none"] + row["failed"] for row in rows),
         "failed": sum(row["failed"] for row in rows),
     }
 
 
-def caveats(tested: Mapping[str, int]) -> list[str]:
+def caveats(basis: Mapping[str, int]) -> list[str]:
     """Say where there is too little of something to trust a small difference."""
-    users, seeds, trials = (tested[name] for name in ("users", "seeds", "trials"))
+    users, seeds, trials = (basis[name] for name in ("users", "seeds", "trials"))
     reasons = {
-        "users": f"users: {users:,}. A difference of a few percent can be chance, and other people may differ",
+        "users": f"test users: {users:,}. A difference of a few percent can be chance, and other people may differ",
         "seeds": f"seeds: {seeds}. How much a training varies by itself is known only roughly",
         "trials": f"trials a method: {trials}. Each might do better with more tuning",
     }
-    return [reason for name, reason in reasons.items() if tested[name] < _FEW[name]]
+    return [reason for name, reason in reasons.items() if basis[name] < _FEW[name]]

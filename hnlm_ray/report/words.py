@@ -10,7 +10,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from hnlm_ray.redaction import redacted, redacted_tree
-from hnlm_ray.shown_text import clean, duration, shorten
+from hnlm_ray.shown_text import duration, shorten
 
 METRICS: Final = {
     "ndcg": "how high the items that people went on to like stand among the first {k} shown (1 is perfect)",
@@ -92,7 +92,7 @@ def counted(value: float | str | None, name: str) -> str:
     """Write what a stage counted; a share as percent."""
     if isinstance(value, float):
         return share(value) if name.endswith("share") else f"{value:.4g}"
-    return "-" if value is None else count(value) if isinstance(value, int) else clean(value)[:_LINE_CHARS]
+    return "-" if value is None else count(value) if isinstance(value, int) else text(value, _LINE_CHARS)
 
 
 FILTERS: Final = {

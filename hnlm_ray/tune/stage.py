@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from hnlm_ray.cf import CFData
+from hnlm_ray.cf import CFData, Positives
 from hnlm_ray.config import CFConfig, Config, MethodName
 from hnlm_ray.errors import InputError, StageError
 from hnlm_ray.stage import Outcome, StageRun
@@ -100,7 +100,7 @@ def compare(run: StageRun) -> Outcome:
     if not jobs:
         raise StageError("all trials of all methods failed: see `hnlm status` and the errors in the trials table")
     outcome = _outcome(run_trainings(run, "results", data, jobs))
-    return replace(outcome, counts=pool_false_negatives(data))
+    return replace(outcome, counts={**pool_false_negatives(data), **random_false_negatives(data)})
 
 
 def pool_false_negatives(data: CFData) -> dict[str, int | float | str | None]:
@@ -109,7 +109,7 @@ def pool_false_negatives(data: CFData) -> dict[str, int | float | str | None]:
     Counted after everything else and fed back into nothing. ``share_at_random`` is what items drawn
     uniformly from those the user has not trained on would give.
     """
-    held_out = [split for split in (data.validation, data.test) if split is not None]
+    held_out = _held_out(data)
     if data.pool is None or not held_out:
         return {}
     users = data.train.pairs()[0][data.pool.edges()]
@@ -123,6 +123,25 @@ def pool_false_negatives(data: CFData) -> dict[str, int | float | str | None]:
         "pool_false_negative_share": round(hits / len(entries), 5),
         "share_at_random": round(float(expected.mean()), 5),
     }
+
+
+def random_false_negatives(data: CFData) -> dict[str, float]:
+    """Return the share of false ones among uniform negatives of all training pairs, in expectation.
+
+    ``random_false_negative_share``, empty where nothing is held out: the mean over the pairs whose user has an item
+    left of the held-out positives of the user by the items that the user has not trained on. The measured shares of
+    results are of a seeded sample of the same pairs.
+    """
+    users = data.train.pairs()[0]
+    users = users[data.train.degree[users] < data.items]
+    if not (held_out := _held_out(data)) or not len(users):
+        return {}
+    share = sum(split.degree[users] for split in held_out) / (data.items - data.train.degree[users])
+    return {"random_false_negative_share": round(float(share.mean()), 5)}
+
+
+def _held_out(data: CFData) -> list[Positives]:
+    return [split for split in (data.validation, data.test) if split is not None]
 
 
 def _outcome(rows: pa.Table) -> Outcome:

@@ -46,7 +46,7 @@ def _outcome(ours: Entry, base: Entry, metric: str) -> str:
         f"95% CI [{low:+.4f}, {high:+.4f}], Holm-corrected p {_p(p)}"
     )
     if p >= LEVEL:
-        return f"The LLM adds nothing measurable: {ours['name']} does not differ from {base['name']} ({figures})"
+        return f"The LLM adds nothing measurable: {ours['name']} can't be told apart from {base['name']} ({figures})"
     if difference < 0:
         return f"The LLM adds nothing: {ours['name']} is worse than {base['name']} ({figures})"
     return f"{ours['name']} beats the best classical method {base['name']} ({figures})"

@@ -70,7 +70,12 @@ def test_results_of_another_configuration_are_told_as_such(call, tmp_path):
     call(command=["run"])
     done = call("--set", "cf.epochs=7")
     assert "its results are not of the configuration given (comparison: cf.epochs: 100 -> 7)" in done.stdout
-    assert "These results are not those of the configuration given" in page(tmp_path / "ws" / "report.html")
+    text = page(tmp_path / "ws" / "report.html")
+    assert "These results are not those of the configuration given" in text
+    note = "This page is of the tables as they are; the configuration given differs: "
+    assert f"{note}<bdi>comparison: cf.epochs: 100 -&gt; 7" in text
+    assert call().exit_code == 0
+    assert note not in page(tmp_path / "ws" / "report.html")
 
 
 def test_tables_made_from_other_data_are_not_mixed_in(call, tmp_path):

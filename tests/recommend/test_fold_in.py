@@ -1,6 +1,7 @@
 """Fold-in: its arithmetic, and that a user folded in by the own history is near the own vector."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,8 +9,11 @@ from hypothesis import strategies as st
 from hnlm_ray.cf import CFData, Positives, train
 from hnlm_ray.config import CFConfig
 from hnlm_ray.recommend.fold_in import fit_fold_in, history_means
-from hnlm_ray.recommend.model_tables import ModelRows
+from hnlm_ray.recommend.model_tables import ModelRows, model_table
 from hnlm_ray.recommend.ranking import Catalogue
+from hnlm_ray.recommend.recommender import Recommender
+from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace import Manifest, Workspace
 
 
 def items_of(matrix, positives):
@@ -65,3 +69,48 @@ def test_folding_in_a_user_s_own_history_ranks_near_the_own_list(model):
     assert np.mean(shared) > 7
     chance = 10 * 10 / (60 - known.degree[100:].mean())
     assert np.mean(shared) > 2 * chance
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9))
+def test_histories_summed_in_blocks_are_the_sums_pair_by_pair(seed, block):
+    draw = np.random.default_rng(seed)
+    items = items_of(draw.normal(size=(7, 3)), draw.integers(0, 5, 7))
+    rows, seen = np.nonzero(draw.random((5, 7)) < 0.5)
+    expected = np.zeros((5, 3))
+    for row, item in zip(rows, seen, strict=True):
+        size = sum(not items.cold[other] for other in seen[rows == row])
+        if not items.cold[item]:
+            expected[row] += items.matrix[item] / np.sqrt(size * items.positives[item])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hnlm_ray.recommend.fold_in._PAIRS", block)
+        np.testing.assert_allclose(history_means(items, rows, seen, 5), expected, atol=1e-6)
+
+
+def test_fold_in_is_fitted_on_no_more_users_than_it_says(tmp_path, monkeypatch):
+    workspace = Workspace.open(str(tmp_path))
+    draw = np.random.default_rng(1)
+    items = ModelRows(np.arange(4), draw.normal(size=(4, 2)).astype(np.float32), np.full(4, 3))
+    users = [
+        ModelRows(np.arange(start, 8, 2), draw.normal(size=(4, 2)).astype(np.float32), np.ones(4)) for start in (0, 1)
+    ]
+    publish(workspace, "model_items", [model_table("model_items", items)], counts={"train_on": "all"})
+    publish(workspace, "model_users", [model_table("model_users", part) for part in users])
+    liked = [{"user": user, "item": user % 4, "rating": 1.0, "timestamp": 0, "split": "train"} for user in range(8)]
+    buckets = [pa.Table.from_pylist(liked[start::2], schema=TABLES["interactions"]) for start in (0, 1)]
+    publish(workspace, "interactions", buckets)
+    for most, sizes in ((3, [3]), (4, [4]), (6, [4, 2]), (9, [4, 4])):
+        monkeypatch.setattr("hnlm_ray.recommend.recommender.FITTED_USERS", most)
+        parts = list(Recommender(workspace)._histories())
+        assert [len(vectors) for _, vectors in parts] == sizes
+        for (means, vectors), part in zip(parts, users, strict=False):
+            np.testing.assert_array_equal(vectors, part.matrix[: len(vectors)])
+            expected = items.matrix[part.index[: len(vectors)] % 4] / np.sqrt(3)
+            np.testing.assert_allclose(means, expected, rtol=1e-6)
+
+
+def publish(workspace, name, parts, **manifest):
+    store = workspace.table(name)
+    for number, part in enumerate(parts):
+        store.write_part("a" * 64, f"part-{number:05}", part)
+    files = store.parts("a" * 64)
+    store.publish(Manifest(table=name, stage=name, fingerprint="a" * 64, files=files, **manifest))

@@ -13,7 +13,8 @@ from hnlm_ray.tables import TABLES
 from hnlm_ray.tune.leaderboard import leaderboard
 from hnlm_ray.workspace import Manifest, PublishedTables, Rows, Workspace
 
-METHODS = {"mf-rns": 0.20, "mf-dns": 0.21, "mf-pool": 0.25, "mf-pool_random": 0.19, "mf-pool_shuffled": 0.18}
+CONTROLS = {"mf-pool_alpha0": 0.20, "mf-pool_random": 0.19, "mf-pool_shuffled": 0.18}
+METHODS = {"mf-rns": 0.20, "mf-dns": 0.21, "mf-pool": 0.25, **CONTROLS}
 USERS, ITEMS, EPOCHS = 6, 8, 4
 LATEST = "2026-01-02T00:00:00+00:00"
 SPLITS = ("train",) * 5 + ("validation", "test", "test")
@@ -61,8 +62,11 @@ def fill(folder, word):
     workspace = Workspace.open(str(folder))
     pairs = list(itertools.product(range(USERS), range(ITEMS)))
     rows = [{"user": u, "item": i, "rating": 4.0, "timestamp": i, "split": SPLITS[i]} for u, i in pairs]
-    publish(workspace, "interactions", rows, counts={"rows": 99, "below_rating": 51, "train": 30, "test": 12})
-    reasons = {"failed_by_reason": {word(): 2}, "counts": {"interactions": 99}}
+    counts = {"rows": 99, "below_rating": 51, "train": 30, "test": 12}
+    made = {"prepare.min_rating": 3.5, "prepare.since": None, "prepare.split.method": "random", "seed": 1}
+    publish(workspace, "interactions", rows, counts=counts, depends_on=made)
+    reasons = {"failed_by_reason": {word(): 2}, "counts": {"interactions": 99}, "seconds": 4.0}
+    reasons |= {"depends_on": {"source.format": word(), "source.hf_token": word(), "source.names": [], "files": "ab"}}
     publish(workspace, "raw_interactions", [{"user_id": word(), "item_id": word()}], **reasons)
     publish(workspace, "users", [{"user": user, "user_id": word()} for user in range(USERS)])
     items = [{"item": item, "item_id": word(), "title": word() if item % 2 else None} for item in range(ITEMS)]
@@ -101,9 +105,10 @@ def fill(folder, word):
     publish(workspace, "finetune_eval", evaluated)
     trials, results = comparison_rows()
     publish(workspace, "trials", trials)
-    publish(workspace, "results", results, counts={"share_at_random": 0.05}, versions={word(): word()}, created=LATEST)
+    at_random = {"random_false_negative_share": 0.05, "share_at_random": 0.9}
+    publish(workspace, "results", results, counts=at_random, versions={word(): word()}, created=LATEST)
     lists = [{"user": user, "rank": rank, "item": rank, "score": 0.5} for user in range(USERS) for rank in (1, 2, 3)]
-    publish(workspace, "recommendations", lists)
+    publish(workspace, "recommendations", lists, depends_on={"recommend.train_on": "train"})
     return workspace
 
 
@@ -128,7 +133,8 @@ def page_of(folder, word):
     tables = ShownTables(workspace, PublishedTables.look(workspace))
     board = leaderboard(*comparison_rows(), {"users": USERS, "items": ITEMS, "interactions": 48})
     answer = {**board, "fresh": False, "reason": word()}
-    facts = gather(config_with(word), tables, stage_rows(word), answer=answer, lacking=None, options=word())
+    told = {"answer": answer, "lacking": None, "differs": word()}
+    facts = gather(config_with(word), tables, stage_rows(word), options=word(), **told)
     return render(facts)
 
 

@@ -1,6 +1,7 @@
 """What the sections say, on small tables made by hand."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from hnlm_ray.cf import slices as cf_slices
@@ -12,29 +13,38 @@ from hnlm_ray.report.facts_comparison import (
     slice_facts,
 )
 from hnlm_ray.report.facts_data import data_facts, lost, settings, tail_facts
-from hnlm_ray.report.facts_run import recommendation_facts
+from hnlm_ray.report.facts_run import is_checkable, recommendation_facts, spent, stage_facts
 from hnlm_ray.report.facts_samples import sample_facts
 from hnlm_ray.report.facts_summary import HEADLINES, caveats, cost, judge, summary
 from hnlm_ray.report.facts_training import curve_facts, finetune_facts, thinned
 from hnlm_ray.report.words import counted, figure, metric_in_words, moment, p_value, text
+from hnlm_ray.shown_tables import ShownTables
+from hnlm_ray.tables import TABLES
 from hnlm_ray.tune.leaderboard import leaderboard
+from hnlm_ray.workspace import Manifest, PublishedTables
+
+CONTROLS = ("mf-pool_alpha0", "mf-pool_random", "mf-pool_shuffled")
+BEATEN = [(0.1, 0.01), (0.1, 0.01)]
 
 
 def versus(difference, p, controls=()):
     return {
         "name": "mf-pool",
         "versus_best_classical": {"difference": difference, "ci95": [0, 0], "p_holm": p},
-        "versus_controls": [{"name": f"c{n}", "difference": d, "p_holm": q} for n, (d, q) in enumerate(controls)],
+        "versus_controls": [
+            {"name": name, "difference": d, "p_holm": q} for name, (d, q) in zip(CONTROLS, controls, strict=False)
+        ],
     }
 
 
 @pytest.mark.parametrize(
     ("ours", "outcome"),
     [
-        (versus(0.1, 0.01, [(0.1, 0.01), (0.2, 0.04)]), "gain"),
-        (versus(0.1, 0.01, [(0.1, 0.01), (0.2, 0.05)]), "unproven"),
-        (versus(0.1, 0.01, [(0.1, 0.01), (-0.2, 0.01)]), "unproven"),
-        (versus(0.1, 0.01, [(0.1, 0.01), (None, None)]), "unproven"),
+        (versus(0.1, 0.01, [*BEATEN, (0.2, 0.04)]), "gain"),
+        (versus(0.1, 0.01, BEATEN), "unproven"),
+        (versus(0.1, 0.01, [*BEATEN, (0.2, 0.05)]), "unproven"),
+        (versus(0.1, 0.01, [*BEATEN, (-0.2, 0.01)]), "unproven"),
+        (versus(0.1, 0.01, [*BEATEN, (None, None)]), "unproven"),
         (versus(0.1, 0.01), "unproven"),
         (versus(0.1, 0.05, [(0.1, 0.01)]), "nothing"),
         (versus(-0.1, 0.01, [(0.1, 0.01)]), "worse"),
@@ -57,17 +67,26 @@ def board(rows):
 
 
 def test_the_summary_names_what_was_tested_what_won_and_by_how_much(results_rows):
-    facts = summary(board(results_rows), [])
+    facts = summary(board(results_rows), [], 12)
     assert facts["outcome"] == "gain"
     assert facts["tested"] == {
-        "users": 6, "interactions": 48, "catalogue": 8, "methods": 5, "trials": 1, "seeds": 2,
+        "users": 6, "interactions": 48, "catalogue": 8, "methods": 6, "trials": 1, "seeds": 2,
     }  # fmt: skip
     assert facts["leader"]["name"] == facts["ours"]["name"] == "mf-pool"
     assert facts["base"]["name"] == "mf-dns"
     assert facts["gain"]["difference"] == pytest.approx(0.04)
     assert facts["gain"]["relative"] == pytest.approx(0.04 / 0.21)
-    assert [control["name"] for control in facts["controls"]] == ["mf-pool_random", "mf-pool_shuffled"]
+    assert [control["name"] for control in facts["controls"]] == list(CONTROLS)
     assert all(control["beaten"] for control in facts["controls"])
+    assert facts["missing"] == []
+
+
+def test_a_control_without_a_result_is_named_and_proves_nothing(results_rows):
+    facts = summary(board([row for row in results_rows if row["method"] != "mf-pool_random"]), [], 12)
+    assert facts["outcome"] == "unproven"
+    assert facts["missing"] == ["mf-pool_random"]
+    assert "not proven" in facts["headline"]
+    assert "not proven" in facts["verdict"]
 
 
 def test_costs_are_added_up_and_caveats_tell_what_there_is_too_little_of():
@@ -78,22 +97,33 @@ def test_costs_are_added_up_and_caveats_tell_what_there_is_too_little_of():
     }  # fmt: skip
     assert caveats({"users": 1000, "seeds": 5, "trials": 10}) == []
     told = caveats({"users": 999, "seeds": 4, "trials": 9})
-    assert [sentence.partition(".")[0] for sentence in told] == ["users: 999", "seeds: 4", "trials a method: 9"]
+    assert [sentence.partition(".")[0] for sentence in told] == ["test users: 999", "seeds: 4", "trials a method: 9"]
+
+
+def test_the_caveats_are_of_the_two_compared_methods_and_their_test_users(results_rows):
+    few = [{**row, "seed": seed} for row in results_rows if row["seed"] == 1 for seed in range(1, 6)]
+    few = [row for row in few if row["method"] != "mf-dns" or row["seed"] <= 3]
+    answer = {**board(few), "dataset": {"users": 5000, "items": 8, "interactions": 48}}
+    for entry in answer["methods"]:
+        entry["trials"] = 7 if entry["name"] == "mf-pool" else 10
+    told = summary(answer, [], 12)["caveats"]
+    assert [sentence.partition(".")[0] for sentence in told] == ["test users: 12", "seeds: 3", "trials a method: 7"]
+    assert summary(answer, [], 1000)["caveats"] == told[1:]
 
 
 def test_each_control_stands_below_its_method(results_rows):
     names = [row["name"] for row in comparison(board(results_rows))]
-    assert names == ["mf-dns", "mf-rns", "mf-pool", "mf-pool_random", "mf-pool_shuffled"]
+    assert names == ["mf-dns", "mf-rns", "mf-pool", *CONTROLS]
     orphans = [row for row in results_rows if row["method"] != "mf-pool"]
     assert {row["name"] for row in comparison(board(orphans))} == set(names) - {"mf-pool"}
 
 
 def test_what_was_left_out_has_its_reason_and_zeros_are_not_told():
     rows = lost({"interactions": 100}, {"no number": 3}, {"below_rating": 40, "duplicates": 0, "rows": 100})
-    assert [(row["count"], row["why"]) for row in rows] == [
-        (100, "read from the source"),
-        (3, "can't be read: no number"),
-        (40, "rated below prepare.min_rating"),
+    assert [(row["count"], row["why"], row["subtracted"]) for row in rows] == [
+        (3, "can't be read: no number", False),
+        (100, "read from the source", False),
+        (40, "rated below prepare.min_rating", True),
     ]
     assert lost({}, {}, {}) == []
 
@@ -162,8 +192,10 @@ def test_samples_are_drawn_by_seed_good_ones_and_failed_ones(filled):
     assert [item["weight"] for item in grounded] == pytest.approx([0.9, 0.1])
 
 
-def test_facts_of_the_tables(filled, make_config):
-    facts = data_facts(make_config, filled)
+def test_facts_of_the_tables(filled):
+    facts = data_facts(filled)
+    assert facts["source"] == [("format", "plain words"), ("hf_token", "***")]
+    assert facts["filters"] == [("min_rating", "3.5"), ("split.method", "random")]
     assert facts["sizes"] == {"users": 6, "items": 8, "interactions": 48}
     assert facts["splits"] == {"train": 30, "test": 12}
     assert facts["tail"]["points"][0] == (1, 6)
@@ -173,11 +205,34 @@ def test_facts_of_the_tables(filled, make_config):
     assert tuned["methods"][0]["mrr"] == 0.5
 
 
-def test_recommended_items_are_marked_as_hits_only_where_that_can_be_checked(filled):
-    checked, unchecked = (recommendation_facts(filled, 1, checkable=flag) for flag in (True, False))
-    assert len(checked) == 2
-    assert [item["hit"] for item in checked[0]["items"]] == [False, False, False]  # items 1 to 3 are training items
-    assert not any(item["hit"] for user in unchecked for item in user["items"])
+def lists_of(filled, train_on):
+    store = filled.workspace.table("recommendations")
+    rows = [{"user": 0, "rank": rank, "item": item, "score": 0.5} for rank, item in ((1, 2), (2, 6))]
+    store.write_part("b" * 64, "part-0", pa.Table.from_pylist(rows, schema=TABLES["recommendations"]))
+    made = {"table": "recommendations", "stage": "recommendations", "fingerprint": "b" * 64}
+    store.publish(Manifest(**made, files=store.parts("b" * 64), depends_on={"recommend.train_on": train_on}))
+    return ShownTables(filled.workspace, PublishedTables.look(filled.workspace))
+
+
+@pytest.mark.parametrize(("train_on", "hits"), [("train", [False, True]), ("all", [False, False])])
+def test_recommended_items_are_marked_as_hits_only_where_their_model_left_them_out(filled, train_on, hits):
+    tables = lists_of(filled, train_on)
+    (user,) = recommendation_facts(tables, 1)
+    assert [item["hit"] for item in user["items"]] == hits  # item 2 is a training item, 6 a held-out one
+    assert is_checkable(tables) == any(hits)
+
+
+def test_stale_stages_tell_and_cost_what_their_published_tables_did(filled):
+    nothing = {"rows": {"ok": 0, "none": 0, "failed": 0}, "failed_by_reason": {}, "tokens": {"in": 0, "out": 0}}
+    rows = [
+        {"name": "ingest", "state": "stale", "outputs": ["raw_interactions"], "seconds": 0.0, **nothing},
+        {"name": "item_profiles", "state": "partial", "outputs": ["item_profiles"], "seconds": 2.5, **nothing},
+    ]
+    told, begun = stage_facts(rows, filled)
+    assert (told["seconds"], told["failed_by_reason"], told["begun"]) == (4.0, {"plain words": 2}, True)
+    assert told["counts"] == {"interactions": 99}
+    assert (begun["seconds"], begun["counts"]) == (2.5, {})
+    assert cost(spent(rows, filled))["seconds"] == 6.5
 
 
 def test_words():

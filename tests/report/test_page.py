@@ -145,3 +145,15 @@ def test_secrets_are_masked(make_page, tmp_path, plain_plots):
 def test_a_fact_that_is_missing_is_an_error_and_no_empty_space():
     with pytest.raises(Exception, match="undefined"):
         render({"name": "x"})
+
+
+def test_the_dashed_line_is_of_the_pairs_that_the_points_are_of(make_page, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "hardness", lambda points, at_random: drawn.append(at_random))
+    page = write(make_page, tmp_path, "words")
+    assert drawn == [0.05]
+    assert "Dashed: 5.0%, what items drawn uniformly for the same training pairs would give." in page
+
+
+def test_users_of_the_caveats_are_those_that_the_methods_are_compared_on(make_page, tmp_path, plain_plots):
+    assert "test users: 12. A difference" in write(make_page, tmp_path, "words")
