@@ -46,7 +46,7 @@ demo: setup  ## the whole system on MovieLens 100K, with a real LLM
 	@$(BIN)/python -m hnlm_ray.cli models fetch > /dev/null
 	@$(BIN)/python -m hnlm_ray.cli run --config configs/demo.yaml
 
-test: setup  ## the tests, about 18 minutes on two cores
+test: setup  ## the tests, about 25 minutes on two cores
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 test-long: setup  ## kills, soak and scale
