@@ -66,7 +66,10 @@ def test_show_leaves_out_what_was_made_from_other_data(call):
     assert "profile: made from other data" in text
     assert "left out, because made from other data: user_profiles, " in text
     item = json.loads(call("show", "item", "i2", "--json").stdout)
-    assert (item["hard_negative_for"], item["left_out"]) == ({"pairs": 0, "users": 0}, ["negative_pool"])
+    assert (item["hard_negative_for"], item["left_out"]) == (
+        {"pairs": 0, "users": 0},
+        ["negative_pool", "recommendations"],
+    )
 
 
 def test_show_refuses_users_and_items_of_two_preparations(call, tmp_path):
