@@ -242,7 +242,7 @@ def stop_early_on_test(patch):
 def hit_rate_counts_users_with_a_hit(world):
     """Hit rate is the share of users with one hit or more in the list, not hits over positives."""
     fitted = train(world.data, CFConfig(**CF), 1)
-    found = evaluate(fitted.user_embeddings, fitted.item_embeddings, world.data, "test", (5,)).means
+    found = evaluate(fitted.scorer, world.data, "test", (5,)).means
     scores = (fitted.user_embeddings @ fitted.item_embeddings.T).detach().numpy().copy()
     for split in (world.data.train, world.data.validation):
         scores[split.pairs()] = -np.inf

@@ -14,8 +14,10 @@ from hnlm_ray.cf.pool import NegativePool
 from hnlm_ray.cf.positives import Positives
 from hnlm_ray.cf.ranking import top_items, top_k
 from hnlm_ray.cf.samplers import SAMPLERS
+from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
 from hnlm_ray.cf.slices import measure_slices
-from hnlm_ray.cf.trainer import EpochReport, Trainer
+from hnlm_ray.cf.stepped import EpochReport, Stepped
+from hnlm_ray.cf.trainer import Trainer
 from hnlm_ray.cf.training import Training, train
 from hnlm_ray.cf.vectors import PairVectors
 
@@ -26,12 +28,15 @@ __all__ = [
     "Adapter",
     "CFData",
     "DivergedError",
+    "EmbeddingScores",
     "EpochReport",
     "Evaluation",
     "Hardness",
     "NegativePool",
     "PairVectors",
     "Positives",
+    "Scorer",
+    "Stepped",
     "Trainer",
     "Training",
     "ease_weights",

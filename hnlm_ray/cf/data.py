@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hnlm_ray.cf.pool import NegativePool
 from hnlm_ray.cf.positives import Positives
+from hnlm_ray.cf.scoring import Scorer
 from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.cf.vectors import PairVectors
 from hnlm_ray.errors import InputError
@@ -34,6 +35,13 @@ class CFData:
         The LLM's hard-negative vectors of the training pairs, in the same order.
     item_text
         Text vectors of the items, float32[items, t]; a row of zeros is an item without text.
+    user_text
+        Text vectors of the users in the same space, float32[users, t]; none: models take the mean over the
+        user's training items (:func:`hnlm_ray.cf.text.user_text`).
+    triples
+        Augmented triples, int64[n, 3]: user, preferred item, rejected item (model llmrec).
+    teacher
+        Scores that are distilled into the model.
 
     Raises
     ------
@@ -50,6 +58,9 @@ class CFData:
     pool: NegativePool | None = None
     vectors: PairVectors | None = None
     item_text: NDArray[np.float32] | None = None
+    user_text: NDArray[np.float32] | None = None
+    triples: NDArray[np.int64] | None = None
+    teacher: Scorer | None = None
 
     def __post_init__(self) -> None:
         seen: list[tuple[str, NDArray[np.int64]]] = []
@@ -65,8 +76,14 @@ class CFData:
             self.pool.check(self.train, self.items)
         if self.vectors is not None:
             self.vectors.check(self.train, self.items)
-        if self.item_text is not None:
-            _check_text(self.item_text, self.items)
+        for name, text, rows in (
+            ("item_text", self.item_text, self.items),
+            ("user_text", self.user_text, self.users),
+        ):
+            if text is not None:
+                _check_text(name, text, rows)
+        if self.triples is not None:
+            _check_triples(self.triples, self.users, self.items)
 
     def held_out(self, split: str) -> Positives:
         """Return the positives of 'validation' or 'test'; InputError where there are none."""
@@ -88,13 +105,18 @@ def _reject_shared(keys: NDArray[np.int64], other: NDArray[np.int64], splits: st
         raise InputError(f"{shared} (user, item) pairs are in {splits}; every pair belongs to one split")
 
 
-def _check_text(text: NDArray[np.float32], items: int) -> None:
-    if text.ndim != 2 or len(text) != items or text.dtype != np.float32:
-        raise InputError(
-            f"item_text must be float32[{items}, t], got {text.dtype}{list(text.shape)}; give one row an item"
-        )
+def _check_text(name: str, text: NDArray[np.float32], rows: int) -> None:
+    if text.ndim != 2 or len(text) != rows or text.dtype != np.float32:
+        raise InputError(f"{name} must be float32[{rows}, t], got {text.dtype}{list(text.shape)}; give one row each")
     if not np.isfinite(text).all():
-        raise InputError("an item's text vector isn't finite; give zeros for an item without text")
+        raise InputError(f"{name} has a vector that isn't finite; give zeros where there is no text")
+
+
+def _check_triples(triples: NDArray[np.int64], users: int, items: int) -> None:
+    if triples.ndim != 2 or triples.shape[1] != 3 or triples.dtype != np.int64:
+        raise InputError(f"triples must be int64[n, 3], got {triples.dtype}{list(triples.shape)}")
+    if len(triples) and ((triples < 0).any() or (triples.max(0) >= (users, items, items)).any()):
+        raise InputError(f"a triple has a user outside 0..{users - 1} or an item outside 0..{items - 1}; use indices")
 
 
 def with_validation_in_train(data: CFData) -> CFData:

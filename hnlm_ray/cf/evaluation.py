@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.metrics import ranking_metrics
 from hnlm_ray.cf.positives import Positives
 from hnlm_ray.cf.ranking import top_items
+from hnlm_ray.cf.scoring import Scorer
 from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.errors import InputError
 
@@ -30,18 +30,14 @@ class Evaluation:
 
 
 def evaluate(
-    user_embeddings: Tensor,
-    item_embeddings: Tensor,
-    data: CFData,
-    split: str = "validation",
-    cutoffs: Sequence[int] = (10, 20),
+    scorer: Scorer, data: CFData, split: str = "validation", cutoffs: Sequence[int] = (10, 20)
 ) -> Evaluation:
     """Rank all items that a user hasn't seen and measure where the held-out ones come.
 
     Parameters
     ----------
-    user_embeddings, item_embeddings
-        Final embeddings, float32[users, dim] and float32[items, dim]; scores are their dot products.
+    scorer
+        What scores the catalogue for a user.
     split
         'validation' (train masked) or 'test' (train and validation masked).
 
@@ -50,13 +46,13 @@ def evaluate(
     InputError
         The split has no positives, or a cut-off is below 1.
     DivergedError
-        The embeddings are not finite.
+        The scores are not finite.
     """
     if not cutoffs or min(cutoffs) < 1:
         raise InputError(f"cut-offs must be 1 or above, got {list(cutoffs)}")
     held_out = data.held_out(split)
     users = held_out.active_users()
-    ranked, _ = top_items(user_embeddings, item_embeddings, users, data.seen_before(split), max(cutoffs))
+    ranked, _ = top_items(scorer, users, data.seen_before(split), max(cutoffs))
     per_user = ranking_metrics(_hits(held_out, users, ranked, data.items), held_out.degree[users], cutoffs)
     means = {name: float(values.mean(dtype=np.float64)) for name, values in per_user.items()}
     return Evaluation(users, per_user, means)

@@ -43,15 +43,16 @@ class _AddNeighbours(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, graph: SymmetricMatrix, weight: float, users: int) -> Tensor:  # noqa: ANN401
         ctx.graph, ctx.weight, ctx.users = graph, weight, users
-        return _with_neighbours(x, graph, weight, users)
+        return with_neighbours(x, graph, weight, users)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
         # I + w A is symmetric, so it is its own transpose.
-        return _with_neighbours(gradients[0].contiguous(), ctx.graph, ctx.weight, ctx.users), None, None, None
+        return with_neighbours(gradients[0].contiguous(), ctx.graph, ctx.weight, ctx.users), None, None, None
 
 
-def _with_neighbours(x: Tensor, graph: SymmetricMatrix, weight: float, users: int) -> Tensor:
+def with_neighbours(x: Tensor, graph: SymmetricMatrix, weight: float, users: int) -> Tensor:
+    """Return what :func:`add_neighbours` does, not recorded by autograd."""
     out = x.clone()
     out[users:].add_(graph.matmul(x[users:]), alpha=weight)
     return out

@@ -5,7 +5,7 @@ Source: He et al., LightGCN (SIGIR 2020), equations 7 and 8: E = 1/(L+1) sum_l A
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from hnlm_ray.cf.positives import Positives
+
+Precision = Literal["float32", "bfloat16"]
 
 
 class SymmetricMatrix:
@@ -25,6 +27,8 @@ class SymmetricMatrix:
     ----------
     offsets, columns, values
         CSR: int[nodes + 1], int[entries] of the same type, float32[entries].
+    precision
+        What values are kept and products computed in.
     """
 
     def __init__(
@@ -33,10 +37,11 @@ class SymmetricMatrix:
         columns: np.ndarray[Any, Any],
         values: np.ndarray[Any, Any],
         device: torch.device | str = "cpu",
+        precision: Precision = "float32",
     ) -> None:
         self.offsets = torch.from_numpy(offsets).to(device)
         self.columns = torch.from_numpy(columns).to(device)
-        self.values = torch.from_numpy(values).to(device)
+        self.values = torch.from_numpy(values).to(device, getattr(torch, precision))
         self.nodes = len(offsets) - 1
         self._csr = None if self.offsets.device.type == "cpu" else self.to_sparse_csr()
 
@@ -46,7 +51,7 @@ class SymmetricMatrix:
         return torch.sparse_csr_tensor(self.offsets, self.columns, self.values, size, check_invariants=True)
 
     def matmul(self, x: Tensor) -> Tensor:
-        """Return A x, float32[nodes, d]; not recorded by autograd (see :func:`propagate`)."""
+        """Return A x, [nodes, d] in the matrix's precision, as ``x`` is; not recorded by autograd."""
         if self._csr is not None:
             return self._csr @ x
         return functional.embedding_bag(
@@ -57,8 +62,10 @@ class SymmetricMatrix:
 class Adjacency(SymmetricMatrix):
     """A = D^-1/2 [[0, R], [R^T, 0]] D^-1/2 over users + items; nodes without edges have empty rows."""
 
-    def __init__(self, train: Positives, n_items: int, device: torch.device | str = "cpu") -> None:
-        super().__init__(*_normalised_csr(train, n_items), device)
+    def __init__(
+        self, train: Positives, n_items: int, device: torch.device | str = "cpu", precision: Precision = "float32"
+    ) -> None:
+        super().__init__(*_normalised_csr(train, n_items), device, precision)
 
 
 def _normalised_csr(
@@ -76,27 +83,56 @@ def _normalised_csr(
     return offsets.astype(index), columns.astype(index), values.astype(np.float32)
 
 
-def _mean_of_powers(adjacency: Adjacency, x: Tensor, layers: int) -> Tensor:
+def mean_of_powers(adjacency: Adjacency, x: Tensor, layers: int) -> Tensor:
+    """Return 1/(L+1) sum over l = 0..L of A^l x, float32[nodes, d], not recorded by autograd."""
     # Horner: A (A x + x) + x ...: no stack of layers to keep and average.
-    out = x
+    if not layers:
+        return x.clone()
+    out = start = x.to(adjacency.values.dtype)
     for _ in range(layers):
-        out = adjacency.matmul(out).add_(x)
-    return out.mul_(1 / (layers + 1)) if layers else x.clone()
+        out = adjacency.matmul(out).add_(start)
+    return out.to(x.dtype).mul_(1 / (layers + 1))
 
 
 class _Propagate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, adjacency: Adjacency, layers: int) -> Tensor:  # noqa: ANN401 autograd's own
         ctx.adjacency, ctx.layers = adjacency, layers
-        return _mean_of_powers(adjacency, x, layers)
+        return mean_of_powers(adjacency, x, layers)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401 autograd's own
         # A is symmetric, so the mean of its powers is its own transpose.
-        return _mean_of_powers(ctx.adjacency, gradients[0].contiguous(), ctx.layers), None, None
+        return mean_of_powers(ctx.adjacency, gradients[0].contiguous(), ctx.layers), None, None
 
 
 def propagate(x: Tensor, adjacency: Adjacency, layers: int) -> Tensor:
     """Return 1/(L+1) sum over l = 0..L of A^l x, float32[nodes, d]; the gradient takes the same path."""
     out: Tensor = _Propagate.apply(x, adjacency, layers)  # type: ignore[no-untyped-call] # torch leaves it so
     return out
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, matrix: SymmetricMatrix) -> Tensor:  # noqa: ANN401 autograd's own
+        ctx.matrix = matrix
+        return matrix.matmul(x.to(matrix.values.dtype)).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 autograd's own
+        gradient = gradients[0].contiguous()
+        return ctx.matrix.matmul(gradient.to(ctx.matrix.values.dtype)).to(gradient.dtype), None
+
+
+def product(x: Tensor, matrix: SymmetricMatrix) -> Tensor:
+    """Return A x, float32[nodes, d], recorded by autograd: one layer, for models that do more between layers."""
+    out: Tensor = _Product.apply(x, matrix)  # type: ignore[no-untyped-call] # torch leaves it so
+    return out
+
+
+def propagated_layers(x: Tensor, adjacency: SymmetricMatrix, layers: int) -> Tensor:
+    """Return A^l x of l = 0..L, float32[nodes, L + 1, d]; its mean over l is :func:`propagate`."""
+    found = [x]
+    for _ in range(layers):
+        found.append(product(found[-1], adjacency))
+    return torch.stack(found, 1)

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.positives import Positives
+from hnlm_ray.cf.scoring import Scorer
 
 USERS_PER_BLOCK: Final = 256
 
@@ -36,20 +36,19 @@ def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def top_items(
-    user_embeddings: Tensor,
-    item_embeddings: Tensor,
+    scorer: Scorer,
     users: NDArray[np.integer],
     seen: Sequence[Positives],
     k: int,
     *,
     users_per_block: int = USERS_PER_BLOCK,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return the k best items of each user without those seen, and their scores (dot products).
+    """Return the k best items of each user without those seen, and their scores.
 
     Parameters
     ----------
-    user_embeddings, item_embeddings
-        float32[users, dim] and float32[items, dim].
+    scorer
+        What scores the catalogue for a user.
     users
         int[n], the users to rank for.
     seen
@@ -65,29 +64,26 @@ def top_items(
     Raises
     ------
     DivergedError
-        An embedding is not finite, so there is no ranking.
+        The scores are not finite, so there is no ranking.
     """
-    for embeddings in (user_embeddings, item_embeddings):
-        if not bool(torch.isfinite(embeddings).all()):
-            raise DivergedError("the model's embeddings are not finite, so nothing can be ranked; lower cf.lr")
+    scorer.check()
     items = np.full((len(users), k), -1, np.int32)
     scores = np.full((len(users), k), -np.inf, np.float32)
-    depth = min(k, len(item_embeddings))
+    depth = min(k, scorer.items)
     for start in range(0, len(users), users_per_block):
         block = slice(start, start + users_per_block)
-        values, columns = _top_of_block(user_embeddings, item_embeddings, users[block], seen, depth)
+        values, columns = _top_of_block(scorer, users[block], seen, depth)
         scores[block, :depth] = values.cpu().numpy()
         items[block, :depth] = columns.cpu().numpy()
     items[np.isneginf(scores)] = -1
     return items, scores
 
 
-@torch.no_grad()
 def _top_of_block(
-    user_embeddings: Tensor, item_embeddings: Tensor, users: NDArray[np.integer], seen: Sequence[Positives], k: int
+    scorer: Scorer, users: NDArray[np.integer], seen: Sequence[Positives], k: int
 ) -> tuple[Tensor, Tensor]:
-    device = item_embeddings.device
-    scores = user_embeddings[torch.from_numpy(users.astype(np.int64)).to(device)] @ item_embeddings.T
+    device = scorer.device
+    scores = scorer.scores(torch.from_numpy(users.astype(np.int64)).to(device))
     for positives in seen:
         row, item = positives.of(users)
         scores[torch.from_numpy(row).to(device), torch.from_numpy(item.astype(np.int64)).to(device)] = -torch.inf

@@ -6,11 +6,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.evaluation import Evaluation
 from hnlm_ray.cf.ranking import top_items
+from hnlm_ray.cf.scoring import Scorer
 from hnlm_ray.cf.sorted_keys import contains
 
 HISTORIES: Final = ("history_short", "history_middle", "history_long")
@@ -19,8 +19,7 @@ Slices = dict[str, float]
 
 
 def measure_slices(
-    user_embeddings: Tensor,
-    item_embeddings: Tensor,
+    scorer: Scorer,
     data: CFData,
     evaluation: Evaluation,
     *,
@@ -31,10 +30,10 @@ def measure_slices(
 
     Parameters
     ----------
-    user_embeddings, item_embeddings
-        Final embeddings, float32[users, dim] and float32[items, dim].
+    scorer
+        What scores the catalogue for a user.
     evaluation
-        Of the split 'test' by these embeddings.
+        Of the split 'test' by these scores.
     metric
         Of ``evaluation.per_user``; its mean is the figure of a group of users.
     cutoff
@@ -47,7 +46,7 @@ def measure_slices(
         '<name>_users' or '<name>_rows'.
     """
     test = data.held_out("test")
-    ranked, _ = top_items(user_embeddings, item_embeddings, evaluation.users, data.seen_before("test"), cutoff)
+    ranked, _ = top_items(scorer, evaluation.users, data.seen_before("test"), cutoff)
     return {
         **by_history(evaluation.per_user[metric], data.train.degree[evaluation.users]),
         **by_popularity(

@@ -26,7 +26,23 @@ MethodName = Literal[
     "guard_no_text",
     "guard_shuffled",
 ]
-ModelName = Literal["mf", "lightgcn"]
+ModelName = Literal["mf", "lightgcn", "ngcf", "sgl", "simgcl", "xsimgcl"]
+CFModelName = Literal[
+    "mf",
+    "lightgcn",
+    "ngcf",
+    "sgl",
+    "simgcl",
+    "xsimgcl",
+    "id_text",
+    "alpharec",
+    "rlmrec_con",
+    "rlmrec_gen",
+    "kar",
+    "llmrec",
+    "ease",
+    "ials",
+]
 
 
 class Section(BaseModel):

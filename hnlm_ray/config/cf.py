@@ -6,23 +6,48 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hnlm_ray.config.base import Count, ModelName, Probability, Section
+from hnlm_ray.config.base import CFModelName, Count, Probability, Section
+from hnlm_ray.config.cf_parts import (
+    AHNSConfig,
+    DNSConfig,
+    EASEConfig,
+    IALSConfig,
+    SoftmaxConfig,
+    SRNSConfig,
+    SSLConfig,
+    TextConfig,
+)
 
 
 class CFConfig(Section):
     """One CF training: model, sampler, loss, optimiser, stopping."""
 
-    model: ModelName = Field("lightgcn", description="Of a training alone; in a pipeline tune.models chooses.")
-    sampler: Literal["rns", "pns", "dns", "pool", "vectors"] = Field(
-        "rns", description="Of a training alone; in a pipeline tune.methods chooses."
+    model: CFModelName = Field("lightgcn", description="Of a training alone; in a pipeline tune.models chooses.")
+    sampler: Literal[
+        "rns", "pns", "dns", "dns_mn", "srns", "mixgcf", "dins", "ahns", "in_batch", "pool", "vectors"
+    ] = Field("rns", description="Of a training alone; in a pipeline tune.methods chooses.")
+    loss: Literal["bpr", "hinge", "softmax", "sampled_softmax", "sfcml"] = Field(
+        "bpr", description="softmax (exact, over the catalogue) and sfcml take whole users and draw no negative."
     )
-    loss: Literal["bpr", "hinge"] = "bpr"
-    margin: Annotated[float, Field(ge=0)] = Field(0.3, description="hinge: how far a positive must lead.")
+    margin: Annotated[float, Field(ge=0)] = Field(0.3, description="hinge, sfcml: how far a positive must lead.")
     dim: Count = Field(64, description="Length d of an embedding.")
-    layers: Annotated[int, Field(ge=0, le=8)] = Field(2, description="Propagation layers of LightGCN.")
+    layers: Annotated[int, Field(ge=0, le=8)] = Field(2, description="Propagation layers of the graph models.")
+    bias: bool = Field(default=False, description="mf: a bias of each user and item.")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="ngcf: of messages, in training.")
     lr: Annotated[float, Field(gt=0)] = 1e-3
     reg: Annotated[float, Field(ge=0)] = Field(1e-4, description="L2 weight on the embeddings of a batch.")
-    batch_size: Count = 2048
+    optimiser: Literal["adam", "adagrad"] = "adam"
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="How lr goes from its value (first epoch) towards 0 (after the last)."
+    )
+    warm_up: Annotated[int, Field(ge=0)] = Field(0, description="Epochs over which lr rises to its value.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="bfloat16: the graph models propagate in it; what is learnt stays float32."
+    )
+    gradients: Literal["closed", "autograd"] = Field(
+        "closed", description="closed: written out where there is such a form, else autograd; autograd: always."
+    )
+    batch_size: Count = Field(2048, description="Pairs of a step; losses that take whole users: up to so many.")
     epochs: Annotated[int, Field(ge=0)] = Field(100, description="Most epochs of a training.")
     patience: Count = Field(10, description="Evaluations without improvement before it stops.")
     eval_every: Count = Field(1, description="Epochs between evaluations on validation.")
@@ -30,7 +55,8 @@ class CFConfig(Section):
         "split", description="none: train on validation rows as well, for exactly `epochs` epochs."
     )
     popularity_power: Annotated[float, Field(ge=0)] = Field(0.75, description="PNS: p(j) ~ popularity^power.")
-    candidates: Count = Field(8, description="DNS: M, the candidates of which the hardest is taken.")
+    candidates: Count = Field(8, description="Candidates of which one is taken: M of dns, ahns, mixgcf, dins; N of dns_mn.")
+    dins_alpha: Annotated[float, Field(gt=0)] = Field(2.0, description="dins: weight of the positive's side.")
     alpha: Probability = Field(0.3, description="pool, vectors: e~ = alpha e_hard + (1 - alpha) e_sampled.")
     base_sampler: Literal["rns", "pns", "dns"] = Field("rns", description="pool, vectors: sampler of e_sampled.")
     adapter_hidden: tuple[Count, ...] = Field((128,), description="vectors: hidden widths of the adapter's MLP.")
@@ -53,3 +79,11 @@ class CFConfig(Section):
         0.0, description="lightgcn: weight w of the item-item graph of text neighbours."
     )
     graph_neighbours: Count = Field(10, description="Text neighbours of an item in that graph.")
+    softmax: SoftmaxConfig = SoftmaxConfig()
+    dns: DNSConfig = DNSConfig()
+    srns: SRNSConfig = SRNSConfig()
+    ahns: AHNSConfig = AHNSConfig()
+    ssl: SSLConfig = SSLConfig()
+    text: TextConfig = TextConfig()
+    ease: EASEConfig = EASEConfig()
+    ials: IALSConfig = IALSConfig()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from hnlm_ray.cf import Positives, top_items
+from hnlm_ray.cf import EmbeddingScores, Positives, top_items
 from hnlm_ray.recommend.model_tables import Ints, Matrix, ModelRows
 from hnlm_ray.tables import TABLES
 
@@ -66,7 +66,7 @@ class Catalogue:
         masked = Positives.from_pairs(rows[place >= 0], place[place >= 0], len(users))
         vectors = torch.tensor(users, device=self.vectors.device)
         block = users_per_block(len(self.index))
-        found, scores = top_items(vectors, self.vectors, np.arange(len(users)), [masked], k, users_per_block=block)
+        found, scores = top_items(EmbeddingScores(vectors, self.vectors), np.arange(len(users)), [masked], k, users_per_block=block)
         return np.where(found >= 0, self.index[found], -1).astype(np.int32), scores
 
 

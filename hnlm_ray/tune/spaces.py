@@ -19,8 +19,8 @@ from hnlm_ray.tune.methods import METHODS, Method
 
 SHARED: Final[Space] = {"lr": LogUniform(5e-4, 1e-2), "reg": LogUniform(1e-6, 1e-3)}
 SHARED_STREAM: Final = 0
-ABSENT: Final[Mapping[ModelName, Mapping[str, Value]]] = {"mf": {"graph": 0.0}, "lightgcn": {}}
-"""What a model has no use for, whatever is drawn."""
+ABSENT: Final[Mapping[str, Value]] = {"graph": 0.0}
+"""What models other than LightGCN have no use for, whatever is drawn."""
 
 
 def search_space(method: MethodName) -> Space:
@@ -39,8 +39,9 @@ def sample_trials(base: CFConfig, method: MethodName, model: ModelName, trials: 
     own = np.random.default_rng([seed, entry.stream])
     drawn = [_published(base, entry)]
     drawn.extend({**draw(SHARED, shared), **draw(entry.own, own)} for _ in range(trials - 1))
+    absent = {} if model == "lightgcn" else ABSENT
     start = {**base.model_dump(), "model": model, "sampler": entry.sampler}
-    return [CFConfig.model_validate({**start, **values, **entry.fixed, **ABSENT[model]}) for values in drawn]
+    return [CFConfig.model_validate({**start, **values, **entry.fixed, **absent}) for values in drawn]
 
 
 def _published(base: CFConfig, method: Method) -> dict[str, Value]:

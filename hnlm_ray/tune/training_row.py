@@ -113,9 +113,8 @@ def _figures(training: Training, job: Job, settings: TuneConfig) -> Row:
 
 def _test_figures(training: Training, job: Job, settings: TuneConfig) -> Row:
     """Read test; the hardness of the negatives comes last, for it draws from the training's own streams."""
-    embeddings = training.user_embeddings, training.item_embeddings
-    test = evaluate(*embeddings, training.data, "test", settings.cutoffs)
-    groups = measure_slices(*embeddings, training.data, test, metric=settings.metric, cutoff=max(settings.cutoffs))
+    test = evaluate(training.scorer, training.data, "test", settings.cutoffs)
+    groups = measure_slices(training.scorer, training.data, test, metric=settings.metric, cutoff=max(settings.cutoffs))
     hardness = measure_hardness(training, job.seed)
     return {
         "test": test.means,

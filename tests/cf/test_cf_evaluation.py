@@ -4,7 +4,7 @@ import torch
 from ranx import Qrels, Run
 from ranx import evaluate as ranx_evaluate
 
-from hnlm_ray.cf import CFData, Positives, evaluate
+from hnlm_ray.cf import EmbeddingScores, CFData, Positives, evaluate
 from hnlm_ray.errors import InputError
 
 RANX_NAMES = {"recall": "recall", "ndcg": "ndcg", "precision": "precision", "hit_rate": "hit_rate", "mrr": "mrr"}
@@ -28,7 +28,7 @@ def slow_ranking(user_vectors, item_vectors, data, user, split):
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_parity_with_ranx_on_scores_full_of_ties(data, split):
     embeddings, cutoffs = tied_embeddings(data), (1, 5, 20)
-    ours = evaluate(*embeddings, data, split, cutoffs)
+    ours = evaluate(EmbeddingScores(*embeddings), data, split, cutoffs)
     held_out = data.held_out(split)
     qrels, run = {}, {}
     for user in ours.users.tolist():
@@ -49,21 +49,21 @@ def test_by_hand():
     data = CFData(3, 5, train, Positives.from_pairs([0], [1], 3), Positives.from_pairs([0, 0, 2], [2, 4, 1], 3))
     users, items = torch.ones(3, 1), torch.tensor([[9.0], [5.0], [1.0], [2.0], [3.0]])
     # User 0 in test: item 0 (train) and 1 (validation) masked, so 4, 3, 2. User 2: 1, 4, 3, 2.
-    test = evaluate(users, items, data, "test", (1, 2))
+    test = evaluate(EmbeddingScores(users, items), data, "test", (1, 2))
     assert test.users.tolist() == [0, 2]
     assert test.per_user["recall@1"].tolist() == [0.5, 1.0]
     assert test.per_user["ndcg@1"].tolist() == [1.0, 1.0]
     assert test.per_user["ndcg@2"][0] == pytest.approx(1 / (1 + 1 / np.log2(3)))
     assert test.means["recall@1"] == 0.75
     # In validation item 1 is ranked first: only train is masked. Users without positives don't count.
-    validation = evaluate(users, items, data, "validation", (1,))
+    validation = evaluate(EmbeddingScores(users, items), data, "validation", (1,))
     assert validation.users.tolist() == [0]
     assert validation.means["mrr@1"] == 1.0
 
 
 def test_cut_offs_above_the_catalogue_change_the_precision_alone():
     data = CFData(1, 3, Positives.from_pairs([0], [0], 1), test=Positives.from_pairs([0], [2], 1))
-    means = evaluate(torch.ones(1, 1), torch.zeros(3, 1), data, "test", (2, 10)).means
+    means = evaluate(EmbeddingScores(torch.ones(1, 1), torch.zeros(3, 1)), data, "test", (2, 10)).means
     assert means["recall@10"] == means["recall@2"] == 1.0
     assert means["precision@10"] == pytest.approx(0.1)
 
@@ -71,6 +71,6 @@ def test_cut_offs_above_the_catalogue_change_the_precision_alone():
 def test_what_cant_be_evaluated_is_said(data):
     embeddings = tied_embeddings(data)
     with pytest.raises(InputError, match="'valid'"):
-        evaluate(*embeddings, data, "valid")
+        evaluate(EmbeddingScores(*embeddings), data, "valid")
     with pytest.raises(InputError, match="1 or above"):
-        evaluate(*embeddings, data, "test", (0,))
+        evaluate(EmbeddingScores(*embeddings), data, "test", (0,))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from hnlm_ray.cf import CFData, Positives, evaluate, measure_slices
+from hnlm_ray.cf import EmbeddingScores, CFData, Positives, evaluate, measure_slices
 from hnlm_ray.cf.slices import by_history, by_popularity, found_rows
 
 VALUES = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], np.float32)
@@ -60,8 +60,8 @@ def test_the_figures_of_a_model_by_hand():
     data = CFData(3, 5, train, None, test)
     scores = torch.tensor([[0.0, 9, 1, 2, 3], [0, 0, 9, 1, 8], [0, 0, 0, 9, 8]])  # best 1: items 1, 2 and 3
     embeddings = torch.eye(3), scores.T.contiguous()
-    evaluation = evaluate(*embeddings, data, "test", (1,))
-    figures = measure_slices(*embeddings, data, evaluation, metric="recall@1", cutoff=1)
+    evaluation = evaluate(EmbeddingScores(*embeddings), data, "test", (1,))
+    figures = measure_slices(EmbeddingScores(*embeddings), data, evaluation, metric="recall@1", cutoff=1)
     assert figures == {
         "history_short": 1,  # user 0
         "history_short_users": 1,

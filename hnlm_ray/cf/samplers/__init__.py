@@ -1,4 +1,4 @@
-"""Negative samplers: RNS, PNS, DNS, and what the LLM made mixed with one of them.
+"""The negative samplers, by name. A new one is a file here and a line in ``SAMPLERS``.
 
 Negatives are drawn among the items that are no *training* positives of the user. Validation and test
 positives are legal negatives, as in the literature: a sampler never sees them.
@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from hnlm_ray.cf.samplers.base import Batch, Negatives, Sampler, SamplerInputs
+from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.samplers.base import AnyNegatives, HopNegatives, Negatives, Sampler, SamplerInputs, SharedNegatives
 from hnlm_ray.cf.samplers.classical import CLASSICAL
 from hnlm_ray.cf.samplers.mixed import PoolSampler, VectorSampler
 
-__all__ = ["SAMPLERS", "Batch", "Negatives", "Sampler", "SamplerInputs"]
+__all__ = ["SAMPLERS", "AnyNegatives", "Batch", "HopNegatives", "Negatives", "Sampler", "SamplerInputs", "SharedNegatives"]
 
 SAMPLERS: Final[dict[str, Callable[[SamplerInputs], Sampler]]] = {
     **CLASSICAL,

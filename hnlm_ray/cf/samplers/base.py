@@ -3,53 +3,94 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.config import CFConfig
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Training pairs: users, items and their edges in the training CSR, int64[batch] each."""
-
-    users: Tensor
-    items: Tensor
-    edges: Tensor
-
-
-@dataclass(frozen=True)
 class Negatives:
-    """One negative for each pair: ``mix * hard + (1 - mix) * e[items]``.
+    """Negatives of each pair: ``mix * hard + (1 - mix) * e[items]``.
 
-    ``items`` int64[batch] are the sampled ones. Hard is ``e[pool_items]`` (int64[batch]) or what the
-    adapter makes of the vectors of ``vector_rows`` (int64[batch], -1: none). Both and ``mix``
-    float32[batch] are none where the sampler has no such thing; ``mix`` is 0 for a pair without.
+    ``items`` are the sampled ones, int64[batch], or int64[batch, n] where each pair has n. Hard is
+    ``e[pool_items]`` (int64[batch]) or what the adapter makes of the vectors of ``vector_rows`` (int64[batch],
+    -1: none). Both and ``mix`` float32[batch] are none where the sampler has no such thing; ``mix`` is 0 for a
+    pair without. ``log_q``, of the shape of ``items``, is the log of each item's odds to be drawn; none: all equal.
     """
 
     items: Tensor
     pool_items: Tensor | None = None
     vector_rows: Tensor | None = None
     mix: Tensor | None = None
+    log_q: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class SharedNegatives:
+    """Negatives that all pairs of a batch share: ``items`` int64[n].
+
+    ``log_q`` float32[n] as in :class:`Negatives`; ``allowed`` bool[batch, n]: not a training positive of the user.
+    """
+
+    items: Tensor
+    log_q: Tensor
+    allowed: Tensor
+
+
+@dataclass(frozen=True)
+class HopNegatives:
+    """A negative made of the positive and of one item a layer: e~_l = share * e_i,l + (1 - share) * e_h(l),l.
+
+    ``items`` int64[batch, hops] are the h(l); ``share`` float32[batch, hops, dim or 1] is that of the positive and
+    carries no gradient. The final negative is the mean of e~_l over the hops, as the encoder's own.
+    """
+
+    items: Tensor
+    share: Tensor
+
+
+AnyNegatives = Negatives | SharedNegatives | HopNegatives
 
 
 @dataclass(frozen=True)
 class SamplerInputs:
-    """What a sampler is built from; the pool draws from its own stream, so alpha 0 equals its base sampler."""
+    """What a sampler is built from; the pool draws from its own stream, so alpha 0 equals its base sampler.
+
+    ``count`` is how many negatives a pair needs: none: one, as int64[batch]; else int64[batch, count].
+    """
 
     data: CFData
     config: CFConfig
     generator: torch.Generator
     pool_generator: torch.Generator
     device: torch.device
+    count: int | None = None
 
 
-class Sampler(Protocol):
-    """Draws one negative for each pair of a batch."""
+class Sampler:
+    """Draws negatives for the pairs of a batch.
 
-    def sample(self, batch: Batch, embeddings: Tensor) -> Negatives:
-        """Draw negatives; ``embeddings`` are the current final ones, float32[users + items, dim]."""
-        ...
+    ``reads`` says what :meth:`sample` is given beside the batch: nothing (its draws depend on nothing that is
+    trained, and ``embeddings`` is not looked at), the final embeddings, or those of each layer.
+    """
+
+    reads: ClassVar[Literal["nothing", "final", "hops"]] = "final"
+
+    def sample(self, batch: Batch, embeddings: Tensor) -> AnyNegatives:
+        """Draw negatives; ``embeddings`` are the current ones, float32[users + items, (hops,) dim], without gradient."""
+        raise NotImplementedError
+
+    def end_epoch(self, final: Tensor) -> None:
+        """Take notice of the final embeddings after an epoch, float32[users + items, dim] (not to be kept uncopied)."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed training needs beside the random streams: tensors and numbers."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where :meth:`state_dict` was taken."""

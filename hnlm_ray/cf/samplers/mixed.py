@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.samplers.base import Batch, Negatives, SamplerInputs
+from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.samplers.base import Negatives, Sampler, SamplerInputs
 from hnlm_ray.cf.samplers.classical import CLASSICAL
 from hnlm_ray.errors import InputError
 
 
-class PoolSampler:
+class PoolSampler(Sampler):
     """The semantic pool: alpha * e_pool + (1 - alpha) * e_j, j from ``config.base_sampler``.
 
     The pool item of a pair is drawn in proportion to the weights; a pair without entry uses e_j alone.
@@ -46,7 +47,7 @@ class PoolSampler:
         return torch.maximum(first, torch.minimum(entry, end - 1))
 
 
-class VectorSampler:
+class VectorSampler(Sampler):
     """The pair's own vector: alpha * adapter(v_ui) + (1 - alpha) * e_j, j from ``config.base_sampler``.
 
     Which vector a pair has is fixed, so nothing is drawn but j; a pair without vector uses e_j alone.

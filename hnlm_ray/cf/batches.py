@@ -1,0 +1,27 @@
+"""What one step trains on: pairs, or whole users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Training pairs: users, items and their edges in the training CSR, int64[batch] each."""
+
+    users: Tensor
+    items: Tensor
+    edges: Tensor
+
+
+@dataclass(frozen=True)
+class UserBatch(Batch):
+    """All training pairs of some users, a user's pairs side by side.
+
+    ``owners`` int64[n] are the users, each once; ``row`` int64[batch] is the place of each pair's user among them.
+    """
+
+    owners: Tensor
+    row: Tensor

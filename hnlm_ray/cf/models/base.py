@@ -1,0 +1,96 @@
+"""What every trained model gives: embeddings whose dot product is the score, and what else it minimises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.data import CFData
+from hnlm_ray.config import CFConfig
+
+INITIAL_STD: Final = 0.1
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """What a model is built from.
+
+    Parameters
+    ----------
+    start
+        The stream of what is drawn once, on the CPU, so that a seed means the same start on every device.
+    noise
+        The stream of what is drawn in training (dropout, views, perturbations), on ``device``.
+    """
+
+    data: CFData
+    config: CFConfig
+    start: torch.Generator
+    noise: torch.Generator
+    device: torch.device
+
+
+class EmbeddingModel(nn.Module):
+    """A table of layer-0 embeddings, users first, and what the model makes of it.
+
+    ``table`` is float32[users + items, dim], drawn from N(0, 0.1^2). A subclass overrides :meth:`forward`, and what
+    else it needs of the rest. Scores are dot products of final embeddings, never squashed.
+    """
+
+    def __init__(self, inputs: ModelInputs) -> None:
+        super().__init__()
+        self.users, self.items, self.config = inputs.data.users, inputs.data.items, inputs.config
+        rows = self.users + self.items
+        initial = torch.randn(rows, self.config.dim, generator=inputs.start) * INITIAL_STD
+        self.table = nn.Parameter(initial.to(inputs.device))
+
+    @property
+    def width(self) -> int:
+        """Length of a final embedding."""
+        return self.config.dim
+
+    def forward(self) -> Tensor:
+        """Return the final embeddings, float32[users + items, width]; with noise only in training mode."""
+        raise NotImplementedError
+
+    def hops(self) -> Tensor | None:
+        """Return the embeddings of layers 0..L, float32[users + items, L + 1, dim], whose mean is the final one.
+
+        None where the final embedding is no such mean; the samplers mixgcf and dins then can't be used.
+        """
+        return None
+
+    def regularised(self) -> Tensor | None:
+        """Return the rows that L2 takes, float32[users + items, ...]; none: the model has no such table."""
+        return self.table
+
+    def auxiliary(self, final: Tensor, batch: Batch) -> Tensor | None:
+        """Return what the model minimises beside the ranking loss on this batch, a weighted scalar; none: nothing.
+
+        ``final`` is what :meth:`forward` returned for this step.
+        """
+        del final, batch
+
+    def start_epoch(self) -> None:
+        """Prepare an epoch of training, such as new views of the graph."""
+
+    def pull_back(self, gradient: Tensor) -> Tensor | None:
+        """Return the gradient of ``table`` for a gradient of the final embeddings, float32[users + items, dim].
+
+        Only of a model whose forward is linear in ``table`` and has no other parameter: then a step needs no
+        autograd. None: it has no such form. ``gradient`` may be overwritten.
+        """
+        del gradient
+
+    @torch.no_grad()
+    def embeddings(self) -> tuple[Tensor, Tensor]:
+        """Return copies of the final embeddings without noise, float32[users, width] and float32[items, width]."""
+        was_training = self.training
+        self.eval()
+        final = self().detach().clone()
+        self.train(was_training)
+        return final[: self.users], final[self.users :]

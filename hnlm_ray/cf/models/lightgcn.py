@@ -1,0 +1,40 @@
+"""LightGCN (He et al., SIGIR 2020)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hnlm_ray.cf.item_graph import add_neighbours, text_graph, with_neighbours
+from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
+from hnlm_ray.cf.propagation import Adjacency, mean_of_powers, propagate, propagated_layers
+
+
+class LightGCN(EmbeddingModel):
+    """The mean over layers 0..L of the propagated table.
+
+    With ``config.graph`` above 0 each item then gets its text neighbours added (:mod:`hnlm_ray.cf.item_graph`).
+    """
+
+    def __init__(self, inputs: ModelInputs) -> None:
+        super().__init__(inputs)
+        config = self.config
+        self.layers = config.layers
+        self.adjacency = Adjacency(inputs.data.train, inputs.data.items, inputs.device, config.precision)
+        self.graph = text_graph(inputs.data, config, inputs.device) if config.graph else None
+
+    def forward(self) -> Tensor:
+        """Return the final embeddings, float32[users + items, dim]."""
+        final = propagate(self.table, self.adjacency, self.layers)
+        return final if self.graph is None else add_neighbours(final, self.graph, self.config.graph, self.users)
+
+    def hops(self) -> Tensor | None:
+        """Return layers 0..L, float32[users + items, L + 1, dim]; none with an item graph."""
+        return None if self.graph is not None else propagated_layers(self.table, self.adjacency, self.layers)
+
+    @torch.no_grad()
+    def pull_back(self, gradient: Tensor) -> Tensor | None:
+        """Return the gradient by the same path: the adjacency is symmetric, and so is the item graph."""
+        if self.graph is not None:
+            gradient = with_neighbours(gradient, self.graph, self.config.graph, self.users)
+        return mean_of_powers(self.adjacency, gradient, self.layers)
