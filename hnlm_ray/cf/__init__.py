@@ -8,8 +8,8 @@ from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
 from hnlm_ray.cf.guard import false_negative_logits
 from hnlm_ray.cf.hardness import Hardness, measure_hardness
-from hnlm_ray.cf.losses import LOSSES
 from hnlm_ray.cf.models import MODELS
+from hnlm_ray.cf.objectives import LOSSES
 from hnlm_ray.cf.pool import NegativePool
 from hnlm_ray.cf.positives import Positives
 from hnlm_ray.cf.ranking import top_items, top_k
@@ -18,7 +18,7 @@ from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
 from hnlm_ray.cf.slices import measure_slices
 from hnlm_ray.cf.stepped import EpochReport, Stepped
 from hnlm_ray.cf.trainer import Trainer
-from hnlm_ray.cf.training import Training, train
+from hnlm_ray.cf.training import Training, open_training, train
 from hnlm_ray.cf.vectors import PairVectors
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "false_negative_logits",
     "measure_hardness",
     "measure_slices",
+    "open_training",
     "random_pool",
     "random_vectors",
     "shuffled_pool",

@@ -34,7 +34,7 @@ class Hard:
 
 
 class AdaptedNegatives:
-    """The adapter of one training, the vectors it reads and the items it is aligned by.
+    """The adapter of one training, the vectors it reads and the items it is aligned by; ``width`` is the model's.
 
     ``adapter_training`` decides who trains it. ``joint``: the ranking and contrastive loss, and the
     alignment where it has a weight (paper). ``alignment``: the alignment alone. ``adversarial``: the
@@ -47,12 +47,14 @@ class AdaptedNegatives:
         The data has no vectors; an alignment is asked for or needed and its weight is 0 or there are no anchors.
     """
 
-    def __init__(self, data: CFData, config: CFConfig, generator: torch.Generator, device: torch.device) -> None:
+    def __init__(
+        self, data: CFData, config: CFConfig, width: int, generator: torch.Generator, device: torch.device
+    ) -> None:
         vectors = _alignable(data, config)
         self.config, self.users, self.training = config, data.users, config.adapter_training
         self.vectors = torch.from_numpy(vectors.vectors).to(device)
         k, attention = self.vectors.shape[1], config.adapter_attention
-        adapter = Adapter(k, config.dim, config.adapter_hidden, generator, attention=attention)
+        adapter = Adapter(k, width, config.adapter_hidden, generator, attention=attention)
         self.adapter = adapter.to(device).requires_grad_(self.training != "frozen")
         self.start = parameters_of(self.adapter)
         self.aligns = config.alignment > 0 and self.training != "frozen"

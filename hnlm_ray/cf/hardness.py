@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hnlm_ray.cf.data import CFData
-from hnlm_ray.cf.objective import negative_rows
-from hnlm_ray.cf.samplers import Batch, Negatives
+from hnlm_ray.cf.losses import PAIR_LOSSES, leads
+from hnlm_ray.cf.objectives import Step, negative_rows
+from hnlm_ray.cf.samplers import AnyNegatives, Batch, Negatives
 from hnlm_ray.cf.sorted_keys import contains
+from hnlm_ray.cf.trainer import Trainer
 from hnlm_ray.cf.training import Training
+from hnlm_ray.config import CFConfig
 
 PAIRS: Final = 20_000
 
@@ -37,23 +40,26 @@ class Hardness:
 
 
 @torch.no_grad()
-def measure_hardness(training: Training, seed: int, most: int = PAIRS) -> Hardness:
+def measure_hardness(training: Training, seed: int, most: int = PAIRS) -> Hardness | None:
     """Draw a negative for up to ``most`` training pairs with the training's own sampler on its final embeddings.
 
     Counted after everything else, and nothing is chosen by it: it reads held-out positives. A mixed negative
     scores as the mixed vector does, which is what the ranking loss sees, and is as false as its parts: the mix if the
     pool's item is a held-out positive, and the rest if the sampled one is. A pair's own vector is no item, so there the
-    sampled item alone counts, whole.
+    sampled item alone counts, whole. None of a training that draws no negative for a pair.
     """
     trainer, data = training.trainer, training.data
+    if not isinstance(trainer, Trainer) or trainer.sampler is None or not draws_for_pairs(trainer.config):
+        return None
     users, items = data.train.pairs()
     final = torch.cat([training.user_embeddings, training.item_embeddings])
+    hops = trainer.model.hops() if trainer.sampler.reads == "hops" else None
     scores, false = list[Tensor](), list[NDArray[np.float64]]()
     for edges in _in_batches(choose_pairs(data, seed, most), trainer.config.batch_size):
         batch = _batch(users[edges], items[edges], edges, final.device)
-        negatives = trainer.sampler.sample(batch, final)
-        rows = negative_rows(final, batch, negatives, data.users, trainer.adapted)
-        scores.append(negative_wins(final[batch.users], final[data.users + batch.items], rows))
+        negatives = trainer.sampler.sample(batch, final if hops is None else hops)
+        rows = negative_rows(Step(final, hops, batch, negatives), data.users, trainer.adapted)
+        scores.append(negative_wins(final[batch.users], final[data.users + batch.items], rows).reshape(-1))
         false.append(false_shares(users[edges], negatives, data))
     nothing_held_out = data.validation is None and data.test is None
     share = None if nothing_held_out else float(np.concatenate(false).mean())
@@ -70,24 +76,33 @@ def choose_pairs(data: CFData, seed: int, most: int) -> NDArray[np.int64]:
 
 
 def negative_wins(user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-    """Return sigmoid(s(u, j) - s(u, i)) of each row, float32[n]; the vectors are float32[n, dim]."""
-    return torch.sigmoid((user * negative).sum(1) - (user * positive).sum(1))
+    """Return sigmoid(s(u, j) - s(u, i)) of each row, float32[n] or [n, m], as :func:`~hnlm_ray.cf.losses.leads`."""
+    return torch.sigmoid(leads(user, positive, negative))
 
 
-def false_shares(users: NDArray[np.int32], negatives: Negatives, data: CFData) -> NDArray[np.float64]:
-    """Return how much of each negative is a held-out positive, float64[n] in 0 to 1; see :func:`measure_hardness`."""
-    sampled = held_out_positives(users, negatives.items.cpu().numpy(), data).astype(np.float64)
-    if negatives.pool_items is None or negatives.mix is None:
+def draws_for_pairs(config: CFConfig) -> bool:
+    """Tell whether a training's negatives belong to a pair, one by one: a softmax shares or sums them."""
+    return config.loss in PAIR_LOSSES
+
+
+def false_shares(users: NDArray[np.int32], negatives: AnyNegatives, data: CFData) -> NDArray[np.float64]:
+    """Return how much of each negative is a held-out positive, float64[n] in 0 to 1; see :func:`measure_hardness`.
+
+    Of a pair's several negatives, or of the items that its layers take, the mean.
+    """
+    items = negatives.items.cpu().numpy().reshape(len(users), -1)
+    sampled: NDArray[np.float64] = held_out_positives(users[:, None], items, data).mean(1)
+    if not isinstance(negatives, Negatives) or negatives.pool_items is None or negatives.mix is None:
         return sampled
     mix: NDArray[np.float64] = negatives.mix.double().cpu().numpy()
     return mix * held_out_positives(users, negatives.pool_items.cpu().numpy(), data) + (1 - mix) * sampled
 
 
 def held_out_positives(users: NDArray[np.int32], items: NDArray[np.int64], data: CFData) -> NDArray[np.bool_]:
-    """Return for each (user, item) whether it is a validation or test positive, bool[n]."""
+    """Return for each (user, item), broadcast, whether it is a validation or test positive, bool."""
     keys = users.astype(np.int64) * data.items + items
     splits = [split.keys(data.items) for split in (data.validation, data.test) if split is not None]
-    return np.any([contains(split, keys) for split in splits], axis=0) if splits else np.zeros(len(keys), np.bool_)
+    return np.any([contains(split, keys) for split in splits], axis=0) if splits else np.zeros(keys.shape, np.bool_)
 
 
 def _in_batches(edges: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:

@@ -5,44 +5,45 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 
 from hnlm_ray.cf.adapted import AdaptedNegatives
+from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.data import CFData, with_validation_in_train
 from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
-from hnlm_ray.cf.models import MODELS
-from hnlm_ray.cf.objective import Objective
-from hnlm_ray.cf.samplers import SAMPLERS, Batch, SamplerInputs
+from hnlm_ray.cf.models import MODELS, EmbeddingModel, ModelInputs
+from hnlm_ray.cf.objectives import LOSSES, Objective, ObjectiveInputs
+from hnlm_ray.cf.optimisers import learning_rate
+from hnlm_ray.cf.pairs import TrainingPairs
+from hnlm_ray.cf.samplers import SAMPLERS, Sampler, SamplerInputs
+from hnlm_ray.cf.scoring import EmbeddingScores
+from hnlm_ray.cf.settings import check_state, reject_ignored_settings
+from hnlm_ray.cf.stepped import EpochReport
+from hnlm_ray.cf.steps import AutogradSteps, ClosedSteps, RowwiseSteps, has_closed_form, pays_rowwise
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
-
-@dataclass(frozen=True)
-class EpochReport:
-    """One finished epoch: its number (1 is the first), mean loss over its pairs (all terms), seconds."""
-
-    epoch: int
-    loss: float
-    seconds: float
+STREAMS: Final = ("start", "shuffle", "sampling", "pool", "adapter", "noise")
+"""What draws at random; a new one comes last, so that a seed keeps meaning what it meant."""
 
 
 class Trainer:
-    """Trains one model; :func:`hnlm_ray.cf.train` adds early stopping.
+    """Trains one model by gradients; :func:`hnlm_ray.cf.train` adds early stopping.
 
     Parameters
     ----------
     data
         With ``config.validation == 'none'`` its validation positives join the training ones.
     seed
-        Spawns independent streams for the model's start, shuffling, sampling, the pool and the adapter's start.
+        Spawns independent streams for the model's start, shuffling, sampling, the pool, the adapter's start and
+        the model's noise.
     device
-        A torch device; float32 everywhere.
+        A torch device; tables are float32 everywhere.
 
     Attributes
     ----------
@@ -50,6 +51,8 @@ class Trainer:
         Training pairs of users who have a positive with every item: no negative exists for them.
     adapted
         The adapter and how far it has moved (``adapted.shift``); none unless the sampler is ``vectors``.
+    sampler
+        What draws negatives; none for a loss that takes the whole catalogue.
 
     Raises
     ------
@@ -57,67 +60,79 @@ class Trainer:
         There is no pair to train on, the data lacks what a setting needs, or a setting would be ignored.
     """
 
+    finished = False
+
     def __init__(self, data: CFData, config: CFConfig, seed: int, device: str = "cpu") -> None:
         self.data = with_validation_in_train(data) if config.validation == "none" else data
         self.config, self.device, self.epoch = config, torch.device(device), 0
-        initial, start_of_adapter, self._generators = _generators(seed, self.device)
         reject_ignored_settings(config)
-        self.model = MODELS[config.model](self.data, config, initial, self.device)
+        start, adapter, self._generators = _generators(seed, self.device)
+        streams = self._generators
+        self.pairs = TrainingPairs(self.data, self.device)
+        self.skipped_pairs = self.pairs.skipped
+        inputs = ModelInputs(self.data, config, start, streams["noise"], self.device)
+        self.model: EmbeddingModel = MODELS[config.model](inputs)
+        self.adapted = None
+        if config.sampler == "vectors":
+            self.adapted = AdaptedNegatives(self.data, config, self.model.width, adapter, self.device)
+        inputs_of_loss = ObjectiveInputs(self.data, config, self.model, self.adapted)
+        self.objective: Objective = LOSSES[config.loss](inputs_of_loss)
+        self.sampler = self._open_sampler() if self.objective.draws else None
+        self.steps = self._open_steps()
+
+    def _open_sampler(self) -> Sampler:
+        count = self.config.softmax.negatives if self.config.loss == "sampled_softmax" else None
         sampling, pool = self._generators["sampling"], self._generators["pool"]
-        self.sampler = SAMPLERS[config.sampler](SamplerInputs(self.data, config, sampling, pool, self.device))
-        of_vectors = config.sampler == "vectors"
-        self.adapted = AdaptedNegatives(self.data, config, start_of_adapter, self.device) if of_vectors else None
-        self.objective = Objective(config, self.model, self.adapted)
-        self.optimiser = torch.optim.Adam(self._trained_parameters(), lr=config.lr, fused=True)
-        self._load_pairs()
+        return SAMPLERS[self.config.sampler](SamplerInputs(self.data, self.config, sampling, pool, self.device, count))
 
-    def _trained_parameters(self) -> list[nn.Parameter]:
-        modules = [self.model] if self.adapted is None else [self.model, self.adapted.adapter]
-        return [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
-
-    def _load_pairs(self) -> None:
-        users, items = self.data.train.pairs()
-        edges = np.flatnonzero(self.data.train.degree[users] < self.data.items)
-        self.skipped_pairs = len(users) - len(edges)
-        if len(edges) == 0:
-            raise InputError("there is no training pair whose user has an unobserved item; give more data")
-        self._users = torch.from_numpy(users.astype(np.int64)).to(self.device)
-        self._items = torch.from_numpy(items.astype(np.int64)).to(self.device)
-        self._edges = torch.from_numpy(edges).to(self.device)
+    def _open_steps(self) -> AutogradSteps | RowwiseSteps:
+        closed = self.config.gradients == "closed" and self.sampler is not None
+        if closed and self.sampler is not None and has_closed_form(self.model, self.config):
+            if pays_rowwise(self.model, self.sampler, self.config):
+                return RowwiseSteps(self.model, self.sampler)
+            return ClosedSteps(self.model, self.sampler, self.objective)
+        return AutogradSteps(self.model, self.sampler, self.objective, self.adapted)
 
     def run_epoch(self) -> EpochReport:
         """Train on every pair once, in a new order; DivergedError where the loss is not finite."""
         started = time.perf_counter()
+        self.model.train()
+        self.model.start_epoch()
+        lr = learning_rate(self.config, self.epoch)
+        self.steps.set_lr(lr)
         total = torch.zeros((), device=self.device)
         for batch in self._batches():
             total += self._step(batch) * len(batch.users)
-        loss = float(total) / len(self._edges)
+        self.steps.end_epoch()
+        loss = float(total) / len(self.pairs)
         self.epoch += 1
         if not math.isfinite(loss):
             raise DivergedError(
-                f"the loss of epoch {self.epoch} is {loss} with cf.lr {self.config.lr} and cf.reg {self.config.reg}; "
+                f"the loss of epoch {self.epoch} is {loss} with cf.lr {lr:g} and cf.reg {self.config.reg:g}; "
                 "lower cf.lr"
             )
+        if self.sampler is not None:
+            with torch.no_grad():
+                self.sampler.end_epoch(self.model())
         return EpochReport(self.epoch, loss, time.perf_counter() - started)
 
     def _batches(self) -> Iterator[Batch]:
-        shuffle = self._generators["shuffle"]
-        order = torch.randperm(len(self._edges), generator=shuffle, device=self.device)
-        for edges in torch.split(self._edges[order], self.config.batch_size):
-            yield Batch(self._users[edges], self._items[edges], edges)
+        shuffle, size = self._generators["shuffle"], self.config.batch_size
+        return self.pairs.of_users(shuffle, size) if self.objective.whole_users else self.pairs.batches(shuffle, size)
 
     def _step(self, batch: Batch) -> Tensor:
-        self.optimiser.zero_grad()
-        final = self.model()
-        negatives = self.sampler.sample(batch, final.detach())
-        loss = self.objective(final, batch, negatives)
-        loss.backward()  # type: ignore[no-untyped-call] # torch leaves Tensor.backward unannotated
-        self.optimiser.step()
-        return loss.detach()
+        return self.steps.step(batch)
+
+    def scorer(self) -> EmbeddingScores:
+        """Return copies of the current embeddings; at unit length where the loss scores by cosine."""
+        users, items = self.model.embeddings()
+        if self.objective.cosine:
+            users, items = functional.normalize(users, dim=1), functional.normalize(items, dim=1)
+        return EmbeddingScores(users, items)
 
     def evaluate(self, split: str = "validation", cutoffs: Sequence[int] = (10, 20)) -> Evaluation:
         """Rank with the current embeddings; see :func:`hnlm_ray.cf.evaluate`."""
-        return evaluate(*self.model.embeddings(), self.data, split, cutoffs)
+        return evaluate(self.scorer(), self.data, split, cutoffs)
 
     def weights(self) -> dict[str, Any]:
         """Return what is learnt: the model's parameters, and the adapter's where there is one (no copies)."""
@@ -125,42 +140,39 @@ class Trainer:
         return {"model": self.model.state_dict(), **adapter}
 
     def load_weights(self, weights: dict[str, Any]) -> None:
-        """Take over what :meth:`weights` returned."""
+        """Take over what :meth:`weights` returned; InputError where its shapes are others."""
+        check_state(self.model.state_dict(), weights["model"])
         self.model.load_state_dict(weights["model"])
         if self.adapted is not None:
             self.adapted.load_state_dict(weights["adapted"])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that a resumed training needs: weights, optimiser, random streams, epoch."""
+        """Return all that a resumed training needs, between two epochs: weights, optimiser, random streams, epoch."""
         return {
             "epoch": self.epoch,
             **self.weights(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": self.steps.state_dict(),
+            "sampler": {} if self.sampler is None else self.sampler.state_dict(),
             "generators": {name: generator.get_state() for name, generator in self._generators.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where :meth:`state_dict` was taken (same data, config and device)."""
-        self.epoch = state["epoch"]
+        """Go on where :meth:`state_dict` was taken (same data, config and device); InputError where it doesn't fit."""
         self.load_weights(state)
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.epoch = state["epoch"]
+        self.steps.load_state_dict(state["optimiser"])
+        if self.sampler is not None:
+            self.sampler.load_state_dict(state["sampler"])
         for name, generator in self._generators.items():
             generator.set_state(state["generators"][name].cpu())
 
 
-def reject_ignored_settings(config: CFConfig) -> None:
-    """Raise InputError where a setting would change nothing: a guard without DNS, a graph without LightGCN."""
-    sampled_by = config.base_sampler if config.sampler in {"pool", "vectors"} else config.sampler
-    if config.guard and sampled_by != "dns":
-        raise InputError(f"cf.guard {config.guard} guards the candidates of dns, not {sampled_by!r}; use dns or 0")
-    if config.graph and config.model != "lightgcn":
-        raise InputError(f"cf.graph {config.graph} is part of lightgcn, not of {config.model!r}; use lightgcn or 0")
-
-
 def _generators(seed: int, device: torch.device) -> tuple[torch.Generator, torch.Generator, dict[str, torch.Generator]]:
-    children = np.random.SeedSequence(seed).spawn(5)
-    model, *rest, adapter = (int(child.generate_state(1, np.uint64)[0] >> np.uint64(1)) for child in children)
-    names = ("shuffle", "sampling", "pool")
-    streams = {name: torch.Generator(device).manual_seed(seed) for name, seed in zip(names, rest, strict=True)}
+    children = np.random.SeedSequence(seed).spawn(len(STREAMS))
+    seeds = {
+        name: int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))
+        for name, child in zip(STREAMS, children, strict=True)
+    }
     # Starts are drawn on the CPU, so that a seed means the same model and adapter on every device.
-    return torch.Generator("cpu").manual_seed(model), torch.Generator("cpu").manual_seed(adapter), streams
+    start, adapter = (torch.Generator("cpu").manual_seed(seeds.pop(name)) for name in ("start", "adapter"))
+    return start, adapter, {name: torch.Generator(device).manual_seed(own) for name, own in seeds.items()}

@@ -10,8 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from hnlm_ray.cf.data import CFData
-from hnlm_ray.cf.models import MF
-from hnlm_ray.cf.trainer import EpochReport, Trainer
+from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
+from hnlm_ray.cf.solved import SOLVED
+from hnlm_ray.cf.stepped import EpochReport, Stepped
+from hnlm_ray.cf.trainer import Trainer
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
 
@@ -30,10 +32,8 @@ class Training:
         Of training alone, evaluations apart.
     validation
         Metric means of the best epoch; empty without validation.
-    user_embeddings, item_embeddings
-        Final embeddings of the best epoch, float32[users, dim] and float32[items, dim].
-    model
-        The model at the best epoch.
+    scorer
+        What ranks, as it was at the best epoch.
     data
         What it was trained on: with validation in train where the config says so.
     skipped_pairs
@@ -43,27 +43,41 @@ class Training:
     adapter_shift
         How far the adapter moved up to the best epoch, relative to its start (L2); none without adapter.
     trainer
-        The trainer at the best epoch; its random streams are where the last epoch left them.
+        What was stepped, at the best epoch; its random streams are where the last epoch left them.
     """
 
     epochs: int
     best_epoch: int
     seconds_per_epoch: list[float]
     validation: dict[str, float]
-    user_embeddings: Tensor
-    item_embeddings: Tensor
-    model: MF
+    scorer: Scorer
     data: CFData
     skipped_pairs: int
     vector_coverage: float | None
     adapter_shift: float | None
-    trainer: Trainer
+    trainer: Stepped
+
+    @property
+    def user_embeddings(self) -> Tensor:
+        """Final embeddings, float32[users, width]; InputError of a model that has none."""
+        return _embeddings(self.scorer).user_embeddings
+
+    @property
+    def item_embeddings(self) -> Tensor:
+        """Final embeddings, float32[items, width]; InputError of a model that has none."""
+        return _embeddings(self.scorer).item_embeddings
+
+
+def _embeddings(scorer: Scorer) -> EmbeddingScores:
+    if not isinstance(scorer, EmbeddingScores):
+        raise InputError("this model has no embeddings, it scores users by their items; take its scorer")
+    return scorer
 
 
 class EarlyStopping:
     """Keeps the best epoch by one metric; stops after ``patience`` evaluations without improvement."""
 
-    def __init__(self, trainer: Trainer, metric: str, cutoffs: Sequence[int]) -> None:
+    def __init__(self, trainer: Stepped, metric: str, cutoffs: Sequence[int]) -> None:
         self.trainer, self.metric, self.cutoffs = trainer, metric, cutoffs
         self.best_epoch, self.validation, self.fruitless = 0, dict[str, float](), 0
         self.weights: dict[str, Any] = {}
@@ -119,36 +133,43 @@ def train(
     DivergedError
         The loss or an embedding is no longer finite.
     """
-    trainer = Trainer(data, config, seed, device)
+    trainer = open_training(data, config, seed, device)
     stopping = None if trainer.data.validation is None else EarlyStopping(trainer, metric, cutoffs)
     seconds: list[float] = []
-    while trainer.epoch < config.epochs and not (stopping and stopping.is_over):
+    while trainer.epoch < config.epochs and not trainer.finished and not (stopping and stopping.is_over):
         report = trainer.run_epoch()
         seconds.append(report.seconds)
-        due = trainer.epoch % config.eval_every == 0 or trainer.epoch == config.epochs
+        due = trainer.epoch % config.eval_every == 0 or trainer.epoch == config.epochs or trainer.finished
         means = stopping.evaluate() if stopping and due else None
         if on_epoch is not None:
             on_epoch(report, means)
     return _finish(trainer, stopping, seconds)
 
 
-def _finish(trainer: Trainer, stopping: EarlyStopping | None, seconds: list[float]) -> Training:
+def open_training(data: CFData, config: CFConfig, seed: int, device: str = "cpu") -> Stepped:
+    """Return what trains ``config.model``: gradients, or a solver where the model has one."""
+    if config.model in SOLVED:
+        return SOLVED[config.model](data, config, seed, device)
+    return Trainer(data, config, seed, device)
+
+
+def _finish(trainer: Stepped, stopping: EarlyStopping | None, seconds: list[float]) -> Training:
     epochs = trainer.epoch
     if stopping and epochs == 0:
         stopping.evaluate()
     if stopping:
         stopping.restore()
+    adapted = trainer.adapted if isinstance(trainer, Trainer) else None
+    vectors = trainer.data.vectors if adapted else None
     return Training(
         epochs=epochs,
         best_epoch=stopping.best_epoch if stopping else epochs,
         seconds_per_epoch=seconds,
         validation=stopping.validation if stopping else {},
-        user_embeddings=(final := trainer.model.embeddings())[0],
-        item_embeddings=final[1],
-        model=trainer.model,
+        scorer=trainer.scorer(),
         data=trainer.data,
         skipped_pairs=trainer.skipped_pairs,
-        vector_coverage=trainer.data.vectors.coverage if trainer.adapted and trainer.data.vectors else None,
-        adapter_shift=trainer.adapted.shift if trainer.adapted else None,
+        vector_coverage=vectors.coverage if vectors else None,
+        adapter_shift=adapted.shift if adapted else None,
         trainer=trainer,
     )

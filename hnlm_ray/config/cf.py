@@ -23,9 +23,9 @@ class CFConfig(Section):
     """One CF training: model, sampler, loss, optimiser, stopping."""
 
     model: CFModelName = Field("lightgcn", description="Of a training alone; in a pipeline tune.models chooses.")
-    sampler: Literal[
-        "rns", "pns", "dns", "dns_mn", "srns", "mixgcf", "dins", "ahns", "in_batch", "pool", "vectors"
-    ] = Field("rns", description="Of a training alone; in a pipeline tune.methods chooses.")
+    sampler: Literal["rns", "pns", "dns", "dns_mn", "srns", "mixgcf", "dins", "ahns", "in_batch", "pool", "vectors"] = (
+        Field("rns", description="Of a training alone; in a pipeline tune.methods chooses.")
+    )
     loss: Literal["bpr", "hinge", "softmax", "sampled_softmax", "sfcml"] = Field(
         "bpr", description="softmax (exact, over the catalogue) and sfcml take whole users and draw no negative."
     )
@@ -55,7 +55,9 @@ class CFConfig(Section):
         "split", description="none: train on validation rows as well, for exactly `epochs` epochs."
     )
     popularity_power: Annotated[float, Field(ge=0)] = Field(0.75, description="PNS: p(j) ~ popularity^power.")
-    candidates: Count = Field(8, description="Candidates of which one is taken: M of dns, ahns, mixgcf, dins; N of dns_mn.")
+    candidates: Count = Field(
+        8, description="Candidates of which one is taken: M of dns, ahns, mixgcf and dins; N of dns_mn."
+    )
     dins_alpha: Annotated[float, Field(gt=0)] = Field(2.0, description="dins: weight of the positive's side.")
     alpha: Probability = Field(0.3, description="pool, vectors: e~ = alpha e_hard + (1 - alpha) e_sampled.")
     base_sampler: Literal["rns", "pns", "dns"] = Field("rns", description="pool, vectors: sampler of e_sampled.")

@@ -66,7 +66,8 @@ class Catalogue:
         masked = Positives.from_pairs(rows[place >= 0], place[place >= 0], len(users))
         vectors = torch.tensor(users, device=self.vectors.device)
         block = users_per_block(len(self.index))
-        found, scores = top_items(EmbeddingScores(vectors, self.vectors), np.arange(len(users)), [masked], k, users_per_block=block)
+        scorer = EmbeddingScores(vectors, self.vectors)
+        found, scores = top_items(scorer, np.arange(len(users)), [masked], k, users_per_block=block)
         return np.where(found >= 0, self.index[found], -1).astype(np.int32), scores
 
 

@@ -120,6 +120,6 @@ def _test_figures(training: Training, job: Job, settings: TuneConfig) -> Row:
         "test": test.means,
         "per_user": test.per_user[settings.metric],
         "slices": groups,
-        "hardness": hardness.hardness,
-        "false_negative_share": hardness.false_negative_share,
+        "hardness": hardness.hardness if hardness else None,
+        "false_negative_share": hardness.false_negative_share if hardness else None,
     }

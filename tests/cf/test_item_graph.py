@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from hnlm_ray.cf import MODELS, Trainer
+from hnlm_ray.cf.models import ModelInputs
 from hnlm_ray.cf import neighbours as neighbours_module
 from hnlm_ray.cf.item_graph import add_neighbours, text_graph
 from hnlm_ray.config import CFConfig
@@ -27,7 +28,8 @@ def literal_graph(data, k):
 
 
 def build(data, **values):
-    return MODELS["lightgcn"](data, CFConfig(dim=5, **values), torch.Generator().manual_seed(0), "cpu")
+    streams = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
+    return MODELS["lightgcn"](ModelInputs(data, CFConfig(dim=5, **values), *streams, torch.device("cpu")))
 
 
 @pytest.mark.parametrize("k", [1, 10, 79, 500])

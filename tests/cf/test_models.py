@@ -1,11 +1,13 @@
 import torch
 
 from hnlm_ray.cf import MODELS
+from hnlm_ray.cf.models import ModelInputs
 from hnlm_ray.config import CFConfig
 
 
 def build(name, data, **values):
-    return MODELS[name](data, CFConfig(model=name, **values), torch.Generator().manual_seed(0), "cpu")
+    streams = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
+    return MODELS[name](ModelInputs(data, CFConfig(model=name, **values), *streams, torch.device("cpu")))
 
 
 def test_mf_is_its_table_users_first(data):

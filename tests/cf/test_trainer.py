@@ -25,6 +25,7 @@ def test_steps_equal_a_literal_reference_with_plain_adam(data, model):
     matrix = trainer.model.adjacency.to_sparse_csr().to_dense().double() if model == "lightgcn" else None
     sample, losses = trainer.sampler.sample, []
 
+    @torch.enable_grad()
     def recording(batch, embeddings):
         negatives = sample(batch, embeddings)
         final = reference

@@ -74,6 +74,7 @@ class EmbeddingModel(nn.Module):
         ``final`` is what :meth:`forward` returned for this step.
         """
         del final, batch
+        return None
 
     def start_epoch(self) -> None:
         """Prepare an epoch of training, such as new views of the graph."""
@@ -85,6 +86,7 @@ class EmbeddingModel(nn.Module):
         autograd. None: it has no such form. ``gradient`` may be overwritten.
         """
         del gradient
+        return None
 
     @torch.no_grad()
     def embeddings(self) -> tuple[Tensor, Tensor]:

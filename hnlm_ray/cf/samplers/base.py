@@ -20,7 +20,8 @@ class Negatives:
     ``items`` are the sampled ones, int64[batch], or int64[batch, n] where each pair has n. Hard is
     ``e[pool_items]`` (int64[batch]) or what the adapter makes of the vectors of ``vector_rows`` (int64[batch],
     -1: none). Both and ``mix`` float32[batch] are none where the sampler has no such thing; ``mix`` is 0 for a
-    pair without. ``log_q``, of the shape of ``items``, is the log of each item's odds to be drawn; none: all equal.
+    pair without. ``log_q``, of the shape of ``items``, is the log of each item's odds to be drawn, and
+    ``positive_log_q`` float32[batch] that of the positives; none: all equal.
     """
 
     items: Tensor
@@ -28,13 +29,14 @@ class Negatives:
     vector_rows: Tensor | None = None
     mix: Tensor | None = None
     log_q: Tensor | None = None
+    positive_log_q: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class SharedNegatives:
-    """Negatives that all pairs of a batch share: ``items`` int64[n].
+    """The positives of a batch as negatives of each other: ``items`` int64[batch] are those of the batch, in order.
 
-    ``log_q`` float32[n] as in :class:`Negatives`; ``allowed`` bool[batch, n]: not a training positive of the user.
+    ``log_q`` float32[batch] as in :class:`Negatives`; ``allowed`` bool[batch, batch]: no training positive of the user.
     """
 
     items: Tensor
@@ -82,7 +84,7 @@ class Sampler:
     reads: ClassVar[Literal["nothing", "final", "hops"]] = "final"
 
     def sample(self, batch: Batch, embeddings: Tensor) -> AnyNegatives:
-        """Draw negatives; ``embeddings`` are the current ones, float32[users + items, (hops,) dim], without gradient."""
+        """Draw negatives; ``embeddings`` are the current ones, float32[users + items, (hops,) dim], no gradient."""
         raise NotImplementedError
 
     def end_epoch(self, final: Tensor) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from hnlm_ray.cf.unobserved import UnobservedItems
 class StaticSampler(Sampler):
     """Items in proportion to a fixed weight (float64[items], above 0): uniform (RNS) or popularity^power (PNS)."""
 
-    reads: Literal["nothing"] = "nothing"
+    reads: ClassVar[Literal["nothing", "final", "hops"]] = "nothing"
 
     def __init__(self, inputs: SamplerInputs, weights: Tensor | None = None) -> None:
         self.unobserved = UnobservedItems(inputs.data, inputs.generator, inputs.device, weights)
@@ -27,7 +27,9 @@ class StaticSampler(Sampler):
         del embeddings
         users = batch.users if self.count is None else batch.users[:, None].expand(-1, self.count)
         items = self.unobserved.draw(users)
-        return Negatives(items, log_q=None if self.log_q is None else self.log_q[items])
+        if self.log_q is None:
+            return Negatives(items)
+        return Negatives(items, log_q=self.log_q[items], positive_log_q=self.log_q[batch.items])
 
 
 def popularity_sampler(inputs: SamplerInputs) -> StaticSampler:

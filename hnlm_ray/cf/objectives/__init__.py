@@ -1,0 +1,20 @@
+"""The losses, by name: what a step minimises. A new one is a class here and a line in ``LOSSES``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step
+from hnlm_ray.cf.objectives.catalogue import SFCMLObjective, SoftmaxObjective
+from hnlm_ray.cf.objectives.pairs import PairObjective, negative_rows
+from hnlm_ray.cf.objectives.sampled import SampledSoftmaxObjective
+
+__all__ = ["LOSSES", "Objective", "ObjectiveInputs", "PairObjective", "Step", "negative_rows"]
+
+LOSSES: Final[dict[str, type[Objective]]] = {
+    "bpr": PairObjective,
+    "hinge": PairObjective,
+    "softmax": SoftmaxObjective,
+    "sampled_softmax": SampledSoftmaxObjective,
+    "sfcml": SFCMLObjective,
+}

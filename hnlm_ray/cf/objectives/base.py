@@ -1,0 +1,58 @@
+"""What a step gives an objective, and what every objective is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from hnlm_ray.cf.adapted import AdaptedNegatives
+from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.models import EmbeddingModel
+from hnlm_ray.cf.samplers import AnyNegatives
+from hnlm_ray.config import CFConfig
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step's inputs.
+
+    ``final`` float32[users + items, width] are the model's embeddings, ``hops`` float32[users + items, L + 1, dim]
+    those of its layers where the sampler mixes layer by layer; ``negatives`` are none where the loss draws none.
+    """
+
+    final: Tensor
+    hops: Tensor | None
+    batch: Batch
+    negatives: AnyNegatives | None
+
+
+@dataclass(frozen=True)
+class ObjectiveInputs:
+    """What an objective is built from."""
+
+    data: CFData
+    config: CFConfig
+    model: EmbeddingModel
+    adapted: AdaptedNegatives | None
+
+
+class Objective:
+    """What a step minimises: the ranking loss and reg * L2; a model's own terms come on top.
+
+    ``draws``: whether it needs negatives. ``whole_users``: whether a batch holds all pairs of its users.
+    ``cosine``: whether scores are cosines, in training and so in ranking.
+    """
+
+    draws: ClassVar[bool] = True
+    whole_users: ClassVar[bool] = False
+    cosine: bool = False
+
+    def __init__(self, inputs: ObjectiveInputs) -> None:
+        self.config, self.model, self.data = inputs.config, inputs.model, inputs.data
+
+    def __call__(self, step: Step) -> Tensor:
+        """Return the loss of a batch, a scalar."""
+        raise NotImplementedError

@@ -1,0 +1,81 @@
+"""Objectives over the whole catalogue: exact softmax (with distillation) and SFCML."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hnlm_ray.cf.batches import UserBatch
+from hnlm_ray.cf.gather import gather_rows
+from hnlm_ray.cf.losses import catalogue_loss, l2, sfcml_block, softmax_block
+from hnlm_ray.cf.losses.catalogue import Block, BlockLoss, distilling_block
+from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step
+from hnlm_ray.errors import InputError
+
+
+class CatalogueObjective(Objective):
+    """A loss of whole users over all items; L2 takes the layer-0 rows of each pair's user and positive."""
+
+    draws = False
+    whole_users = True
+    temperature = 1.0
+
+    def block_loss(self) -> BlockLoss:
+        """Return what turns a block of scores into its loss."""
+        raise NotImplementedError
+
+    def __call__(self, step: Step) -> Tensor:
+        """Return the loss of the batch's users, a scalar."""
+        batch, users = step.batch, self.data.users
+        assert isinstance(batch, UserBatch)  # noqa: S101 whole_users says so
+        final = functional.normalize(step.final, dim=1) if self.cosine else step.final
+        counts = torch.bincount(batch.row, minlength=len(batch.owners)).to(final.dtype).unsqueeze(1)
+        block = Block(batch.owners, batch.row, batch.items, counts, len(batch.users), len(batch.owners))
+        owners = final.index_select(0, batch.owners)
+        loss = catalogue_loss(owners, final[users:], block, self.block_loss(), self.temperature)
+        return loss + regularisation(self, step)
+
+
+def regularisation(objective: Objective, step: Step) -> Tensor:
+    """Return reg * L2 of the layer-0 rows of users and positives, a scalar."""
+    table = objective.model.regularised()
+    if table is None or objective.config.reg == 0:
+        return step.final.new_zeros(())
+    batch = step.batch
+    return objective.config.reg * l2(*gather_rows(table, batch.users, objective.data.users + batch.items))
+
+
+class SoftmaxObjective(CatalogueObjective):
+    """Exact softmax over the catalogue, batched by user; with ``config.softmax.distill`` the teacher's KL."""
+
+    def __init__(self, inputs: ObjectiveInputs) -> None:
+        super().__init__(inputs)
+        settings = self.config.softmax
+        self.cosine, self.temperature = settings.similarity == "cosine", settings.temperature
+        if settings.distill and self.data.teacher is None:
+            raise InputError("cf.softmax.distill needs a teacher's scores and the data has none; give them or set it 0")
+
+    def block_loss(self) -> BlockLoss:
+        """Return the softmax, with the distillation where it has a weight."""
+        settings, teacher = self.config.softmax, self.data.teacher
+        if not settings.distill or teacher is None:
+            return softmax_block
+        return partial(
+            distilling_block,
+            weight=settings.distill,
+            temperature=settings.distill_temperature,
+            teacher=teacher.scores,
+        )
+
+
+class SFCMLObjective(CatalogueObjective):
+    """SFCML: squared pairwise loss on the distances of unit rows; ranks by cosine, which orders as distance does."""
+
+    cosine = True
+
+    def block_loss(self) -> BlockLoss:
+        """Return the squared pairwise loss with ``config.margin``."""
+        return partial(sfcml_block, margin=self.config.margin)

@@ -1,0 +1,42 @@
+"""Settings and states that don't fit together are refused, not ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from hnlm_ray.config import CFConfig
+from hnlm_ray.errors import InputError
+
+
+def reject_ignored_settings(config: CFConfig) -> None:
+    """Raise InputError where a setting would change nothing, such as a guard without DNS."""
+    sampled_by = config.base_sampler if config.sampler in {"pool", "vectors"} else config.sampler
+    if config.guard and sampled_by != "dns":
+        raise InputError(f"cf.guard {config.guard} guards the candidates of dns, not {sampled_by!r}; use dns or 0")
+    if config.graph and config.model != "lightgcn":
+        raise InputError(f"cf.graph {config.graph} is part of lightgcn, not of {config.model!r}; use lightgcn or 0")
+    if config.bias and config.model != "mf":
+        raise InputError(f"cf.bias is part of mf, not of {config.model!r}; use mf or set it false")
+    if config.precision != "float32" and config.model == "mf":
+        raise InputError("cf.precision is that of a propagation and mf has none; use float32 or another model")
+    if config.loss in {"softmax", "sfcml"} and config.sampler != "rns":
+        raise InputError(
+            f"cf.loss {config.loss!r} takes the whole catalogue and draws nothing by {config.sampler!r}; "
+            "leave cf.sampler at rns"
+        )
+    if config.softmax.distill and config.loss != "softmax":
+        raise InputError(f"cf.softmax.distill is part of loss softmax, not of {config.loss!r}; use softmax or set it 0")
+
+
+def check_state(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+    """Raise InputError where a saved state has other tensors, or of other shapes, than the model."""
+    if own.keys() != given.keys():
+        raise InputError(f"the saved model has {sorted(given)}, this one {sorted(own)}; load it into the same model")
+    for name, tensor in own.items():
+        if tensor.shape != given[name].shape:
+            raise InputError(
+                f"the saved {name!r} is {list(given[name].shape)} and this model's {list(tensor.shape)}; "
+                "load it with the same data, cf.dim and cf.layers"
+            )

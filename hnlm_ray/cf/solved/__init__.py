@@ -1,0 +1,12 @@
+"""The models that are solved, not trained by gradients, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from hnlm_ray.cf.stepped import Stepped
+
+__all__ = ["SOLVED"]
+
+SOLVED: Final[dict[str, Callable[..., Stepped]]] = {}

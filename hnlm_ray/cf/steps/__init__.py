@@ -1,0 +1,7 @@
+"""One step of a training: by autograd, or by gradients written out where there is such a form."""
+
+from hnlm_ray.cf.steps.autograd import AutogradSteps
+from hnlm_ray.cf.steps.closed import ClosedSteps, has_closed_form
+from hnlm_ray.cf.steps.rowwise import RowwiseSteps, pays_rowwise
+
+__all__ = ["AutogradSteps", "ClosedSteps", "RowwiseSteps", "has_closed_form", "pays_rowwise"]
