@@ -21,7 +21,7 @@ def test_the_best_epoch_is_restored(data):
     assert fitted.best_epoch == next(epoch for epoch, value in seen if value == best)
     assert fitted.epochs == len(seen) == len(fitted.seconds_per_epoch)
     assert evaluate(fitted.scorer, data).means == fitted.validation
-    assert torch.equal(fitted.model.embeddings()[0], fitted.user_embeddings)
+    assert torch.equal(fitted.trainer.model.embeddings()[0], fitted.user_embeddings)
 
 
 def scripted_validation(monkeypatch, values):

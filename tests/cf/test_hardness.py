@@ -65,6 +65,8 @@ def test_vectors_score_through_the_adapter_and_the_sampled_item_counts(vectored)
     drawn = []
 
     class Watched:
+        reads = "final"
+
         def sample(self, batch, embeddings):
             drawn.append((batch, negatives := before.sample(batch, embeddings)))
             return negatives

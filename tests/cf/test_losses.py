@@ -3,20 +3,19 @@ import math
 import numpy as np
 import torch
 
-from hnlm_ray.cf import LOSSES
-from hnlm_ray.cf.losses import alignment, bpr, contrastive, l2
+from hnlm_ray.cf.losses import PAIR_LOSSES, alignment, bpr, contrastive, l2, leads
 from hnlm_ray.config import CFConfig
 
 
 def test_bpr_by_hand():
     users, positives, negatives = torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.ones(2, 2), torch.zeros(2, 2)
     expected = (math.log1p(math.exp(-3)) + math.log1p(math.exp(-1))) / 2
-    assert math.isclose(bpr(users, positives, negatives).item(), expected, rel_tol=1e-6)
+    assert math.isclose(bpr(leads(users, positives, negatives)).mean().item(), expected, rel_tol=1e-6)
 
 
 def test_bpr_stays_finite_where_a_sigmoid_saturates():
     rows = torch.full((1, 1), 30.0, requires_grad=True)
-    loss = bpr(rows, torch.zeros(1, 1), torch.full((1, 1), 30.0))
+    loss = bpr(leads(rows, torch.zeros(1, 1), torch.full((1, 1), 30.0))).mean()
     loss.backward()
     assert loss.item() == 900.0
     assert rows.grad.item() == 30.0
@@ -36,10 +35,10 @@ def test_l2_is_half_the_squared_norm_over_the_batch_and_so_is_its_gradient():
 def test_hinge_by_hand():
     users, positives = torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.tensor([[1.0, 0.0], [0.0, 0.1]])
     negatives = torch.zeros(2, 2)  # leads 1 and 0.1 of a margin of 0.3
-    loss = LOSSES["hinge"](CFConfig(loss="hinge"))
-    assert math.isclose(loss(users, positives, negatives).item(), 0.2 / 2, rel_tol=1e-6)
-    wide = LOSSES["hinge"](CFConfig(loss="hinge", margin=1.5))
-    assert math.isclose(wide(users, positives, negatives).item(), (0.5 + 1.4) / 2, rel_tol=1e-6)
+    loss = PAIR_LOSSES["hinge"](CFConfig(loss="hinge")).value
+    assert math.isclose(loss(leads(users, positives, negatives)).mean().item(), 0.2 / 2, rel_tol=1e-6)
+    wide = PAIR_LOSSES["hinge"](CFConfig(loss="hinge", margin=1.5)).value
+    assert math.isclose(wide(leads(users, positives, negatives)).mean().item(), (0.5 + 1.4) / 2, rel_tol=1e-6)
 
 
 def test_contrastive_is_its_formula():

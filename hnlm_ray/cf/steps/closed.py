@@ -128,6 +128,7 @@ class ClosedSteps(AutogradSteps):
         super().__init__(model, sampler, objective, None)
         self.loss = PAIR_LOSSES[model.config.loss](model.config)
         self.buffer = torch.zeros_like(model.table.detach())
+        self.dirty: Tensor | None = None
 
     @torch.no_grad()
     def step(self, batch: Batch) -> Tensor:
@@ -136,11 +137,17 @@ class ClosedSteps(AutogradSteps):
         negatives = self.sampler.sample(batch, final)
         assert isinstance(negatives, Negatives)  # noqa: S101 has_closed_form leaves the others out
         rows = Rows.of(batch, negatives, self.model.users)
+        self._clean(rows.all())
         loss = add_ranking(self.loss, final, rows, self.buffer)
         gradient = self.model.pull_back(self.buffer)
         assert gradient is not None  # noqa: S101 has_closed_form made sure
         loss = loss + add_l2(self.model.config.reg, table, rows, gradient)
         self.model.table.grad = gradient
         self.optimiser.step()
-        self.buffer.index_fill_(0, rows.all(), 0)
         return loss
+
+    def _clean(self, coming: Tensor) -> None:
+        """Zero the rows that the last step wrote; of a model that is its table the buffer is the table's gradient."""
+        if self.dirty is not None:
+            self.buffer.index_fill_(0, self.dirty, 0)
+        self.dirty = coming
