@@ -32,7 +32,7 @@ class DeferredAdam:
     """
 
     def __init__(self, table: Tensor, lr: float) -> None:
-        self.table, self.lr, self.steps = table, lr, 0
+        self.table, self.lr, self.steps, self.flushed = table, lr, 0, 0
         self.m, self.v = torch.zeros_like(table), torch.zeros_like(table)
         self.last = torch.zeros(len(table), dtype=torch.int64, device=table.device)
         self._series = torch.from_numpy(np.stack([_endless_sums(n) for n in range(4)])).to(table.device)
@@ -65,22 +65,31 @@ class DeferredAdam:
         for rows in (slice(start, start + ROWS_PER_BLOCK) for start in range(0, len(self.table), ROWS_PER_BLOCK)):
             self._catch_up(self.table[rows], self.m[rows], self.v[rows], self.last[rows])
         self.last.fill_(self.steps)
+        self.flushed = self.steps
 
     def _catch_up(self, values: Tensor, m: Tensor, v: Tensor, last: Tensor) -> None:
         """Make the moves of the steps after ``last``, in place, as if each had had a gradient of 0.
 
-        Step s moves by lr m b1^k / (1 - b1^s) / (sqrt(v) b2^(k/2) / sqrt(1 - b2^s) + eps), k = s - last.
+        Step s moves by lr m b1^k / (1 - b1^s) / (sqrt(v) b2^(k/2) / sqrt(1 - b2^s) + eps), k = s - last. All that is
+        not m or v depends on ``last`` alone, so it is computed once for each step since the last flush.
         """
+        factors = self._factors().index_select(0, last - self.flushed)
+        near, near_eps, far, far_eps, of_m, of_v = torch.split(factors, 1, 1)
+        root = v.sqrt()
+        inverse = (near / (root + near_eps)).add_(root.add_(far_eps).reciprocal_().mul_(far))
+        values.addcmul_(inverse, m, value=-self.lr)
+        m.mul_(of_m)
+        v.mul_(of_v)
+
+    def _factors(self) -> Tensor:
+        """Return what a row last touched at each step since the last flush needs, float32[steps, 6]."""
+        last = torch.arange(self.flushed, self.steps + 1, device=self.table.device)
         missed = (self.steps - last).double()
         total, nodes, shares = self._quadrature(last, missed)
-        root = v.sqrt()
-        inverse = sum(
-            (share * total).float().unsqueeze(1) / (root + (EPS * node).float().unsqueeze(1))
-            for node, share in zip(nodes, shares, strict=True)
-        )
-        values.sub_(inverse * m, alpha=self.lr)
-        m.mul_((BETAS[0] ** missed).float().unsqueeze(1))
-        v.mul_((BETAS[1] ** missed).float().unsqueeze(1))
+        quadrature = [
+            column for node, share in zip(nodes, shares, strict=True) for column in (share * total, EPS * node)
+        ]
+        return torch.stack([*quadrature, BETAS[0] ** missed, BETAS[1] ** missed], 1).float()
 
     def _quadrature(self, last: Tensor, missed: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Return the weights' sum over the missed steps, and two nodes h with their shares of it, float64[n] each.
@@ -101,7 +110,10 @@ class DeferredAdam:
         """Return the sum of series n over the steps after ``last``, float64[n]."""
         settled, series = SETTLED - 1, self._series[n]
         decay = BETAS[0] / BETAS[1] ** ((n + 1) / 2)
-        return series.index_select(0, last.clamp(max=settled)) - decay**missed * series[min(self.steps, settled)]
+        found: Tensor = (
+            series.index_select(0, last.clamp(max=settled)) - decay**missed * series[min(self.steps, settled)]
+        )
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         """Return steps and both moments of the rows, all up to date."""
@@ -110,7 +122,7 @@ class DeferredAdam:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`state_dict` was taken."""
-        self.steps = int(state["steps"])
+        self.steps = self.flushed = int(state["steps"])
         self.m.copy_(state["m"])
         self.v.copy_(state["v"])
         self.last.fill_(self.steps)

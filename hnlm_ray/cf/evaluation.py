@@ -29,9 +29,7 @@ class Evaluation:
     means: dict[str, float]
 
 
-def evaluate(
-    scorer: Scorer, data: CFData, split: str = "validation", cutoffs: Sequence[int] = (10, 20)
-) -> Evaluation:
+def evaluate(scorer: Scorer, data: CFData, split: str = "validation", cutoffs: Sequence[int] = (10, 20)) -> Evaluation:
     """Rank all items that a user hasn't seen and measure where the held-out ones come.
 
     Parameters

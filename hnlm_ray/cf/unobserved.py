@@ -4,56 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.observed import Observed
 from hnlm_ray.errors import InputError
 
-BITSET_BYTES: Final = 256 * 2**20
-REJECTION_ROUNDS: Final = 16
-EXACT_CELLS: Final = 2**22
-
-
-class Observed:
-    """Answers whether (user, item) is a training positive: a bitset while it fits, sorted keys above.
-
-    Parameters
-    ----------
-    data
-        Only ``data.train`` is read: validation and test positives are unobserved.
-    bitset_bytes
-        Largest bitset (users x items / 8 bytes).
-    """
-
-    def __init__(self, data: CFData, device: torch.device | str, bitset_bytes: int = BITSET_BYTES) -> None:
-        self.items = data.items
-        self.stride = (data.items + 7) // 8
-        self.bits = self.keys = None
-        if data.users * self.stride <= bitset_bytes:
-            self.bits = torch.from_numpy(_bitset(data, self.stride)).to(device)
-            self.mask = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8, device=device)
-        else:
-            # The sentinel makes every search land inside, also with no pairs at all.
-            keys = np.append(data.train.keys(data.items), np.iinfo(np.int64).max)
-            self.keys = torch.from_numpy(keys).to(device)
-
-    def __call__(self, users: Tensor, items: Tensor) -> Tensor:
-        """Return bool, broadcast over int64 users and items."""
-        if self.bits is not None:
-            return (self.bits[users * self.stride + (items >> 3)] & self.mask[items & 7]) != 0
-        assert self.keys is not None  # noqa: S101 one of the two was built
-        keys = users * self.items + items
-        return self.keys[torch.searchsorted(self.keys, keys)] == keys
-
-
-def _bitset(data: CFData, stride: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    users, items = data.train.pairs()
-    bits = np.zeros(data.users * stride, np.uint8)
-    masks = np.left_shift(1, items & 7).astype(np.uint8)
-    np.bitwise_or.at(bits, users.astype(np.int64) * stride + (items >> 3), masks)
-    return bits
+PROPOSALS: Final = (1, 4, 8, 8)
+CELLS_AT_ONCE: Final = 2**22
 
 
 class UnobservedItems:
@@ -77,42 +36,65 @@ class UnobservedItems:
         self.weights = uniform if weights is None else weights.to(device, torch.float64)
         self.cumulative = None if weights is None else self.weights.cumsum(0)
 
-    def draw(self, users: Tensor) -> Tensor:
-        """Return one item for each entry of ``users`` (int64, any shape), int64 of the same shape.
+    def draw(self, users: Tensor, count: int | None = None) -> Tensor:
+        """Return one item for each entry of ``users``, or ``count`` independent ones.
+
+        Parameters
+        ----------
+        users
+            int64, any shape.
+
+        Returns
+        -------
+        int64 of the shape of ``users``, with a last axis of length ``count`` where that is given.
 
         Raises
         ------
         InputError
             A user has a training positive with every item.
         """
-        flat = users.reshape(-1)
-        items = self._propose(len(flat))
-        rejected = self.observed(flat, items).nonzero().squeeze(1)
-        for _ in range(REJECTION_ROUNDS):
-            if len(rejected) == 0:
-                return items.view(users.shape)
-            fresh = self._propose(len(rejected))
-            items[rejected] = fresh
-            rejected = rejected[self.observed(flat[rejected], fresh)]
-        for part in torch.split(rejected, max(1, EXACT_CELLS // self.items)):
-            items[part] = self._draw_from_complement(flat[part])
-        return items.view(users.shape)
+        owners = users.reshape(-1) if count is None else users.unsqueeze(-1).expand(*users.shape, count).reshape(-1)
+        items = self._propose((len(owners),))
+        doubtful = self.observed.doubtful(owners, items)
+        items = items.long()
+        if len(doubtful):
+            self._settle(items, doubtful, owners.index_select(0, doubtful))
+        return items.view(users.shape if count is None else (*users.shape, count))
 
-    def _propose(self, count: int) -> Tensor:
+    def _settle(self, items: Tensor, places: Tensor, owners: Tensor) -> None:
+        """Replace in place those of ``items[places]`` that are positives of ``owners``, int64[n] all three."""
+        for proposals in PROPOSALS:
+            fresh = self._propose((len(places), proposals)).long()
+            choice = torch.cat([items.index_select(0, places).unsqueeze(1), fresh], 1)
+            positive = self.observed(owners, choice)
+            # The first that is no positive; where all are, whichever: it is replaced in the next round.
+            first = positive.view(torch.uint8).argmin(1, keepdim=True)
+            items.index_copy_(0, places, choice.gather(1, first).squeeze(1))
+            still = positive.gather(1, first).squeeze(1).nonzero().squeeze(1)
+            if len(still) == 0:
+                return
+            places, owners = places.index_select(0, still), owners.index_select(0, still)
+        rows = max(1, CELLS_AT_ONCE // self.items)
+        for place, owner in zip(torch.split(places, rows), torch.split(owners, rows), strict=True):
+            items.index_copy_(0, place, self._draw_from_complement(owner))
+
+    def _propose(self, shape: tuple[int, ...]) -> Tensor:
         if self.cumulative is None:
-            return torch.randint(self.items, (count,), generator=self.generator, device=self.device)
-        return _inverse(self.cumulative, self._uniform(count) * self.cumulative[-1])
+            # Half the bytes of int64 in each of the passes that follow.
+            return torch.randint(self.items, shape, generator=self.generator, device=self.device, dtype=torch.int32)
+        points = self._uniform(shape) * self.cumulative[-1]
+        return _inverse(self.cumulative, points)
 
     def _draw_from_complement(self, users: Tensor) -> Tensor:
-        catalogue = torch.arange(self.items, device=self.device)
-        free = ~self.observed(users[:, None], catalogue[None, :])
+        free = torch.ones(len(users), self.items, dtype=torch.bool, device=self.device)
+        free[self.observed.known(users)] = False
         if not bool(free.any(1).all()):
             raise InputError("a user has a training positive with every item, so it has no negative; leave it out")
         cumulative = (self.weights * free).cumsum(1)
-        return _inverse(cumulative, (self._uniform(len(users)) * cumulative[:, -1])[:, None]).squeeze(1)
+        return _inverse(cumulative, (self._uniform((len(users),)) * cumulative[:, -1])[:, None]).squeeze(1)
 
-    def _uniform(self, count: int) -> Tensor:
-        return torch.rand(count, generator=self.generator, device=self.device, dtype=torch.float64)
+    def _uniform(self, shape: tuple[int, ...]) -> Tensor:
+        return torch.rand(shape, generator=self.generator, device=self.device, dtype=torch.float64)
 
 
 def _inverse(cumulative: Tensor, points: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from ranx import Qrels, Run
 from ranx import evaluate as ranx_evaluate
 
-from hnlm_ray.cf import EmbeddingScores, CFData, Positives, evaluate
+from hnlm_ray.cf import CFData, EmbeddingScores, Positives, evaluate
 from hnlm_ray.errors import InputError
 
 RANX_NAMES = {"recall": "recall", "ndcg": "ndcg", "precision": "precision", "hit_rate": "hit_rate", "mrr": "mrr"}

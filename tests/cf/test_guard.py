@@ -111,7 +111,7 @@ def test_dns_takes_the_hardest_guarded_candidate(texted):
     plain = Trainer(texted, CFConfig(**SMALL), 1)
     sampler, drawn = trainer.sampler, []
     draw = sampler.unobserved.draw
-    sampler.unobserved.draw = lambda users: drawn.append(draw(users)) or drawn[-1]
+    sampler.unobserved.draw = lambda *asked: drawn.append(draw(*asked)) or drawn[-1]
     batch, final = next(iter(trainer._batches())), trainer.model().detach()
     chosen = sampler.sample(batch, final).items
     scores = (final[batch.users][:, None] * final[texted.users + drawn[0]]).sum(2)

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from hnlm_ray.cf import MODELS, Trainer
-from hnlm_ray.cf.models import ModelInputs
 from hnlm_ray.cf import neighbours as neighbours_module
 from hnlm_ray.cf.item_graph import add_neighbours, text_graph
+from hnlm_ray.cf.models import ModelInputs
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
 

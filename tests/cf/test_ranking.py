@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from hnlm_ray.cf import EmbeddingScores, DivergedError, Positives, ranking, top_items, top_k
+from hnlm_ray.cf import DivergedError, EmbeddingScores, Positives, ranking, top_items, top_k
 
 
 def by_score_then_index(scores):

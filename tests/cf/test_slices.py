@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from hnlm_ray.cf import EmbeddingScores, CFData, Positives, evaluate, measure_slices
+from hnlm_ray.cf import CFData, EmbeddingScores, Positives, evaluate, measure_slices
 from hnlm_ray.cf.slices import by_history, by_popularity, found_rows
 
 VALUES = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], np.float32)

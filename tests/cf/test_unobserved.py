@@ -18,18 +18,38 @@ def owned(data):
     return matrix
 
 
-@pytest.mark.parametrize("bitset_bytes", [2**20, 0])
-def test_bitset_and_sorted_keys_answer_like_the_matrix(data, bitset_bytes):
-    observed = Observed(data, "cpu", bitset_bytes)
-    assert (observed.bits is None) == (bitset_bytes == 0)
-    answer = observed(torch.arange(data.users)[:, None], torch.arange(data.items)[None, :])
-    assert np.array_equal(answer.numpy(), owned(data))
+def grid(data):
+    return torch.arange(data.users), torch.arange(data.items).expand(data.users, -1)
 
 
-@pytest.mark.parametrize("bitset_bytes", [2**20, 0])
-def test_no_pairs_at_all(bitset_bytes):
-    observed = Observed(CFData(3, 10, Positives.from_pairs([], [], 3)), "cpu", bitset_bytes)
-    assert not observed(torch.arange(3)[:, None], torch.arange(10)[None, :]).any()
+@pytest.mark.parametrize("exact_bits", [2**20, 0])
+def test_exact_and_shared_bits_answer_like_the_matrix(data, exact_bits):
+    observed = Observed(data, "cpu", exact_bits)
+    assert (observed.keys is None) == (exact_bits > 0)
+    users, items = grid(data)
+    assert np.array_equal(observed(users, items).numpy(), owned(data))
+
+
+@pytest.mark.parametrize("exact_bits", [2**20, 0])
+def test_what_is_not_doubtful_is_no_positive(data, exact_bits):
+    observed = Observed(data, "cpu", exact_bits)
+    users, items = grid(data)
+    doubtful = np.zeros(data.users * data.items, bool)
+    doubtful[observed.doubtful(users.repeat_interleave(data.items), items.reshape(-1).int()).numpy()] = True
+    assert (doubtful | ~owned(data).ravel()).all()
+    assert doubtful.mean() < owned(data).mean() + 0.1
+
+
+def test_known_lists_the_positives_of_users_in_any_order(data):
+    rows, items = Observed(data, "cpu").known(torch.tensor([5, 0, 5]))
+    for row, user in enumerate((5, 0, 5)):
+        assert items[rows == row].tolist() == np.flatnonzero(owned(data)[user]).tolist()
+
+
+@pytest.mark.parametrize("exact_bits", [2**20, 0])
+def test_no_pairs_at_all(exact_bits):
+    observed = Observed(CFData(3, 10, Positives.from_pairs([], [], 3)), "cpu", exact_bits)
+    assert not observed(torch.arange(3), torch.arange(10).expand(3, -1)).any()
 
 
 @pytest.mark.parametrize("weighted", [False, True])

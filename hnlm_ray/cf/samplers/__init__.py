@@ -10,14 +10,33 @@ from collections.abc import Callable
 from typing import Final
 
 from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.samplers.ahns import AdaptiveHardnessSampler
 from hnlm_ray.cf.samplers.base import AnyNegatives, HopNegatives, Negatives, Sampler, SamplerInputs, SharedNegatives
 from hnlm_ray.cf.samplers.classical import CLASSICAL
+from hnlm_ray.cf.samplers.dins import DINSSampler
+from hnlm_ray.cf.samplers.dns_mn import TopOfManySampler
+from hnlm_ray.cf.samplers.in_batch import in_batch_sampler
 from hnlm_ray.cf.samplers.mixed import PoolSampler, VectorSampler
+from hnlm_ray.cf.samplers.mixgcf import MixGCFSampler
 
-__all__ = ["SAMPLERS", "AnyNegatives", "Batch", "HopNegatives", "Negatives", "Sampler", "SamplerInputs", "SharedNegatives"]
+__all__ = [
+    "SAMPLERS",
+    "AnyNegatives",
+    "Batch",
+    "HopNegatives",
+    "Negatives",
+    "Sampler",
+    "SamplerInputs",
+    "SharedNegatives",
+]
 
 SAMPLERS: Final[dict[str, Callable[[SamplerInputs], Sampler]]] = {
     **CLASSICAL,
+    "dns_mn": TopOfManySampler,
+    "mixgcf": MixGCFSampler,
+    "dins": DINSSampler,
+    "ahns": AdaptiveHardnessSampler,
+    "in_batch": in_batch_sampler,
     "pool": PoolSampler,
     "vectors": VectorSampler,
 }

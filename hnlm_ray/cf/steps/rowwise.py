@@ -13,10 +13,10 @@ from hnlm_ray.cf.losses import PAIR_LOSSES
 from hnlm_ray.cf.models import EmbeddingModel
 from hnlm_ray.cf.models.mf import MF
 from hnlm_ray.cf.samplers import Negatives, Sampler
-from hnlm_ray.cf.steps.closed import Rows, add_l2, add_ranking, has_closed_form
+from hnlm_ray.cf.steps.closed import Rows, add_ranking, has_closed_form
 from hnlm_ray.config import CFConfig
 
-ROWS_PER_PAIR: Final = 8
+ROWS_PER_PAIR: Final = 48
 """From so many rows of the table for each pair of a batch on, dense Adam takes longer (measured on CPU)."""
 
 
@@ -44,15 +44,14 @@ class RowwiseSteps:
         touched, place = self._unique(rows.all())
         table = self.adam.open(touched)
         gradient, local = torch.zeros_like(table), rows.placed(place)
-        loss = add_ranking(self.loss, table, local, gradient)
-        loss = loss + add_l2(self.model.config.reg, table, local, gradient)
+        loss = add_ranking(self.loss, table, local, gradient, self.model.config.reg)
         self.adam.close(gradient)
         return loss
 
     def _unique(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return each row once, and where each entry of ``rows`` stands among them; without sorting."""
         number = torch.arange(len(rows), device=rows.device)
-        self.slot.index_copy_(0, rows, number)
+        self.slot.scatter_(0, rows, number)
         last = self.slot.index_select(0, rows)
         chosen = last == number
         rank = chosen.cumsum(0).sub_(1)

@@ -1,0 +1,37 @@
+"""AHNS: the harder a negative, the less certain the positive."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.samplers.base import Negatives, SamplerInputs
+from hnlm_ray.cf.samplers.candidates import CandidateSampler, choose
+
+SMALLEST: Final = 1e-3
+
+
+class AdaptiveHardnessSampler(CandidateSampler):
+    """AHNS (Lai et al., AAAI 2024): the candidate whose score is nearest to beta * (s(u, i) + alpha)^(p + 1).
+
+    With p below -1 (published: -2) the wanted score falls as the positive's rises. The rule is made for a base
+    s(u, i) + alpha above 0; at 0 the power is infinite and below 0 it changes sign or is no number. So the base
+    is at least 0.001: for such a positive the wanted score lies above all others, and the hardest candidate is taken.
+    Distances are compared in float64, where scores stay apart that are far below the wanted one.
+    """
+
+    def __init__(self, inputs: SamplerInputs) -> None:
+        super().__init__(inputs)
+        self.settings = inputs.config.ahns
+
+    @torch.no_grad()
+    def sample(self, batch: Batch, embeddings: Tensor) -> Negatives:
+        """Draw candidates and keep the one nearest to the wanted hardness."""
+        candidates, scores = self.draw(batch, embeddings)
+        users, positives = (embeddings.index_select(0, rows) for rows in (batch.users, self.users + batch.items))
+        base = (users * positives).sum(1).double().add_(self.settings.alpha).clamp_(min=SMALLEST)
+        wanted = self.settings.beta * base.pow(self.settings.power + 1)
+        return Negatives(choose(candidates, (scores.double() - wanted.unsqueeze(1)).abs_().argmin(1)))
