@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from hnlm_ray.cli_cf import cf_app
 from hnlm_ray.commands.invocation import ReportingGroup, current, unwind_on_sigterm
 from hnlm_ray.commands.options import (
     AsJson,
@@ -41,6 +42,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(models_app, name="models")
 finetune_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure the fine-tuned LLM.")
 app.add_typer(finetune_app, name="finetune")
+app.add_typer(cf_app, name="cf")
 
 
 @app.command()

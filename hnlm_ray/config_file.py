@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hnlm_ray.config import SOURCE_FORMATS, Config
+from hnlm_ray.config import SOURCE_FORMATS, CFConfig, Config, Section
 from hnlm_ray.errors import ConfigError
 from hnlm_ray.preset import read_preset
 from hnlm_ray.yaml_text import YamlTextError, parse_yaml
@@ -38,11 +38,36 @@ def load_config(path: str, overrides: Sequence[str] = (), workspace: str | None 
     problems = [problem for text in overrides if (problem := _override(tree, text))]
     if workspace is not None:
         tree["workspace"] = workspace
+    return _validated(Config, tree, problems, path)
+
+
+class _Alone(Section):
+    cf: CFConfig = CFConfig()
+
+
+def load_cf_config(given: Mapping[str, Any], overrides: Sequence[str] = ()) -> CFConfig:
+    """Return the settings of one CF training: ``given`` (names within ``cf``), then ``cf.b=c`` overrides.
+
+    Raises
+    ------
+    ConfigError
+        With one line for each value that is wrong: its path, the value got, what is allowed.
+    """
+    tree: dict[str, Any] = {"cf": dict(given)}
+    problems = [problem for text in overrides if (problem := _override(tree, text))]
+    return _validated(_Alone, tree, problems, "the options").cf
+
+
+Tree = TypeVar("Tree", bound=Section)
+
+
+def _validated(kind: type[Tree], tree: Mapping[str, Any], problems: list[str], path: str) -> Tree:
+    config = None
     try:
-        config = Config.model_validate(tree)
+        config = kind.model_validate(tree)
     except ValidationError as error:
         problems += [_describe(detail) for detail in error.errors()]
-    if problems:
+    if config is None or problems:
         count = "1 value is" if len(problems) == 1 else f"{len(problems)} values are"
         more = [f"  and {len(problems) - _SHOWN_PROBLEMS} more"] if len(problems) > _SHOWN_PROBLEMS else []
         told = problems[:_SHOWN_PROBLEMS]

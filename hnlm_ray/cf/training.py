@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -16,6 +16,19 @@ from hnlm_ray.cf.stepped import EpochReport, Stepped
 from hnlm_ray.cf.trainer import Trainer
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
+
+
+class Checkpoints(Protocol):
+    """Keeps the state of a training between epochs."""
+
+    def load(self) -> dict[str, Any] | None:
+        """Return what was kept last; none: nothing yet."""
+        ...
+
+    def save(self, state: Callable[[], dict[str, Any]]) -> None:
+        """Keep the state; it is made only where it is kept."""
+        ...
+
 
 OnEpoch = Callable[[EpochReport, dict[str, float] | None], None]
 
@@ -99,6 +112,20 @@ class EarlyStopping:
         """Whether patience has run out."""
         return self.fruitless >= self.trainer.config.patience
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best epoch so far, its figures and weights."""
+        return {
+            "best_epoch": self.best_epoch,
+            "validation": self.validation,
+            "fruitless": self.fruitless,
+            "weights": self.weights,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where :meth:`state_dict` was taken."""
+        self.best_epoch, self.validation = state["best_epoch"], state["validation"]
+        self.fruitless, self.weights = state["fruitless"], state["weights"]
+
     def restore(self) -> None:
         """Put the best epoch's weights back into the model and the adapter."""
         self.trainer.load_weights(self.weights)
@@ -113,6 +140,7 @@ def train(
     cutoffs: Sequence[int] = (10, 20),
     on_epoch: OnEpoch | None = None,
     device: str = "cpu",
+    checkpoints: Checkpoints | None = None,
 ) -> Training:
     """Train until validation stops improving, and return the best epoch.
 
@@ -125,6 +153,8 @@ def train(
         The early-stopping metric, one of those measured at ``cutoffs``.
     on_epoch
         Called after every epoch with its report and, where it was evaluated, the validation means.
+    checkpoints
+        Where a training that was stopped is taken up, and where it is kept after each epoch.
 
     Raises
     ------
@@ -136,14 +166,26 @@ def train(
     trainer = open_training(data, config, seed, device)
     stopping = None if trainer.data.validation is None else EarlyStopping(trainer, metric, cutoffs)
     seconds: list[float] = []
+    if checkpoints is not None and (state := checkpoints.load()) is not None:
+        trainer.load_state_dict(state["trainer"])
+        seconds = list(state["seconds"])
+        if stopping:
+            stopping.load_state_dict(state["stopping"])
     while trainer.epoch < config.epochs and not trainer.finished and not (stopping and stopping.is_over):
         report = trainer.run_epoch()
         seconds.append(report.seconds)
         due = trainer.epoch % config.eval_every == 0 or trainer.epoch == config.epochs or trainer.finished
         means = stopping.evaluate() if stopping and due else None
+        if checkpoints is not None:
+            checkpoints.save(lambda: _state(trainer, stopping, seconds))
         if on_epoch is not None:
             on_epoch(report, means)
     return _finish(trainer, stopping, seconds)
+
+
+def _state(trainer: Stepped, stopping: EarlyStopping | None, seconds: list[float]) -> dict[str, Any]:
+    best = stopping.state_dict() if stopping else None
+    return {"trainer": trainer.state_dict(), "stopping": best, "seconds": seconds}
 
 
 def open_training(data: CFData, config: CFConfig, seed: int, device: str = "cpu") -> Stepped:

@@ -35,7 +35,8 @@ def _in_place(rows: Tensor, items: Tensor, candidates: Tensor) -> Tensor:
     n, m = candidates.shape
     offsets = torch.arange(0, n * m + 1, m, device=candidates.device)
     wanted = _csr(offsets, candidates.reshape(-1), items.new_zeros(n * m), (n, len(items)))
-    return torch.sparse.sampled_addmm(wanted, rows, items.T, beta=0).values().view(n, m)
+    scores: Tensor = torch.sparse.sampled_addmm(wanted, rows, items.T, beta=0).values()
+    return scores.view(n, m)
 
 
 def _gathered(rows: Tensor, items: Tensor, candidates: Tensor, cells: int = CELLS_AT_ONCE) -> Tensor:

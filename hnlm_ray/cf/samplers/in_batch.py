@@ -46,7 +46,7 @@ class HardInBatchSampler(Sampler):
     @torch.no_grad()
     def sample(self, batch: Batch, embeddings: Tensor) -> Negatives:
         """Score all items of the batch for each of its users and keep the hardest that is allowed."""
-        unique = batch.items.unique()
+        unique = torch.unique(batch.items)
         known = self.known(batch.users, unique)
         users, items = embeddings.index_select(0, batch.users), embeddings.index_select(0, self.users + unique)
         scores = (items @ users.T).masked_fill_(known, -torch.inf)
@@ -76,7 +76,7 @@ class SharedInBatchSampler(Sampler):
     def sample(self, batch: Batch, embeddings: Tensor) -> SharedNegatives:
         """Name the batch's items as negatives of each other; the embeddings don't matter."""
         del embeddings
-        unique, place = batch.items.unique(return_inverse=True)
+        unique, place = torch.unique(batch.items, return_inverse=True)
         # Rows of the transposed mask are copied whole: far faster than picking columns.
         allowed = self.known(batch.users, unique).logical_not_().index_select(0, place).T
         return SharedNegatives(batch.items, self.log_q.index_select(0, batch.items), allowed)

@@ -1,0 +1,8 @@
+"""Data of a training alone, from files: interactions in text or Parquet, and what may lie beside them."""
+
+from hnlm_ray.cf.files.folder import Loaded, load_folder
+from hnlm_ray.cf.files.holding_out import hold_out
+from hnlm_ray.cf.files.ngcf import read_ngcf
+from hnlm_ray.cf.files.parquet import read_parquet
+
+__all__ = ["Loaded", "hold_out", "load_folder", "read_ngcf", "read_parquet"]
