@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hnlm_ray.errors import InputError
+
+MOST: Final = 2**31 - 1
+"""How many users or items there can be: an index is an int32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,18 +32,21 @@ class Positives:
     @classmethod
     def from_pairs(cls, users: ArrayLike, items: ArrayLike, n_users: int) -> Positives:
         """Sort (user, item) pairs, in any order, into CSR; InputError where a pair occurs twice."""
-        user, item = np.asarray(users, np.int64), np.asarray(items, np.int64)
+        user, item = _indices(users), _indices(items)
         if user.shape != item.shape or user.ndim != 1:
             raise InputError(f"pairs need two columns of one length, got shapes {user.shape} and {item.shape}")
         if len(user) and (user.min() < 0 or user.max() >= n_users or item.min() < 0):
             raise InputError(f"a pair has a user outside 0..{n_users - 1} or a negative item; use dense indices")
-        order = np.lexsort((item, user))
-        user, item = user[order], item[order]
-        twice = int(((np.diff(user) == 0) & (np.diff(item) == 0)).sum())
+        if n_users > MOST or (len(item) and item.max() >= MOST):
+            raise InputError(f"there are {n_users} users, items up to {item.max(initial=0)}; indices end at {MOST - 1}")
+        # One sort of joint keys is several times faster than a sort by two columns.
+        width = int(item.max()) + 1 if len(item) else 1
+        keys = np.sort(user * width + item)
+        twice = int((keys[1:] == keys[:-1]).sum())
         if twice:
             raise InputError(f"{twice} (user, item) pairs occur more than once; keep one row a pair")
         indptr = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=n_users))])
-        return cls(indptr.astype(np.int64), item.astype(np.int32))
+        return cls(indptr.astype(np.int64), (keys % width).astype(np.int32))
 
     def __len__(self) -> int:
         return len(self.items)
@@ -88,3 +95,10 @@ class Positives:
             raise InputError(f"{name} has an item outside 0..{n_items - 1}; use dense indices")
         if (np.diff(self.keys(n_items)) <= 0).any():
             raise InputError(f"{name}: items of a user must be sorted and unique; build it by from_pairs")
+
+
+def _indices(values: ArrayLike) -> NDArray[np.int64]:
+    found = np.asarray(values)
+    if found.size and found.dtype.kind not in "iu":
+        raise InputError(f"users and items must be whole numbers, got {found.dtype}; use dense indices")
+    return found.astype(np.int64, copy=False)

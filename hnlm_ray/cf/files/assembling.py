@@ -19,32 +19,41 @@ SPARE: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of one split, int64 each; ``users`` is at least how many users there are."""
+    """Pairs of one split, whole numbers each; ``users`` is at least how many users there are."""
 
-    user: NDArray[np.int64]
-    item: NDArray[np.int64]
+    user: NDArray[np.integer]
+    item: NDArray[np.integer]
     users: int = 0
 
 
 def assemble(splits: Mapping[str, Pairs], place: str) -> CFData:
-    """Return the data of some splits; ``place`` is named in errors.
+    """Return the data of some splits; one without pairs is none. ``place`` is named in errors.
 
-    InputError for no training pair, a pair in two splits, or indices so far apart that nearly all rows of a
-    model's table would belong to nobody.
+    InputError for no training pair, a pair given twice or in two splits, or indices so far apart that nearly all rows
+    of a model's table would belong to nobody.
     """
-    if len(splits["train"].user) == 0:
+    if "train" not in splits or len(splits["train"].user) == 0:
         raise InputError(f"{place} has no training pair: give users that have items")
     users = max(max(pairs.users, _size(pairs.user)) for pairs in splits.values())
     items = max(_size(pairs.item) for pairs in splits.values())
-    for what, size, seen in (("user", users, "user"), ("item", items, "item")):
-        distinct = len(np.unique(np.concatenate([getattr(pairs, seen) for pairs in splits.values()])))
-        if size > SPARSEST * distinct + SPARE:
-            raise InputError(
-                f"{place} has {distinct} {what}s with numbers up to {size - 1}: number them from 0 on without gaps"
-            )
-    made = {name: Positives.from_pairs(pairs.user, pairs.item, users) for name, pairs in splits.items()}
-    return CFData(users, items, made["train"], made.get("validation"), made.get("test"))
+    _reject_gaps("user", [pairs.user for pairs in splits.values()], users, place)
+    _reject_gaps("item", [pairs.item for pairs in splits.values()], items, place)
+    try:
+        made = {name: Positives.from_pairs(pairs.user, pairs.item, users) for name, pairs in splits.items()}
+        return CFData(users, items, made["train"], made.get("validation") or None, made.get("test") or None)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
 
 
-def _size(values: NDArray[np.int64]) -> int:
+def _size(values: NDArray[np.integer]) -> int:
     return int(values.max()) + 1 if len(values) else 0
+
+
+def _reject_gaps(what: str, columns: list[NDArray[np.integer]], size: int, place: str) -> None:
+    if size <= SPARE:
+        return
+    distinct = len(np.unique(np.concatenate(columns)))
+    if size > SPARSEST * distinct + SPARE:
+        raise InputError(
+            f"{place} has {distinct} {what}s with numbers up to {size - 1}: number them from 0 on without gaps"
+        )
