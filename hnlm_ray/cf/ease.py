@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 
 from hnlm_ray.errors import InputError
 
@@ -42,6 +41,8 @@ def ease_weights(positives: Any, reg: float) -> NDArray[np.float32]:  # noqa: AN
 
 
 def _inverse(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.linalg import lapack
+
     # X^T X + reg I is positive definite, so neither step can fail for a finite reg above 0.
     factor, failed = lapack.dpotrf(gram, lower=0, overwrite_a=1)
     inverse, singular = lapack.dpotri(factor, lower=0, overwrite_c=1)

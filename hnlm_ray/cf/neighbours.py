@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
@@ -38,6 +37,8 @@ def nearest_items(text: NDArray[np.float32], k: int) -> Any:  # noqa: ANN401 sci
     Vectors are centred first; of equal cosines the lower item comes first. With fewer than k others all
     of them are near. Memory: 512 rows of similarities at a time.
     """
+    import scipy.sparse as sp
+
     unit = torch.from_numpy(unit_rows(centred(text)))
     n, k = len(unit), min(k, len(unit) - 1)
     if k == 0:

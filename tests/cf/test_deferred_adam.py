@@ -8,7 +8,10 @@ from hnlm_ray.cf.deferred_adam import DeferredAdam
 def draws(steps, shape, each, scale, seed=0):
     generator = torch.Generator().manual_seed(seed)
     for _ in range(steps):
-        yield torch.randperm(shape[0], generator=generator)[:each], torch.randn(each, shape[1], generator=generator) * scale
+        yield (
+            torch.randperm(shape[0], generator=generator)[:each],
+            torch.randn(each, shape[1], generator=generator) * scale,
+        )
 
 
 def both(start, steps, each, scale, flush_every=None):

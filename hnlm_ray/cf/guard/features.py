@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hnlm_ray.cf.ease import ease_weights
@@ -40,6 +39,8 @@ class PairFeatures:
     """
 
     def __init__(self, train: Positives, items: int, features: str, text: NDArray[np.float32] | None) -> None:
+        import scipy.sparse as sp
+
         ones = np.ones(len(train), np.float32)
         self.positives = sp.csr_matrix((ones, train.items, train.indptr), shape=(train.n_users, items))
         self.popularity = np.log1p(train.popularity(items)).astype(np.float32)

@@ -7,8 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
 
 from hnlm_ray.errors import InputError
 
@@ -48,6 +46,9 @@ def fit_regression(x: NDArray[np.float32], y: NDArray[np.bool_]) -> Regression:
 
 
 def _minimum(design: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
     n = len(y)
     penalty = np.append(np.full(design.shape[1] - 1, RIDGE), 0.0)
 
