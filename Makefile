@@ -61,7 +61,7 @@ lint: setup  ## ruff and mypy
 # local folder of wheels is named with LOCK_OPTIONS='--find-links FOLDER'.
 lock:  ## resolve the pinned list anew (requirements/cpu.txt)
 	@[ -x $(LOCK_VENV)/bin/uv ] || { $(PYTHON) -m venv $(LOCK_VENV) && $(LOCK_VENV)/bin/python -m pip install --quiet uv; }
-	$(LOCK_VENV)/bin/uv pip compile pyproject.toml --extra cpu --extra embedded --extra dev \
+	$(LOCK_VENV)/bin/uv pip compile pyproject.toml --extra cpu --extra embedded --extra ann --extra dev \
 	  --overrides requirements/overrides.txt --python-platform x86_64-manylinux_2_28 --python-version 3.11 \
 	  --no-emit-package torch --no-annotate --generate-hashes --custom-compile-command "make lock" \
 	  $(LOCK_OPTIONS) -o requirements/cpu.txt
