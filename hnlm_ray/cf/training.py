@@ -25,8 +25,8 @@ class Checkpoints(Protocol):
         """Return what was kept last; none: nothing yet."""
         ...
 
-    def save(self, state: Callable[[], dict[str, Any]]) -> None:
-        """Keep the state; it is made only where it is kept."""
+    def save(self, state: Callable[[], dict[str, Any]], *, last: bool) -> None:
+        """Keep the state after an epoch, or leave it unless it is the last; it is made only where it is kept."""
         ...
 
 
@@ -171,16 +171,21 @@ def train(
         seconds = list(state["seconds"])
         if stopping:
             stopping.load_state_dict(state["stopping"])
-    while trainer.epoch < config.epochs and not trainer.finished and not (stopping and stopping.is_over):
+    while not _is_over(trainer, stopping):
         report = trainer.run_epoch()
         seconds.append(report.seconds)
         due = trainer.epoch % config.eval_every == 0 or trainer.epoch == config.epochs or trainer.finished
         means = stopping.evaluate() if stopping and due else None
         if checkpoints is not None:
-            checkpoints.save(lambda: _state(trainer, stopping, seconds))
+            checkpoints.save(lambda: _state(trainer, stopping, seconds), last=_is_over(trainer, stopping))
         if on_epoch is not None:
             on_epoch(report, means)
     return _finish(trainer, stopping, seconds)
+
+
+def _is_over(trainer: Stepped, stopping: EarlyStopping | None) -> bool:
+    done = trainer.finished or trainer.epoch >= trainer.config.epochs
+    return done or (stopping is not None and stopping.is_over)
 
 
 def _state(trainer: Stepped, stopping: EarlyStopping | None, seconds: list[float]) -> dict[str, Any]:

@@ -4,5 +4,6 @@ from hnlm_ray.cf.files.folder import Loaded, load_folder
 from hnlm_ray.cf.files.holding_out import hold_out
 from hnlm_ray.cf.files.ngcf import read_ngcf
 from hnlm_ray.cf.files.parquet import read_parquet
+from hnlm_ray.cf.files.scores import export_index, save_scores
 
-__all__ = ["Loaded", "hold_out", "load_folder", "read_ngcf", "read_parquet"]
+__all__ = ["Loaded", "export_index", "hold_out", "load_folder", "read_ngcf", "read_parquet", "save_scores"]

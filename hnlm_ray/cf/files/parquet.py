@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.files.arrow_columns import Ids, indices, is_text, read_columns, same_type, vocabulary
@@ -42,10 +43,14 @@ def read_parquet(folder: str | Path) -> tuple[CFData, Ids, Ids]:
     columns = {side: {name: rows[side] for name, rows in tables.items()} for side in SIDES}
     ids = {side: vocabulary(same_type(columns[side], f"{folder}: column {side}")) for side in SIDES}
     splits = {
-        name: Pairs(*(indices(columns[side][name], ids[side]).astype(np.int64) for side in SIDES), len(ids["user"]))
+        name: Pairs(_indices(columns["user"][name], ids["user"]), _indices(columns["item"][name], ids["item"]))
         for name in tables
     }
     return assemble(splits, str(folder)), ids["user"], ids["item"]
+
+
+def _indices(column: Any, ids: Ids) -> NDArray[np.int64]:  # noqa: ANN401 pyarrow is untyped
+    return indices(column, ids).astype(np.int64)
 
 
 def _of_files(root: Path) -> Mapping[str, Any]:
