@@ -17,8 +17,6 @@ from hnlm_ray.errors import HnlmError
 from hnlm_ray.redaction import redacted
 from hnlm_ray.shown_text import clean_lines
 
-_CONTINUES = "stopped; the same command goes on where it was"
-
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, unwound like Ctrl-C so that Ray is shut down and the stage is noted as stopped."""
@@ -30,6 +28,7 @@ class Invocation:
 
     debug: bool = False
     log: str | None = None
+    stopped: str = "stopped; the same command goes on where it was"
 
 
 def current(context: typer.Context) -> Invocation:
@@ -62,7 +61,7 @@ class ReportingGroup(TyperGroup):
             _report(f"error: {error}", invocation)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            _report(_CONTINUES, invocation)
+            _report(invocation.stopped, invocation)
             raise typer.Exit(143 if isinstance(error, Terminated) else 130) from error
         except Exception as error:
             if isinstance(error, BrokenPipeError) or _is_typers_own(error):

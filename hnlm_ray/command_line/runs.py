@@ -1,0 +1,103 @@
+"""Commands that run stages and say where a run stands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hnlm_ray.commands.invocation import current
+from hnlm_ray.commands.options import (
+    AsJson,
+    ConfigPath,
+    Debug,
+    JsonOut,
+    Overrides,
+    WorkspaceUri,
+    open_run,
+    same_options,
+)
+from hnlm_ray.commands.output import Output
+
+
+def run(
+    context: typer.Context,
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001  read by its callback
+) -> None:
+    """Run the stages that are not fresh, then print the comparison.
+
+    Says first which stage will run and why. Stop it at any time: the same command goes on.
+
+    Example: hnlm run --config configs/demo.yaml --set cf.epochs=20
+    """
+    from hnlm_ray.commands.execution import Execution
+    from hnlm_ray.commands.run import run_pipeline
+
+    loaded, folder = open_run(config, overrides, workspace)
+    execution = Execution(loaded, folder, Output(as_json, json_out), current(context))
+    run_pipeline(execution, same_options(config, overrides, workspace))
+
+
+def stage(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A stage, as `hnlm status` lists them.")],
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Run one stage, and before it whatever it needs that is not fresh.
+
+    Example: hnlm stage item_profiles --config configs/demo.yaml
+    """
+    from hnlm_ray.commands.execution import Execution
+    from hnlm_ray.commands.run import run_one
+
+    loaded, folder = open_run(config, overrides, workspace)
+    execution = Execution(loaded, folder, Output(as_json, json_out), current(context))
+    run_one(execution, name, same_options(config, overrides, workspace))
+
+
+def status(
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Show where each stage stands and what a run would do; changes nothing, also while a run is at work.
+
+    Example: hnlm status --config configs/demo.yaml --set cf.epochs=20
+    """
+    from hnlm_ray.commands.status import report_status
+
+    report_status(*open_run(config, overrides, workspace), Output(as_json, json_out))
+
+
+def results(
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Print the ranked comparison of a finished run.
+
+    Example: hnlm results --config configs/demo.yaml --json
+    """
+    from hnlm_ray.commands.results import report_results
+
+    report_results(*open_run(config, overrides, workspace), Output(as_json, json_out))

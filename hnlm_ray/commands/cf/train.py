@@ -1,0 +1,145 @@
+"""``hnlm cf train``: one training from a folder of interactions, without a run or a cluster."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hnlm_ray.commands.cf.answer import describe, figures, show
+from hnlm_ray.commands.cf.checkpoint import FileCheckpoints
+from hnlm_ray.commands.cf.request import Plan, Request, plan
+from hnlm_ray.commands.invocation import Invocation
+from hnlm_ray.commands.output import Output
+from hnlm_ray.config import CFConfig
+from hnlm_ray.errors import InputError
+
+if TYPE_CHECKING:
+    from hnlm_ray.cf import CFData, Scorer, Training
+
+CHECKPOINT = "checkpoint.pt"
+CHECKPOINT_OF_SECOND = "checkpoint_fused.pt"
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What ranks in the end: a model, or two fused."""
+
+    scorer: Scorer
+    validation: Mapping[str, float]
+    fused: Mapping[str, Any] | None = None
+
+
+def train_alone(request: Request, output: Output, invocation: Invocation) -> None:
+    """Train, evaluate and answer; InputError for data or options that can't be used."""
+    planned = plan(request)
+    try:
+        answer = _trained(planned)
+    except KeyboardInterrupt:
+        invocation.stopped = _stopped(request)
+        raise
+    answer["peak_rss_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    output.emit(answer, lambda console: show(console, answer))
+
+
+def _stopped(request: Request) -> str:
+    if request.out is not None and os.path.exists(os.path.join(request.out, CHECKPOINT)):
+        return "stopped; the same command with --resume goes on from the last checkpoint"
+    return "stopped before a checkpoint; with --out DIR one is kept every few seconds"
+
+
+def _trained(planned: Plan) -> dict[str, Any]:
+    request = planned.request
+    prepare_torch(request)
+    from hnlm_ray.cf.files import load_folder
+
+    loaded = load_folder(request.folder, request.kind)
+    data, held_out = with_validation(loaded.data, planned.config, request.seed)
+    training = _train(planned, planned.config, data, CHECKPOINT)
+    ranked = _ranked(planned, training)
+    answer = describe(planned, data, training, held_out)
+    answer |= {"validation": dict(ranked.validation), "fusion": ranked.fused}
+    answer |= figures(ranked.scorer, training.data, planned.cutoffs, request.metric)
+    if request.out is not None:
+        from hnlm_ray.commands.cf.result import keep_result
+
+        keep_result(request, answer, ranked.scorer, loaded)
+    return answer
+
+
+def prepare_torch(request: Request) -> None:
+    """Let waiting threads sleep, before torch starts any: two trainings side by side would steal each other's cores."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    import torch
+
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
+    name, _, number = request.device.partition(":")
+    if name == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"--device {request.device} is not there, torch finds {torch.cuda.device_count()} CUDA devices; use cpu"
+        )
+
+
+def with_validation(data: CFData, config: CFConfig, seed: int) -> tuple[CFData, int]:
+    """Return data with validation where it is asked for, and how many training pairs were held out for it."""
+    from hnlm_ray.cf.files import hold_out
+
+    if config.validation == "none" or data.validation is not None:
+        return data, 0
+    held = hold_out(data, seed)
+    return held, len(held.validation or ())
+
+
+def _train(planned: Plan, config: CFConfig, data: CFData, checkpoint: str) -> Training:
+    from hnlm_ray.cf import train
+    from hnlm_ray.commands.cf.progress import EpochProgress
+
+    request = planned.request
+    with EpochProgress(config.model, config.epochs, request.metric) as progress:
+        return train(
+            data,
+            config,
+            request.seed,
+            metric=request.metric,
+            cutoffs=planned.cutoffs,
+            on_epoch=progress.add,
+            device=request.device,
+            checkpoints=_checkpoints(planned, config, data, checkpoint),
+        )
+
+
+def _checkpoints(planned: Plan, config: CFConfig, data: CFData, name: str) -> FileCheckpoints | None:
+    request = planned.request
+    if request.out is None:
+        return None
+    belongs = {
+        "seed": request.seed,
+        "metric": request.metric,
+        "cutoffs": ",".join(map(str, planned.cutoffs)),
+        "device": request.device.partition(":")[0],
+    }
+    # Stopped in its first model, a fusion has no checkpoint of the second yet.
+    needed = name == CHECKPOINT
+    path = os.path.join(request.out, name)
+    return FileCheckpoints(path, config, data, belongs, resume=request.resume, needed=needed)
+
+
+def _ranked(planned: Plan, training: Training) -> Ranked:
+    if planned.second is None:
+        return Ranked(training.scorer, training.validation)
+    from hnlm_ray.cf import choose_fusion, fuse
+
+    request, data = planned.request, training.data
+    other = _train(planned, planned.second, data, CHECKPOINT_OF_SECOND)
+    chosen = choose_fusion(training.scorer, other.scorer, data, metric=request.metric, cutoffs=planned.cutoffs)
+    told = {
+        "model": planned.second.model,
+        "weight": chosen.weight,
+        "config": planned.second.model_dump(mode="json"),
+        "validation_of_first": training.validation,
+        "validation_of_second": other.validation,
+    }
+    return Ranked(fuse(training.scorer, other.scorer, chosen.weight), chosen.validation, told)
