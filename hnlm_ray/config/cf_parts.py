@@ -35,7 +35,7 @@ class SRNSConfig(Section):
     """Sampler srns (Ding et al., NeurIPS 2020)."""
 
     memory: Count = Field(8, description="S1: candidates that each user keeps.")
-    fresh: Count = Field(64, description="S2: uniform items that may enter the memory in each epoch.")
+    fresh: Count = Field(64, description="S2: uniform items that may enter the memory in each step.")
     temperature: Positive = Field(10.0, description="tau: the memory is drawn by softmax(s / tau).")
     variance: NotNegative = Field(5.0, description="alpha: weight of the deviation over the last epochs.")
     warm_up: Annotated[int, Field(ge=0)] = Field(50, description="Epochs over which alpha rises from 0.")

@@ -18,6 +18,7 @@ from hnlm_ray.cf.samplers.dns_mn import TopOfManySampler
 from hnlm_ray.cf.samplers.in_batch import in_batch_sampler
 from hnlm_ray.cf.samplers.mixed import PoolSampler, VectorSampler
 from hnlm_ray.cf.samplers.mixgcf import MixGCFSampler
+from hnlm_ray.cf.samplers.srns import MemorySampler
 
 __all__ = [
     "SAMPLERS",
@@ -33,6 +34,7 @@ __all__ = [
 SAMPLERS: Final[dict[str, Callable[[SamplerInputs], Sampler]]] = {
     **CLASSICAL,
     "dns_mn": TopOfManySampler,
+    "srns": MemorySampler,
     "mixgcf": MixGCFSampler,
     "dins": DINSSampler,
     "ahns": AdaptiveHardnessSampler,

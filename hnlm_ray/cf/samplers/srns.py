@@ -1,0 +1,98 @@
+"""SRNS: a memory of hard items for each user, and a preference for those whose score is unsteady."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.samplers.base import Negatives, Sampler, SamplerInputs
+from hnlm_ray.cf.samplers.candidates import choose, score_candidates
+from hnlm_ray.cf.unobserved import UnobservedItems
+from hnlm_ray.errors import InputError
+
+
+class MemorySampler(Sampler):
+    """SRNS (Ding et al., NeurIPS 2020, algorithm 1): the argmax over the user's memory of P + alpha_t * std(P).
+
+    P(k | u, i) = sigmoid(s(u, k) - s(u, i)) by the current embeddings. std is that of P by the embeddings at the
+    ends of the last ``config.srns.epochs`` epochs, over as many as there are (population form; of one it is 0).
+    alpha_t rises from 0 in the first epoch to ``variance`` after ``warm_up`` epochs. Then the memory of each user
+    of the batch is drawn anew, once however many of their pairs it holds: ``memory`` of its own items and
+    ``fresh`` uniform unobserved ones, without replacement, by softmax(s / temperature).
+
+    An item that has just come into a memory is judged by all those epochs, as one that has long been there: kept are
+    the embeddings of these epochs, float32[epochs, users + items, dim], not the scores of what was in the memory.
+    Fresh items are independent draws, as in DNS: one item can stand in a memory more than once, and a user with
+    a single unobserved item has nothing else there.
+
+    Attributes
+    ----------
+    memory
+        int32[users, S1]; zeros of a user without pair or without unobserved item, which is never read.
+    """
+
+    def __init__(self, inputs: SamplerInputs) -> None:
+        self.settings, self.generator, self.users = inputs.config.srns, inputs.generator, inputs.data.users
+        self.unobserved = UnobservedItems(inputs.data, inputs.generator, inputs.device)
+        degree = inputs.data.train.degree
+        owners = torch.from_numpy(np.flatnonzero((degree > 0) & (degree < inputs.data.items))).to(inputs.device)
+        shape = (self.users, self.settings.memory)
+        self.memory = torch.zeros(shape, dtype=torch.int32, device=inputs.device)
+        self.memory[owners] = self.unobserved.draw(owners, shape[1]).int()
+        self.past: list[Tensor] = []
+        self.epoch = 0
+
+    @torch.no_grad()
+    def sample(self, batch: Batch, embeddings: Tensor) -> Negatives:
+        """Take each pair's negative from the memories, int64[batch], and draw the memories anew."""
+        candidates = self.memory.index_select(0, batch.users).long()
+        value = self._odds(embeddings, batch, candidates)
+        if self.weight and len(self.past) > 1:
+            past = torch.stack([self._odds(then, batch, candidates) for then in self.past])
+            value.add_(past.std(0, correction=0), alpha=self.weight)
+        self._renew(batch.users, embeddings)
+        return Negatives(choose(candidates, value.argmax(1)))
+
+    @property
+    def weight(self) -> float:
+        """alpha_t of the current epoch."""
+        return self.settings.variance * (min(1.0, self.epoch / self.settings.warm_up) if self.settings.warm_up else 1.0)
+
+    def _odds(self, embeddings: Tensor, batch: Batch, candidates: Tensor) -> Tensor:
+        """Return P of each candidate, float64[batch, S1]: in float32 a sigmoid soon is 1, and all would be equal."""
+        users, items = embeddings.index_select(0, batch.users), embeddings[self.users :]
+        scores = score_candidates(users, items, torch.cat([candidates, batch.items.unsqueeze(1)], 1)).double()
+        return torch.sigmoid(scores[:, :-1] - scores[:, -1:])
+
+    def _renew(self, users: Tensor, embeddings: Tensor) -> None:
+        """Draw the memories of ``users`` anew; the highest s / temperature + Gumbel noise are such a draw."""
+        owners = torch.unique(users)
+        fresh = self.unobserved.draw(owners, self.settings.fresh)
+        pool = torch.cat([self.memory.index_select(0, owners), fresh], 1)
+        scores = score_candidates(embeddings.index_select(0, owners), embeddings[self.users :], pool)
+        noise = torch.empty_like(scores).exponential_(generator=self.generator).log_()
+        chosen = scores.div_(self.settings.temperature).sub_(noise).topk(self.settings.memory, 1).indices
+        self.memory.index_copy_(0, owners, pool.gather(1, chosen).int())
+
+    def end_epoch(self, final: Tensor) -> None:
+        """Keep the embeddings of this epoch and forget those of the oldest."""
+        self.past = [*self.past, final.detach().clone()][-self.settings.epochs :]
+        self.epoch += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the memories, the embeddings of the last epochs and how many there were."""
+        return {"memory": self.memory, "past": self.past, "epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take them over; InputError where they are of another ``config.srns``."""
+        if state["memory"].shape != self.memory.shape or len(state["past"]) > self.settings.epochs:
+            raise InputError(
+                f"the saved memories are {list(state['memory'].shape)} over {len(state['past'])} epochs and these "
+                f"{list(self.memory.shape)} over {self.settings.epochs}; load them with the same cf.srns"
+            )
+        self.memory.copy_(state["memory"])
+        self.past, self.epoch = [then.to(self.memory.device) for then in state["past"]], state["epoch"]
