@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,7 +60,20 @@ class EmbeddingScores:
         return self.user_embeddings.index_select(0, users) @ self.item_embeddings.T
 
     def check(self) -> None:
-        """Raise DivergedError where an embedding is not finite."""
-        for embeddings in (self.user_embeddings, self.item_embeddings):
-            if not bool(torch.isfinite(embeddings).all()):
-                raise DivergedError("the model's embeddings are not finite, so nothing can be ranked; lower cf.lr")
+        """Raise DivergedError where an embedding is not finite, or so large that a score may not be."""
+        largest = [_largest(embeddings) for embeddings in (self.user_embeddings, self.item_embeddings)]
+        if not all(math.isfinite(value) for value in largest):
+            raise DivergedError("the model's embeddings are not finite, so nothing can be ranked; lower cf.lr")
+        if math.prod(largest) * self.item_embeddings.shape[1] > torch.finfo(torch.float32).max:
+            raise DivergedError(
+                f"the model's scores are not finite, its embeddings reach {max(largest):.0e}, so nothing can be "
+                "ranked; lower cf.lr"
+            )
+
+
+def _largest(values: Tensor) -> float:
+    """Return the largest absolute value; nan where one is nan."""
+    if values.numel() == 0:
+        return 0.0
+    low, high = torch.aminmax(values)
+    return max(-float(low), float(high))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -15,7 +14,7 @@ from torch.nn import functional
 from hnlm_ray.cf.adapted import AdaptedNegatives
 from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.data import CFData, with_validation_in_train
-from hnlm_ray.cf.errors import DivergedError
+from hnlm_ray.cf.divergence import DivergenceWatch
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
 from hnlm_ray.cf.models import MODELS, EmbeddingModel, ModelInputs
 from hnlm_ray.cf.objectives import LOSSES, Objective, ObjectiveInputs
@@ -79,6 +78,7 @@ class Trainer:
         self.objective: Objective = LOSSES[config.loss](inputs_of_loss)
         self.sampler = self._open_sampler() if self.objective.draws else None
         self.steps = self._open_steps()
+        self.divergence = DivergenceWatch(config)
 
     def _open_sampler(self) -> Sampler:
         count = self.config.softmax.negatives if self.config.loss == "sampled_softmax" else None
@@ -94,7 +94,7 @@ class Trainer:
         return AutogradSteps(self.model, self.sampler, self.objective, self.adapted)
 
     def run_epoch(self) -> EpochReport:
-        """Train on every pair once, in a new order; DivergedError where the loss is not finite."""
+        """Train on every pair once, in a new order; DivergedError where the loss has diverged."""
         started = time.perf_counter()
         self.model.train()
         self.model.start_epoch()
@@ -102,15 +102,13 @@ class Trainer:
         self.steps.set_lr(lr)
         total = torch.zeros((), device=self.device)
         for batch in self._batches():
-            total += self._step(batch) * len(batch.users)
+            step_loss = self._step(batch)
+            self.divergence.see(step_loss)
+            total += step_loss * len(batch.users)
         self.steps.end_epoch()
         loss = float(total) / len(self.pairs)
         self.epoch += 1
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"the loss of epoch {self.epoch} is {loss} with cf.lr {lr:g} and cf.reg {self.config.reg:g}; "
-                "lower cf.lr"
-            )
+        self.divergence.check_loss(loss, self.epoch, lr)
         if self.sampler is not None:
             with torch.no_grad():
                 self.sampler.end_epoch(self.model())
@@ -124,8 +122,13 @@ class Trainer:
         return self.steps.step(batch)
 
     def scorer(self) -> EmbeddingScores:
-        """Return copies of the current embeddings; at unit length where the loss scores by cosine."""
+        """Return copies of the current embeddings; at unit length where the loss scores by cosine.
+
+        DivergedError where they can't be ranked by.
+        """
         users, items = self.model.embeddings()
+        lr = learning_rate(self.config, max(0, self.epoch - 1))
+        self.divergence.check_scores(EmbeddingScores(users, items), self.epoch, lr)
         if self.objective.cosine:
             users, items = functional.normalize(users, dim=1), functional.normalize(items, dim=1)
         return EmbeddingScores(users, items)
@@ -150,6 +153,7 @@ class Trainer:
         """Return all that a resumed training needs, between two epochs: weights, optimiser, random streams, epoch."""
         return {
             "epoch": self.epoch,
+            "first_loss": None if self.divergence.first is None else float(self.divergence.first),
             **self.weights(),
             "optimiser": self.steps.state_dict(),
             "sampler": {} if self.sampler is None else self.sampler.state_dict(),
@@ -159,7 +163,7 @@ class Trainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`state_dict` was taken (same data, config and device); InputError where it doesn't fit."""
         self.load_weights(state)
-        self.epoch = state["epoch"]
+        self.epoch, self.divergence.first = state["epoch"], state["first_loss"]
         self.steps.load_state_dict(state["optimiser"])
         if self.sampler is not None:
             self.sampler.load_state_dict(state["sampler"])
