@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 import torch
 
-from hnlm_ray.cf.batches import Batch, UserBatch
+from hnlm_ray.cf.batches import Batch, BlockBatch, UserBatch
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.errors import InputError
+
+PAIRS_OF_BLOCK: Final = 65_536
 
 
 class TrainingPairs:
@@ -37,9 +40,14 @@ class TrainingPairs:
 
     def batches(self, shuffle: torch.Generator, size: int) -> Iterator[Batch]:
         """Yield every pair once, in a new order, ``size`` at a time."""
-        order = torch.randperm(len(self.edges), generator=shuffle, device=self.device)
-        for edges in torch.split(self.edges[order], size):
-            yield Batch(self.users[edges], self.items[edges], edges)
+        # Half the bytes of int64, which half a cache's misses.
+        order = torch.randperm(len(self.edges), generator=shuffle, device=self.device, dtype=torch.int32)
+        for places in torch.split(order, max(1, PAIRS_OF_BLOCK // size) * size):
+            edges = places.long() if self.skipped == 0 else self.edges.index_select(0, places)
+            block = Batch(self.users.index_select(0, edges), self.items.index_select(0, edges), edges)
+            for first in range(0, len(edges), size):
+                part = slice(first, first + size)
+                yield BlockBatch(block.users[part], block.items[part], edges[part], block, first)
 
     def of_users(self, shuffle: torch.Generator, size: int) -> Iterator[UserBatch]:
         """Yield every user once, in a new order, with all their pairs: about ``size`` pairs at a time."""

@@ -11,7 +11,7 @@ from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.observed import Observed
 from hnlm_ray.errors import InputError
 
-PROPOSALS: Final = (1, 4, 8, 8)
+PROPOSALS: Final = (2, 4, 8, 8)
 CELLS_AT_ONCE: Final = 2**22
 
 
@@ -53,24 +53,23 @@ class UnobservedItems:
         InputError
             A user has a training positive with every item.
         """
-        owners = users.reshape(-1) if count is None else users.unsqueeze(-1).expand(*users.shape, count).reshape(-1)
-        items = self._propose((len(owners),))
-        doubtful = self.observed.doubtful(owners, items)
-        items = items.long()
-        if len(doubtful):
-            self._settle(items, doubtful, owners.index_select(0, doubtful))
+        owners = users.reshape(-1)
+        proposed = self._propose((len(owners), 1 if count is None else count))
+        positive = self.observed.positives(owners, proposed)
+        items = proposed.view(-1).long()
+        if len(positive):
+            self._redraw(items, positive, owners.index_select(0, positive // proposed.shape[1]))
         return items.view(users.shape if count is None else (*users.shape, count))
 
-    def _settle(self, items: Tensor, places: Tensor, owners: Tensor) -> None:
-        """Replace in place those of ``items[places]`` that are positives of ``owners``, int64[n] all three."""
+    def _redraw(self, items: Tensor, places: Tensor, owners: Tensor) -> None:
+        """Replace ``items[places]``, positives of ``owners``, in place by others that are none; int64[n] all three."""
         for proposals in PROPOSALS:
-            fresh = self._propose((len(places), proposals)).long()
-            choice = torch.cat([items.index_select(0, places).unsqueeze(1), fresh], 1)
-            positive = self.observed(owners, choice)
+            fresh = self._propose((len(places), proposals))
+            positive = self.observed(owners, fresh)
             # The first that is no positive; where all are, whichever: it is replaced in the next round.
             first = positive.view(torch.uint8).argmin(1, keepdim=True)
-            items.index_copy_(0, places, choice.gather(1, first).squeeze(1))
-            still = positive.gather(1, first).squeeze(1).nonzero().squeeze(1)
+            items.index_copy_(0, places, fresh.gather(1, first).view(-1).long())
+            still = positive.gather(1, first).view(-1).nonzero().view(-1)
             if len(still) == 0:
                 return
             places, owners = places.index_select(0, still), owners.index_select(0, still)
@@ -83,7 +82,7 @@ class UnobservedItems:
             # Half the bytes of int64 in each of the passes that follow.
             return torch.randint(self.items, shape, generator=self.generator, device=self.device, dtype=torch.int32)
         points = self._uniform(shape) * self.cumulative[-1]
-        return _inverse(self.cumulative, points)
+        return _inverse(self.cumulative, points).int()
 
     def _draw_from_complement(self, users: Tensor) -> Tensor:
         free = torch.ones(len(users), self.items, dtype=torch.bool, device=self.device)

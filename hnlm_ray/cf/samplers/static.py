@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.batches import Batch, BlockBatch
 from hnlm_ray.cf.samplers.base import Negatives, Sampler, SamplerInputs
 from hnlm_ray.cf.unobserved import UnobservedItems
 
@@ -20,16 +20,28 @@ class StaticSampler(Sampler):
     def __init__(self, inputs: SamplerInputs, weights: Tensor | None = None) -> None:
         self.unobserved = UnobservedItems(inputs.data, inputs.generator, inputs.device, weights)
         self.count = inputs.count
+        self.block: Batch | None = None
+        self.ahead = torch.empty(0, dtype=torch.int64)
         self.log_q = None if weights is None else (weights / weights.sum()).log().float().to(inputs.device)
 
     def sample(self, batch: Batch, embeddings: Tensor) -> Negatives:
         """Draw negatives; the embeddings don't matter."""
         del embeddings
-        users = batch.users if self.count is None else batch.users[:, None].expand(-1, self.count)
-        items = self.unobserved.draw(users)
+        items = self._items(batch)
         if self.log_q is None:
             return Negatives(items)
         return Negatives(items, log_q=self.log_q[items], positive_log_q=self.log_q[batch.items])
+
+    def _items(self, batch: Batch) -> Tensor:
+        """Draw for the whole block of a batch at once; what is drawn ahead is used once, in the block's order."""
+        if self.count is not None or not isinstance(batch, BlockBatch) or batch.block is None:
+            return self.unobserved.draw(batch.users, self.count)
+        if batch.first == 0:
+            self.block, self.ahead = batch.block, self.unobserved.draw(batch.block.users)
+        if self.block is not batch.block or len(self.ahead) != len(batch.block.users) - batch.first:
+            return self.unobserved.draw(batch.users)
+        items, self.ahead = self.ahead[: len(batch.users)], self.ahead[len(batch.users) :]
+        return items
 
 
 def popularity_sampler(inputs: SamplerInputs) -> StaticSampler:
