@@ -39,8 +39,8 @@ class Adapter(nn.Module):
         widths = (k, *hidden, d)
         layers: list[nn.Module] = []
         for wide, narrow in pairwise(widths[:-1]):
-            layers += [_linear(wide, narrow, 2**0.5, generator), nn.ReLU()]
-        self.mlp = nn.Sequential(*layers, _linear(widths[-2], d, OUTPUT_STD, generator))
+            layers += [linear(wide, narrow, 2**0.5, generator), nn.ReLU()]
+        self.mlp = nn.Sequential(*layers, linear(widths[-2], d, OUTPUT_STD, generator))
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Return float32[n, d] of floating[n, k]."""
@@ -63,8 +63,8 @@ class ChunkAttention(nn.Module):
         super().__init__()
         self.k, self.width = k, -(-k // CHUNKS)
         self.position = nn.Parameter(torch.randn(CHUNKS, self.width, generator=generator))
-        self.project = _linear(self.width, 3 * self.width, 1.0, generator)
-        self.out = _linear(self.width, self.width, 1.0, generator)
+        self.project = linear(self.width, 3 * self.width, 1.0, generator)
+        self.out = linear(self.width, self.width, 1.0, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x plus what each chunk gathered from the others."""
@@ -76,7 +76,8 @@ class ChunkAttention(nn.Module):
         return x + out.reshape(-1, CHUNKS * self.width)[:, : self.k]
 
 
-def _linear(wide: int, narrow: int, gain: float, generator: torch.Generator) -> nn.Linear:
+def linear(wide: int, narrow: int, gain: float, generator: torch.Generator) -> nn.Linear:
+    """Return a layer on the CPU: weights from N(0, gain^2 / wide), drawn from ``generator``, biases 0."""
     # By way of the meta device, so that the process-wide random stream is left alone.
     layer: nn.Linear = nn.Linear(wide, narrow, device="meta").to_empty(device="cpu")
     with torch.no_grad():
