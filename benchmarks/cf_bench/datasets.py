@@ -1,0 +1,80 @@
+"""The pairs that all sides read: from files of the NGCF format, or drawn from a power law."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hnlm_ray.cf import CFData, Positives
+from hnlm_ray.cf.files import read_ngcf
+
+HOW_TO_GET = """Each folder holds train.txt and test.txt, a user and all their items a line: `user item item ...`.
+Gowalla: the files in data/gowalla of the public repository kuandeng/LightGCN (or of NGCF).
+ML-1M: the files in data/ml of the public repository Riwei-HEU/AHNS.
+Without a folder that data set is left out; --quick takes a small synthetic one in its place."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set, its name in the report, and the folder of arrays that the drivers read."""
+
+    name: str
+    data: CFData
+    folder: Path
+
+
+def read_dataset(name: str, source: Path, root: Path) -> Dataset:
+    """Read train.txt and test.txt and write them for the drivers."""
+    return shared(name, read_ngcf(source), root)
+
+
+def shared(name: str, data: CFData, root: Path) -> Dataset:
+    """Write train and test pairs as int32[pairs, 2] for the drivers; exit where there is no test."""
+    if data.test is None:
+        sys.exit(f"{name} has no test.txt; give a folder with both")
+    folder = root / name.replace(" ", "-")
+    folder.mkdir(parents=True)
+    for split, positives in (("train", data.train), ("test", data.test)):
+        np.save(folder / f"{split}.npy", np.stack(positives.pairs(), 1))
+    sizes = json.dumps({"users": data.users, "items": data.items})
+    (folder / "sizes.json").write_text(sizes, encoding="utf-8")
+    return Dataset(name, data, folder)
+
+
+def power_law_pairs(rows: int, users: int, items: int, seed: int = 7) -> tuple[np.ndarray, np.ndarray]:
+    """Return about ``rows`` different pairs; users' activity and items' popularity fall by a power law.
+
+    Every user has a pair and every item has one.
+    """
+    draw = np.random.default_rng(seed)
+    popularity, activity = _power_law(items, 0.8), _power_law(users, 0.5)
+    user = np.searchsorted(activity, draw.random(rows)).clip(max=users - 1)
+    item = np.searchsorted(popularity, draw.random(rows)).clip(max=items - 1)
+    every = max(users, items)
+    # Numbers are dealt out at random, or the popular ones would lie side by side in memory.
+    user = np.concatenate([draw.permutation(users)[user], np.arange(every) % users])
+    item = np.concatenate([draw.permutation(items)[item], draw.permutation(every) % items])
+    keys = np.unique(user * items + item)
+    return keys // items, keys % items
+
+
+def _power_law(count: int, power: float) -> np.ndarray:
+    weights = np.cumsum(np.arange(1, count + 1) ** -power)
+    return weights / weights[-1]
+
+
+def synthetic(rows: int, users: int, items: int, seed: int = 7) -> CFData:
+    """Return power-law data with a fifth of each user's pairs, at random, for test."""
+    user, item = power_law_pairs(rows, users, items, seed)
+    draw = np.random.default_rng(seed)
+    order = np.lexsort((draw.random(len(user)), user))
+    user, item = user[order], item[order]
+    first = np.searchsorted(user, np.arange(users + 1))
+    rank = np.arange(len(user)) - first[user]
+    held_out = rank < np.diff(first)[user] // 5
+    train, test = (Positives.from_pairs(user[part], item[part], users) for part in (~held_out, held_out))
+    return CFData(users, items, train, None, test)
