@@ -26,22 +26,22 @@ class SymmetricMatrix:
     Parameters
     ----------
     offsets, columns, values
-        CSR: int[nodes + 1], int[entries] of the same type, float32[entries].
+        CSR: int[nodes + 1], int[entries] of the same type, float32[entries]; arrays, or tensors that are there already.
     precision
         What values are kept and products computed in.
     """
 
     def __init__(
         self,
-        offsets: np.ndarray[Any, Any],
-        columns: np.ndarray[Any, Any],
-        values: np.ndarray[Any, Any],
+        offsets: np.ndarray[Any, Any] | Tensor,
+        columns: np.ndarray[Any, Any] | Tensor,
+        values: np.ndarray[Any, Any] | Tensor,
         device: torch.device | str = "cpu",
         precision: Precision = "float32",
     ) -> None:
-        self.offsets = torch.from_numpy(offsets).to(device)
-        self.columns = torch.from_numpy(columns).to(device)
-        self.values = torch.from_numpy(values).to(device, getattr(torch, precision))
+        self.offsets = torch.as_tensor(offsets).to(device)
+        self.columns = torch.as_tensor(columns).to(device)
+        self.values = torch.as_tensor(values).to(device, getattr(torch, precision))
         self.nodes = len(offsets) - 1
         self._csr = None if self.offsets.device.type == "cpu" else self.to_sparse_csr()
 
@@ -83,7 +83,7 @@ def _normalised_csr(
     return offsets.astype(index), columns.astype(index), values.astype(np.float32)
 
 
-def mean_of_powers(adjacency: Adjacency, x: Tensor, layers: int) -> Tensor:
+def mean_of_powers(adjacency: SymmetricMatrix, x: Tensor, layers: int) -> Tensor:
     """Return 1/(L+1) sum over l = 0..L of A^l x, float32[nodes, d], not recorded by autograd."""
     # Horner: A (A x + x) + x ...: no stack of layers to keep and average.
     if not layers:
@@ -96,7 +96,7 @@ def mean_of_powers(adjacency: Adjacency, x: Tensor, layers: int) -> Tensor:
 
 class _Propagate(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, adjacency: Adjacency, layers: int) -> Tensor:  # noqa: ANN401 autograd's own
+    def forward(ctx: Any, x: Tensor, adjacency: SymmetricMatrix, layers: int) -> Tensor:  # noqa: ANN401 autograd's own
         ctx.adjacency, ctx.layers = adjacency, layers
         return mean_of_powers(adjacency, x, layers)
 
@@ -106,7 +106,7 @@ class _Propagate(torch.autograd.Function):
         return mean_of_powers(ctx.adjacency, gradients[0].contiguous(), ctx.layers), None, None
 
 
-def propagate(x: Tensor, adjacency: Adjacency, layers: int) -> Tensor:
+def propagate(x: Tensor, adjacency: SymmetricMatrix, layers: int) -> Tensor:
     """Return 1/(L+1) sum over l = 0..L of A^l x, float32[nodes, d]; the gradient takes the same path."""
     out: Tensor = _Propagate.apply(x, adjacency, layers)  # type: ignore[no-untyped-call] # torch leaves it so
     return out

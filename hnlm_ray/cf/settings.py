@@ -21,6 +21,12 @@ def reject_ignored_settings(config: CFConfig) -> None:
         raise InputError(f"cf.bias is part of mf, not of {config.model!r}; use mf or set it false")
     if config.precision != "float32" and config.model == "mf":
         raise InputError("cf.precision is that of a propagation and mf has none; use float32 or another model")
+    if config.model in {"sgl", "simgcl", "xsimgcl"} and not config.layers:
+        raise InputError(f"cf.layers 0 leaves {config.model!r} no graph to take two views of; use 1 or more")
+    if config.model == "xsimgcl" and config.ssl.layer > config.layers:
+        raise InputError(
+            f"cf.ssl.layer {config.ssl.layer} is beyond the last of cf.layers {config.layers}; choose one up to that"
+        )
     if config.loss in {"softmax", "sfcml"} and config.sampler != "rns":
         raise InputError(
             f"cf.loss {config.loss!r} takes the whole catalogue and draws nothing by {config.sampler!r}; "

@@ -4,10 +4,32 @@ from __future__ import annotations
 
 from typing import Final
 
+from hnlm_ray.cf.models.alpharec import AlphaRec
 from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
+from hnlm_ray.cf.models.id_text import IDText
+from hnlm_ray.cf.models.kar import KAR
 from hnlm_ray.cf.models.lightgcn import LightGCN
+from hnlm_ray.cf.models.llmrec import LLMRec
 from hnlm_ray.cf.models.mf import MF
+from hnlm_ray.cf.models.ngcf import NGCF
+from hnlm_ray.cf.models.rlmrec import RLMRecCon, RLMRecGen
+from hnlm_ray.cf.models.sgl import SGL
+from hnlm_ray.cf.models.simgcl import SimGCL
+from hnlm_ray.cf.models.xsimgcl import XSimGCL
 
 __all__ = ["MODELS", "EmbeddingModel", "ModelInputs"]
 
-MODELS: Final[dict[str, type[EmbeddingModel]]] = {"mf": MF, "lightgcn": LightGCN}
+MODELS: Final[dict[str, type[EmbeddingModel]]] = {
+    "mf": MF,
+    "lightgcn": LightGCN,
+    "ngcf": NGCF,
+    "sgl": SGL,
+    "simgcl": SimGCL,
+    "xsimgcl": XSimGCL,
+    "id_text": IDText,
+    "alpharec": AlphaRec,
+    "rlmrec_con": RLMRecCon,
+    "rlmrec_gen": RLMRecGen,
+    "kar": KAR,
+    "llmrec": LLMRec,
+}
