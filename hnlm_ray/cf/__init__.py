@@ -6,6 +6,7 @@ from hnlm_ray.cf.data import CFData, with_held_out_in_train, with_validation_in_
 from hnlm_ray.cf.ease import ease_weights
 from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
+from hnlm_ray.cf.fusion import Fusion, choose_fusion, fuse
 from hnlm_ray.cf.guard import false_negative_logits
 from hnlm_ray.cf.hardness import Hardness, measure_hardness
 from hnlm_ray.cf.models import MODELS
@@ -31,6 +32,7 @@ __all__ = [
     "EmbeddingScores",
     "EpochReport",
     "Evaluation",
+    "Fusion",
     "Hardness",
     "NegativePool",
     "PairVectors",
@@ -39,9 +41,11 @@ __all__ = [
     "Stepped",
     "Trainer",
     "Training",
+    "choose_fusion",
     "ease_weights",
     "evaluate",
     "false_negative_logits",
+    "fuse",
     "measure_hardness",
     "measure_slices",
     "open_training",
