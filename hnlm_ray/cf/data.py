@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.pool import NegativePool
-from hnlm_ray.cf.positives import Positives
+from hnlm_ray.cf.positives import Positives, check_size
 from hnlm_ray.cf.scoring import Scorer
 from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.cf.vectors import PairVectors
@@ -47,7 +49,7 @@ class CFData:
     ------
     InputError
         Shapes that don't fit, a pair in two splits, a pool item that its user has a training positive with,
-        text vectors that aren't finite.
+        text vectors that aren't finite, a teacher of other users or items, or whose scores aren't finite.
     """
 
     users: int
@@ -63,6 +65,12 @@ class CFData:
     teacher: Scorer | None = None
 
     def __post_init__(self) -> None:
+        check_size("users", self.users)
+        check_size("items", self.items)
+        # Rows of a table that holds both are numbered by int32 where it is multiplied.
+        check_size("users and items", self.users + self.items)
+        if not isinstance(self.train, Positives):
+            raise InputError(f"train is {type(self.train).__name__}; give Positives, without a pair where there is none")
         seen: list[tuple[str, NDArray[np.int64]]] = []
         for name, split in (("train", self.train), ("validation", self.validation), ("test", self.test)):
             if split is None:
@@ -84,6 +92,8 @@ class CFData:
                 _check_text(name, text, rows)
         if self.triples is not None:
             _check_triples(self.triples, self.users, self.items)
+        if self.teacher is not None:
+            _check_teacher(self.teacher, self.users, self.items)
 
     def held_out(self, split: str) -> Positives:
         """Return the positives of 'validation' or 'test'; InputError where there are none."""
@@ -106,8 +116,9 @@ def _reject_shared(keys: NDArray[np.int64], other: NDArray[np.int64], splits: st
 
 
 def _check_text(name: str, text: NDArray[np.float32], rows: int) -> None:
-    if text.ndim != 2 or len(text) != rows or text.dtype != np.float32:
-        raise InputError(f"{name} must be float32[{rows}, t], got {text.dtype}{list(text.shape)}; give one row each")
+    if not isinstance(text, np.ndarray) or text.ndim != 2 or len(text) != rows or text.dtype != np.float32:
+        found = np.asarray(text)
+        raise InputError(f"{name} must be float32[{rows}, t], got {found.dtype}{list(found.shape)}; give one row each")
     if not np.isfinite(text).all():
         raise InputError(f"{name} has a vector that isn't finite; give zeros where there is no text")
 
@@ -117,6 +128,20 @@ def _check_triples(triples: NDArray[np.int64], users: int, items: int) -> None:
         raise InputError(f"triples must be int64[n, 3], got {triples.dtype}{list(triples.shape)}")
     if len(triples) and ((triples < 0).any() or (triples.max(0) >= (users, items, items)).any()):
         raise InputError(f"a triple has a user outside 0..{users - 1} or an item outside 0..{items - 1}; use indices")
+
+
+def _check_teacher(teacher: Scorer, users: int, items: int) -> None:
+    if teacher.items != items:
+        raise InputError(f"the teacher scores {teacher.items} items and the data has {items}; give one of this data")
+    try:
+        teacher.check()
+        # A scorer doesn't say how many users it knows: the last one is asked for.
+        if users:
+            teacher.scores(torch.tensor([users - 1], device=teacher.device))
+    except DivergedError as error:
+        raise InputError(f"the teacher can't be used, {error}") from error
+    except IndexError as error:
+        raise InputError(f"the teacher has no scores of user {users - 1}; give one of this data") from error
 
 
 def with_validation_in_train(data: CFData) -> CFData:

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.errors import DivergedError
+from hnlm_ray.cf.highest import top_k
 from hnlm_ray.cf.losses.catalogue import standardised
 from hnlm_ray.cf.metrics import ranking_metrics
 from hnlm_ray.cf.positives import Positives
-from hnlm_ray.cf.ranking import USERS_PER_BLOCK, top_k
+from hnlm_ray.cf.ranking import USERS_PER_BLOCK
 from hnlm_ray.cf.scoring import Scorer
 from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.errors import InputError
@@ -143,12 +144,13 @@ def _hits(scores: Tensor, users: NDArray[np.int32], held_out: Positives, k: int)
 
 
 def _terms(first: Scorer, second: Scorer, users: Tensor) -> tuple[Tensor, Tensor]:
-    """Return s1 and std(s1) * z(s2), float32[n, items] each; std is taken as 1 where the first scores all alike."""
+    """Return s1 and std(s1) * z(s2), float32[n, items] each; 0 and z(s2) where the first scores all items alike."""
     base = _finite(first.scores(users))
     other = _finite(second.scores(users.to(second.device))).to(base.device)
     std = (base - base.mean(1, keepdim=True)).square().mean(1, keepdim=True).sqrt()
+    # Not told by std, which rounding leaves above 0; and a large constant would drown the second's differences.
     alike = base.amax(1, keepdim=True) == base.amin(1, keepdim=True)
-    return base, _finite(standardised(other) * torch.where(alike, 1.0, std))
+    return base.masked_fill_(alike, 0), _finite(standardised(other) * torch.where(alike, 1.0, std))
 
 
 def _finite(scores: Tensor) -> Tensor:
