@@ -7,6 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from hnlm_ray.cf.alias_table import AliasTable
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.observed import Observed
 from hnlm_ray.errors import InputError
@@ -34,7 +35,7 @@ class UnobservedItems:
         self.generator, self.device, self.items = generator, device, data.items
         uniform = torch.ones(data.items, dtype=torch.float64, device=device)
         self.weights = uniform if weights is None else weights.to(device, torch.float64)
-        self.cumulative = None if weights is None else self.weights.cumsum(0)
+        self.table = None if weights is None else AliasTable(self.weights)
 
     def draw(self, users: Tensor, count: int | None = None) -> Tensor:
         """Return one item for each entry of ``users``, or ``count`` independent ones.
@@ -78,11 +79,10 @@ class UnobservedItems:
             items.index_copy_(0, place, self._draw_from_complement(owner))
 
     def _propose(self, shape: tuple[int, ...]) -> Tensor:
-        if self.cumulative is None:
-            # Half the bytes of int64 in each of the passes that follow.
-            return torch.randint(self.items, shape, generator=self.generator, device=self.device, dtype=torch.int32)
-        points = self._uniform(shape) * self.cumulative[-1]
-        return _inverse(self.cumulative, points).int()
+        if self.table is not None:
+            return self.table.draw(shape, self.generator)
+        # Half the bytes of int64 in each of the passes that follow.
+        return torch.randint(self.items, shape, generator=self.generator, device=self.device, dtype=torch.int32)
 
     def _draw_from_complement(self, users: Tensor) -> Tensor:
         free = torch.ones(len(users), self.items, dtype=torch.bool, device=self.device)
@@ -90,12 +90,7 @@ class UnobservedItems:
         if not bool(free.any(1).all()):
             raise InputError("a user has a training positive with every item, so it has no negative; leave it out")
         cumulative = (self.weights * free).cumsum(1)
-        return _inverse(cumulative, (self._uniform((len(users),)) * cumulative[:, -1])[:, None]).squeeze(1)
-
-    def _uniform(self, shape: tuple[int, ...]) -> Tensor:
-        return torch.rand(shape, generator=self.generator, device=self.device, dtype=torch.float64)
-
-
-def _inverse(cumulative: Tensor, points: Tensor) -> Tensor:
-    # right=True steps over items of weight 0; the clamp is for a point rounded up to the total.
-    return torch.searchsorted(cumulative, points, right=True).clamp_(max=cumulative.shape[-1] - 1)
+        points = torch.rand(len(users), 1, generator=self.generator, device=self.device, dtype=torch.float64)
+        # right=True steps over items of weight 0; the clamp is for a point rounded up to the total.
+        found = torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True)
+        return found.clamp_(max=self.items - 1).squeeze(1)

@@ -91,7 +91,7 @@ def test_sfcml_is_the_squared_loss_over_all_pairs(cells):
 
 @pytest.mark.parametrize("corrected", [False, True])
 def test_sampled_softmax(corrected, monkeypatch):
-    monkeypatch.setattr("hnlm_ray.cf.losses.sampled.CELLS_PER_BLOCK", 40)
+    monkeypatch.setattr("hnlm_ray.cf.losses.sampled.NEGATIVES_PER_BLOCK", 10)
     generator = torch.Generator().manual_seed(4)
     users, positives, items = (torch.randn(n, 4, generator=generator) for n in (7, 7, 9))
     negatives = torch.randint(9, (7, 5), generator=generator)

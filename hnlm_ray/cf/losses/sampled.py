@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-CELLS_PER_BLOCK: Final = 2**22
+from hnlm_ray.cf.sampled_products import score_candidates, sum_candidates, sum_rows
+
+NEGATIVES_PER_BLOCK: Final = 2**20
 
 
 class _SampledSoftmax(torch.autograd.Function):
-    """Blocks of pairs, so that the rows of all negatives (pairs x n x dim) never exist at once."""
+    """Gradients written out; blocks of pairs, so that memory stays bounded however many negatives there are."""
 
     @staticmethod
     def forward(  # noqa: PLR0917 autograd passes them by position
@@ -26,24 +28,21 @@ class _SampledSoftmax(torch.autograd.Function):
     ) -> Tensor:
         pairs, n = negatives.shape
         of_users, of_positives, of_items = torch.empty_like(users), torch.empty_like(users), torch.zeros_like(items)
-        loss = users.new_zeros(())
-        for block in torch.split(torch.arange(pairs), max(1, CELLS_PER_BLOCK // (n * users.shape[1]))):
-            place = slice(int(block[0]), int(block[-1]) + 1)
-            user, drawn = users[place], negatives[place].reshape(-1)
-            rows = items.index_select(0, drawn).view(-1, n, users.shape[1])
-            far = torch.bmm(rows, user.unsqueeze(2)).squeeze(2) / temperature
-            near = (user * positives[place]).sum(1, keepdim=True) / temperature
+        loss, scale = users.new_zeros(()), 1 / (pairs * temperature)
+        size = max(1, NEGATIVES_PER_BLOCK // n)
+        for place in (slice(first, first + size) for first in range(0, pairs, size)):
+            user, positive, drawn = users[place], positives[place], negatives[place]
+            far = score_candidates(user, items, drawn).div_(temperature)
+            near = (user * positive).sum(1, keepdim=True) / temperature
             if log_q is not None:
-                near, far = near - log_q[0][place, None], far - log_q[1][place]
-            logits = torch.cat([near, far], 1)
-            total = logits.logsumexp(1, keepdim=True)
+                near, far = near - log_q[0][place, None], far.sub_(log_q[1][place])
+            total = torch.logaddexp(far.logsumexp(1, keepdim=True), near)
             loss += (total - near).sum() / pairs
-            odds = (logits - total).exp_().mul_(1 / (pairs * temperature))
-            odds[:, 0] -= 1 / (pairs * temperature)
-            of_positives[place] = odds[:, :1] * user
-            of_users[place] = odds[:, :1] * positives[place] + torch.bmm(odds[:, None, 1:], rows).squeeze(1)
-            spread = (odds[:, 1:, None] * user[:, None, :]).reshape(len(drawn), -1)
-            of_items.scatter_add_(0, drawn[:, None].expand_as(spread), spread)
+            own = (near - total).expm1_().mul_(scale)
+            odds = far.sub_(total).exp_().mul_(scale)
+            of_positives[place] = own * user
+            of_users[place] = sum_candidates(items, drawn, odds).addcmul_(own, positive)
+            of_items += sum_rows(user, drawn, odds, len(items))
         ctx.save_for_backward(of_users, of_positives, of_items)
         return loss
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
-from torch.nn import functional
 
 from hnlm_ray.cf.gather import gather_rows
 from hnlm_ray.cf.losses import sampled_softmax, shared_softmax
 from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step
 from hnlm_ray.cf.objectives.catalogue import regularisation
 from hnlm_ray.cf.samplers import Negatives, SharedNegatives
+from hnlm_ray.cf.unit_rows import unit_rows
 from hnlm_ray.errors import InputError
 
 SAMPLERS = ("rns", "pns", "in_batch")
@@ -30,18 +31,23 @@ class SampledSoftmaxObjective(Objective):
 
     def __call__(self, step: Step) -> Tensor:
         """Return the loss of the batch, a scalar."""
-        users, batch, negatives = self.data.users, step.batch, step.negatives
-        final = functional.normalize(step.final, dim=1) if self.cosine else step.final
-        user, positive = gather_rows(final, batch.users, users + batch.items)
-        temperature = self.settings.temperature
+        batch, negatives, temperature = step.batch, step.negatives, self.settings.temperature
+        of_users, of_items = torch.split(step.final, [self.data.users, self.data.items])
+        (user,) = gather_rows(of_users, batch.users)
         if isinstance(negatives, SharedNegatives):
+            (item,) = gather_rows(of_items, batch.items)
             shared = negatives.log_q if self.settings.log_q else None
-            loss = shared_softmax(user, positive, shared, negatives.allowed, temperature)
+            loss = shared_softmax(self._unit(user), self._unit(item), shared, negatives.allowed, temperature)
         else:
             assert isinstance(negatives, Negatives)  # noqa: S101 rns and pns give these
-            log_q = self._correction(negatives)
-            loss = sampled_softmax(user, positive, final[users:], negatives.items, log_q=log_q, temperature=temperature)
+            items, log_q = self._unit(of_items), self._correction(negatives)
+            (positive,) = gather_rows(items, batch.items)
+            rows = self._unit(user), positive, items
+            loss = sampled_softmax(*rows, negatives.items, log_q=log_q, temperature=temperature)
         return loss + regularisation(self, step)
+
+    def _unit(self, rows: Tensor) -> Tensor:
+        return unit_rows(rows) if self.cosine else rows
 
     def _correction(self, negatives: Negatives) -> tuple[Tensor, Tensor] | None:
         if not self.settings.log_q or negatives.log_q is None or negatives.positive_log_q is None:

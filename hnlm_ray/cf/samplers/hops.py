@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.sampled_products import score_candidates
 from hnlm_ray.cf.samplers.base import HopNegatives
-from hnlm_ray.cf.samplers.candidates import CandidateSampler, score_candidates
+from hnlm_ray.cf.samplers.candidates import CandidateSampler
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.sampled_products import score_candidates
 from hnlm_ray.cf.samplers.base import Negatives, Sampler, SamplerInputs
-from hnlm_ray.cf.samplers.candidates import choose, score_candidates
+from hnlm_ray.cf.samplers.candidates import choose
 from hnlm_ray.cf.unobserved import UnobservedItems
 from hnlm_ray.errors import InputError
 
