@@ -69,17 +69,7 @@ class CFData:
         check_size("items", self.items)
         # Rows of a table that holds both are numbered by int32 where it is multiplied.
         check_size("users and items", self.users + self.items)
-        if not isinstance(self.train, Positives):
-            raise InputError(f"train is {type(self.train).__name__}; give Positives, without a pair where there is none")
-        seen: list[tuple[str, NDArray[np.int64]]] = []
-        for name, split in (("train", self.train), ("validation", self.validation), ("test", self.test)):
-            if split is None:
-                continue
-            split.check(self.users, self.items, name)
-            keys = split.keys(self.items)
-            for other, other_keys in seen:
-                _reject_shared(keys, other_keys, f"{other} and {name}")
-            seen.append((name, keys))
+        self._check_splits()
         if self.pool is not None:
             self.pool.check(self.train, self.items)
         if self.vectors is not None:
@@ -94,6 +84,21 @@ class CFData:
             _check_triples(self.triples, self.users, self.items)
         if self.teacher is not None:
             _check_teacher(self.teacher, self.users, self.items)
+
+    def _check_splits(self) -> None:
+        if not isinstance(self.train, Positives):
+            raise InputError(
+                f"train is {type(self.train).__name__}; give Positives, without a pair where there is none"
+            )
+        seen: list[tuple[str, NDArray[np.int64]]] = []
+        for name, split in (("train", self.train), ("validation", self.validation), ("test", self.test)):
+            if split is None:
+                continue
+            split.check(self.users, self.items, name)
+            keys = split.keys(self.items)
+            for other, other_keys in seen:
+                _reject_shared(keys, other_keys, f"{other} and {name}")
+            seen.append((name, keys))
 
     def held_out(self, split: str) -> Positives:
         """Return the positives of 'validation' or 'test'; InputError where there are none."""

@@ -46,7 +46,8 @@ class Observed:
             self.keys = torch.from_numpy(keys).to(device)
         self.indptr = torch.from_numpy(np.require(data.train.indptr, requirements="W")).to(device)
         self.of_users = torch.from_numpy(np.require(data.train.items, requirements="W")).to(device)
-        self.start = torch.from_numpy(start.astype(np.int32)).to(device)
+        kind = np.int32 if bits + data.items < 2**31 else np.int64
+        self.start = torch.from_numpy(start.astype(kind)).to(device)
         self.words = torch.from_numpy(_words(start[users] + items, bits + data.items)).to(device)
 
     def __call__(self, users: Tensor, items: Tensor) -> Tensor:

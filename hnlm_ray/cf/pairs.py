@@ -41,7 +41,8 @@ class TrainingPairs:
     def batches(self, shuffle: torch.Generator, size: int) -> Iterator[Batch]:
         """Yield every pair once, in a new order, ``size`` at a time."""
         # Half the bytes of int64, which half a cache's misses.
-        order = torch.randperm(len(self.edges), generator=shuffle, device=self.device, dtype=torch.int32)
+        kind = torch.int32 if len(self.edges) < 2**31 else torch.int64
+        order = torch.randperm(len(self.edges), generator=shuffle, device=self.device, dtype=kind)
         for places in torch.split(order, max(1, PAIRS_OF_BLOCK // size) * size):
             edges = places.long() if self.skipped == 0 else self.edges.index_select(0, places)
             block = Batch(self.users.index_select(0, edges), self.items.index_select(0, edges), edges)

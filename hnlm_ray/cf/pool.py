@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hnlm_ray.cf.positives import Positives
-from hnlm_ray.cf.sorted_keys import contains, positions
+from hnlm_ray.cf.positives import Positives, whole_numbers
+from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.errors import InputError
 
 
@@ -51,15 +51,16 @@ class NegativePool:
         which could never be drawn, are left out. The order of a pair's rows is kept.
         InputError where a row's (user, item) is no training pair.
         """
-        user, item = np.asarray(users, np.int64), np.asarray(items, np.int64)
-        negative, weight = np.asarray(negatives, np.int64), np.asarray(weights, np.float32)
+        user, item, negative = whole_numbers(users, items, negatives)
+        weight = np.asarray(weights, np.float32)
+        if weight.shape != negative.shape:
+            raise InputError(f"the pool has {len(negative)} negatives and weights {list(weight.shape)}; give one each")
         if len(negative) and (negative.min() < 0 or negative.max() >= n_items):
             raise InputError(f"the pool has a negative outside 0..{n_items - 1}; use dense item indices")
-        keys = train.keys(n_items)
-        edge = positions(keys, user * n_items + item)
+        edge = train.edges(user, item, n_items)
         if (edge < 0).any():
             raise InputError(f"{int((edge < 0).sum())} rows of the pool belong to no training pair; rebuild the pool")
-        observed = contains(keys, user * n_items + negative)
+        observed = contains(train.keys(n_items), user * n_items + negative)
         kept = ~observed & (weight != 0)
         entries = np.flatnonzero(kept)[np.argsort(edge[kept], kind="stable")]
         indptr = np.concatenate([[0], np.cumsum(np.bincount(edge[kept], minlength=len(train)))]).astype(np.int64)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor
 
 from hnlm_ray.cf.errors import DivergedError
+from hnlm_ray.errors import InputError
+
+ALIGNED: Final = 32
+"""Scores, of 4 bytes each: two cache lines."""
 
 
 class Scorer(Protocol):
@@ -34,6 +38,14 @@ class Scorer(Protocol):
         ...
 
 
+def empty_scores(rows: int, items: int, device: torch.device) -> Tensor:
+    """Return float32[rows, items] to be written, whose rows start at multiples of :data:`ALIGNED`.
+
+    A product into rows of an odd length takes twice as long: each of them starts across a cache line.
+    """
+    return torch.empty(rows, -(-items // ALIGNED) * ALIGNED, device=device)[:, :items]
+
+
 @dataclass(frozen=True, eq=False)
 class EmbeddingScores:
     """Dot products of ``user_embeddings`` float32[users, d] and ``item_embeddings`` float32[items, d].
@@ -43,6 +55,12 @@ class EmbeddingScores:
 
     user_embeddings: Tensor
     item_embeddings: Tensor
+
+    def __post_init__(self) -> None:
+        """Raise InputError where the two are no tables of one width."""
+        users, items = list(self.user_embeddings.shape), list(self.item_embeddings.shape)
+        if len(users) != 2 or len(items) != 2 or users[1] != items[1]:
+            raise InputError(f"embeddings must be [users, d] and [items, d], got {users} and {items}; take one model's")
 
     @property
     def items(self) -> int:
@@ -57,7 +75,8 @@ class EmbeddingScores:
     @torch.no_grad()
     def scores(self, users: Tensor) -> Tensor:
         """Return float32[n, items] of ``users`` int64[n]."""
-        return self.user_embeddings.index_select(0, users) @ self.item_embeddings.T
+        scores = empty_scores(len(users), self.items, self.device)
+        return torch.mm(self.user_embeddings.index_select(0, users), self.item_embeddings.T, out=scores)
 
     def check(self) -> None:
         """Raise DivergedError where an embedding is not finite, or so large that a score may not be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -34,6 +35,23 @@ def reject_ignored_settings(config: CFConfig) -> None:
         )
     if config.softmax.distill and config.loss != "softmax":
         raise InputError(f"cf.softmax.distill is part of loss softmax, not of {config.loss!r}; use softmax or set it 0")
+
+
+def trained_by(config: CFConfig) -> dict[str, Any]:
+    """Return the settings that a state belongs to, also where its tensors would fit others."""
+    return {name: getattr(config, name) for name in ("model", "layers", "sampler", "loss", "optimiser")}
+
+
+def check_trained_by(config: CFConfig, state: Mapping[str, Any]) -> None:
+    """Raise InputError where a saved state is none of a training by gradients, or one by other settings."""
+    if missing := {"trained_by", "epoch", "model", "optimiser", "sampler", "generators"} - state.keys():
+        raise InputError(f"the saved state lacks {', '.join(sorted(missing))}; load what state_dict returned")
+    for name, now in trained_by(config).items():
+        before = state["trained_by"].get(name)
+        if before != now:
+            raise InputError(
+                f"the saved state was trained by cf.{name} {before!r}, this training has {now!r}; give the same"
+            )
 
 
 def check_state(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:

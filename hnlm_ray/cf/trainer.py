@@ -14,6 +14,7 @@ from torch.nn import functional
 from hnlm_ray.cf.adapted import AdaptedNegatives
 from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.data import CFData, with_validation_in_train
+from hnlm_ray.cf.devices import open_device
 from hnlm_ray.cf.divergence import DivergenceWatch
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
 from hnlm_ray.cf.models import MODELS, EmbeddingModel, ModelInputs
@@ -22,10 +23,11 @@ from hnlm_ray.cf.optimisers import learning_rate
 from hnlm_ray.cf.pairs import TrainingPairs
 from hnlm_ray.cf.samplers import SAMPLERS, Sampler, SamplerInputs
 from hnlm_ray.cf.scoring import EmbeddingScores
-from hnlm_ray.cf.settings import check_state, reject_ignored_settings
+from hnlm_ray.cf.settings import check_state, check_trained_by, reject_ignored_settings, trained_by
 from hnlm_ray.cf.stepped import EpochReport
 from hnlm_ray.cf.steps import AutogradSteps, ClosedSteps, RowwiseSteps, has_closed_form, pays_rowwise
 from hnlm_ray.config import CFConfig
+from hnlm_ray.errors import InputError
 
 STREAMS: Final = ("start", "shuffle", "sampling", "pool", "adapter", "noise")
 """What draws at random; a new one comes last, so that a seed keeps meaning what it meant."""
@@ -56,14 +58,15 @@ class Trainer:
     Raises
     ------
     InputError
-        There is no pair to train on, the data lacks what a setting needs, or a setting would be ignored.
+        There is no pair to train on, the data lacks what a setting needs, a setting would be ignored, or the seed
+        or the device can't be used.
     """
 
     finished = False
 
     def __init__(self, data: CFData, config: CFConfig, seed: int, device: str = "cpu") -> None:
         self.data = with_validation_in_train(data) if config.validation == "none" else data
-        self.config, self.device, self.epoch = config, torch.device(device), 0
+        self.config, self.device, self.epoch = config, open_device(device), 0
         reject_ignored_settings(config)
         start, adapter, self._generators = _generators(seed, self.device)
         streams = self._generators
@@ -152,6 +155,7 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """Return all that a resumed training needs, between two epochs: weights, optimiser, random streams, epoch."""
         return {
+            "trained_by": trained_by(self.config),
             "epoch": self.epoch,
             "first_loss": None if self.divergence.first is None else float(self.divergence.first),
             **self.weights(),
@@ -162,6 +166,7 @@ class Trainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`state_dict` was taken (same data, config and device); InputError where it doesn't fit."""
+        check_trained_by(self.config, state)
         self.load_weights(state)
         self.epoch, self.divergence.first = state["epoch"], state["first_loss"]
         self.steps.load_state_dict(state["optimiser"])
@@ -172,6 +177,8 @@ class Trainer:
 
 
 def _generators(seed: int, device: torch.device) -> tuple[torch.Generator, torch.Generator, dict[str, torch.Generator]]:
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(f"seed {seed!r} must be a whole number from 0 on")
     children = np.random.SeedSequence(seed).spawn(len(STREAMS))
     seeds = {
         name: int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))

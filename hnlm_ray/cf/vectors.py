@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hnlm_ray.cf.positives import Positives
+from hnlm_ray.cf.positives import Positives, whole_numbers
 from hnlm_ray.cf.sorted_keys import positions
 from hnlm_ray.errors import InputError
 
@@ -84,14 +84,14 @@ class PairVectors:
 
         InputError where a (user, item) is no training pair or occurs twice.
         """
-        keys = np.asarray(users, np.int64) * n_items + np.asarray(items, np.int64)
-        edge = positions(train.keys(n_items), keys)
+        user, item, own = whole_numbers(users, items, rows)
+        edge = train.edges(user, item, n_items)
         if (edge < 0).any():
             raise InputError(f"{int((edge < 0).sum())} vectors belong to no training pair; embed the pairs again")
         if len(np.unique(edge)) < len(edge):
             raise InputError(f"{len(edge) - len(np.unique(edge))} pairs have more than one vector; keep one a pair")
         row = np.full(len(train), -1, np.int32)
-        row[edge] = rows
+        row[edge] = own
         return cls(vectors, row, anchors, anchored)
 
     @property
