@@ -39,8 +39,9 @@ class Fusion:
 class FusedScores:
     """s1 + weight * std(s1) * z(s2) for each user, which ranks as z(s1) + weight * z(s2) does.
 
-    z and std are over the whole catalogue, before anything is masked. Scores stay in the unit of the first model, and
-    at weight 0 they are its own. Where the first scores all items alike the second ranks, and the other way round.
+    z and std are over the whole catalogue, before what a user has seen is masked. Scores stay in the unit of the first
+    model, and at weight 0 they are its own. Where the first scores all items alike the second ranks, and the other way
+    round. An item that one of the two gives -inf keeps it, and is left out of z and std.
     """
 
     first: Scorer
@@ -58,9 +59,9 @@ class FusedScores:
         return self.first.device
 
     def scores(self, users: Tensor) -> Tensor:
-        """Return float32[n, items] of ``users`` int64[n]; DivergedError where a score is not finite."""
+        """Return float32[n, items] of ``users`` int64[n]; DivergedError where a score is NaN or inf."""
         if self.weight == 0:
-            return _finite(self.first.scores(users))
+            return _checked(self.first.scores(users))
         base, extra = _terms(self.first, self.second, users)
         return base.add_(extra, alpha=self.weight)
 
@@ -97,7 +98,7 @@ def choose_fusion(
     InputError
         There is no validation, ``metric`` isn't measured at ``cutoffs``, or the two rank other catalogues.
     DivergedError
-        A score is not finite.
+        A score is NaN or inf.
     """
     _check_catalogues(first, second)
     if metric not in ranking_metrics(np.zeros((0, max(cutoffs)), np.bool_), np.zeros(0, np.int64), cutoffs):
@@ -129,7 +130,8 @@ def _add_block(
             torch.from_numpy(row).to(base.device), torch.from_numpy(item.astype(np.int64)).to(base.device)
         ] = -torch.inf
     for total, weight in zip(totals, WEIGHTS, strict=True):
-        hits = _hits(base.add(extra, alpha=weight), users, held_out, max(cutoffs))
+        scores = base.add(extra, alpha=weight) if weight else base
+        hits = _hits(scores, users, held_out, max(cutoffs))
         for name, values in ranking_metrics(hits, held_out.degree[users], cutoffs).items():
             total[name] = total.get(name, 0.0) + float(values.sum(dtype=np.float64))
 
@@ -145,16 +147,28 @@ def _hits(scores: Tensor, users: NDArray[np.int32], held_out: Positives, k: int)
 
 def _terms(first: Scorer, second: Scorer, users: Tensor) -> tuple[Tensor, Tensor]:
     """Return s1 and std(s1) * z(s2), float32[n, items] each; 0 and z(s2) where the first scores all items alike."""
-    base = _finite(first.scores(users))
-    other = _finite(second.scores(users.to(second.device))).to(base.device)
-    std = (base - base.mean(1, keepdim=True)).square().mean(1, keepdim=True).sqrt()
-    # Not told by std, which rounding leaves above 0; and a large constant would drown the second's differences.
-    alike = base.amax(1, keepdim=True) == base.amin(1, keepdim=True)
-    return base.masked_fill_(alike, 0), _finite(standardised(other) * torch.where(alike, 1.0, std))
+    base = _checked(first.scores(users))
+    other = _checked(second.scores(users.to(second.device))).to(base.device)
+    masked = torch.isneginf(base) | torch.isneginf(other)
+    filled = _with_mean(base, masked)
+    # Means in the place of what is masked lower both deviations by one factor, which their quotient loses.
+    extra = standardised(_with_mean(other, masked))
+    std = (filled - filled.mean(1, keepdim=True)).square().mean(1, keepdim=True).sqrt()
+    # Rounding leaves a constant row a small deviation, and a large constant would drown the second's differences.
+    highest, lowest = base.masked_fill(masked, -torch.inf).amax(1), base.masked_fill(masked, torch.inf).amin(1)
+    alike = (highest == lowest).unsqueeze(1)
+    extra = _checked(extra * torch.where(alike, 1.0, std)).masked_fill_(torch.isneginf(other), -torch.inf)
+    return torch.where(alike & torch.isfinite(base), 0.0, base), extra
 
 
-def _finite(scores: Tensor) -> Tensor:
-    if not bool(torch.isfinite(scores).all()):
+def _with_mean(scores: Tensor, masked: Tensor) -> Tensor:
+    """Return scores, with the mean of the others in the place of each that is masked."""
+    kept = (~masked).sum(1, keepdim=True).clamp(min=1)
+    return torch.where(masked, scores.masked_fill(masked, 0).sum(1, keepdim=True) / kept, scores)
+
+
+def _checked(scores: Tensor) -> Tensor:
+    if not bool((scores < torch.inf).all()):
         raise DivergedError("a model that is fused has scores that are not finite; train it with a lower cf.lr")
     return scores
 

@@ -128,6 +128,8 @@ def test_the_state_is_all_that_there_is_and_one_of_another_catalogue_is_refused(
     assert torch.equal(fresh.scorer().scores(users), solved.scorer().scores(users))
     with pytest.raises(InputError, match="'weights' is \\[80, 80\\]"):
         open_training(make_planted(items=70), config(), 0).load_state_dict(solved.state_dict())
+    with pytest.raises(InputError, match="lacks epoch"):
+        fresh.load_state_dict(solved.weights())
 
 
 def test_validation_none_solves_with_validation(data):

@@ -83,6 +83,28 @@ def test_where_one_scores_all_items_alike_the_other_ranks(data, constant):
         assert np.array_equal(ranked(fused, data), ranked(other, data))
 
 
+def test_an_item_that_one_of_the_two_masks_stays_masked_and_out_of_the_standardisation(data):
+    first, second = noise(data, 1, scale=7.0), noise(data, 2)
+    whole = fuse(fixed(first.table[:, 5:]), fixed(second.table[:, 5:]), 0.7).scores(torch.arange(data.users))
+    first.table[:, :3] = -torch.inf
+    second.table[:, 2:5] = -torch.inf
+    part = fuse(first, second, 0.7).scores(torch.arange(data.users))
+    assert torch.isneginf(part[:, :5]).all()
+    torch.testing.assert_close(part[:, 5:], whole)
+    assert torch.equal(fuse(first, second, 0.0).scores(torch.arange(data.users)), first.table)
+    best = evaluate(first, data).means
+    assert choose_fusion(first, first, data).validation == pytest.approx(best, rel=1e-6)
+
+
+def test_a_constant_first_model_that_masks_lets_the_second_rank(data):
+    flat, other = fixed(np.full((data.users, data.items), 0.1)), noise(data, 2)
+    flat.table[:, 7], flat.table[3] = -torch.inf, -torch.inf
+    scores = fuse(flat, other, 1.0).scores(torch.arange(data.users))
+    assert torch.isneginf(scores[3]).all()
+    kept = [item for item in range(data.items) if item != 7]
+    assert torch.equal(scores[4, kept].argsort(), other.table[4, kept].argsort())
+
+
 def test_masked_items_are_never_ranked(data):
     pushed = pointing(data, data.train, strength=100.0)
     items = ranked(fuse(noise(data, 1), pushed, 5.0), data)

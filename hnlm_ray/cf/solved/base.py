@@ -102,6 +102,8 @@ class Solved:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`state_dict` was taken (same data and config); InputError where it doesn't fit."""
+        if missing := {"epoch", "model"} - state.keys():
+            raise InputError(f"the saved state lacks {', '.join(sorted(missing))}; load what state_dict returned")
         self.load_weights(state)
         self.epoch = state["epoch"]
 
