@@ -14,7 +14,7 @@ class _UnitRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:  # noqa: ANN401 autograd's own
         lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_(min=SHORTEST)
-        unit = rows / lengths
+        unit: Tensor = rows / lengths
         ctx.save_for_backward(unit, lengths)
         return unit
 
