@@ -24,7 +24,7 @@ import tempfile
 from pathlib import Path
 
 from cf_bench.bench import Bench
-from cf_bench.datasets import HOW_TO_GET, Dataset, read_dataset, shared, synthetic
+from cf_bench.datasets import HOW_TO_GET, Dataset, read_datasets
 from cf_bench.report import machine, publish
 from cf_bench.speed_works import TARGETS, WORKS, run_work
 
@@ -37,7 +37,7 @@ def main() -> None:
     place = machine()
     batches = None if options.full else 5 if options.quick else options.batches
     with tempfile.TemporaryDirectory(prefix="cf-speed-") as folder:
-        datasets = read_datasets(options, Path(folder))
+        datasets = read_datasets({"Gowalla": options.gowalla, "ML-1M": options.ml1m}, Path(folder))
         repeats = 1 if options.quick else options.repeats
         with Bench(repeats, batches, judged=not options.quick) as bench:
             for dataset in datasets:
@@ -65,13 +65,6 @@ def parse() -> argparse.Namespace:
     if not options.quick and not options.gowalla and not options.ml1m:
         parser.error(f"name data with --gowalla and --ml1m, or try --quick\n{HOW_TO_GET}")
     return options
-
-
-def read_datasets(options: argparse.Namespace, root: Path) -> list[Dataset]:
-    """Read what was named; without any (--quick), draw a small set."""
-    named = {"Gowalla": options.gowalla, "ML-1M": options.ml1m}
-    found = [read_dataset(name, folder, root) for name, folder in named.items() if folder]
-    return found or [shared("synthetic", synthetic(40_000, 2_000, 1_500), root)]
 
 
 def notes_of(bench: Bench, datasets: list[Dataset]) -> list[str]:

@@ -56,12 +56,13 @@ class Bench:
                 worker = self._stack.enter_context(new_worker(name))
                 self.versions[name] = worker.ask("versions")
             except PeerMissingError as error:
-                self._drop(name, error)
+                self.drop(name, error)
                 return None
             self._workers[name] = worker
         return self._workers[name]
 
-    def _drop(self, name: str, error: PeerMissingError) -> None:
+    def drop(self, name: str, error: PeerMissingError) -> None:
+        """Leave a peer out from now on, and say why."""
         self.missing[name] = str(error).splitlines()[0]
         sys.stderr.write(f"{error}\n")
 
@@ -73,7 +74,7 @@ class Bench:
         try:
             answer = worker.ask("open", **values)
         except PeerMissingError as error:
-            self._drop(name, error)
+            self.drop(name, error)
             return None
         worker.pairs = answer["pairs"]
         return worker
@@ -91,7 +92,7 @@ class Bench:
                 except PeerMissingError as error:
                     if name not in PEERS:
                         raise
-                    self._drop(name, error)
+                    self.drop(name, error)
                     del runs[name]
         return runs
 

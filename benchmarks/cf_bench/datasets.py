@@ -27,34 +27,39 @@ class Dataset:
     folder: Path
 
 
-def read_dataset(name: str, source: Path, root: Path) -> Dataset:
-    """Read train.txt and test.txt and write them for the drivers."""
-    return shared(name, read_ngcf(source), root)
+def read_datasets(named: dict[str, Path | None], root: Path) -> list[Dataset]:
+    """Read the folders that were named, by the data set's name; where there is none, draw a small set."""
+    found = [shared(name, read_ngcf(folder), root) for name, folder in named.items() if folder]
+    return found or [shared("synthetic", synthetic(40_000, 2_000, 1_500), root)]
 
 
 def shared(name: str, data: CFData, root: Path) -> Dataset:
     """Write train and test pairs as int32[pairs, 2] for the drivers; exit where there is no test."""
     if data.test is None:
         sys.exit(f"{name} has no test.txt; give a folder with both")
-    folder = root / name.replace(" ", "-")
-    folder.mkdir(parents=True)
-    for split, positives in (("train", data.train), ("test", data.test)):
-        np.save(folder / f"{split}.npy", np.stack(positives.pairs(), 1))
-    sizes = json.dumps({"users": data.users, "items": data.items})
-    (folder / "sizes.json").write_text(sizes, encoding="utf-8")
+    folder = root / name
+    write_pairs(folder, (data.users, data.items), train=data.train.pairs(), test=data.test.pairs())
     return Dataset(name, data, folder)
 
 
+def write_pairs(folder: Path, sizes: tuple[int, int], **splits: tuple[np.ndarray, np.ndarray]) -> None:
+    """Write users and items of each split for the drivers."""
+    folder.mkdir(parents=True)
+    for split, pairs in splits.items():
+        np.save(folder / f"{split}.npy", np.stack(pairs, 1).astype(np.int32))
+    users, items = sizes
+    (folder / "sizes.json").write_text(json.dumps({"users": users, "items": items}), encoding="utf-8")
+
+
 def power_law_pairs(rows: int, users: int, items: int, seed: int = 7) -> tuple[np.ndarray, np.ndarray]:
-    """Return about ``rows`` different pairs; users' activity and items' popularity fall by a power law.
+    """Return up to ``rows`` different pairs; users' activity and items' popularity fall by a power law.
 
     Every user has a pair and every item has one.
     """
-    draw = np.random.default_rng(seed)
+    draw, every = np.random.default_rng(seed), max(users, items)
     popularity, activity = _power_law(items, 0.8), _power_law(users, 0.5)
-    user = np.searchsorted(activity, draw.random(rows)).clip(max=users - 1)
-    item = np.searchsorted(popularity, draw.random(rows)).clip(max=items - 1)
-    every = max(users, items)
+    user = np.searchsorted(activity, draw.random(rows - every)).clip(max=users - 1)
+    item = np.searchsorted(popularity, draw.random(rows - every)).clip(max=items - 1)
     # Numbers are dealt out at random, or the popular ones would lie side by side in memory.
     user = np.concatenate([draw.permutation(users)[user], np.arange(every) % users])
     item = np.concatenate([draw.permutation(items)[item], draw.permutation(every) % items])

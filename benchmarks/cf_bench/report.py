@@ -43,11 +43,17 @@ def row_of(
     *,
     unit: str,
     target: float | None = None,
+    least: float | None = None,
     runs: object = None,
     more_is_better: bool = False,
 ) -> Row:
-    """Return a row; without ``theirs`` it has no ratio and can't miss a target."""
+    """Return a row; ``target`` is the least ratio, ``least`` the least figure of ours.
+
+    Without ``theirs`` there is no ratio.
+    """
     ratio = None if theirs is None else ours / theirs if more_is_better else theirs / ours
+    wanted = f">= {least:g}" if least is not None else None if target is None else f">= {target:.3g}x"
+    met = ours >= least if least is not None else None if target is None or ratio is None else ratio >= target
     return {
         "work": work,
         "peer": peer,
@@ -55,8 +61,8 @@ def row_of(
         "theirs": theirs,
         "unit": unit,
         "ratio": ratio,
-        "target": None if target is None else f">= {target:g}x",
-        "met": None if target is None or ratio is None else ratio >= target,
+        "target": wanted,
+        "met": met,
         "runs": runs,
     }
 
@@ -102,7 +108,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def section(title: str, report: dict[str, Any], notes: Sequence[str]) -> str:
+def section(title: str, report: dict[str, Any], notes: Sequence[str], *, above: str = "") -> str:
     """Write one script's part of the page: where it ran, the table, what one must know to read it."""
     place = report["machine"]
     where = (
@@ -114,6 +120,7 @@ def section(title: str, report: dict[str, Any], notes: Sequence[str]) -> str:
         "",
         where,
         "",
+        *([above, ""] if above else []),
         table(report["rows"]),
         "",
         *(f"- {note}" for note in notes),
@@ -136,10 +143,17 @@ def update_section(path: Path, name: str, text: str) -> None:
 
 
 def publish(
-    name: str, title: str, report: dict[str, Any], notes: Sequence[str], *, json_out: Path | None, markdown: Path | None
+    name: str,
+    title: str,
+    report: dict[str, Any],
+    notes: Sequence[str],
+    *,
+    json_out: Path | None,
+    markdown: Path | None,
+    above: str = "",
 ) -> None:
-    """Print the section; write JSON and Markdown where asked for."""
-    text = section(title, report, notes)
+    """Print the section, ``above`` over its table; write JSON and Markdown where asked for."""
+    text = section(title, report, notes, above=above)
     sys.stdout.write(text + "\n")
     if json_out:
         json_out.write_text(json.dumps(report | {"notes": list(notes)}, indent=1) + "\n", encoding="utf-8")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,10 @@ class Engine:
 
     def open(self, folder: str, settings: dict[str, Any]) -> dict[str, Any]:
         """Read the pairs and build a model."""
+        clock = Clock()
         self.data = read_data(folder)
         self.trainer = TimedTrainer(self.data, CFConfig(**settings), 0)
-        return {"pairs": len(self.trainer.pairs)}
+        return clock.stop() | {"pairs": len(self.trainer.pairs)}
 
     def train(self, batches: int | None) -> dict[str, Any]:
         """Train on some batches, or on a whole epoch where ``batches`` is none."""
@@ -70,6 +72,13 @@ class Engine:
         top_items(scorer, users, (self.data.train,), 20)
         return clock.stop()
 
+    def rank_some(self, users: int) -> dict[str, Any]:
+        """Take the best 20 of some users without training items, by the model as it is."""
+        chosen = np.random.default_rng(0).choice(self.data.users, users, replace=False)
+        clock = Clock()
+        top_items(self.trainer.scorer(), chosen, (self.data.train,), 20)
+        return clock.stop()
+
     def _random_factors(self) -> EmbeddingScores:
         draw, dim = np.random.default_rng(0), self.trainer.config.dim
         tables = (draw.standard_normal((rows, dim), np.float32) for rows in (self.data.users, self.data.items))
@@ -77,10 +86,13 @@ class Engine:
 
 
 def read_data(folder: str) -> CFData:
-    """Read train and test pairs."""
+    """Read training pairs and, where there are any, test pairs."""
     users, items = read_sizes(folder)
-    train, test = (Positives.from_pairs(*read_pairs(folder, split).T, users) for split in ("train", "test"))
-    return CFData(users, items, train, None, test)
+    train = Positives.from_pairs(*read_pairs(folder, "train").T, users)
+    has_test = (Path(folder) / "test.npy").exists()
+    return CFData(
+        users, items, train, None, Positives.from_pairs(*read_pairs(folder, "test").T, users) if has_test else None
+    )
 
 
 if __name__ == "__main__":
@@ -95,5 +107,6 @@ if __name__ == "__main__":
             "evaluate": engine.evaluate,
             "evaluate_factors": engine.evaluate_factors,
             "rank": engine.rank,
+            "rank_some": engine.rank_some,
         }
     )

@@ -1,0 +1,313 @@
+"""The benchmarks of the CF engine: what they measure, compare and write; no peer is needed."""
+
+import importlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+FAKE_DRIVER = """
+from serving import serve
+def fails():
+    raise ValueError("no such model")
+def prints():
+    print("a library's chatter")
+    return {"said": 7}
+serve({"prints": prints, "fails": fails, "open": lambda pairs: {"pairs": pairs}, "train": lambda: {"cpu_s": 2.0}})
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(request):
+    path = request.config.rootpath / "benchmarks"
+    sys.path[:0] = [str(path), str(path / "peers")]
+    yield path
+    sys.path[:2] = []
+
+
+@pytest.fixture
+def fake(folder, tmp_path):
+    from cf_bench.workers import Worker
+
+    driver = tmp_path / "fake_driver.py"
+    driver.write_text(f"import sys; sys.path.insert(0, {str(folder / 'peers')!r})\n{FAKE_DRIVER}")
+    with Worker("fake", sys.executable, driver) as worker:
+        yield worker
+
+
+def runs(ours, theirs):
+    return {"ours": [{"cpu_s": one} for one in ours], "theirs": [{"cpu_s": one} for one in theirs]}
+
+
+def test_a_ratio_above_1_means_that_ours_is_better_and_medians_count():
+    from cf_bench.report import compare
+
+    taken = runs([2.0, 100.0, 1.0], [7.0, 8.0, 0.1])
+    row = compare("epoch", "peer", taken, lambda run: run["cpu_s"], unit="CPU s", target=3)
+    assert (row["ours"], row["theirs"], row["ratio"], row["met"]) == (2.0, 7.0, 3.5, True)
+    assert row["target"] == ">= 3x"
+    assert row["runs"] == taken
+    speed = compare("draw", "peer", taken, lambda run: run["cpu_s"], unit="1/s", target=3, more_is_better=True)
+    assert (speed["ratio"], speed["met"]) == (pytest.approx(2 / 7), False)
+
+
+def test_a_figure_that_must_reach_a_least_value_is_judged_without_a_peer():
+    from cf_bench.report import row_of
+
+    row = row_of("quality", "log", 0.104, None, unit="recall@20", least=0.105)
+    assert (row["ratio"], row["target"], row["met"]) == (None, ">= 0.105", False)
+
+
+def test_rows_become_a_table():
+    from cf_bench.report import row_of, table
+
+    met = row_of("epoch", "RecBole", 2.0, 13.0, unit="CPU s", target=6)
+    missed = row_of("draw", "RecBole", 1500.0, 1000.0, unit="1/s", target=20, more_is_better=True)
+    assert table([met, missed]).splitlines()[2:] == [
+        "| epoch | RecBole | 2 | 13 | CPU s | 6.50 | >= 6x | yes |",
+        "| draw | RecBole | 1,500 | 1,000 | 1/s | 1.50 | >= 20x | **no** |",
+    ]
+
+
+def test_a_page_keeps_what_other_scripts_wrote(tmp_path):
+    from cf_bench.report import update_section
+
+    page = tmp_path / "benchmarks.md"
+    page.write_text("# Benchmarks\n\nBy hand.\n")
+    for name, text in (("speed", "old"), ("scale", "linear"), ("speed", "new")):
+        update_section(page, name, text)
+    assert page.read_text() == (
+        "# Benchmarks\n\nBy hand.\n\n<!-- speed -->\nnew\n<!-- /speed -->\n\n<!-- scale -->\nlinear\n<!-- /scale -->\n"
+    )
+
+
+def test_a_report_is_printed_and_written(tmp_path, capsys):
+    from cf_bench.report import machine, publish, row_of
+
+    rows = [row_of("epoch", "RecBole", 2.0, 13.0, unit="CPU s", target=6, runs={"ours": [2.0]})]
+    report = {"machine": machine(), "versions": {"hnlm": {"torch": "2"}}, "rows": rows}
+    publish("speed", "Speed", report, ["A note."], json_out=tmp_path / "a.json", markdown=tmp_path / "a.md")
+    written = json.loads((tmp_path / "a.json").read_text())
+    assert set(written) == {"machine", "versions", "rows", "notes"}
+    assert {"work", "peer", "ours", "theirs", "unit", "ratio", "target", "runs"} <= set(written["rows"][0])
+    page = (tmp_path / "a.md").read_text()
+    assert capsys.readouterr().out.strip() in page
+    assert "- A note." in page
+    assert "- hnlm: torch 2" in page
+
+
+def test_the_warm_up_is_off_the_clock():
+    from serving import WARM_UP, Clock, some_batches
+
+    clock = Clock()
+    taken = list(some_batches(iter(range(100, 200)), 3, clock, lambda batch: batch))
+    assert taken == list(range(100, 100 + WARM_UP + 3))
+    assert clock.stop()["pairs"] == sum(taken[WARM_UP:])
+
+
+def test_an_epoch_shorter_than_what_is_asked_for_just_ends():
+    from serving import WARM_UP, Clock, some_batches
+
+    clock = Clock()
+    assert len(list(some_batches(iter(range(WARM_UP + 1)), 9, clock, lambda _: 1))) == WARM_UP + 1
+    assert clock.stop()["pairs"] == 1
+
+
+def test_the_peak_is_that_of_the_process_and_not_of_its_parent(folder):
+    block = bytearray(b"x" * 300 * 2**20)
+    code = f"import sys; sys.path.insert(0, {str(folder / 'peers')!r}); import serving; print(serving.peak_mib())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 10 < float(done.stdout) < 200
+    assert block
+
+
+def test_power_law_pairs_are_unique_and_leave_no_user_and_no_item_out():
+    from cf_bench.datasets import power_law_pairs
+
+    users, items = power_law_pairs(20_000, 2000, 300)
+    assert len(set(zip(users.tolist(), items.tolist(), strict=True))) == len(users)
+    assert 15_000 < len(users) <= 20_000
+    assert (np.bincount(users, minlength=2000) > 0).all()
+    popularity = np.sort(np.bincount(items, minlength=300))[::-1]
+    assert popularity[-1] > 0
+    assert popularity[:30].sum() > 3 * popularity[-30:].sum()
+
+
+def test_drivers_read_the_pairs_that_were_written(tmp_path):
+    from cf_bench.datasets import shared, synthetic
+    from serving import read_pairs, read_sizes, to_csr
+
+    data = synthetic(3000, 200, 50)
+    dataset = shared("small", data, tmp_path)
+    assert read_sizes(dataset.folder) == (200, 50)
+    for split, positives in (("train", data.train), ("test", data.test)):
+        assert np.array_equal(read_pairs(dataset.folder, split).T, positives.pairs())
+    assert to_csr(dataset.folder, "train").nnz == len(data.train)
+    assert (data.train.degree > 0).all()
+    assert len(data.test) > 300
+
+
+def test_what_a_library_prints_does_not_mix_with_answers(fake):
+    assert fake.ask("prints") == {"said": 7}
+    fake.send("prints")
+    assert fake.answer() == {"said": 7}
+
+
+def test_a_failing_peer_is_told_with_its_own_words(fake):
+    from cf_bench.environments import PeerMissingError
+
+    with pytest.raises(PeerMissingError, match=r"fake failed: ValueError: no such model\n(.|\n)*Traceback"):
+        fake.ask("fails")
+    assert fake.ask("prints") == {"said": 7}
+
+
+def test_a_driver_that_ends_is_told(folder, tmp_path):
+    from cf_bench.environments import PeerMissingError
+    from cf_bench.workers import Worker
+
+    (tmp_path / "broken.py").write_text("import no_such_module")
+    with (
+        Worker("broken", sys.executable, tmp_path / "broken.py") as worker,
+        pytest.raises(PeerMissingError, match="no_such_module"),
+    ):
+        worker.ask("open")
+
+
+def test_sides_take_turns_and_one_that_fails_is_left_out():
+    from cf_bench.bench import Bench
+    from cf_bench.environments import PeerMissingError
+
+    order = []
+
+    def run(name):
+        order.append(name)
+        if name == "LensKit" and order.count(name) == 2:
+            raise PeerMissingError("LensKit ended\nmuch text")
+        return {"cpu_s": 1.0}
+
+    with Bench(3, None, judged=True) as bench:
+        found = bench.race({name: lambda name=name: run(name) for name in ("ours", "RecBole", "LensKit")})
+    assert order == ["ours", "RecBole", "LensKit"] * 2 + ["ours", "RecBole"]
+    assert list(found) == ["ours", "RecBole"]
+    assert bench.missing == {"LensKit": "LensKit ended"}
+    assert bench.peer("LensKit") is None
+
+
+def test_a_quick_run_judges_nothing():
+    from cf_bench.bench import Bench
+    from cf_bench.report import row_of
+
+    with Bench(1, 5, judged=False) as bench:
+        bench.add(row_of("epoch", "RecBole", 2.0, 1.0, unit="CPU s", target=6))
+    assert (bench.rows[0]["target"], bench.rows[0]["met"]) == (None, None)
+
+
+def test_a_side_that_trains_on_other_pairs_ends_the_run(fake, tmp_path):
+    from cf_bench.datasets import shared, synthetic
+    from cf_bench.sides import check_pairs
+
+    dataset = shared("small", synthetic(3000, 200, 50), tmp_path / "pairs")
+    fake.pairs = len(dataset.data.train)
+    check_pairs(fake, dataset)
+    fake.pairs -= 1
+    with pytest.raises(SystemExit, match="fake trains on"):
+        check_pairs(fake, dataset)
+
+
+def test_this_engine_answers_as_the_peers_do(tmp_path):
+    from cf_bench.bench import our_settings
+    from cf_bench.datasets import shared, synthetic
+    from cf_bench.workers import own_worker
+
+    dataset = shared("small", synthetic(6000, 400, 100), tmp_path)
+    with own_worker() as worker:
+        opened = worker.ask("open", folder=str(dataset.folder), settings=our_settings("lightgcn", batch_size=256))
+        whole = worker.ask("train", batches=None)
+        part = worker.ask("train", batches=2)
+        drawn = worker.ask("sample")
+        ranked = worker.ask("evaluate")
+        assert worker.ask("memory")["peak_mib"] > 50
+    assert opened["pairs"] == whole["pairs"] == drawn["pairs"] == len(dataset.data.train)
+    assert part["pairs"] == 2 * 256
+    assert 0 < ranked["ndcg@20"] < 1
+    assert min(run["cpu_s"] for run in (whole, part, drawn, ranked)) > 0
+
+
+def test_an_environment_is_made_once_and_again_when_its_pins_change(tmp_path, monkeypatch):
+    from cf_bench import environments
+
+    commands = []
+    monkeypatch.setattr(environments, "DRIVERS", tmp_path)
+    monkeypatch.setattr(environments, "_run", lambda command, _: commands.append(command))
+    (tmp_path / "one.txt").write_text("one==1")
+    (tmp_path / "one").mkdir()
+    peer = environments.Peer("One", alone="one==1")
+    python = environments.python_of(peer, tmp_path)
+    assert [command[-1] for command in commands] == [str(tmp_path / "one"), str(tmp_path / "one.txt"), "one==1"]
+    assert environments.python_of(peer, tmp_path) == python
+    assert len(commands) == 3
+    (tmp_path / "one.txt").write_text("one==2")
+    environments.python_of(peer, tmp_path)
+    assert len(commands) == 6
+
+
+def test_a_peer_that_cannot_be_installed_is_reported_with_the_last_words():
+    from cf_bench import environments
+
+    code = "import sys; sys.exit('long story\\nERROR: No matching distribution found for one==9')"
+    with pytest.raises(environments.PeerMissingError, match="One can't be installed: ERROR: No matching"):
+        environments._run([sys.executable, "-c", code], environments.Peer("One"))
+
+
+def test_every_peer_has_pins_and_a_driver_that_parses():
+    from cf_bench.environments import PEERS
+
+    for peer in PEERS.values():
+        assert "==" in peer.pins.read_text()
+        compile(peer.driver.read_text(), peer.driver, "exec")
+
+
+def test_every_work_knows_its_data_sets():
+    from cf_bench.speed_works import TARGETS, WORKS
+
+    assert set(TARGETS) == set(WORKS)
+    assert {name for of in TARGETS.values() for name in of} == {"Gowalla", "ML-1M"}
+
+
+def test_growth_is_an_exponent():
+    from cf_bench.scaling import COLUMNS, growth_rows, sizes_table
+
+    def size(rows, seconds):
+        return {"rows": rows, "users": rows // 10, "items": rows // 100, **dict.fromkeys(COLUMNS, seconds)}
+
+    found = [size(1000, 50.0), size(10_000, 1.0), size(100_000, 20.0)]
+    rows = growth_rows(found, 32, judged=True)
+    assert rows[0]["ours"] == pytest.approx(np.log10(20))
+    assert rows[0]["met"] is False
+    assert rows[-1]["met"] is True
+    assert "| 100,000 | 10,000 | 1,000 | 20 |" in sizes_table(found)
+
+
+def test_samplers_are_judged_by_the_difference_and_its_p(tmp_path):
+    from cf_bench.datasets import shared, synthetic
+    from cf_bench.quality_samplers import _row
+
+    dataset = shared("small", synthetic(3000, 200, 50), tmp_path)
+    base = np.random.default_rng(0).random((3, 200))
+    better = _row(dataset, "DNS", "ndcg@20", base + 0.01, base, judged=True)
+    worse = _row(dataset, "DNS", "ndcg@20", base - 0.01, base, judged=True)
+    assert (better["met"], worse["met"]) == (True, False)
+    assert better["runs"]["difference"] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("script", ["cf_speed", "cf_quality"])
+def test_without_data_a_script_says_what_to_give(script, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [script])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(script).parse()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "--gowalla" in said
+    assert "user item item" in said
