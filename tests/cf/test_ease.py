@@ -10,6 +10,7 @@ import torch
 from hnlm_ray.cf import CFData, EmbeddingScores, Positives, evaluate, open_training, train
 from hnlm_ray.cf import ease as ease_module
 from hnlm_ray.cf.ease import add_text_kernel, item_gram, solve_ease
+from hnlm_ray.cf.solved import ease as solved_ease
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
 
@@ -91,7 +92,8 @@ def test_a_matrix_that_is_not_positive_definite_is_an_error():
         solve_ease(np.asfortranarray([[1.0, 5.0], [5.0, 1.0]]), 0.5)
 
 
-def test_scores_are_rows_of_x_times_b_in_any_block(data):
+def test_scores_are_rows_of_x_times_b_in_any_block(data, monkeypatch):
+    monkeypatch.setattr(solved_ease, "COLUMNS_ON_CPU", 33)
     model = open_training(data, config(), 0)
     model.run_epoch()
     scorer, users = model.scorer(), torch.tensor([41, 0, 7, 7, 59])

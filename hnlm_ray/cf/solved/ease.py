@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from hnlm_ray.cf.positives import Positives
 from hnlm_ray.cf.solved.base import Solved
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
+
+COLUMNS_ON_CPU: Final = 128
+"""Summed at a time: these columns of all items stay in the cache, a whole matrix does not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +53,17 @@ class HistoryScores:
         row = torch.repeat_interleave(lengths)
         within = torch.arange(len(row), device=row.device) - before[row]
         bags = self.history[first[row] + within]
-        offsets = before.to(bags.dtype)
-        return functional.embedding_bag(bags, self.weights, offsets, mode="sum", include_last_offset=True)
+        scores = torch.empty(len(users), self.items, device=self.device)
+        for start in range(0, self.items, self._width):
+            columns = slice(start, start + self._width)
+            scores[:, columns] = functional.embedding_bag(
+                bags, self.weights[:, columns], before.to(bags.dtype), mode="sum", include_last_offset=True
+            )
+        return scores
+
+    @property
+    def _width(self) -> int:
+        return COLUMNS_ON_CPU if self.device.type == "cpu" else self.items
 
     def check(self) -> None:
         """Raise DivergedError where a weight is not finite."""
