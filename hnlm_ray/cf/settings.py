@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from hnlm_ray.config import CFConfig
@@ -35,6 +36,12 @@ def reject_ignored_settings(config: CFConfig) -> None:
         )
     if config.softmax.distill and config.loss != "softmax":
         raise InputError(f"cf.softmax.distill is part of loss softmax, not of {config.loss!r}; use softmax or set it 0")
+
+
+def check_seed(seed: int) -> None:
+    """Raise InputError for anything but a whole number from 0 on."""
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(f"seed {seed!r} must be a whole number from 0 on")
 
 
 def trained_by(config: CFConfig) -> dict[str, Any]:

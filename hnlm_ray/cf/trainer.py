@@ -23,11 +23,10 @@ from hnlm_ray.cf.optimisers import learning_rate
 from hnlm_ray.cf.pairs import TrainingPairs
 from hnlm_ray.cf.samplers import SAMPLERS, Sampler, SamplerInputs
 from hnlm_ray.cf.scoring import EmbeddingScores
-from hnlm_ray.cf.settings import check_state, check_trained_by, reject_ignored_settings, trained_by
+from hnlm_ray.cf.settings import check_seed, check_state, check_trained_by, reject_ignored_settings, trained_by
 from hnlm_ray.cf.stepped import EpochReport
 from hnlm_ray.cf.steps import AutogradSteps, ClosedSteps, RowwiseSteps, has_closed_form, pays_rowwise
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 STREAMS: Final = ("start", "shuffle", "sampling", "pool", "adapter", "noise")
 """What draws at random; a new one comes last, so that a seed keeps meaning what it meant."""
@@ -109,6 +108,8 @@ class Trainer:
             self.divergence.see(step_loss)
             total += step_loss * len(batch.users)
         self.steps.end_epoch()
+        # Noise, dropout and masks are for steps alone: what looks at the model between epochs sees it as it ranks.
+        self.model.eval()
         loss = float(total) / len(self.pairs)
         self.epoch += 1
         self.divergence.check_loss(loss, self.epoch, lr)
@@ -177,8 +178,7 @@ class Trainer:
 
 
 def _generators(seed: int, device: torch.device) -> tuple[torch.Generator, torch.Generator, dict[str, torch.Generator]]:
-    if not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise InputError(f"seed {seed!r} must be a whole number from 0 on")
+    check_seed(seed)
     children = np.random.SeedSequence(seed).spawn(len(STREAMS))
     seeds = {
         name: int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from hnlm_ray.cf.data import CFData, with_validation_in_train
+from hnlm_ray.cf.devices import open_device
 from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
 from hnlm_ray.cf.scoring import Scorer
-from hnlm_ray.cf.settings import check_state, reject_ignored_settings
+from hnlm_ray.cf.settings import check_seed, check_state, reject_ignored_settings
 from hnlm_ray.cf.stepped import EpochReport
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
@@ -52,8 +53,9 @@ class Solved:
 
     def __init__(self, data: CFData, config: CFConfig, seed: int, device: str = "cpu") -> None:
         self.data = with_validation_in_train(data) if config.validation == "none" else data
-        self.config, self.seed, self.device = config, seed, torch.device(device)
+        self.config, self.seed, self.device = config, seed, open_device(device)
         self.epoch, self.skipped_pairs = 0, 0
+        check_seed(seed)
         reject_ignored_settings(config)
         reject_gradient_settings(config)
         if len(self.data.train) == 0:
