@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.early_stopping import check_metric
 from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.highest import top_k
 from hnlm_ray.cf.losses.catalogue import standardised
@@ -101,8 +102,7 @@ def choose_fusion(
         A score is NaN or inf.
     """
     _check_catalogues(first, second)
-    if metric not in ranking_metrics(np.zeros((0, max(cutoffs)), np.bool_), np.zeros(0, np.int64), cutoffs):
-        raise InputError(f"metric {metric!r} isn't measured at cut-offs {list(cutoffs)}; add its cut-off")
+    check_metric(metric, cutoffs)
     first.check()
     second.check()
     users = data.held_out("validation").active_users()
