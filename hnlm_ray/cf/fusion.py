@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hnlm_ray.cf.cutoffs import check_metric
 from hnlm_ray.cf.data import CFData
-from hnlm_ray.cf.early_stopping import check_metric
 from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.highest import top_k
 from hnlm_ray.cf.losses.catalogue import standardised
