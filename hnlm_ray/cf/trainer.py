@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hnlm_ray.cf.adapted import AdaptedNegatives
+from hnlm_ray.cf.allocator import keep_freed_memory
 from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.data import CFData, with_validation_in_train
 from hnlm_ray.cf.devices import open_device
@@ -66,6 +67,8 @@ class Trainer:
     def __init__(self, data: CFData, config: CFConfig, seed: int, device: str = "cpu") -> None:
         self.data = with_validation_in_train(data) if config.validation == "none" else data
         self.config, self.device, self.epoch = config, open_device(device), 0
+        if self.device.type == "cpu":
+            keep_freed_memory()
         reject_ignored_settings(config)
         start, adapter, self._generators = _generators(seed, self.device)
         streams = self._generators
