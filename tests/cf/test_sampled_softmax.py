@@ -15,7 +15,7 @@ from hnlm_ray.cf.unit_rows import unit_rows
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
 
-SMALL = {"loss": "sampled_softmax", "dim": 6, "batch_size": 70, "reg": 0.03, "layers": 2}
+SMALL = {"loss": "sampled_softmax", "dim": 6, "batch_size": 40, "reg": 0.03, "layers": 2}
 
 
 def random(*shape, seed=0, dtype=torch.float64):
