@@ -9,11 +9,12 @@ from hnlm_ray.cf.evaluation import Evaluation, evaluate
 from hnlm_ray.cf.fusion import Fusion, choose_fusion, fuse
 from hnlm_ray.cf.guard import false_negative_logits
 from hnlm_ray.cf.hardness import Hardness, measure_hardness
+from hnlm_ray.cf.highest import top_k
 from hnlm_ray.cf.models import MODELS
 from hnlm_ray.cf.objectives import LOSSES
 from hnlm_ray.cf.pool import NegativePool
 from hnlm_ray.cf.positives import Positives
-from hnlm_ray.cf.ranking import top_items, top_k
+from hnlm_ray.cf.ranking import top_items
 from hnlm_ray.cf.samplers import SAMPLERS
 from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
 from hnlm_ray.cf.slices import measure_slices

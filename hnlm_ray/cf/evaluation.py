@@ -1,13 +1,15 @@
-"""Full-ranking evaluation: Recall, NDCG, Precision, HitRate and MRR at given cut-offs."""
+"""Full-ranking evaluation: metrics of every user at given cut-offs, and what all lists together show."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hnlm_ray.cf.catalogue_figures import catalogue_figures
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.metrics import ranking_metrics
 from hnlm_ray.cf.positives import Positives
@@ -16,17 +18,33 @@ from hnlm_ray.cf.scoring import Scorer
 from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.errors import InputError
 
+MEASURED_USERS: Final = 2**13
+"""Users whose hits are counted at a time: several 64-bit numbers for each place of a list."""
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """Metrics of the users who have at least one held-out positive.
 
-    ``users`` int32[n], increasing; ``per_user`` float32[n] a metric; ``means`` over these users.
+    Attributes
+    ----------
+    users
+        int32[n], increasing.
+    per_user
+        float32[n] a metric; see :func:`ranking_metrics`.
+    means
+        Over these users.
+    catalogue
+        Figures of all their lists; see :func:`catalogue_figures`.
+    ranked
+        int32[n, r], their lists, -1 where there is no item left; r is the largest cut-off, at most the catalogue.
     """
 
     users: NDArray[np.int32]
     per_user: dict[str, NDArray[np.float32]]
     means: dict[str, float]
+    catalogue: dict[str, float] = field(default_factory=dict)
+    ranked: NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 0), np.int32))
 
 
 def evaluate(scorer: Scorer, data: CFData, split: str = "validation", cutoffs: Sequence[int] = (10, 20)) -> Evaluation:
@@ -44,18 +62,26 @@ def evaluate(scorer: Scorer, data: CFData, split: str = "validation", cutoffs: S
     InputError
         The split has no positives, or a cut-off is below 1.
     DivergedError
-        The scores are not finite.
+        A score is NaN or inf.
     """
     if not cutoffs or min(cutoffs) < 1:
         raise InputError(f"cut-offs must be 1 or above, got {list(cutoffs)}")
     held_out = data.held_out(split)
     users = held_out.active_users()
-    ranked, _ = top_items(scorer, users, data.seen_before(split), max(cutoffs))
-    per_user = ranking_metrics(_hits(held_out, users, ranked, data.items), held_out.degree[users], cutoffs)
+    ranked, _ = top_items(scorer, users, data.seen_before(split), min(max(cutoffs), data.items))
+    per_user = _measured(held_out, users, ranked, data.items, cutoffs)
     means = {name: float(values.mean(dtype=np.float64)) for name, values in per_user.items()}
-    return Evaluation(users, per_user, means)
+    catalogue = catalogue_figures(ranked, data.train.popularity(data.items), data.users, cutoffs)
+    return Evaluation(users, per_user, means, catalogue, ranked)
 
 
-def _hits(held_out: Positives, users: NDArray[np.int32], ranked: NDArray[np.int32], n_items: int) -> NDArray[np.bool_]:
-    keys = users[:, None].astype(np.int64) * n_items + ranked
-    return contains(held_out.keys(n_items), keys) & (ranked >= 0)
+def _measured(
+    held_out: Positives, users: NDArray[np.int32], ranked: NDArray[np.int32], n_items: int, cutoffs: Sequence[int]
+) -> dict[str, NDArray[np.float32]]:
+    keys, relevant, parts = held_out.keys(n_items), held_out.degree[users], list[dict[str, NDArray[np.float32]]]()
+    for start in range(0, len(users), MEASURED_USERS):
+        block = slice(start, start + MEASURED_USERS)
+        listed = users[block, None].astype(np.int64) * n_items + ranked[block]
+        hits = contains(keys, listed) & (ranked[block] >= 0)
+        parts.append(ranking_metrics(hits, relevant[block], cutoffs))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

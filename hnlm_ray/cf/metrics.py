@@ -11,24 +11,33 @@ from numpy.typing import NDArray
 def ranking_metrics(
     hits: NDArray[np.bool_], relevant: NDArray[np.integer], cutoffs: Sequence[int]
 ) -> dict[str, NDArray[np.float32]]:
-    """Return recall, ndcg, precision, hit_rate and mrr at every cut-off k, float32[users] each, named ``recall@k``.
+    """Return recall, ndcg, precision, hit_rate, mrr and map at every cut-off k, float32[users], named ``recall@k``.
+
+    With n relevant items, ndcg and map are divided by what a list of min(n, k) hits at its head has: the sum of
+    1 / log2(rank + 1) over the ranks 1 .. min(n, k), and min(n, k). map sums, over the hits, the share of hits
+    in the list down to that rank.
 
     Parameters
     ----------
     hits
-        bool[users, ranks]: is the item at this rank held out? At least as many ranks as the largest cut-off.
+        bool[users, ranks]: is the item at this rank held out? Ranks below the last are no hits.
     relevant
         int[users]: held-out positives of the user, at least 1.
     """
-    discounts = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
-    ideal = np.concatenate([[0], np.cumsum(discounts)])
+    ranks = np.arange(1, hits.shape[1] + 1)
+    found = hits.cumsum(1)
+    gains = (hits / np.log2(ranks + 1)).cumsum(1)
+    shares = (hits * found / ranks).cumsum(1)
+    best = np.minimum(relevant[:, None], np.asarray(cutoffs))
+    ideal = (1 / np.log2(np.arange(2, best.max(initial=0) + 2))).cumsum()
     values: dict[str, NDArray[np.float64]] = {}
-    for k in cutoffs:
-        top = hits[:, :k]
-        found = top.sum(1)
-        values[f"recall@{k}"] = found / relevant
-        values[f"ndcg@{k}"] = (top * discounts[:k]).sum(1) / ideal[np.minimum(relevant, k)]
-        values[f"precision@{k}"] = found / k
-        values[f"hit_rate@{k}"] = (found > 0).astype(np.float64)
-        values[f"mrr@{k}"] = np.where(found > 0, 1 / (1 + top.argmax(1)), 0.0)
+    for k, of in zip(cutoffs, best.T, strict=True):
+        last = min(k, hits.shape[1]) - 1
+        hit = found[:, last] > 0
+        values[f"recall@{k}"] = found[:, last] / relevant
+        values[f"ndcg@{k}"] = gains[:, last] / ideal[of - 1]
+        values[f"precision@{k}"] = found[:, last] / k
+        values[f"hit_rate@{k}"] = hit.astype(np.float64)
+        values[f"mrr@{k}"] = np.where(hit, 1 / (1 + hits.argmax(1)), 0.0)
+        values[f"map@{k}"] = shares[:, last] / of
     return {name: value.astype(np.float32) for name, value in values.items()}

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hnlm_ray.cf.ranking import top_k
+from hnlm_ray.cf.highest import top_k
 
 ROWS_PER_BLOCK: Final = 512
 

@@ -10,29 +10,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hnlm_ray.cf.errors import DivergedError
+from hnlm_ray.cf.highest import top_k
 from hnlm_ray.cf.positives import Positives
 from hnlm_ray.cf.scoring import Scorer
 
 USERS_PER_BLOCK: Final = 256
+"""On CPU, at most: more users don't make the products faster."""
+FEWEST_USERS: Final = 32
+"""Fewer than these read the item embeddings so often that reading them takes longer than the products."""
+BLOCK_BYTES: Final = {"cpu": 32 * 2**20, "cuda": 256 * 2**20}
+"""Of the scores of a block: on CPU what stays near the cache and is taken from the heap, on GPU what fills it."""
 
 
-def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the k highest scores of each row and their columns; equal scores by the lower column.
-
-    ``scores`` float32[rows, columns], k at most columns. float32[rows, k] and int64[rows, k].
-    """
-    wanted = min(k + 1, scores.shape[1])
-    values, columns = scores.topk(wanted, dim=1)
-    if wanted > k:
-        # topk takes any of the items tied at the edge: these rows are sorted in full.
-        tied = (values[:, k] == values[:, k - 1]).nonzero().squeeze(1)
-        values, columns = values[:, :k], columns[:, :k]
-        if len(tied):
-            full = scores[tied].sort(dim=1, descending=True, stable=True)
-            values[tied], columns[tied] = full.values[:, :k], full.indices[:, :k]
-    columns, by_column = columns.sort(dim=1)
-    values, by_value = values.gather(1, by_column).sort(dim=1, descending=True, stable=True)
-    return values, columns.gather(1, by_value)
+def block_users(items: int, device: str = "cpu") -> int:
+    """Return how many users' float32 scores of all items are held at a time on a type of device."""
+    most = USERS_PER_BLOCK if device == "cpu" else 2**13
+    fit = BLOCK_BYTES.get(device, BLOCK_BYTES["cpu"]) // (4 * max(items, 1))
+    return max(FEWEST_USERS, min(most, fit // FEWEST_USERS * FEWEST_USERS))
 
 
 def top_items(
@@ -41,7 +36,7 @@ def top_items(
     seen: Sequence[Positives],
     k: int,
     *,
-    users_per_block: int = USERS_PER_BLOCK,
+    users_per_block: int | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the k best items of each user without those seen, and their scores.
 
@@ -54,37 +49,46 @@ def top_items(
     seen
         Positives that are masked.
     users_per_block
-        Users whose scores are held at a time.
+        Users whose scores are held at a time; none: :func:`block_users`.
 
     Returns
     -------
     int32[n, k], float32[n, k]
-        Item -1 with score -inf where a user has fewer than k unseen items.
+        Item -1 with score -inf where a user has fewer than k unseen items. An item that the scorer itself
+        gives -inf is never listed.
 
     Raises
     ------
     DivergedError
-        The scores are not finite, so there is no ranking.
+        A score is NaN or inf, so there is no ranking.
     """
     scorer.check()
     items = np.full((len(users), k), -1, np.int32)
     scores = np.full((len(users), k), -np.inf, np.float32)
-    depth = min(k, scorer.items)
-    for start in range(0, len(users), users_per_block):
-        block = slice(start, start + users_per_block)
-        values, columns = _top_of_block(scorer, users[block], seen, depth)
+    depth, step = min(k, scorer.items), users_per_block or block_users(scorer.items, scorer.device.type)
+    for start in range(0, len(users), step):
+        block = slice(start, start + step)
+        values, columns = top_k(_masked(scorer, users[block], seen), depth)
         scores[block, :depth] = values.cpu().numpy()
         items[block, :depth] = columns.cpu().numpy()
+        _check_finite(users[block], scores[block])
     items[np.isneginf(scores)] = -1
     return items, scores
 
 
-def _top_of_block(
-    scorer: Scorer, users: NDArray[np.integer], seen: Sequence[Positives], k: int
-) -> tuple[Tensor, Tensor]:
+def _masked(scorer: Scorer, users: NDArray[np.integer], seen: Sequence[Positives]) -> Tensor:
+    """Return float32[n, items], -inf where the user has seen the item."""
     device = scorer.device
     scores = scorer.scores(torch.from_numpy(users.astype(np.int64)).to(device))
     for positives in seen:
         row, item = positives.of(users)
         scores[torch.from_numpy(row).to(device), torch.from_numpy(item.astype(np.int64)).to(device)] = -torch.inf
-    return top_k(scores, k)
+    return scores
+
+
+def _check_finite(users: NDArray[np.integer], best: NDArray[np.float32]) -> None:
+    """Raise DivergedError for a NaN or inf anywhere in a row: both come first in its best scores."""
+    wrong = np.flatnonzero(~(best[:, 0] < np.inf))
+    if len(wrong):
+        user = int(users[wrong[0]])
+        raise DivergedError(f"a score of user {user} is {best[wrong[0], 0]}, so nothing can be ranked; lower cf.lr")

@@ -38,12 +38,12 @@ class Scorer(Protocol):
         ...
 
 
-def empty_scores(rows: int, items: int, device: torch.device) -> Tensor:
-    """Return float32[rows, items] to be written, whose rows start at multiples of :data:`ALIGNED`.
+def empty_scores(rows: int, items: int, like: Tensor) -> Tensor:
+    """Return [rows, items] to be written, of the type and device of ``like``; rows start at whole :data:`ALIGNED`.
 
-    A product into rows of an odd length takes twice as long: each of them starts across a cache line.
+    A product into rows of an odd length takes twice as long: they start anywhere in a cache line.
     """
-    return torch.empty(rows, -(-items // ALIGNED) * ALIGNED, device=device)[:, :items]
+    return like.new_empty(rows, -(-items // ALIGNED) * ALIGNED)[:, :items]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class EmbeddingScores:
     @torch.no_grad()
     def scores(self, users: Tensor) -> Tensor:
         """Return float32[n, items] of ``users`` int64[n]."""
-        scores = empty_scores(len(users), self.items, self.device)
+        scores = empty_scores(len(users), self.items, self.item_embeddings)
         return torch.mm(self.user_embeddings.index_select(0, users), self.item_embeddings.T, out=scores)
 
     def check(self) -> None:

@@ -9,31 +9,21 @@ from numpy.typing import NDArray
 
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.evaluation import Evaluation
-from hnlm_ray.cf.ranking import top_items
-from hnlm_ray.cf.scoring import Scorer
 from hnlm_ray.cf.sorted_keys import contains
+from hnlm_ray.errors import InputError
 
 HISTORIES: Final = ("history_short", "history_middle", "history_long")
 POPULARITIES: Final = ("items_unseen", "items_rare", "items_common", "items_popular")
 Slices = dict[str, float]
 
 
-def measure_slices(
-    scorer: Scorer,
-    data: CFData,
-    evaluation: Evaluation,
-    *,
-    metric: str,
-    cutoff: int,
-) -> Slices:
-    """Return the test figures of groups of users and of items.
+def measure_slices(data: CFData, evaluation: Evaluation, *, metric: str, cutoff: int) -> Slices:
+    """Return the test figures of groups of users and of items, from the lists that were evaluated.
 
     Parameters
     ----------
-    scorer
-        What scores the catalogue for a user.
     evaluation
-        Of the split 'test' by these scores.
+        Of the split 'test'.
     metric
         Of ``evaluation.per_user``; its mean is the figure of a group of users.
     cutoff
@@ -44,9 +34,15 @@ def measure_slices(
     dict
         A group's figure under its name (absent where the group is empty), and its size under
         '<name>_users' or '<name>_rows'.
+
+    Raises
+    ------
+    InputError
+        The lists are shorter than ``cutoff``.
     """
-    test = data.held_out("test")
-    ranked, _ = top_items(scorer, evaluation.users, data.seen_before("test"), cutoff)
+    test, ranked = data.held_out("test"), evaluation.ranked[:, :cutoff]
+    if ranked.shape[1] < min(cutoff, data.items):
+        raise InputError(f"lists of {ranked.shape[1]} items have no first {cutoff}; evaluate at that cut-off too")
     return {
         **by_history(evaluation.per_user[metric], data.train.degree[evaluation.users]),
         **by_popularity(

@@ -114,7 +114,7 @@ def _figures(training: Training, job: Job, settings: TuneConfig) -> Row:
 def _test_figures(training: Training, job: Job, settings: TuneConfig) -> Row:
     """Read test; the hardness of the negatives comes last, for it draws from the training's own streams."""
     test = evaluate(training.scorer, training.data, "test", settings.cutoffs)
-    groups = measure_slices(training.scorer, training.data, test, metric=settings.metric, cutoff=max(settings.cutoffs))
+    groups = measure_slices(training.data, test, metric=settings.metric, cutoff=max(settings.cutoffs))
     hardness = measure_hardness(training, job.seed)
     return {
         "test": test.means,

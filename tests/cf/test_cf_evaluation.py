@@ -4,10 +4,11 @@ import torch
 from ranx import Qrels, Run
 from ranx import evaluate as ranx_evaluate
 
-from hnlm_ray.cf import CFData, EmbeddingScores, Positives, evaluate
+from hnlm_ray.cf import CFData, EmbeddingScores, Positives, evaluate, evaluation
+from hnlm_ray.cf.catalogue_figures import catalogue_figures
 from hnlm_ray.errors import InputError
 
-RANX_NAMES = {"recall": "recall", "ndcg": "ndcg", "precision": "precision", "hit_rate": "hit_rate", "mrr": "mrr"}
+NAMES = ("recall", "ndcg", "precision", "hit_rate", "mrr", "map")
 
 
 def tied_embeddings(data, seed=0):
@@ -36,9 +37,12 @@ def test_parity_with_ranx_on_scores_full_of_ties(data, split):
         qrels[str(user)] = {f"i{item}": 1 for item in relevant}
         order = slow_ranking(*embeddings, data, user, split)
         run[str(user)] = {f"i{item}": float(len(order) - rank) for rank, item in enumerate(order)}
-    names = [f"{name}@{k}" for name in RANX_NAMES for k in cutoffs]
+    names = [f"{name}@{k}" for name in NAMES for k in cutoffs]
     theirs = ranx_evaluate(Qrels(qrels), Run(run), names, return_mean=False, threads=1)
     order = np.argsort([str(user) for user in ours.users.tolist()])
+    # ranx divides an average precision by all n held-out positives, also where the list can't hold them.
+    n = held_out.degree[ours.users][order]
+    theirs |= {f"map@{k}": theirs[f"map@{k}"] * n / np.minimum(n, k) for k in cutoffs}
     for name in names:
         np.testing.assert_allclose(ours.per_user[name][order], theirs[name], atol=1e-6, err_msg=name)
         assert ours.means[name] == pytest.approx(float(np.mean(theirs[name])), abs=1e-6)
@@ -74,3 +78,38 @@ def test_what_cant_be_evaluated_is_said(data):
         evaluate(EmbeddingScores(*embeddings), data, "valid")
     with pytest.raises(InputError, match="1 or above"):
         evaluate(EmbeddingScores(*embeddings), data, "test", (0,))
+
+
+@pytest.mark.parametrize("k", [3, 10, 2**31 - 1])
+def test_lists_end_with_the_catalogue_at_any_cut_off(k):
+    data = CFData(2, 3, Positives.from_pairs([0], [0], 2), test=Positives.from_pairs([0, 1], [2, 1], 2))
+    found = evaluate(EmbeddingScores(torch.ones(2, 1), torch.zeros(3, 1)), data, "test", (k,))
+    assert found.ranked.tolist() == [[1, 2, -1], [0, 1, 2]]
+    assert found.means[f"recall@{k}"] == found.catalogue[f"coverage@{k}"] == 1
+
+
+def test_a_user_who_has_seen_everything_else_gets_what_is_left():
+    train, test = Positives.from_pairs([0, 0, 0], [0, 1, 3], 1), Positives.from_pairs([0], [2], 1)
+    found = evaluate(
+        EmbeddingScores(torch.ones(1, 1), torch.zeros(4, 1)), CFData(1, 4, train, None, test), "test", (3,)
+    )
+    assert found.ranked.tolist() == [[2, -1, -1]]
+    assert found.means["ndcg@3"] == 1
+
+
+def test_metrics_are_the_same_however_many_users_are_counted_at_a_time(data, monkeypatch):
+    scorer = EmbeddingScores(*tied_embeddings(data))
+    whole = evaluate(scorer, data, "test", (3, 10))
+    monkeypatch.setattr(evaluation, "MEASURED_USERS", 7)
+    parts = evaluate(scorer, data, "test", (3, 10))
+    assert parts.means == whole.means
+    assert all(np.array_equal(parts.per_user[name], values) for name, values in whole.per_user.items())
+
+
+def test_the_lists_and_their_figures_are_kept(data):
+    embeddings = tied_embeddings(data)
+    found = evaluate(EmbeddingScores(*embeddings), data, "test", (3, 10))
+    for user, listed in zip(found.users.tolist(), found.ranked.tolist(), strict=True):
+        assert listed == slow_ranking(*embeddings, data, user, "test")[:10]
+    popularity = data.train.popularity(data.items)
+    assert found.catalogue == catalogue_figures(found.ranked, popularity, data.users, (3, 10))

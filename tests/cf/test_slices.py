@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from hnlm_ray.cf import CFData, EmbeddingScores, Positives, evaluate, measure_slices
+from hnlm_ray.cf import CFData, EmbeddingScores, Positives, evaluate, measure_slices, ranking
 from hnlm_ray.cf.slices import by_history, by_popularity, found_rows
+from hnlm_ray.errors import InputError
 
 VALUES = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], np.float32)
 
@@ -61,7 +62,7 @@ def test_the_figures_of_a_model_by_hand():
     scores = torch.tensor([[0.0, 9, 1, 2, 3], [0, 0, 9, 1, 8], [0, 0, 0, 9, 8]])  # best 1: items 1, 2 and 3
     embeddings = torch.eye(3), scores.T.contiguous()
     evaluation = evaluate(EmbeddingScores(*embeddings), data, "test", (1,))
-    figures = measure_slices(EmbeddingScores(*embeddings), data, evaluation, metric="recall@1", cutoff=1)
+    figures = measure_slices(data, evaluation, metric="recall@1", cutoff=1)
     assert figures == {
         "history_short": 1,  # user 0
         "history_short_users": 1,
@@ -75,3 +76,20 @@ def test_the_figures_of_a_model_by_hand():
         "items_common_rows": 1,
         "items_popular_rows": 0,
     }
+
+
+def test_nothing_is_ranked_a_second_time_and_lists_that_are_too_short_are_refused(data, monkeypatch):
+    embeddings = EmbeddingScores(torch.randn(data.users, 4), torch.randn(data.items, 4))
+    evaluation = evaluate(embeddings, data, "test", (5, 10))
+    monkeypatch.setattr(ranking, "top_k", None)
+    assert measure_slices(data, evaluation, metric="ndcg@10", cutoff=10)
+    with pytest.raises(InputError, match="no first 20"):
+        measure_slices(data, evaluation, metric="ndcg@10", cutoff=20)
+
+
+def test_the_slices_of_a_metric_come_from_the_lists_down_to_the_cut_off(data):
+    embeddings = EmbeddingScores(torch.randn(data.users, 4), torch.randn(data.items, 4))
+    long, short = (evaluate(embeddings, data, "test", cutoffs) for cutoffs in ((5, 30), (5,)))
+    assert measure_slices(data, long, metric="recall@5", cutoff=5) == measure_slices(
+        data, short, metric="recall@5", cutoff=5
+    )

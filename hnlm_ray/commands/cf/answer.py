@@ -44,10 +44,10 @@ def figures(scorer: Scorer, data: CFData, cutoffs: tuple[int, ...], metric: str)
     from hnlm_ray.cf import evaluate, measure_slices
 
     if data.test is None:
-        return {"test": {}, "slices": {}}
+        return {"test": {}, "catalogue": {}, "slices": {}}
     found = evaluate(scorer, data, "test", cutoffs)
-    slices = measure_slices(scorer, data, found, metric=metric, cutoff=int(metric.partition("@")[2]))
-    return {"test": found.means, "slices": slices}
+    slices = measure_slices(data, found, metric=metric, cutoff=int(metric.partition("@")[2]))
+    return {"test": found.means, "catalogue": found.catalogue, "slices": slices}
 
 
 def show(console: Console, answer: Mapping[str, Any]) -> None:
