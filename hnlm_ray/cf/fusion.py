@@ -19,7 +19,7 @@ from hnlm_ray.cf.highest import top_k
 from hnlm_ray.cf.losses.catalogue import standardised
 from hnlm_ray.cf.metrics import ranking_metrics
 from hnlm_ray.cf.positives import Positives
-from hnlm_ray.cf.ranking import USERS_PER_BLOCK
+from hnlm_ray.cf.ranking import block_users
 from hnlm_ray.cf.scoring import Scorer
 from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.errors import InputError
@@ -107,8 +107,9 @@ def choose_fusion(
     second.check()
     users = data.held_out("validation").active_users()
     totals: list[dict[str, float]] = [{} for _ in WEIGHTS]
-    for start in range(0, len(users), USERS_PER_BLOCK):
-        block = users[start : start + USERS_PER_BLOCK]
+    step = block_users(first.items, first.device.type)
+    for start in range(0, len(users), step):
+        block = users[start : start + step]
         terms = _terms(first, second, torch.from_numpy(block.astype(np.int64)).to(first.device))
         _add_block(totals, terms, block, data, cutoffs)
     best = max(range(len(WEIGHTS)), key=lambda place: totals[place][metric])

@@ -126,7 +126,7 @@ def test_the_weight_is_the_best_of_the_grid_on_validation(data):
 def test_blocks_of_users_are_added_up(data, monkeypatch):
     first, second = pointing(data, data.validation, 1), pointing(data, data.validation, 2)
     whole = choose_fusion(first, second, data)
-    monkeypatch.setattr(fusion_module, "USERS_PER_BLOCK", 7)
+    monkeypatch.setattr(fusion_module, "block_users", lambda *_: 7)
     parts = choose_fusion(first, second, data)
     assert parts.weight == whole.weight
     assert parts.validation == pytest.approx(whole.validation, rel=1e-9)
