@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cf_bench.report import machine, publish
+from cf_bench.report import machine, publish, section, write_json
 from cf_bench.scaling import growth_rows, measure, sizes_table
 from cf_bench.workers import own_worker
 
@@ -48,15 +48,9 @@ def main() -> None:
         versions = {"hnlm": worker.ask("versions")}
     rows = growth_rows(found, options.dim, judged=not options.quick)
     report = {"machine": place, "versions": versions, "rows": rows, "sizes": found}
-    publish(
-        "cf_scale",
-        "Scale",
-        report,
-        [note.format(dim=options.dim) for note in NOTES],
-        json_out=options.json_out,
-        markdown=options.markdown,
-        above=sizes_table(found),
-    )
+    notes = [note.format(dim=options.dim) for note in NOTES]
+    publish("cf_scale", section("Scale", report, notes, above=sizes_table(found)), options.markdown)
+    write_json(report | {"notes": notes}, options.json_out)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from cf_bench.bench import Bench
 from cf_bench.datasets import HOW_TO_GET, Dataset, read_datasets
-from cf_bench.report import machine, publish
+from cf_bench.report import machine, publish, section, write_json
 from cf_bench.speed_works import TARGETS, WORKS, run_work
 
 __doc__ = __doc__.format(how="\n\nData. " + HOW_TO_GET)
@@ -46,7 +46,8 @@ def main() -> None:
                         run_work(bench, name, dataset)
             report = {"machine": place, "versions": bench.versions, "rows": bench.rows}
             notes = notes_of(bench, datasets)
-    publish("cf_speed", "Speed", report, notes, json_out=options.json_out, markdown=options.markdown)
+    publish("cf_speed", section("Speed", report, notes), options.markdown)
+    write_json(report | {"notes": notes}, options.json_out)
 
 
 def parse() -> argparse.Namespace:
@@ -64,6 +65,8 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     if not options.quick and not options.gowalla and not options.ml1m:
         parser.error(f"name data with --gowalla and --ml1m, or try --quick\n{HOW_TO_GET}")
+    if options.only and options.markdown:
+        parser.error("--markdown holds a whole run; leave --only out, or take --json-out")
     return options
 
 
@@ -82,7 +85,7 @@ def notes_of(bench: Bench, datasets: list[Dataset]) -> list[str]:
         "A ratio above 1: ours is better. CPU seconds of the process; wall seconds are in the JSON.",
         "RecBole predates NumPy 2 and current SciPy: its driver brings removed names back, its files are as published.",
         "Its BPR has no L2, so no side has one there; LensKit's is AdamW's weight decay; implicit's BPR is plain SGD.",
-        *(f"Left out: {name}: {reason}." for name, reason in bench.missing.items()),
+        *bench.left_out(),
     ]
 
 

@@ -84,17 +84,20 @@ def test_a_page_keeps_what_other_scripts_wrote(tmp_path):
 
 
 def test_a_report_is_printed_and_written(tmp_path, capsys):
-    from cf_bench.report import machine, publish, row_of
+    from cf_bench.report import machine, publish, row_of, section, write_json
 
     rows = [row_of("epoch", "RecBole", 2.0, 13.0, unit="CPU s", target=6, runs={"ours": [2.0]})]
     report = {"machine": machine(), "versions": {"hnlm": {"torch": "2"}}, "rows": rows}
-    publish("speed", "Speed", report, ["A note."], json_out=tmp_path / "a.json", markdown=tmp_path / "a.md")
+    publish("speed", section("Speed", report, ["A note."], above="| more |"), tmp_path / "a.md")
+    write_json(report, tmp_path / "a.json")
+    write_json(report, None)
     written = json.loads((tmp_path / "a.json").read_text())
-    assert set(written) == {"machine", "versions", "rows", "notes"}
+    assert set(written) == {"machine", "versions", "rows"}
     assert {"work", "peer", "ours", "theirs", "unit", "ratio", "target", "runs"} <= set(written["rows"][0])
     page = (tmp_path / "a.md").read_text()
     assert capsys.readouterr().out.strip() in page
     assert "- A note." in page
+    assert "| more |" in page
     assert "- hnlm: torch 2" in page
 
 
@@ -300,6 +303,15 @@ def test_samplers_are_judged_by_the_difference_and_its_p(tmp_path):
     worse = _row(dataset, "DNS", "ndcg@20", base - 0.01, base, judged=True)
     assert (better["met"], worse["met"]) == (True, False)
     assert better["runs"]["difference"] == pytest.approx(0.01)
+
+
+def test_a_peer_that_measures_otherwise_is_told():
+    from cf_bench.quality_peers import disagreement
+
+    ours = {"recall@20": 0.12344, "ndcg@20": 0.1}
+    assert not disagreement({"recall@20": 0.1234, "ndcg@20": 0.1}, ours)
+    assert not disagreement({"cpu_s": 3.0}, ours)
+    assert "recall@20 0.1254, we 0.1234" in disagreement({"recall@20": 0.1254, "ndcg@20": 0.1}, ours)
 
 
 @pytest.mark.parametrize("script", ["cf_speed", "cf_quality"])

@@ -66,6 +66,10 @@ class Bench:
         self.missing[name] = str(error).splitlines()[0]
         sys.stderr.write(f"{error}\n")
 
+    def left_out(self) -> list[str]:
+        """Return a note for each that is missing."""
+        return [f"Left out: {name}: {reason}." for name, reason in self.missing.items()]
+
     def opened(self, name: str, **values: object) -> Worker | None:
         """Return a peer's worker with data and model open; none as of :meth:`peer`."""
         worker = self.peer(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from cf_bench.datasets import Dataset
 from cf_bench.environments import PeerMissingError
 from cf_bench.report import Row, row_of
 from cf_bench.sides import peer_settings
+from cf_bench.workers import Worker
 from hnlm_ray.cf import EmbeddingScores, evaluate, train
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
@@ -32,7 +34,10 @@ RECBOLE: Final = {"RecBole BPR": "mf", "RecBole LightGCN": "lightgcn"}
 IMPLICIT: Final = {"implicit ALS": "als", "implicit BPR": "bpr"}
 SWEEPS: Final = 15
 """Of iALS and of implicit's ALS, whose default it is; implicit's BPR has its own 100 epochs."""
+ROUNDING: Final = 5e-4
 Means = dict[str, float]
+Trained = Callable[[Worker, str, str], dict[str, Any]]
+"""Trains a model, exports it to a path, and returns what the peer measures itself, if it does."""
 
 
 def peers(bench: Bench, dataset: Dataset, epochs: int) -> list[Row]:
@@ -62,53 +67,55 @@ def _own(bench: Bench, dataset: Dataset, name: str, settings: dict[str, Any]) ->
 
 
 def _told(dataset: Dataset, name: str, means: Means) -> Means:
-    sys.stderr.write(f"{dataset.name}, {name}: { ({metric: round(means[metric], 4) for metric in METRICS}) }\n")
+    sys.stderr.write(f"{dataset.name}, {name}: " + ", ".join(f"{one} {means[one]:.4f}" for one in METRICS) + "\n")
     return means
 
 
 def _recbole(bench: Bench, dataset: Dataset, epochs: int) -> dict[str, Means]:
-    found = {}
-    for name, model in RECBOLE.items():
-        worker = bench.peer("RecBole")
-        if worker is None:
-            break
-        path = Path(worker.work) / "factors.npz"
-        try:
-            worker.ask("open", **peer_settings("RecBole", worker, dataset, model))
-            for _ in range(epochs):
-                worker.ask("train", batches=None)
-            own = worker.ask("evaluate", users_at_once=256)
-            worker.ask("export", path=str(path))
-        except PeerMissingError as error:
-            bench.drop("RecBole", error)
-            break
-        found[name] = _told(dataset, name, _measured(dataset, path))
-        _check_rule(name, own, found[name])
-    return found
+    def trained(worker: Worker, model: str, path: str) -> dict[str, Any]:
+        worker.ask("open", **peer_settings("RecBole", worker, dataset, model))
+        for _ in range(epochs):
+            worker.ask("train", batches=None)
+        worker.ask("export", path=path)
+        return worker.ask("evaluate", users_at_once=256)
 
-
-def _check_rule(name: str, own: dict[str, Any], ours: Means) -> None:
-    """RecBole's own figures, which it rounds to four digits, must be ours."""
-    for metric in METRICS:
-        if abs(own[metric] - ours[metric]) > 5e-4:
-            sys.exit(f"{name}: it measures {metric} {own[metric]}, we {ours[metric]:.4f} from its factors")
+    return _of_peer(bench, dataset, "RecBole", RECBOLE, trained)
 
 
 def _implicit(bench: Bench, dataset: Dataset) -> dict[str, Means]:
-    found = {}
-    for name, model in IMPLICIT.items():
-        worker = bench.peer("implicit")
+    def trained(worker: Worker, model: str, path: str) -> dict[str, Any]:
+        worker.ask("open", **peer_settings("implicit", worker, dataset, "mf"))
+        return worker.ask("export", path=path, model=model, settings={"factors": 64})
+
+    return _of_peer(bench, dataset, "implicit", IMPLICIT, trained)
+
+
+def _of_peer(bench: Bench, dataset: Dataset, peer: str, models: dict[str, str], trained: Trained) -> dict[str, Means]:
+    found: dict[str, Means] = {}
+    for name, model in models.items():
+        worker = bench.peer(peer)
         if worker is None:
             break
         path = Path(worker.work) / "factors.npz"
         try:
-            worker.ask("open", **peer_settings("implicit", worker, dataset, "mf"))
-            worker.ask("export", path=str(path), model=model, settings={"factors": 64})
+            own = trained(worker, model, str(path))
         except PeerMissingError as error:
-            bench.drop("implicit", error)
+            bench.drop(peer, error)
             break
-        found[name] = _told(dataset, name, _measured(dataset, path))
+        means = _measured(dataset, path)
+        if apart := disagreement(own, means):
+            bench.missing[f"{name}, {dataset.name}"] = apart
+        else:
+            found[name] = _told(dataset, name, means)
     return found
+
+
+def disagreement(own: dict[str, Any], ours: Means) -> str:
+    """Say where a peer's own figures, rounded to four digits, are not what we measure; empty where they are."""
+    for metric in METRICS:
+        if abs(own.get(metric, ours[metric]) - ours[metric]) > ROUNDING:
+            return f"it measures {metric} {own[metric]}, we {ours[metric]:.4f} from its factors"
+    return ""
 
 
 def _measured(dataset: Dataset, path: Path) -> Means:

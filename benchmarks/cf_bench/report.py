@@ -142,20 +142,15 @@ def update_section(path: Path, name: str, text: str) -> None:
     path.write_text(page, encoding="utf-8")
 
 
-def publish(
-    name: str,
-    title: str,
-    report: dict[str, Any],
-    notes: Sequence[str],
-    *,
-    json_out: Path | None,
-    markdown: Path | None,
-    above: str = "",
-) -> None:
-    """Print the section, ``above`` over its table; write JSON and Markdown where asked for."""
-    text = section(title, report, notes, above=above)
-    sys.stdout.write(text + "\n")
-    if json_out:
-        json_out.write_text(json.dumps(report | {"notes": list(notes)}, indent=1) + "\n", encoding="utf-8")
+def publish(name: str, text: str, markdown: Path | None) -> None:
+    """Print a section and, where asked for, put it into a page."""
+    sys.stdout.write(text + "\n\n")
+    sys.stdout.flush()
     if markdown:
         update_section(markdown, name, text)
+
+
+def write_json(report: dict[str, Any], path: Path | None) -> None:
+    """Write a report where asked for."""
+    if path:
+        path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
