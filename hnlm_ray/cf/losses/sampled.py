@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from hnlm_ray.cf.sampled_products import score_candidates, sum_candidates, sum_rows
 
@@ -78,6 +77,38 @@ def sampled_softmax(
     return out
 
 
+class _SharedSoftmax(torch.autograd.Function):
+    """Gradients written out: a few passes over batch x batch numbers, which lie as the mask does (items first)."""
+
+    @staticmethod
+    def forward(  # noqa: PLR0917 autograd passes them by position
+        ctx: Any,  # noqa: ANN401 autograd's own
+        users: Tensor,
+        items: Tensor,
+        log_q: Tensor | None,
+        allowed: Tensor,
+        temperature: float,
+    ) -> Tensor:
+        pairs, scaled = len(users), users / temperature
+        barred = (~allowed.T).fill_diagonal_(False)  # noqa: FBT003 torch takes the value so
+        logits, own = items @ scaled.T, (items * scaled).sum(1)
+        if log_q is not None:
+            logits.sub_(log_q.unsqueeze(1))
+            own.sub_(log_q)
+        peak = logits.masked_fill_(barred, -torch.inf).amax(0)
+        odds = logits.sub_(peak).exp_()
+        total = odds.sum(0)
+        share = 1 / (pairs * temperature)
+        of_users = (odds.T @ items).div_(total.unsqueeze(1)).sub_(items).mul_(share)
+        of_items = (odds @ (users / total.unsqueeze(1))).sub_(users).mul_(share)
+        ctx.save_for_backward(of_users, of_items)
+        return (total.log() + peak - own).mean()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 autograd's own
+        return *(gradients[0] * saved for saved in ctx.saved_tensors), None, None, None
+
+
 def shared_softmax(users: Tensor, items: Tensor, log_q: Tensor | None, allowed: Tensor, temperature: float) -> Tensor:
     """Return the mean of -log softmax of each pair's positive against the other positives of the batch.
 
@@ -90,9 +121,5 @@ def shared_softmax(users: Tensor, items: Tensor, log_q: Tensor | None, allowed: 
     allowed
         bool[batch, batch]: which item may be a negative of which pair; the diagonal is not looked at.
     """
-    logits = users @ items.T / temperature
-    logits = logits if log_q is None else logits - log_q
-    own = torch.arange(len(users), device=users.device)
-    barred = ~allowed
-    barred[own, own] = False
-    return functional.cross_entropy(logits.masked_fill(barred, -torch.inf), own)
+    out: Tensor = _SharedSoftmax.apply(users, items, log_q, allowed, temperature)  # type: ignore[no-untyped-call] # torch
+    return out
