@@ -15,7 +15,7 @@ def check_cutoffs(cutoffs: Sequence[int]) -> None:
     """Raise InputError unless these are whole numbers from 1 on, at least one."""
     whole = all(isinstance(k, (int, np.integer)) and not isinstance(k, bool) for k in cutoffs)
     if not cutoffs or not whole or min(cutoffs) < 1:
-        raise InputError(f"cut-offs must be whole numbers from 1 on, got {list(cutoffs)}")
+        raise InputError(f"cut-offs must be whole numbers, 1 or above, got {list(cutoffs)}")
 
 
 def check_metric(metric: str, cutoffs: Sequence[int]) -> None:

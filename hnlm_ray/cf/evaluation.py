@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnlm_ray.cf.catalogue_figures import catalogue_figures
+from hnlm_ray.cf.cutoffs import check_cutoffs
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.metrics import ranking_metrics
 from hnlm_ray.cf.positives import Positives
 from hnlm_ray.cf.ranking import top_items
-from hnlm_ray.cf.scoring import Scorer
+from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
 from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.errors import InputError
 
@@ -60,12 +61,12 @@ def evaluate(scorer: Scorer, data: CFData, split: str = "validation", cutoffs: S
     Raises
     ------
     InputError
-        The split has no positives, or a cut-off is below 1.
+        The split has no positives, a cut-off is no whole number from 1 on, or the scorer is of other data.
     DivergedError
         A score is NaN or inf.
     """
-    if not cutoffs or min(cutoffs) < 1:
-        raise InputError(f"cut-offs must be 1 or above, got {list(cutoffs)}")
+    check_cutoffs(cutoffs)
+    _check_scorer(scorer, data)
     held_out = data.held_out(split)
     users = held_out.active_users()
     ranked, _ = top_items(scorer, users, data.seen_before(split), min(max(cutoffs), data.items))
@@ -73,6 +74,15 @@ def evaluate(scorer: Scorer, data: CFData, split: str = "validation", cutoffs: S
     means = {name: float(values.mean(dtype=np.float64)) for name, values in per_user.items()}
     catalogue = catalogue_figures(ranked, data.train.popularity(data.items), data.users, cutoffs)
     return Evaluation(users, per_user, means, catalogue, ranked)
+
+
+def _check_scorer(scorer: Scorer, data: CFData) -> None:
+    users = len(scorer.user_embeddings) if isinstance(scorer, EmbeddingScores) else data.users
+    if (users, scorer.items) != (data.users, data.items):
+        raise InputError(
+            f"the scorer has {users} users and {scorer.items} items, the data {data.users} and {data.items}; "
+            "rank by one of this data"
+        )
 
 
 def _measured(
