@@ -24,7 +24,9 @@ def score_candidates(rows: Tensor, items: Tensor, candidates: Tensor) -> Tensor:
     candidates
         int64[n, m].
     """
-    return _in_place(rows, items, candidates) if rows.device.type == "cpu" else _gathered(rows, items, candidates)
+    # PyTorch refuses a product that samples a row more often than it has columns.
+    in_place = rows.device.type == "cpu" and candidates.shape[1] <= len(items)
+    return _in_place(rows, items, candidates) if in_place else _gathered(rows, items, candidates)
 
 
 def _in_place(rows: Tensor, items: Tensor, candidates: Tensor) -> Tensor:
