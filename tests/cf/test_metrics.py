@@ -2,8 +2,11 @@ import math
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from hnlm_ray.cf.metrics import ranking_metrics
+from hnlm_ray.config.base import MetricName
+from hnlm_ray.report.words import metric_in_words
 
 HITS = np.array([[0, 1, 0, 1], [1, 0, 0, 0], [0, 0, 0, 0]], bool)
 RELEVANT = np.array([3, 1, 2])
@@ -73,3 +76,9 @@ def test_a_perfect_list_has_1_whether_or_not_k_holds_all_relevant_items(name):
 
 def test_mrr_ignores_hits_below_the_cut_off():
     assert ranking_metrics(np.array([[False, False, True]]), np.array([1]), (2, 3))["mrr@2"].tolist() == [0.0]
+
+
+def test_a_search_can_choose_by_every_metric_and_the_report_has_words_for_it():
+    for name in ranking_metrics(HITS, RELEVANT, (4,)):
+        assert TypeAdapter(MetricName).validate_python(name) == name
+        assert "first 4" in metric_in_words(name)

@@ -173,3 +173,17 @@ def test_finite_embeddings_whose_products_overflow_are_no_ranking():
 def test_an_item_that_its_scorer_gives_minus_infinity_is_never_listed():
     scorer = Recorded(torch.tensor([[-torch.inf, 1.0, 0.0]]))
     assert top_items(scorer, np.array([0]), [], 3)[0].tolist() == [[1, 2, -1]]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("items", [50, highest.GROUP * highest.WORTH * 20])
+def test_a_gpu_breaks_ties_as_the_cpu_does(items):
+    generator = torch.Generator().manual_seed(0)
+    users, table = (torch.randint(-2, 3, (rows, 4), generator=generator).float() for rows in (300, items))
+    seen = [Positives.from_pairs(np.arange(300), np.arange(300) % items, 300)]
+    lists = [
+        top_items(EmbeddingScores(users.to(device), table.to(device)), np.arange(300), seen, 20)[0]
+        for device in ("cpu", "cuda")
+    ]
+    assert np.array_equal(*lists)
