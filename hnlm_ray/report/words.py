@@ -18,7 +18,7 @@ METRICS: Final = {
     "precision": "the share of the first {k} items shown that people went on to like",
     "hit_rate": "the share of people for whom the first {k} items shown hold one that they went on to like",
     "mrr": "one divided by the place of the first item that people went on to like, among the first {k} shown",
-    "map": "how much of a list, down to each item in it that people went on to like, they liked, over the first {k} shown",
+    "map": "the share of liked items in the list down to each of them, averaged over those that the first {k} can hold",
 }
 _LINES = 600
 _SHOWN_CHARS = 2048
