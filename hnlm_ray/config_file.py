@@ -54,8 +54,18 @@ def load_cf_config(given: Mapping[str, Any], overrides: Sequence[str] = ()) -> C
         With one line for each value that is wrong: its path, the value got, what is allowed.
     """
     tree: dict[str, Any] = {"cf": dict(given)}
-    problems = [problem for text in overrides if (problem := _override(tree, text))]
+    problems = [problem for text in overrides if (problem := _outside_cf(text) or _override(tree, text))]
     return _validated(_Alone, tree, problems, "the options").cf
+
+
+def _outside_cf(text: str) -> str | None:
+    """Return what is wrong with an override that is none of ``cf``; none where it is one, or can't be read."""
+    path, separator, _ = text.partition("=")
+    keys = path.strip().split(".")
+    if not separator or keys[0] in {"", "cf"}:
+        return None
+    told = f"did you mean 'cf.{_line(path.strip())}'?" if keys[0] in CFConfig.model_fields else "use one under cf"
+    return f"  {_line(path.strip())}: no setting of a training alone; {told}"
 
 
 Tree = TypeVar("Tree", bound=Section)

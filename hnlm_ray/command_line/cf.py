@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal, get_args
 
 import typer
 
 from hnlm_ray.commands.invocation import current
 from hnlm_ray.commands.options import AsJson, Debug, JsonOut, Overrides
 from hnlm_ray.commands.output import Output
+from hnlm_ray.config import CFConfig
+
+OF_A_RUN: Final = ("pool", "vectors")
+"""Samplers that need what the LLM wrote: a pipeline has it, a folder of interactions has not."""
+
+
+def one_of(setting: str, besides: Sequence[str] = ()) -> str:
+    """Return the values of a setting of a CF training for a help text, its default named."""
+    field = CFConfig.model_fields[setting]
+    names = [name for name in get_args(field.annotation) if name not in besides]
+    return f"One of {', '.join(f'{name} (default)' if name == field.default else name for name in names)}"
 
 
 def train(
@@ -19,19 +31,17 @@ def train(
         Literal["ngcf", "parquet"],
         typer.Option(
             "--format",
-            help="ngcf: train.txt, test.txt (validation.txt), lines `user item item ...`; parquet: train.parquet, "
-            "test.parquet, or interactions.parquet with a column split; columns user and item.",
+            help="ngcf: train.txt, test.txt (and validation.txt), lines `user item item ...`; parquet: train.parquet, "
+            "test.parquet (and validation.parquet) with columns user and item, or interactions.parquet with a column "
+            "split as well; ids are numbers or text.",
         ),
     ] = "ngcf",
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME", help="Such as lightgcn (default), mf, ease; cf.model.")
-    ] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help=f"{one_of('model')}; cf.model.")] = None,
     sampler: Annotated[
-        str | None, typer.Option("--sampler", metavar="NAME", help="Such as rns (default), dns, ahns; cf.sampler.")
+        str | None,
+        typer.Option("--sampler", metavar="NAME", help=f"{one_of('sampler', OF_A_RUN)}, draws negatives; cf.sampler."),
     ] = None,
-    loss: Annotated[
-        str | None, typer.Option("--loss", metavar="NAME", help="Such as bpr (default), softmax; cf.loss.")
-    ] = None,
+    loss: Annotated[str | None, typer.Option("--loss", metavar="NAME", help=f"{one_of('loss')}; cf.loss.")] = None,
     overrides: Overrides = None,
     seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of everything that is drawn.")] = 0,
     metric: Annotated[
@@ -68,10 +78,18 @@ def train(
     """Train one model, choose its epoch on validation and read test once.
 
     Without a validation file a tenth of each user's training items is held out for it; with
-    --set cf.validation=none all rows train, for exactly cf.epochs epochs. Settings are those of `hnlm config show`
-    under cf, such as cf.lr, cf.dim, cf.layers, cf.candidates.
+    --set cf.validation=none all rows train, for exactly cf.epochs epochs. --set takes the settings that
+    `hnlm config schema` describes under cf, such as cf.lr, cf.dim, cf.layers, cf.candidates, cf.softmax.temperature.
+    A setting that the model, sampler or loss doesn't read is noted.
+
+    Beside the interactions may lie item_text.npy, user_text.npy, triples.txt (or .parquet) and teacher_scores.npy,
+    for what reads them.
+
+    Ctrl-C stops; with --out the same command and --resume goes on.
 
     Example: hnlm cf train --data data/gowalla --model lightgcn --sampler dns --set cf.epochs=50 --json-out result.json
+
+    Example: hnlm cf train --data shop --format parquet --model lightgcn --loss softmax --fuse ease --out runs/shop
     """
     from hnlm_ray.commands.cf.request import Request
     from hnlm_ray.commands.cf.train import train_alone

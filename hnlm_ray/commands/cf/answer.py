@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from hnlm_ray.commands.cf.request import SOLVED, Plan
+from hnlm_ray.commands.cf.request import Plan
 
 if TYPE_CHECKING:
     from hnlm_ray.cf import CFData, Scorer, Training
 
-WITHOUT_NEGATIVES = frozenset({"softmax", "sfcml"})
-
 
 def describe(planned: Plan, data: CFData, training: Training, held_out: int) -> dict[str, Any]:
     """Return what was trained on what; names that the model doesn't use are null."""
+    from hnlm_ray.cf.unread import unread_settings
+
     config = planned.config
-    solved = config.model in SOLVED
+    unused = unread_settings(config, ("sampler", "loss"))
     sizes = {"train": data.train, "validation": data.validation, "test": data.test}
     return {
         "model": config.model,
-        "sampler": None if solved or config.loss in WITHOUT_NEGATIVES else config.sampler,
-        "loss": None if solved else config.loss,
+        "sampler": None if "sampler" in unused else config.sampler,
+        "loss": None if "loss" in unused else config.loss,
         "seed": planned.request.seed,
         "config": config.model_dump(mode="json"),
         "data": {
@@ -34,9 +34,14 @@ def describe(planned: Plan, data: CFData, training: Training, held_out: int) -> 
         },
         "epochs": training.epochs,
         "best_epoch": training.best_epoch,
-        "seconds_per_epoch": [round(seconds, 4) for seconds in training.seconds_per_epoch],
+        "seconds_per_epoch": rounded(training.seconds_per_epoch),
         "skipped_pairs": training.skipped_pairs,
     }
+
+
+def rounded(seconds: Sequence[float]) -> list[float]:
+    """Return seconds to a tenth of a millisecond."""
+    return [round(value, 4) for value in seconds]
 
 
 def figures(scorer: Scorer, data: CFData, cutoffs: tuple[int, ...], metric: str) -> dict[str, Any]:
@@ -63,6 +68,15 @@ def show(console: Console, answer: Mapping[str, Any]) -> None:
     console.print(f"  epoch {answer['best_epoch']} of {answer['epochs']}; {seconds:.1f} s of training")
     if answer["fusion"]:
         console.print(f"  fused with {answer['fusion']['model']} at weight {answer['fusion']['weight']:g}")
-    for split in ("validation", "test"):
-        told = "  ".join(f"{name} {value:.4f}" for name, value in answer[split].items())
-        console.print(f"  {split}: {told or 'none'}")
+    for name in ("validation", "test", "catalogue"):
+        for line in _by_cutoff(answer.get(name) or {}):
+            console.print(f"  {name:<10}  {line}")
+
+
+def _by_cutoff(figures: Mapping[str, float]) -> list[str]:
+    """Return a line a cut-off: `@20  recall 0.1824  ndcg 0.1547 ...`."""
+    lines: dict[str, list[str]] = {}
+    for name, value in figures.items():
+        what, _, cutoff = name.partition("@")
+        lines.setdefault(cutoff, []).append(f"{what} {value:.4f}")
+    return [f"@{cutoff:<4} {'  '.join(parts)}" for cutoff, parts in lines.items()]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EVERY_S: Final = 5.0
 SHARE: Final = 0.05
+TEACHER_USERS: Final = 16
 State = dict[str, Any]
 
 
@@ -103,7 +104,10 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 a
 
 
 def digest(data: CFData) -> str:
-    """Return a short name of what is trained on and chosen by: the pairs of all splits, text, triples."""
+    """Return a short name of what is trained on and chosen by: the pairs of all splits, text, triples, a teacher.
+
+    Of a teacher, which may be larger than memory, some users' scores stand for all.
+    """
     parts = hashlib.sha256(f"{data.users} {data.items}".encode())
     for split in (data.train, data.validation, data.test):
         for column in () if split is None else (split.indptr, split.items):
@@ -111,4 +115,9 @@ def digest(data: CFData) -> str:
         parts.update(b"|")
     for array in (data.item_text, data.user_text, data.triples):
         parts.update(b"|" if array is None else array.data)
+    if data.teacher is not None:
+        import torch
+
+        some = torch.linspace(0, data.users - 1, min(data.users, TEACHER_USERS), dtype=torch.int64)
+        parts.update(data.teacher.scores(some.to(data.teacher.device)).cpu().numpy().data)
     return parts.hexdigest()[:12]

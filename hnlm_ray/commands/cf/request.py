@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -13,7 +14,6 @@ from hnlm_ray.config_file import load_cf_config
 from hnlm_ray.errors import InputError
 
 METRICS: Final = ("recall", "ndcg", "precision", "hit_rate", "mrr", "map")
-SOLVED: Final = frozenset({"ease", "ials"})
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,20 @@ class Plan:
 
 def plan(request: Request) -> Plan:
     """Return the settings of a request, whose folder is made; InputError where options don't go together."""
+    if twice := set(request.given) & set(given_settings((), request.overrides)):
+        name = min(twice)
+        raise InputError(f"--{name} and --set cf.{name} name the same setting: give one of them")
     config = load_cf_config(request.given, request.overrides)
     cutoffs = parse_cutoffs(request.cutoffs, request.metric)
     second = _second(request, config)
-    _check_device(request.device)
     _check_out(request)
     return Plan(request, config, second, cutoffs)
+
+
+def given_settings(names: Iterable[str], overrides: Sequence[str]) -> list[str]:
+    """Return the paths within ``cf`` that options name, each once, in order."""
+    paths = (override.partition("=")[0].strip().removeprefix("cf.") for override in overrides)
+    return list(dict.fromkeys((*names, *paths)))
 
 
 def parse_cutoffs(text: str, metric: str) -> tuple[int, ...]:
@@ -64,7 +72,9 @@ def parse_cutoffs(text: str, metric: str) -> tuple[int, ...]:
         raise InputError(f"--cutoffs {text!r} must be whole numbers from 1 on, such as 10,20")
     name, _, own = metric.partition("@")
     if name not in METRICS or own not in parts:
-        raise InputError(f"--metric {metric!r} must be one of {', '.join(METRICS)} at a cut-off of {text}, as ndcg@20")
+        near = difflib.get_close_matches(name, METRICS, 1)
+        told = f"did you mean {near[0]}@{parts[-1]}?" if near else f"such as ndcg@{parts[-1]}"
+        raise InputError(f"--metric {metric!r} must be one of {', '.join(METRICS)} at a cut-off of {text}, {told}")
     return tuple(sorted({int(part) for part in parts}))
 
 
@@ -78,12 +88,6 @@ def _second(request: Request, config: CFConfig) -> CFConfig | None:
     if "none" in {config.validation, second.validation}:
         raise InputError("--fuse chooses its weight on validation: leave cf.validation at split, for both models")
     return second
-
-
-def _check_device(device: str) -> None:
-    name, _, number = device.partition(":")
-    if name not in {"cpu", "cuda"} or (number and not number.isdigit()):
-        raise InputError(f"--device {device!r} is unknown; use cpu, cuda or cuda:0")
 
 
 def _check_out(request: Request) -> None:

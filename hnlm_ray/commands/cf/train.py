@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hnlm_ray.commands.cf.answer import describe, figures, show
+from hnlm_ray.commands.cf.answer import describe, figures, rounded, show
 from hnlm_ray.commands.cf.checkpoint import FileCheckpoints
-from hnlm_ray.commands.cf.request import Plan, Request, plan
+from hnlm_ray.commands.cf.request import Plan, Request, given_settings, plan
 from hnlm_ray.commands.invocation import Invocation
-from hnlm_ray.commands.output import Output
+from hnlm_ray.commands.output import Output, open_console
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 if TYPE_CHECKING:
     from hnlm_ray.cf import CFData, Scorer, Training
 
+RSS_UNITS = 2**20 if sys.platform == "darwin" else 2**10
+"""Of ``ru_maxrss`` in a MiB."""
 CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_OF_SECOND = "checkpoint_fused.pt"
 
@@ -40,7 +42,7 @@ def train_alone(request: Request, output: Output, invocation: Invocation) -> Non
     except KeyboardInterrupt:
         invocation.stopped = _stopped(request)
         raise
-    answer["peak_rss_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    answer["peak_rss_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RSS_UNITS, 1)
     output.emit(answer, lambda console: show(console, answer))
 
 
@@ -55,12 +57,13 @@ def _trained(planned: Plan) -> dict[str, Any]:
     prepare_torch(request)
     from hnlm_ray.cf.files import load_folder
 
+    unread = _unread(planned)
     loaded = load_folder(request.folder, request.kind)
     data, held_out = with_validation(loaded.data, planned.config, request.seed)
     training = _train(planned, planned.config, data, CHECKPOINT)
     ranked = _ranked(planned, training)
     answer = describe(planned, data, training, held_out)
-    answer |= {"validation": dict(ranked.validation), "fusion": ranked.fused}
+    answer |= {"validation": dict(ranked.validation), "fusion": ranked.fused, "unread": unread}
     answer |= figures(ranked.scorer, training.data, planned.cutoffs, request.metric)
     if request.out is not None:
         from hnlm_ray.commands.cf.result import keep_result
@@ -76,11 +79,27 @@ def prepare_torch(request: Request) -> None:
 
     if request.threads is not None:
         torch.set_num_threads(request.threads)
-    name, _, number = request.device.partition(":")
-    if name == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise InputError(
-            f"--device {request.device} is not there, torch finds {torch.cuda.device_count()} CUDA devices; use cpu"
-        )
+    from hnlm_ray.cf.devices import open_device
+
+    open_device(request.device)
+
+
+def _unread(planned: Plan) -> list[str]:
+    """Note, and return, the settings given that change nothing."""
+    from hnlm_ray.cf.unread import unread_settings
+
+    request = planned.request
+    found = unread_settings(planned.config, given_settings(request.given, request.overrides))
+    told = [f"note: cf.{path} is read by {reader}, not here: it changes nothing" for path, reader in found.items()]
+    if planned.second is not None:
+        of_second = unread_settings(planned.second, given_settings((), request.fuse_overrides))
+        told += [
+            f"note: cf.{path} of {request.fuse} is read by {reader}, not here" for path, reader in of_second.items()
+        ]
+    console = open_console(stderr=True)
+    for line in told:
+        console.print(line)
+    return [f"cf.{path}" for path in found]
 
 
 def with_validation(data: CFData, config: CFConfig, seed: int) -> tuple[CFData, int]:
@@ -138,6 +157,9 @@ def _ranked(planned: Plan, training: Training) -> Ranked:
     told = {
         "model": planned.second.model,
         "weight": chosen.weight,
+        "epochs": other.epochs,
+        "best_epoch": other.best_epoch,
+        "seconds_per_epoch": rounded(other.seconds_per_epoch),
         "config": planned.second.model_dump(mode="json"),
         "validation_of_first": training.validation,
         "validation_of_second": other.validation,
