@@ -25,7 +25,7 @@ SIZES = (100_000, 1_000_000, 10_000_000)
 QUICK_SIZES = (10_000, 100_000)
 NOTES = (
     "Synthetic power-law data; d {dim}, one thread; MF by batches of 2048; LightGCN, 3 layers, by 50 steps an epoch.",
-    "Growth is that between the two largest sizes, where what is fixed weighs least.",
+    "Growth is that between the two largest sizes, where what is fixed weighs least: 1 is linear.",
     "Ranking grows with the catalogue, which grows with the interactions here.",
 )
 

@@ -17,7 +17,7 @@ STEPS: Final = 50
 size would grow with the square of the interactions."""
 TIMED_STEPS: Final = 3
 LINEAR: Final = 1.15
-"""The largest exponent of growth that counts as linear: larger tables leave the caches."""
+"""The largest exponent of growth that counts as linear: 1.4 times the cost a row for ten times the rows."""
 MOST_GIB: Final = 8.0
 COLUMNS: Final = {
     "open_s": "read and build, s",
