@@ -247,9 +247,10 @@ def test_a_catalogue_near_2_to_the_31_is_looked_up_with_int64_places():
     last = 2**31 - 10
     data = CFData(2, last + 1, of([(0, last - 1), (1, 3)], 2))
     observed = Observed(data, "cpu")
-    assert observed.start.dtype == torch.int64
+    assert observed.tables[0].start.dtype == torch.int64
     asked = torch.tensor([[last - 1, 3, 0], [last - 1, 3, last]])
     assert observed(torch.tensor([0, 1]), asked).tolist() == [[True, False, False], [False, True, False]]
+    assert observed.positives(torch.tensor([0, 1]), asked.int()).tolist() == [0, 4]
 
 
 # Cut-offs and scorers
