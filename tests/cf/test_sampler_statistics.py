@@ -1,14 +1,17 @@
 """What samplers draw, as distributions, and what none of them ever draws: a training positive."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from hnlm_ray.cf import SAMPLERS, CFData, NegativePool, Positives
 from hnlm_ray.cf.batches import BlockBatch
+from hnlm_ray.cf.observed import Observed
 from hnlm_ray.cf.pairs import TrainingPairs
 from hnlm_ray.cf.samplers import Batch, SamplerInputs, SharedNegatives
 from hnlm_ray.config import CFConfig
@@ -171,9 +174,24 @@ def tiny(draw):
     return CFData(users + 3, items, train, pool=pool)
 
 
-@settings(max_examples=40)
-@given(tiny(), st.integers(0, 2**31), st.integers(1, 12))
-def test_no_sampler_ever_returns_a_training_positive(data, seed, size):
+@pytest.mark.parametrize("exact_bits", [2**20, 0])
+@settings(max_examples=30)
+@given(data=tiny(), seed=st.integers(0, 2**31))
+def test_positives_among_proposals_are_found(exact_bits, data, seed):
+    """Also where all users share a table of bits, whose doubts are then looked up."""
+    observed, known = Observed(data, CPU, exact_bits), set(data.train.keys(data.items).tolist())
+    users = torch.randint(data.users, (20,), generator=torch.Generator().manual_seed(seed))
+    items = torch.randint(data.items, (20, 3), generator=torch.Generator().manual_seed(seed), dtype=torch.int32)
+    cells = (users[:, None] * data.items + items).view(-1).tolist()
+    assert observed.positives(users, items).tolist() == [place for place, cell in enumerate(cells) if cell in known]
+
+
+@pytest.mark.parametrize("shared_bits", [False, True])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=tiny(), seed=st.integers(0, 2**31), size=st.integers(1, 12))
+def test_no_sampler_ever_returns_a_training_positive(monkeypatch, shared_bits, data, seed, size):
+    if shared_bits:
+        monkeypatch.setattr("hnlm_ray.cf.unobserved.Observed", partial(Observed, exact_bits=0))
     known, pairs = set(data.train.keys(data.items).tolist()), TrainingPairs(data, CPU)
     srns = {"memory": 2, "fresh": 3, "warm_up": 1}
     for name in ("rns", "pns", "dns", "dns_mn", "srns", "mixgcf", "dins", "ahns", "in_batch", "pool"):
