@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
 from hnlm_ray.config import MethodName
-from hnlm_ray.config_file import load_config
+from hnlm_ray.config_file import load_cf_config, load_config
 from hnlm_ray.finetune.export import DESCRIPTION_FILE, PARTS_FILE
 from hnlm_ray.finetune.meanings import MEANINGS, METRICS
 from hnlm_ray.stages import STAGES
 
-GROUPS = {"config", "models", "finetune", "export"}
+GROUPS = {"config", "models", "finetune", "export", "cf"}
 
 
 def documents(repository):
@@ -67,6 +67,15 @@ def test_every_set_option_and_preset_of_a_command_is_valid(repository):
     assert {"demo", "paper_7b"} <= loaded
 
 
+def test_every_setting_of_a_training_alone_is_valid(repository):
+    found = [words for words in hnlm_commands(repository) if words[:2] == ["cf", "train"]]
+    assert len(found) > 3
+    for words in found:
+        named = dict(itertools.pairwise(words))
+        given = {name: named[f"--{name}"] for name in ("model", "sampler", "loss") if f"--{name}" in named}
+        load_cf_config(given, [value for option, value in itertools.pairwise(words) if option == "--set"])
+
+
 def test_every_make_target_and_script_exists(repository):
     makefile = (repository / "Makefile").read_text(encoding="utf-8")
     for document in documents(repository):
@@ -94,7 +103,10 @@ def test_every_link_leads_somewhere(repository):
 
 def test_every_folder_of_the_map_exists(repository):
     text = (repository / "README.md").read_text(encoding="utf-8")
-    for folder in re.findall(r"^\| `(\w+/)` \|", text, re.MULTILINE):
+    rows = re.findall(r"^\| (`\w+/`(?:, `\w+/`)*) \|", text, re.MULTILINE)
+    folders = [folder for row in rows for folder in re.findall(r"\w+/", row)]
+    assert len(folders) > 10
+    for folder in folders:
         assert (repository / "hnlm_ray" / folder).is_dir(), folder
 
 
@@ -113,6 +125,7 @@ def test_every_folder_of_the_map_exists(repository):
         "finetune",
         "export",
         "recommend",
+        "cf",
     ],
 )
 def test_every_command_is_described(repository, command):

@@ -18,6 +18,7 @@ from hnlm_ray.cf.ranking import top_items
 from hnlm_ray.cf.samplers import SAMPLERS
 from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
 from hnlm_ray.cf.slices import measure_slices
+from hnlm_ray.cf.solved import SOLVED
 from hnlm_ray.cf.stepped import EpochReport, Stepped
 from hnlm_ray.cf.trainer import Trainer
 from hnlm_ray.cf.training import Training, open_training, train
@@ -27,6 +28,7 @@ __all__ = [
     "LOSSES",
     "MODELS",
     "SAMPLERS",
+    "SOLVED",
     "Adapter",
     "CFData",
     "DivergedError",
