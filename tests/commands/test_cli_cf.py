@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -278,6 +280,31 @@ def test_a_model_without_vectors_has_no_index(folder, tmp_path):
     done = call(folder, "--model", "ease", "--faiss", "Flat", "--out", str(tmp_path), settings=())
     assert done.exit_code == 2
     assert "this model has none" in done.stderr
+
+
+def documented(repository):
+    """Yield the arguments of each `hnlm cf train` in the documents and in the help."""
+    texts = [
+        path.read_text(encoding="utf-8") for path in (repository / "README.md", *(repository / "docs").glob("*.md"))
+    ]
+    found = [line for text in texts for line in re.findall(r"^hnlm cf train (.*)$", text, re.MULTILINE)]
+    shown = CliRunner().invoke(app, ["cf", "train", "--help"], terminal_width=400).stdout
+    found += re.findall(r"Example: hnlm cf train (.*)$", shown, re.MULTILINE)
+    assert len(found) > 5
+    return [shlex.split(line, comments=True) for line in found]
+
+
+def test_every_documented_command_trains(repository, folder, tmp_path):
+    shop = write_parquet(tmp_path / "shop", splits(), "u{}".format, "i{}".format)
+    places = {"data/gowalla": str(folder), "shop": str(shop), "runs/shop": str(tmp_path / "runs")}
+    places["result.json"] = str(tmp_path / "result.json")
+    for words in documented(repository):
+        command = [places.get(word, word) for word in words]
+        if "--out" in words and "--resume" not in words:
+            shutil.rmtree(tmp_path / "runs", ignore_errors=True)
+        done = CliRunner().invoke(app, ["cf", "train", *command, "--threads", "1", "--set", "cf.epochs=2"])
+        assert done.exit_code == 0, (words, done.output)
+        assert "test        @20" in done.stdout
 
 
 # What it notes and refuses

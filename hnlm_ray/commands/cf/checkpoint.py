@@ -114,7 +114,7 @@ def digest(data: CFData) -> str:
             parts.update(column.data)
         parts.update(b"|")
     for array in (data.item_text, data.user_text, data.triples):
-        parts.update(b"|" if array is None else array.data)
+        parts.update(b"|" if array is None else array.tobytes())
     if data.teacher is not None:
         import torch
 
