@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from hnlm_ray.cf import CFData, Positives, Trainer, shuffled_text, text
 from hnlm_ray.cf.batches import Batch, UserBatch
@@ -189,6 +190,20 @@ def test_rlmrec_gen_masks_a_share_of_nodes_and_finds_their_text_again(full):
     assert model.auxiliary(final, batch).item() == pytest.approx(0.3 * expected.item(), abs=1e-5)
     assert not torch.equal(model(), final)
     assert model.masked.tolist() != masked
+
+
+def test_rlmrec_gen_starts_with_gradients_of_a_normal_size_where_masked_nodes_have_no_edge(full):
+    users, items = full.train.pairs()
+    linked = items < full.items // 2
+    train = Positives.from_pairs(users[linked], items[linked], full.users)
+    lonely = replace(full, train=train, validation=None, test=None)
+    trainer = trainer_of(lonely, "rlmrec_gen", loss="softmax")
+    model, batch = trainer.model.train(), next(trainer._batches())
+    final = model()
+    of_items = functional.normalize(final[lonely.users :], dim=1)
+    (of_items.sum() + model.auxiliary(final, batch)).backward()
+    assert (model.masked >= lonely.users + lonely.items // 2).any()
+    assert max(float(value.grad.abs().max()) for value in model.parameters()) < 1e3
 
 
 def test_rlmrec_gen_contrasts_up_to_a_batch_of_masked_nodes(full):

@@ -23,7 +23,9 @@ class LLMRec(LightGCN):
     """LightGCN, and BPR of the LLM's triples (user, preferred item, rejected item) beside the batch.
 
     A step draws ``config.text.triples`` of its pairs as so many triples, uniformly (with replacement), and leaves out
-    ``config.text.prune`` of them: those with the highest losses, the noisiest. The rest count like pairs of the batch,
+    ``config.text.prune`` of them: those with the highest losses, the noisiest. (The authors' code takes the triple of
+    that share of the batch's users, and prunes pairs and triples together; here all pairs count, so that what is
+    compared with LightGCN is what the LLM adds.) The rest count like pairs of the batch,
     in the loss and in L2, whatever the ranking loss; scores are those that this loss compares. Of LLMRec this is the
     augmentation of interactions; its features of profiles and attributes are not part.
 

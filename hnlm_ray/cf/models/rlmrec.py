@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.gather import gather_rows
 from hnlm_ray.cf.losses.views import info_nce
-from hnlm_ray.cf.models.base import ModelInputs
+from hnlm_ray.cf.models.base import INITIAL_STD, ModelInputs
 from hnlm_ray.cf.models.lightgcn import LightGCN
 from hnlm_ray.cf.propagation import propagate
 from hnlm_ray.cf.text import node_text, text_mlp
@@ -55,17 +55,20 @@ class RLMRecCon(LightGCN):
 class RLMRecGen(LightGCN):
     """LightGCN on a table that has a share of its rows masked in training; their text is found again.
 
-    Each pass replaces the rows of ``config.text.mask`` of all nodes, drawn uniformly, by a learnt token (0 at the
-    start). MLP(final embedding) of a masked node is contrasted with its text against those of the other masked nodes
-    (InfoNCE by cosine). Of more than ``config.batch_size`` masked nodes with a text so many, at random, are contrasted:
-    what is compared grows with the square. It has no layers to mix: each reading would need the same mask.
+    Each pass replaces the rows of ``config.text.mask`` of all nodes, drawn uniformly, by a learnt token that starts as
+    a row of the table does: the authors' zeros leave a masked node without edges at 0, where a cosine has no slope
+    (gradients of 1e9, and Adam then holds token and biases still). MLP(final embedding) of a masked node is contrasted
+    with its text against those of the other masked nodes (InfoNCE by cosine). Of more than ``config.batch_size`` masked
+    nodes with a text so many, at random, are contrasted: what is compared grows with the square. It has no layers to
+    mix: each reading would need the same mask.
     """
 
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__(inputs)
         self.settings, self.noise = self.config.text, inputs.noise
         self.text = node_text(inputs.data).to(inputs.device)
-        self.token = nn.Parameter(torch.zeros(1, self.config.dim, device=inputs.device))
+        token = torch.randn(1, self.config.dim, generator=inputs.start) * INITIAL_STD
+        self.token = nn.Parameter(token.to(inputs.device))
         wide = self.text.vectors.shape[1]
         self.mlp = text_mlp(self.config.dim, self.settings.hidden[::-1], wide, inputs.start, gain=1.0).to(inputs.device)
         self.masked = torch.empty(0, dtype=torch.int64, device=inputs.device)
