@@ -53,5 +53,6 @@ def scale_of_kept(share: float) -> float:
 
 def drop_entries(x: Tensor, share: float, generator: torch.Generator) -> None:
     """Zero a ``share`` of the entries of a tensor at random, in place, and scale the others up to keep the mean."""
-    kept = random_bits(x, generator) < _kept(share) - VALUES // 2
+    # By <= the bound of all values fits 16 bits too.
+    kept = random_bits(x, generator) <= _kept(share) - VALUES // 2 - 1
     x.mul_(kept.to(x.dtype).mul_(scale_of_kept(share)))

@@ -10,7 +10,7 @@ import torch
 from hnlm_ray.cf import Trainer
 from hnlm_ray.cf.losses.views import info_nce
 from hnlm_ray.cf.models import simgcl, xsimgcl
-from hnlm_ray.cf.noise import add_noise, random_bits
+from hnlm_ray.cf.noise import add_noise, drop_entries, random_bits
 from hnlm_ray.cf.propagated_rows import product_rows, propagated_rows
 from hnlm_ray.cf.propagation import Adjacency, propagate
 from hnlm_ray.config import CFConfig
@@ -184,6 +184,14 @@ def test_ngcf_drops_entries_of_each_layer_and_passes_gradients_by_the_others(dat
     expected.backward(upstream.double())
     for ours, theirs in zip(model.parameters(), (table, weights), strict=True):
         torch.testing.assert_close(ours.grad.double(), theirs.grad, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("share", [1e-9, 7e-6, 1e-5, 0.25, 0.9])
+def test_the_share_dropped_may_be_as_small_as_one_likes(share):
+    x = torch.ones(4000, 5)
+    drop_entries(x, share, torch.Generator().manual_seed(0))
+    assert (x == 0).double().mean().item() == pytest.approx(share, abs=0.01)
+    assert x.max().item() == pytest.approx(1 / (1 - share), rel=1e-4)
 
 
 def test_noise_has_the_sign_of_the_row_its_length_and_uniform_entries():
