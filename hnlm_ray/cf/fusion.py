@@ -140,9 +140,11 @@ def _add_block(
 def _hits(scores: Tensor, users: NDArray[np.int32], held_out: Positives, k: int) -> NDArray[np.bool_]:
     # A masked item is a training positive, so it is never one that is held out.
     _, columns = top_k(scores, min(k, scores.shape[1]))
-    keys = users[:, None].astype(np.int64) * scores.shape[1] + columns.cpu().numpy()
+    # Keys of the block alone: those of all users, for each block, would take time in the square of the users.
+    row, item = held_out.of(users)
+    keys = np.arange(len(users))[:, None] * scores.shape[1] + columns.cpu().numpy()
     hits = np.zeros((len(users), k), np.bool_)
-    hits[:, : keys.shape[1]] = contains(held_out.keys(scores.shape[1]), keys)
+    hits[:, : keys.shape[1]] = contains(row * scores.shape[1] + item, keys)
     return hits
 
 

@@ -185,3 +185,11 @@ def test_what_does_not_fit_is_refused(data):
         choose_fusion(first, first, data, metric="ndcg@5")
     with pytest.raises(InputError, match="'validation'"):
         choose_fusion(first, first, replace(data, validation=None))
+
+
+def test_a_block_of_users_looks_at_its_own_positives_alone(data, monkeypatch):
+    """Those of all users in each block would take time in the square of the users."""
+    first, second = noise(data, 1), pointing(data, data.validation)
+    expected = choose_fusion(first, second, data)
+    monkeypatch.setattr(Positives, "keys", lambda *_: pytest.fail("read the positives of all users"))
+    assert choose_fusion(first, second, data) == expected
