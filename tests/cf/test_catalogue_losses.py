@@ -1,13 +1,16 @@
 """Losses over the catalogue against their formulas, item by item, in float64."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from hnlm_ray.cf import Trainer
 from hnlm_ray.cf.losses import catalogue_loss, sampled_softmax, sfcml_block, shared_softmax, softmax_block
 from hnlm_ray.cf.losses.catalogue import Block, distilling_block
+from hnlm_ray.config import CFConfig
 
 
 def batch(owners=5, items=9, seed=0):
@@ -64,6 +67,24 @@ def test_distillation(cells):
 
     loss = partial(distilling_block, weight=0.4, temperature=2.5, teacher=lambda users: teacher[users].float())
     both(loss, literal, cells, temperature=0.3)
+
+
+def test_a_teacher_is_asked_where_its_scores_are(data):
+    class Elsewhere:
+        items, device, asked = data.items, torch.device("meta"), []
+
+        def scores(self, users):
+            self.asked.append(users.device)
+            return torch.zeros(len(users), self.items)
+
+        def check(self):
+            pass
+
+    teacher = Elsewhere()
+    settings = CFConfig(model="mf", loss="softmax", dim=4, softmax={"distill": 0.5})
+    Trainer(replace(data, teacher=teacher), settings, 0).run_epoch()
+    assert len(teacher.asked) > 1
+    assert set(teacher.asked) == {teacher.device}
 
 
 def test_a_constant_teacher_is_a_uniform_one():

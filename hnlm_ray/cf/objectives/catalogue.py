@@ -67,7 +67,7 @@ class SoftmaxObjective(CatalogueObjective):
             distilling_block,
             weight=settings.distill,
             temperature=settings.distill_temperature,
-            teacher=teacher.scores,
+            teacher=lambda owners: teacher.scores(owners.to(teacher.device)).to(owners.device),
         )
 
 
