@@ -184,3 +184,9 @@ def test_a_teacher_of_another_catalogue_is_refused(data, make_planted):
     teacher = train(make_planted(items=70), config(), 0).scorer
     with pytest.raises(InputError, match="teacher scores 70 items and the data has 80"):
         replace(data, teacher=teacher)
+
+
+def test_a_text_weight_with_text_of_no_item_is_refused(texted):
+    blank = replace(texted, item_text=np.zeros_like(texted.item_text))
+    with pytest.raises(InputError, match=r"cf\.ease\.text .* has none"):
+        open_training(blank, config(text=0.1), 0)

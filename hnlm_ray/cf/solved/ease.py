@@ -87,7 +87,7 @@ class EASE(Solved):
     def __init__(self, data: CFData, config: CFConfig, seed: int, device: str = "cpu") -> None:
         super().__init__(data, config, seed, device)
         check_items(data.items)
-        if config.ease.text and data.item_text is None:
+        if config.ease.text and (data.item_text is None or not data.item_text.any()):
             raise InputError(
                 f"cf.ease.text {config.ease.text:g} weighs the items' text and the data has none; give it or set it 0"
             )
