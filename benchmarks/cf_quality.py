@@ -6,8 +6,9 @@
     python benchmarks/cf_quality.py --quick       # a small synthetic set, few epochs: whether it works
 
 published: LightGCN with 3 layers on Gowalla, with the published settings, after 5 epochs and after --epochs.
-samplers: MF on ML-1M with RNS, DNS and AHNS, --sampler-epochs epochs under each of --seeds seeds; the differences are
-tested over the same users and seeds. All training rows train, and test is read once at the end.
+samplers: MF on ML-1M with RNS, DNS and AHNS under --seeds seeds, the differences tested over the same users and seeds.
+Twice: --sampler-epochs epochs on all training rows, and with candidates and epoch chosen on validation rows held out of
+train. Test is read once a training, at the end.
 peers: RecBole's BPR and LightGCN and ours at equal epochs (--peer-epochs), implicit's ALS and BPR by their own
 defaults, our iALS, EASE and exact softmax by ours: nobody is tuned. Peers hand over their factors and one rule measures
 all; RecBole's own figures must agree with it.
@@ -34,7 +35,8 @@ RULE = "A ratio above 1: ours is better. Full ranking of all items, training ite
 PARTS = {
     "published": ["d 64, Adam at 1e-3, L2 1e-4, batches of 2048, one uniform negative, all training rows."],
     "samplers": [
-        "MF, d 64, Adam at 1e-3, L2 1e-4, batches of 2048, {sampler_epochs} epochs on all training rows.",
+        "MF, d 64, Adam at 1e-3, L2 1e-4, batches of 2048, {sampler_epochs} epochs at most.",
+        "A given number of epochs: on all training rows. Chosen on validation: a tenth of the training rows held out.",
         "p: of the paired difference, users and seeds both as samples.",
     ],
     "peers": [

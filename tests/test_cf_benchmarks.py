@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -293,16 +294,27 @@ def test_growth_is_an_exponent():
     assert "| 100,000 | 10,000 | 1,000 | 20 |" in sizes_table(found)
 
 
-def test_samplers_are_judged_by_the_difference_and_its_p(tmp_path):
-    from cf_bench.datasets import shared, synthetic
+def test_samplers_are_judged_by_the_difference_and_its_p():
     from cf_bench.quality_samplers import _row
 
-    dataset = shared("small", synthetic(3000, 200, 50), tmp_path)
     base = np.random.default_rng(0).random((3, 200))
-    better = _row(dataset, "DNS", "ndcg@20", base + 0.01, base, judged=True)
-    worse = _row(dataset, "DNS", "ndcg@20", base - 0.01, base, judged=True)
+    better = _row("DNS", "ndcg@20", base + 0.01, base, judged=True)
+    worse = _row("DNS", "ndcg@20", base - 0.01, base, judged=True)
     assert (better["met"], worse["met"]) == (True, False)
     assert better["runs"]["difference"] == pytest.approx(0.01)
+
+
+def test_candidates_are_chosen_on_validation(monkeypatch):
+    from cf_bench import quality_samplers
+
+    figures = {4: 0.1, 8: 0.3, 16: 0.2, 32: 0.0}
+
+    def trained(_, name, count, epochs, seed):
+        assert (name, epochs, seed) == ("DNS", 7, 0)
+        return SimpleNamespace(validation={"ndcg@20": figures[count]})
+
+    monkeypatch.setattr(quality_samplers, "_train", trained)
+    assert quality_samplers.choose_candidates(None, "DNS", 7) == 8
 
 
 def test_a_peer_that_measures_otherwise_is_told():
