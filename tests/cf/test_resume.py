@@ -150,3 +150,18 @@ def test_saving_changes_nothing(everything):
     for _ in range(3):
         saved(saving)
         assert saving.run_epoch().loss == quiet.run_epoch().loss
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "adagrad"])
+@pytest.mark.parametrize(("model", "sampler"), [("mf", "srns"), ("ngcf", "rns"), ("lightgcn", "vectors")])
+def test_trainings_that_go_on_from_one_state_in_memory_leave_each_other_alone(everything, model, sampler, optimiser):
+    config = CFConfig(model=model, sampler=sampler, optimiser=optimiser, **SMALL)
+    trainer, *others = (Trainer(everything, config, seed) for seed in range(3))
+    trainer.run_epoch()
+    for other in others:
+        other.load_state_dict(trainer.state_dict())
+    found = []
+    for going in (trainer, *others):
+        going.run_epoch()
+        found.append(going.run_epoch().loss)
+    assert found[0] == found[1] == found[2]

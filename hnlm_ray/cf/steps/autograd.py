@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from torch import Tensor, nn
@@ -70,5 +71,6 @@ class AutogradSteps:
         return self.optimiser.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it over."""
-        self.optimiser.load_state_dict(state)
+        """Take over a copy."""
+        # PyTorch would keep the tensors themselves: two trainings from one state would write into each other's moments.
+        self.optimiser.load_state_dict(copy.deepcopy(state))
