@@ -85,13 +85,16 @@ def _normalised_csr(
 
 def mean_of_powers(adjacency: SymmetricMatrix, x: Tensor, layers: int) -> Tensor:
     """Return 1/(L+1) sum over l = 0..L of A^l x, float32[nodes, d], not recorded by autograd."""
+    return sum_of_powers(adjacency, x, layers).to(x.dtype).mul_(1 / (layers + 1)) if layers else x.clone()
+
+
+def sum_of_powers(adjacency: SymmetricMatrix, x: Tensor, layers: int) -> Tensor:
+    """Return the sum over l = 0..L of A^l x, [nodes, d] in the matrix's precision; ``x`` itself where L is 0."""
     # Horner: A (A x + x) + x ...: no stack of layers to keep and average.
-    if not layers:
-        return x.clone()
     out = start = x.to(adjacency.values.dtype)
     for _ in range(layers):
         out = adjacency.matmul(out).add_(start)
-    return out.to(x.dtype).mul_(1 / (layers + 1))
+    return out
 
 
 class _Propagate(torch.autograd.Function):

@@ -26,7 +26,15 @@ from hnlm_ray.cf.samplers import SAMPLERS, Sampler, SamplerInputs
 from hnlm_ray.cf.scoring import EmbeddingScores
 from hnlm_ray.cf.settings import check_seed, check_state, check_trained_by, reject_ignored_settings, trained_by
 from hnlm_ray.cf.stepped import EpochReport
-from hnlm_ray.cf.steps import AutogradSteps, ClosedSteps, RowwiseSteps, has_closed_form, pays_rowwise
+from hnlm_ray.cf.steps import (
+    AutogradSteps,
+    ClosedSteps,
+    RowwiseSteps,
+    SomeRowsSteps,
+    has_closed_form,
+    pays_by_rows,
+    pays_rowwise,
+)
 from hnlm_ray.config import CFConfig
 
 STREAMS: Final = ("start", "shuffle", "sampling", "pool", "adapter", "noise")
@@ -95,6 +103,8 @@ class Trainer:
         if closed and self.sampler is not None and has_closed_form(self.model, self.config):
             if pays_rowwise(self.model, self.sampler, self.config):
                 return RowwiseSteps(self.model, self.sampler)
+            if pays_by_rows(self.model, self.sampler, self.config):
+                return SomeRowsSteps(self.model, self.sampler, self.objective)
             return ClosedSteps(self.model, self.sampler, self.objective)
         return AutogradSteps(self.model, self.sampler, self.objective, self.adapted)
 

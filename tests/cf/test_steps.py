@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hnlm_ray.cf import Trainer, trainer
-from hnlm_ray.cf.steps import AutogradSteps, ClosedSteps, RowwiseSteps
+from hnlm_ray.cf.steps import AutogradSteps, ClosedSteps, RowwiseSteps, SomeRowsSteps
 from hnlm_ray.config import CFConfig
 
 SMALL = {"dim": 8, "batch_size": 60, "lr": 0.01, "candidates": 4, "reg": 0.01, "epochs": 3}
@@ -72,6 +72,30 @@ def test_rowwise_steps_are_taken_where_they_pay(make_planted):
     for other in ({"sampler": "dns"}, {"model": "lightgcn"}, {"optimiser": "adagrad"}, {"bias": True}):
         config = CFConfig(**{"model": "mf", "dim": 4, "batch_size": 10, **other})
         assert type(Trainer(wide, config, 0).steps) is not RowwiseSteps
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize(("precision", "apart"), [("float32", 1e-6), ("bfloat16", 1e-3)])
+@pytest.mark.parametrize("sampler", ["rns", "pool"])
+def test_steps_by_rows_are_those_of_all_nodes(pooled, monkeypatch, layers, precision, apart, sampler):
+    values = {"model": "lightgcn", "layers": layers, "precision": precision, "sampler": sampler}
+    whole, losses = run(pooled, 2, **values)
+    monkeypatch.setattr(trainer, "pays_by_rows", lambda *_: True)
+    rows, theirs = run(pooled, 2, **values)
+    assert (type(whole.steps), type(rows.steps)) == (ClosedSteps, SomeRowsSteps)
+    np.testing.assert_allclose(losses, theirs, atol=apart)
+    # Adam turns a gradient's last digit into a share of its step.
+    torch.testing.assert_close(rows.model.table, whole.model.table, atol=30 * apart, rtol=0)
+
+
+def test_steps_by_rows_are_taken_where_they_pay(make_planted, texted):
+    wide = make_planted(users=400, items=90)
+    by_rows = CFConfig(model="lightgcn", dim=4, batch_size=10)
+    assert type(Trainer(wide, by_rows, 0).steps) is SomeRowsSteps
+    for other in ({"batch_size": 100}, {"sampler": "dns"}, {"layers": 0}, {"gradients": "autograd"}):
+        config = CFConfig(**{**by_rows.model_dump(), **other})
+        assert type(Trainer(wide, config, 0).steps) is not SomeRowsSteps
+    assert type(Trainer(texted, CFConfig(model="lightgcn", batch_size=4, graph=0.3), 0).steps) is ClosedSteps
 
 
 def test_eight_adam_steps_of_lightgcn_equal_a_plain_script(data):

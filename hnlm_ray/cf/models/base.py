@@ -88,6 +88,19 @@ class EmbeddingModel(nn.Module):
         del gradient
         return None
 
+    @property
+    def gives_rows(self) -> bool:
+        """Whether it has :meth:`final_rows` and :meth:`pull_back_rows`."""
+        return False
+
+    def final_rows(self, nodes: Tensor) -> Tensor:
+        """Return the final embeddings of ``nodes`` (int64[n], each once) alone, float32[n, width], without autograd."""
+        raise NotImplementedError
+
+    def pull_back_rows(self, nodes: Tensor, gradient: Tensor) -> Tensor:
+        """Return the gradient of ``table``, float32[users + items, dim], for one of :meth:`final_rows`."""
+        raise NotImplementedError
+
     @torch.no_grad()
     def embeddings(self) -> tuple[Tensor, Tensor]:
         """Return copies of the final embeddings without noise, float32[users, width] and float32[items, width]."""

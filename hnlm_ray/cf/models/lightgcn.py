@@ -7,6 +7,7 @@ from torch import Tensor
 
 from hnlm_ray.cf.item_graph import add_neighbours, text_graph, with_neighbours
 from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
+from hnlm_ray.cf.propagated_rows import mean_of_rows, spread_from_rows
 from hnlm_ray.cf.propagation import Adjacency, mean_of_powers, propagate, propagated_layers
 
 
@@ -38,3 +39,18 @@ class LightGCN(EmbeddingModel):
         if self.graph is not None:
             gradient = with_neighbours(gradient, self.graph, self.config.graph, self.users)
         return mean_of_powers(self.adjacency, gradient, self.layers)
+
+    @property
+    def gives_rows(self) -> bool:
+        """Whether there is a last product to make for some rows alone."""
+        return self.graph is None and self.layers > 0
+
+    @torch.no_grad()
+    def final_rows(self, nodes: Tensor) -> Tensor:
+        """Return the final embeddings of some nodes: the last layer's product is that of their rows."""
+        return mean_of_rows(self.adjacency, self.table.detach(), self.layers, nodes)
+
+    @torch.no_grad()
+    def pull_back_rows(self, nodes: Tensor, gradient: Tensor) -> Tensor:
+        """Return the gradient by the same path."""
+        return spread_from_rows(self.adjacency, gradient, self.layers, nodes)

@@ -3,5 +3,14 @@
 from hnlm_ray.cf.steps.autograd import AutogradSteps
 from hnlm_ray.cf.steps.closed import ClosedSteps, has_closed_form
 from hnlm_ray.cf.steps.rowwise import RowwiseSteps, pays_rowwise
+from hnlm_ray.cf.steps.some_rows import SomeRowsSteps, pays_by_rows
 
-__all__ = ["AutogradSteps", "ClosedSteps", "RowwiseSteps", "has_closed_form", "pays_rowwise"]
+__all__ = [
+    "AutogradSteps",
+    "ClosedSteps",
+    "RowwiseSteps",
+    "SomeRowsSteps",
+    "has_closed_form",
+    "pays_by_rows",
+    "pays_rowwise",
+]

@@ -14,6 +14,7 @@ from hnlm_ray.cf.models import EmbeddingModel
 from hnlm_ray.cf.models.mf import MF
 from hnlm_ray.cf.samplers import Negatives, Sampler
 from hnlm_ray.cf.steps.closed import Rows, add_ranking, has_closed_form
+from hnlm_ray.cf.steps.unique import UniqueRows
 from hnlm_ray.config import CFConfig
 
 ROWS_PER_PAIR: Final = 48
@@ -33,7 +34,7 @@ class RowwiseSteps:
         self.model, self.sampler = model, sampler
         self.loss = PAIR_LOSSES[model.config.loss](model.config)
         self.adam = DeferredAdam(model.table.data, model.config.lr)
-        self.slot = torch.zeros(len(model.table), dtype=torch.int64, device=model.table.device)
+        self.unique = UniqueRows(len(model.table), model.table.device)
 
     @torch.no_grad()
     def step(self, batch: Batch) -> Tensor:
@@ -41,21 +42,12 @@ class RowwiseSteps:
         negatives = self.sampler.sample(batch, self.model.table.data)
         assert isinstance(negatives, Negatives)  # noqa: S101 has_closed_form leaves the others out
         rows = Rows.of(batch, negatives, self.model.users)
-        touched, place = self._unique(rows.all())
+        touched, place = self.unique(rows.all())
         table = self.adam.open(touched)
         gradient, local = torch.zeros_like(table), rows.placed(place)
         loss = add_ranking(self.loss, table, local, gradient, self.model.config.reg)
         self.adam.close(gradient)
         return loss
-
-    def _unique(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return each row once, and where each entry of ``rows`` stands among them; without sorting."""
-        number = torch.arange(len(rows), device=rows.device)
-        self.slot.scatter_(0, rows, number)
-        last = self.slot.index_select(0, rows)
-        chosen = last == number
-        rank = chosen.cumsum(0).sub_(1)
-        return rows[chosen], rank.index_select(0, last)
 
     def set_lr(self, lr: float) -> None:
         """Take another learning rate; all rows are up to date between epochs."""
