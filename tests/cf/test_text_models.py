@@ -413,3 +413,15 @@ def test_a_start_leaves_the_process_wide_random_stream_alone(full):
     for name in ALL:
         trainer_of(full, name).run_epoch()
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("sampler", ["rns", "mixgcf", "dins"])
+@pytest.mark.parametrize("name", ["id_text", "kar"])
+def test_l2_takes_the_table_and_not_the_text_whatever_the_sampler(full, name, sampler):
+    found = []
+    for reg in (0.0, 5.0):
+        trainer = trainer_of(full, name, sampler=sampler, reg=reg, optimiser="adagrad")
+        trainer.steps.step(next(trainer._batches()))
+        found.append({key: value.grad for key, value in trainer.model.named_parameters()})
+    without, decayed = found
+    assert {key for key in without if not torch.equal(without[key], decayed[key])} == {"table"}

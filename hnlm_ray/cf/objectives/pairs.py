@@ -50,7 +50,12 @@ class PairObjective(Objective):
         assert step.hops is not None  # noqa: S101 the trainer gives them to a sampler that reads them
         user, positive, negative = hop_rows(step.hops, step.batch, negatives, self.data.users)
         loss = self._ranking(user.mean(1), positive.mean(1), negative.mean(1))
-        return loss + self.config.reg * l2(user[:, 0], positive[:, 0], negative[:, 0])
+        table = self.model.regularised()
+        if table is None or self.config.reg == 0:
+            return loss
+        # Layer 0 may hold more than the table, such as text.
+        first = HopNegatives(negatives.items[:, :1], negatives.share[:, :1])
+        return loss + self.config.reg * l2(*hop_rows(table.unsqueeze(1), step.batch, first, self.data.users))
 
     def _semantic(
         self, adapted: AdaptedNegatives, step: Step, rows: tuple[Tensor, Tensor, Tensor], negatives: Negatives
