@@ -19,7 +19,7 @@ from hnlm_ray.cf.devices import open_device
 from hnlm_ray.cf.divergence import DivergenceWatch
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
 from hnlm_ray.cf.models import MODELS, EmbeddingModel, ModelInputs
-from hnlm_ray.cf.objectives import LOSSES, Objective, ObjectiveInputs
+from hnlm_ray.cf.objectives import LOSSES, CatalogueObjective, Objective, ObjectiveInputs
 from hnlm_ray.cf.optimisers import learning_rate
 from hnlm_ray.cf.pairs import TrainingPairs
 from hnlm_ray.cf.samplers import SAMPLERS, Sampler, SamplerInputs
@@ -28,10 +28,12 @@ from hnlm_ray.cf.settings import check_seed, check_state, check_trained_by, reje
 from hnlm_ray.cf.stepped import EpochReport
 from hnlm_ray.cf.steps import (
     AutogradSteps,
+    CatalogueSteps,
     ClosedSteps,
     RowwiseSteps,
     SomeRowsSteps,
     has_closed_form,
+    is_linear,
     pays_by_rows,
     pays_rowwise,
 )
@@ -99,13 +101,15 @@ class Trainer:
         return SAMPLERS[self.config.sampler](SamplerInputs(self.data, self.config, sampling, pool, self.device, count))
 
     def _open_steps(self) -> AutogradSteps | RowwiseSteps:
-        closed = self.config.gradients == "closed" and self.sampler is not None
-        if closed and self.sampler is not None and has_closed_form(self.model, self.config):
+        written_out = self.config.gradients == "closed"
+        if written_out and self.sampler is not None and has_closed_form(self.model, self.config):
             if pays_rowwise(self.model, self.sampler, self.config):
                 return RowwiseSteps(self.model, self.sampler)
             if pays_by_rows(self.model, self.sampler, self.config):
                 return SomeRowsSteps(self.model, self.sampler, self.objective)
             return ClosedSteps(self.model, self.sampler, self.objective)
+        if written_out and isinstance(self.objective, CatalogueObjective) and is_linear(self.model, self.config):
+            return CatalogueSteps(self.model, self.objective)
         return AutogradSteps(self.model, self.sampler, self.objective, self.adapted)
 
     def run_epoch(self) -> EpochReport:

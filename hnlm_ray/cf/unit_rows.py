@@ -10,21 +10,29 @@ from torch import Tensor
 SHORTEST: Final = 1e-12
 
 
+def with_lengths(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each row of float32[n, dim] over its length (at least 1e-12), and the lengths, float32[n, 1]."""
+    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_(min=SHORTEST)
+    return rows / lengths, lengths
+
+
+def through_lengths(gradient: Tensor, unit: Tensor, lengths: Tensor) -> Tensor:
+    """Return the gradient of the rows for one of their unit rows, float32[n, dim]."""
+    along = (gradient * unit).sum(1, keepdim=True)
+    return torch.addcmul(gradient, unit, along, value=-1).div_(lengths)
+
+
 class _UnitRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:  # noqa: ANN401 autograd's own
-        lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_(min=SHORTEST)
-        unit: Tensor = rows / lengths
+        unit, lengths = with_lengths(rows)
         ctx.save_for_backward(unit, lengths)
         return unit
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401 autograd's own
         unit, lengths = ctx.saved_tensors
-        (gradient,) = gradients
-        along = (gradient * unit).sum(1, keepdim=True)
-        out: Tensor = torch.addcmul(gradient, unit, along, value=-1).div_(lengths)
-        return out
+        return through_lengths(gradients[0], unit, lengths)
 
 
 def unit_rows(rows: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ def both(block_loss, literal, cells, temperature=1.0):
     block, liked, (users, items) = batch()
     ours = [rows.clone().requires_grad_() for rows in (users, items)]
     theirs = [rows.double().clone().requires_grad_() for rows in (users, items)]
-    loss = catalogue_loss(*ours, block, block_loss, temperature, cells)
+    loss = catalogue_loss(*ours, block, block_loss, temperature=temperature, cells=cells)
     expected = literal(theirs[0] @ theirs[1].T / temperature, liked, theirs)
     (2 * loss).backward()
     (2 * expected).backward()

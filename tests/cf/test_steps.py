@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hnlm_ray.cf import Trainer, trainer
-from hnlm_ray.cf.steps import AutogradSteps, ClosedSteps, RowwiseSteps, SomeRowsSteps
+from hnlm_ray.cf.steps import AutogradSteps, CatalogueSteps, ClosedSteps, RowwiseSteps, SomeRowsSteps
 from hnlm_ray.config import CFConfig
 
 SMALL = {"dim": 8, "batch_size": 60, "lr": 0.01, "candidates": 4, "reg": 0.01, "epochs": 3}
@@ -49,8 +49,29 @@ def test_lightgcn_with_an_item_graph_is_closed_as_well(texted):
 
 
 def test_what_has_no_closed_form_is_left_to_autograd(vectored):
-    for values in ({"bias": True, "model": "mf"}, {"sampler": "vectors"}, {"sampler": "mixgcf"}, {"loss": "softmax"}):
+    for values in (
+        {"bias": True, "model": "mf"},
+        {"sampler": "vectors"},
+        {"sampler": "mixgcf"},
+        {"loss": "softmax", "bias": True, "model": "mf"},
+    ):
         assert type(Trainer(vectored, CFConfig(**{**SMALL, **values}), 0).steps) is AutogradSteps
+
+
+@pytest.mark.parametrize("model", ["mf", "lightgcn"])
+@pytest.mark.parametrize("values", [{"loss": "softmax"}, {"loss": "softmax", "similarity": "dot"}, {"loss": "sfcml"}])
+def test_gradients_over_the_catalogue_are_those_of_autograd(data, model, values):
+    values = dict(values)
+    softmax = {"similarity": values.pop("similarity", "cosine")}
+    closed, reference = (
+        Trainer(data, CFConfig(**SMALL, **values, model=model, softmax=softmax, gradients=gradients), 5)
+        for gradients in ("closed", "autograd")
+    )
+    assert (type(closed.steps), type(reference.steps)) == (CatalogueSteps, AutogradSteps)
+    for ours, theirs in zip(closed._batches(), reference._batches(), strict=True):
+        reference.model.load_state_dict(closed.model.state_dict())
+        torch.testing.assert_close(closed._step(ours), reference._step(theirs), atol=1e-6, rtol=1e-6)
+        torch.testing.assert_close(closed.model.table.grad, reference.model.table.grad, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("loss", ["bpr", "hinge"])
@@ -75,9 +96,10 @@ def test_rowwise_steps_are_taken_where_they_pay(make_planted):
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize(("precision", "apart"), [("float32", 1e-6), ("bfloat16", 1e-3)])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("sampler", ["rns", "pool"])
-def test_steps_by_rows_are_those_of_all_nodes(pooled, monkeypatch, layers, precision, apart, sampler):
+def test_steps_by_rows_are_those_of_all_nodes(pooled, monkeypatch, layers, precision, sampler):
+    apart = 1e-6 if precision == "float32" else 1e-3
     values = {"model": "lightgcn", "layers": layers, "precision": precision, "sampler": sampler}
     whole, losses = run(pooled, 2, **values)
     monkeypatch.setattr(trainer, "pays_by_rows", lambda *_: True)

@@ -1,6 +1,6 @@
 """Losses as functions of scores and rows; what a training minimises with them is in :mod:`hnlm_ray.cf.objectives`."""
 
-from hnlm_ray.cf.losses.catalogue import catalogue_loss, sfcml_block, softmax_block
+from hnlm_ray.cf.losses.catalogue import catalogue_gradients, catalogue_loss, sfcml_block, softmax_block
 from hnlm_ray.cf.losses.pairwise import PAIR_LOSSES, PairLoss, bpr, hinge, l2, leads, mean_over_pairs
 from hnlm_ray.cf.losses.sampled import sampled_softmax, shared_softmax
 from hnlm_ray.cf.losses.semantic import alignment, contrastive
@@ -10,6 +10,7 @@ __all__ = [
     "PairLoss",
     "alignment",
     "bpr",
+    "catalogue_gradients",
     "catalogue_loss",
     "contrastive",
     "hinge",

@@ -104,42 +104,16 @@ def standardised(scores: Tensor) -> Tensor:
     return torch.where(std > 0, centred / std, torch.zeros_like(centred))
 
 
-class _Catalogue(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,  # noqa: ANN401 autograd's own
-        users: Tensor,
-        items: Tensor,
-        blocks: Callable[[], Iterator[tuple[slice, Block]]],
-        block_loss: BlockLoss,
-        temperature: float,
-    ) -> Tensor:
-        of_users, of_items = torch.empty_like(users), torch.zeros_like(items)
-        loss = users.new_zeros(())
-        for place, block in blocks():
-            rows = users[place] / temperature
-            gradient = rows @ items.T
-            loss += block_loss(gradient, block)
-            torch.mm(gradient, items, out=of_users[place])
-            of_items.addmm_(gradient.T, rows)
-        ctx.save_for_backward(of_users.div_(temperature), of_items)
-        return loss
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # noqa: ANN401 autograd's
-        of_users, of_items = ctx.saved_tensors
-        return gradients[0] * of_users, gradients[0] * of_items, None, None, None
-
-
-def catalogue_loss(
+def catalogue_gradients(
     users: Tensor,
     items: Tensor,
     batch: Block,
     block_loss: BlockLoss,
+    *,
     temperature: float = 1.0,
     cells: int = CELLS_PER_BLOCK,
-) -> Tensor:
-    """Return the loss of a batch of users over all items, a scalar, with its gradient written out.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the loss of a batch of users over all items, a scalar, and its gradients for users and items.
 
     Parameters
     ----------
@@ -152,8 +126,46 @@ def catalogue_loss(
     cells
         Scores held at a time.
     """
-    blocks = partial(_blocks, batch, max(1, cells // len(items)))
-    loss: Tensor = _Catalogue.apply(users, items, blocks, block_loss, temperature)  # type: ignore[no-untyped-call]
+    of_users, of_items = torch.empty_like(users), torch.zeros_like(items)
+    loss, rows = users.new_zeros(()), users / temperature
+    for place, block in _blocks(batch, max(1, cells // len(items))):
+        gradient = rows[place] @ items.T
+        loss += block_loss(gradient, block)
+        torch.mm(gradient, items, out=of_users[place])
+        of_items.addmm_(gradient.T, rows[place])
+    return loss, of_users.div_(temperature), of_items
+
+
+class _Catalogue(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 autograd's own
+        users: Tensor,
+        items: Tensor,
+        gradients: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]],
+    ) -> Tensor:
+        loss, *found = gradients(users, items)
+        ctx.save_for_backward(*found)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401 autograd's own
+        of_users, of_items = ctx.saved_tensors
+        return gradients[0] * of_users, gradients[0] * of_items, None
+
+
+def catalogue_loss(
+    users: Tensor,
+    items: Tensor,
+    batch: Block,
+    block_loss: BlockLoss,
+    *,
+    temperature: float = 1.0,
+    cells: int = CELLS_PER_BLOCK,
+) -> Tensor:
+    """Return the loss of :func:`catalogue_gradients`, a scalar; autograd takes the gradients from there."""
+    gradients = partial(catalogue_gradients, batch=batch, block_loss=block_loss, temperature=temperature, cells=cells)
+    loss: Tensor = _Catalogue.apply(users, items, gradients)  # type: ignore[no-untyped-call] # torch leaves it so
     return loss
 
 

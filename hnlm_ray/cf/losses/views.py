@@ -32,4 +32,4 @@ def info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     own = torch.arange(n, device=first.device)
     pairs = Block(own, own, own, first.new_ones(n, 1), pairs=n, users=n)
     rows, others = functional.normalize(first, dim=1), functional.normalize(second, dim=1)
-    return catalogue_loss(rows, others, pairs, softmax_block, temperature)
+    return catalogue_loss(rows, others, pairs, softmax_block, temperature=temperature)

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step
-from hnlm_ray.cf.objectives.catalogue import SFCMLObjective, SoftmaxObjective
+from hnlm_ray.cf.objectives.catalogue import CatalogueObjective, SFCMLObjective, SoftmaxObjective, block_of
 from hnlm_ray.cf.objectives.pairs import PairObjective, negative_rows
 from hnlm_ray.cf.objectives.sampled import SampledSoftmaxObjective
 
-__all__ = ["LOSSES", "Objective", "ObjectiveInputs", "PairObjective", "Step", "negative_rows"]
+__all__ = [
+    "LOSSES",
+    "CatalogueObjective",
+    "Objective",
+    "ObjectiveInputs",
+    "PairObjective",
+    "Step",
+    "block_of",
+    "negative_rows",
+]
 
 LOSSES: Final[dict[str, type[Objective]]] = {
     "bpr": PairObjective,

@@ -6,13 +6,13 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from hnlm_ray.cf.batches import UserBatch
 from hnlm_ray.cf.gather import gather_rows
 from hnlm_ray.cf.losses import catalogue_loss, l2, sfcml_block, softmax_block
 from hnlm_ray.cf.losses.catalogue import Block, BlockLoss, distilling_block
 from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step
+from hnlm_ray.cf.unit_rows import unit_rows
 from hnlm_ray.errors import InputError
 
 
@@ -31,12 +31,19 @@ class CatalogueObjective(Objective):
         """Return the loss of the batch's users, a scalar."""
         batch, users = step.batch, self.data.users
         assert isinstance(batch, UserBatch)  # noqa: S101 whole_users says so
-        final = functional.normalize(step.final, dim=1) if self.cosine else step.final
-        counts = torch.bincount(batch.row, minlength=len(batch.owners)).to(final.dtype).unsqueeze(1)
-        block = Block(batch.owners, batch.row, batch.items, counts, len(batch.users), len(batch.owners))
-        owners = final.index_select(0, batch.owners)
-        loss = catalogue_loss(owners, final[users:], block, self.block_loss(), self.temperature)
-        return loss + regularisation(self, step)
+        owners, items = step.final.index_select(0, batch.owners), step.final[users:]
+        if self.cosine:
+            owners, items = unit_rows(owners), unit_rows(items)
+        block, temperature = block_of(batch, owners.dtype), self.temperature
+        return catalogue_loss(owners, items, block, self.block_loss(), temperature=temperature) + regularisation(
+            self, step
+        )
+
+
+def block_of(batch: UserBatch, dtype: torch.dtype = torch.float32) -> Block:
+    """Return a batch of whole users as the catalogue's losses take it."""
+    counts = torch.bincount(batch.row, minlength=len(batch.owners)).to(dtype).unsqueeze(1)
+    return Block(batch.owners, batch.row, batch.items, counts, len(batch.users), len(batch.owners))
 
 
 def regularisation(objective: Objective, step: Step) -> Tensor:

@@ -134,10 +134,14 @@ def add_l2(weight: float, table: Tensor, rows: Rows, into: Tensor) -> Tensor | f
 
 def has_closed_form(model: EmbeddingModel, config: CFConfig) -> bool:
     """Tell whether model, sampler and loss of a training have a gradient written out here."""
-    linear = type(model).pull_back is not EmbeddingModel.pull_back and not config.bias
-    plain = type(model).auxiliary is EmbeddingModel.auxiliary
     sampled = config.sampler not in {"vectors", "mixgcf", "dins"}
-    return linear and plain and sampled and config.loss in PAIR_LOSSES
+    return is_linear(model, config) and sampled and config.loss in PAIR_LOSSES
+
+
+def is_linear(model: EmbeddingModel, config: CFConfig) -> bool:
+    """Tell whether the final embeddings are linear in the table, which is all that is learnt."""
+    linear = type(model).pull_back is not EmbeddingModel.pull_back and not config.bias
+    return linear and type(model).auxiliary is EmbeddingModel.auxiliary
 
 
 class ClosedSteps(AutogradSteps):
