@@ -20,7 +20,7 @@ from hnlm_ray.cf.samplers import Negatives, Sampler
 from hnlm_ray.cf.steps.autograd import AutogradSteps
 from hnlm_ray.config import CFConfig
 
-ROWS_TO_ZERO_ALL: Final = 12
+ROWS_TO_ZERO_ALL: Final = 6
 """Up to so many rows of a table for each touched one, zeroing all takes less time (measured on CPU)."""
 
 
