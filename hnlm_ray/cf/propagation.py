@@ -5,7 +5,7 @@ Source: He et al., LightGCN (SIGIR 2020), equations 7 and 8: E = 1/(L+1) sum_l A
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from torch.nn import functional
 from hnlm_ray.cf.positives import Positives
 
 Precision = Literal["float32", "bfloat16"]
+ENTRIES_PER_NODE: Final = 64
+"""From so long rows on a product without values saves more than scaling the tables costs (measured on CPU)."""
 
 
 class SymmetricMatrix:
@@ -60,12 +62,28 @@ class SymmetricMatrix:
 
 
 class Adjacency(SymmetricMatrix):
-    """A = D^-1/2 [[0, R], [R^T, 0]] D^-1/2 over users + items; nodes without edges have empty rows."""
+    """A = D^-1/2 [[0, R], [R^T, 0]] D^-1/2 over users + items; nodes without edges have empty rows.
+
+    ``scale`` is D^-1/2 as float32[nodes, 1] where products are faster with the values taken apart, else none.
+    """
+
+    scale: Tensor | None
 
     def __init__(
         self, train: Positives, n_items: int, device: torch.device | str = "cpu", precision: Precision = "float32"
     ) -> None:
         super().__init__(*_normalised_csr(train, n_items), device, precision)
+        pays = len(self.columns) >= ENTRIES_PER_NODE * self.nodes and precision == "float32" and self._csr is None
+        self.scale = _root_of_degree(self.offsets) if pays else None
+
+    def add_up(self, x: Tensor) -> Tensor:
+        """Return the sum of each node's neighbours, float32[nodes, d]: the product without the values (CPU)."""
+        return functional.embedding_bag(self.columns, x, self.offsets, mode="sum", include_last_offset=True)
+
+
+def _root_of_degree(offsets: Tensor) -> Tensor:
+    degree = offsets.diff().unsqueeze(1)
+    return torch.where(degree > 0, degree.clamp(min=1).double().rsqrt(), 0).float()
 
 
 def _normalised_csr(
@@ -91,10 +109,21 @@ def mean_of_powers(adjacency: SymmetricMatrix, x: Tensor, layers: int) -> Tensor
 def sum_of_powers(adjacency: SymmetricMatrix, x: Tensor, layers: int) -> Tensor:
     """Return the sum over l = 0..L of A^l x, [nodes, d] in the matrix's precision; ``x`` itself where L is 0."""
     # Horner: A (A x + x) + x ...: no stack of layers to keep and average.
+    if layers and isinstance(adjacency, Adjacency) and adjacency.scale is not None:
+        return _scaled_sum(adjacency, x, layers, adjacency.scale)
     out = start = x.to(adjacency.values.dtype)
     for _ in range(layers):
         out = adjacency.matmul(out).add_(start)
     return out
+
+
+def _scaled_sum(adjacency: Adjacency, x: Tensor, layers: int, scale: Tensor) -> Tensor:
+    """Return :func:`sum_of_powers` with D^-1/2 times the table in hand: a product then reads no values."""
+    start, squared = x * scale, scale * scale
+    scaled = start
+    for _ in range(layers - 1):
+        scaled = adjacency.add_up(scaled).mul_(squared).add_(start)
+    return adjacency.add_up(scaled).mul_(scale).add_(x)
 
 
 class _Propagate(torch.autograd.Function):

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from hnlm_ray.cf import propagation
 from hnlm_ray.cf.gather import gather_rows
-from hnlm_ray.cf.propagation import Adjacency, propagate
+from hnlm_ray.cf.propagation import Adjacency, propagate, sum_of_powers
 
 
 def dense_adjacency(data):
@@ -78,3 +79,16 @@ def test_gathered_rows_and_their_gradient_equal_autograd():
         sum((row.sigmoid() * weight).sum() for row, weight in zip(rows, weights, strict=True)).backward()
         assert source.grad is not None
     torch.testing.assert_close(table.grad, twin.grad, atol=1e-6, rtol=0)
+
+
+def test_long_rows_are_summed_with_the_values_taken_apart(make_planted, monkeypatch):
+    monkeypatch.setattr(propagation, "ENTRIES_PER_NODE", 1)
+    data = make_planted(users=30, items=200, per_user=12)
+    apart = Adjacency(data.train, data.items)
+    monkeypatch.setattr(propagation, "ENTRIES_PER_NODE", 10**6)
+    whole = Adjacency(data.train, data.items)
+    assert whole.scale is None
+    assert (apart.scale == 0).any()  # items that nobody has
+    x = torch.randn(apart.nodes, 8, generator=torch.Generator().manual_seed(0))
+    for layers in range(4):
+        torch.testing.assert_close(sum_of_powers(apart, x, layers), sum_of_powers(whole, x, layers))
