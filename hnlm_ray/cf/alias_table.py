@@ -22,7 +22,8 @@ class AliasTable:
         share = weights * (len(weights) / weights.sum())
         heavy, light = (share > 1).nonzero().view(-1), (share <= 1).nonzero().view(-1)
         self.own, self.alias = share.clamp(max=1), torch.arange(len(weights), dtype=torch.int32, device=weights.device)
-        if len(heavy) == 0:
+        # Equal weights: each share is 1, or all are a rounding above or below it.
+        if len(heavy) == 0 or len(light) == 0:
             return
         given, taken = (share[heavy] - 1).cumsum(0), (1 - share[light]).cumsum(0)
         last = len(heavy) - 1
