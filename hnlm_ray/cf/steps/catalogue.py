@@ -7,6 +7,7 @@ from torch import Tensor
 
 from hnlm_ray.cf.batches import Batch, UserBatch
 from hnlm_ray.cf.losses import catalogue_gradients
+from hnlm_ray.cf.losses.catalogue import Block
 from hnlm_ray.cf.models import EmbeddingModel
 from hnlm_ray.cf.objectives import CatalogueObjective, block_of
 from hnlm_ray.cf.steps.autograd import AutogradSteps
@@ -29,41 +30,41 @@ class CatalogueSteps(AutogradSteps):
         if self.dirty is not None:
             self.buffer.index_fill_(0, self.dirty, 0)
         self.dirty = batch.owners
-        loss = self._ranking(batch)
+        block = block_of(batch)
+        loss = self._ranking(block)
         gradient = self.model.pull_back(self.buffer)
         assert gradient is not None  # noqa: S101 a linear model has one
         self.model.table.grad = gradient
-        loss = loss + self._l2(batch, gradient)
+        loss = loss + self._l2(block, gradient)
         self.optimiser.step()
         return loss
 
-    def _ranking(self, batch: UserBatch) -> Tensor:
+    def _ranking(self, block: Block) -> Tensor:
         """Put the gradient of the final embeddings into the buffer and return the loss, a scalar."""
         final, loss_of = self.model().detach(), self.catalogue
-        owners, items = final.index_select(0, batch.owners), final[self.model.users :]
+        owners, items = final.index_select(0, block.owners), final[self.model.users :]
         lengths = None
         if loss_of.cosine:
             (owners, of_owners), (items, of_items) = with_lengths(owners), with_lengths(items)
             lengths = of_owners, of_items
         loss, to_owners, to_items = catalogue_gradients(
-            owners, items, block_of(batch), loss_of.block_loss(), temperature=loss_of.temperature
+            owners, items, block, loss_of.block_loss(), temperature=loss_of.temperature
         )
         if lengths is not None:
             to_owners = through_lengths(to_owners, owners, lengths[0])
             to_items = through_lengths(to_items, items, lengths[1])
-        self.buffer.index_copy_(0, batch.owners, to_owners)
+        self.buffer.index_copy_(0, block.owners, to_owners)
         self.buffer[self.model.users :] = to_items
         return loss
 
-    def _l2(self, batch: UserBatch, gradient: Tensor) -> Tensor | float:
+    def _l2(self, block: Block, gradient: Tensor) -> Tensor | float:
         """Add the gradient of reg / (2 pairs) times the squared norm of each pair's rows and return that, a scalar."""
-        scale, users = self.model.config.reg / len(batch.users), self.model.users
+        scale, users = self.model.config.reg / block.pairs, self.model.users
         if not scale:
             return 0.0
-        table, pairs = self.model.table.data, torch.bincount(batch.items, minlength=self.model.items)
-        counts = torch.bincount(batch.row, minlength=len(batch.owners)).to(table.dtype).unsqueeze(1)
-        owners, items = table.index_select(0, batch.owners), table[users:]
-        of_owners, of_items = owners * counts, items * pairs.to(table.dtype).unsqueeze(1)
-        gradient.index_copy_(0, batch.owners, gradient.index_select(0, batch.owners).add_(of_owners, alpha=scale))
+        table, pairs = self.model.table.data, torch.bincount(block.items, minlength=self.model.items)
+        owners, items = table.index_select(0, block.owners), table[users:]
+        of_owners, of_items = owners * block.counts, items * pairs.to(table.dtype).unsqueeze(1)
+        gradient.index_copy_(0, block.owners, gradient.index_select(0, block.owners).add_(of_owners, alpha=scale))
         gradient[users:].add_(of_items, alpha=scale)
         return (torch.dot(owners.view(-1), of_owners.view(-1)) + (items * of_items).sum()) * (scale / 2)
