@@ -61,7 +61,7 @@ def user_profiles(config: Config) -> Mapping[str, object]:
 
 def semantic_negatives(config: Config) -> Mapping[str, object]:
     """Return model, prompt, budgets and the choice of pairs."""
-    keys = ("pairs_per_user", "max_tokens", "name_chars", "reasoning_chars", "profile_chars")
+    keys = ("pairs_per_user", "choose", "max_tokens", "name_chars", "reasoning_chars", "profile_chars")
     return _llm(config, config.negatives.prompt, "negatives", *keys)
 
 

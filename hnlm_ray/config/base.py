@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Probability = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 MetricName = Annotated[str, Field(pattern=r"^(recall|ndcg|precision|hit_rate|mrr|map)@[1-9][0-9]*$")]
+PairChoice = Literal["informative", "random"]
 MethodName = Literal[
     "rns",
     "pns",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hnlm_ray.config.base import Count, Probability, Section
+from hnlm_ray.config.base import Count, PairChoice, Probability, Section
 from hnlm_ray.config.cf import CFConfig
 
 
@@ -124,3 +124,4 @@ class EmbeddingsConfig(Section):
     engine: Literal["vllm", "torch"] = Field("vllm", description="torch: the training graph; slower, needs no vLLM.")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     pairs_per_user: Annotated[int, Field(ge=0)] = Field(4, description="Training pairs of a user that get a vector.")
+    choose: PairChoice = Field("informative", description="Which pairs, as `negatives.choose`.")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from hnlm_ray.config.base import Count, Probability, Section
+from hnlm_ray.config.base import Count, PairChoice, Probability, Section
 
 
 class ScriptedConfig(Section):
@@ -80,6 +80,9 @@ class NegativesConfig(Section):
 
     prompt: str = Field("semantic_negative.v1", description="A prompt of hnlm_ray/llm/prompts, or a file's path.")
     pairs_per_user: Annotated[int, Field(ge=0)] = Field(3, description="Training pairs of a user that get a negative.")
+    choose: PairChoice = Field(
+        "informative", description="Which pairs: of rare items unlike each other first, or drawn at random by `seed`."
+    )
     max_tokens: Annotated[int, Field(ge=16)] = 128
     name_chars: Annotated[int, Field(ge=10)] = Field(80, description="Most characters of the name it answers.")
     reasoning_chars: Annotated[int, Field(ge=20)] = Field(120, description="Most characters of its reasoning.")
