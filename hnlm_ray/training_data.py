@@ -89,6 +89,24 @@ def histories(rows: pa.Table) -> list[UserHistory]:
     ]
 
 
+def training_counts(workspace: Workspace) -> Ints:
+    """Count the training rows of each item, int64[items]; one pass over the interactions, cached in each process."""
+    items = sum(file.rows for file in workspace.table("items").published().files)
+    return _training_counts(workspace.uri, workspace.table("interactions").published().fingerprint, items)
+
+
+@lru_cache(maxsize=2)
+def _training_counts(workspace_uri: str, fingerprint: str, items: int) -> Ints:  # noqa: ARG001  the fingerprint is the cache's key
+    store = Workspace.open(workspace_uri).table("interactions")
+    counts = np.zeros(items, np.int64)
+    for bucket in range(len(store.published().files)):
+        rows = store.read_file(bucket, ["item", "split"])
+        train = rows.filter(pc.equal(rows["split"], "train"))["item"].to_numpy()
+        counts += np.bincount(train, minlength=items)
+    counts.flags.writeable = False
+    return counts
+
+
 def select_pairs(history: UserHistory, pairs_per_user: int, seed: int) -> list[int]:
     """Choose training items of a user for what is made for a budget of pairs: a seeded draw, stable by pair."""
 

@@ -22,11 +22,12 @@ from hnlm_ray.finetune.texts import item_text, user_text
 from hnlm_ray.llm.batch import run_rows
 from hnlm_ray.llm.job import Key, RowJob, RowPrompt, RowTask
 from hnlm_ray.negatives.embedding_engines import open_state_engine
+from hnlm_ray.negatives.pair_choice import pair_choice
 from hnlm_ray.negatives.text import Described
 from hnlm_ray.stage import Outcome as StageOutcome
 from hnlm_ray.stage import StageRun
 from hnlm_ray.teacher.vectors import read_vectors
-from hnlm_ray.training_data import bucket_count, histories, rows_by_item, select_pairs, training_rows, user_profiles
+from hnlm_ray.training_data import bucket_count, histories, rows_by_item, training_rows, user_profiles
 from hnlm_ray.workspace.folder import named
 
 log = logging.getLogger(__name__)
@@ -37,16 +38,17 @@ Outcome = tuple[Tensor | str, int]
 def embed_negatives(run: StageRun) -> StageOutcome:
     """Stage: finetuned_model, teacher tables, profiles, interactions (training rows) -> negative_embeddings."""
     config, workspace = run.config, run.workspace
-    budget, seed, limits = config.embeddings.pairs_per_user, config.seed, config.records
+    chosen, seed, limits = config.embeddings, config.seed, config.records
 
     def prompts(bucket: int) -> list[RowPrompt]:
         users = histories(training_rows(workspace, bucket))
+        choose = pair_choice(workspace, chosen.choose, seed)
         items, item_profiles = rows_by_item(workspace, "items"), rows_by_item(workspace, "item_profiles")
         known = Described(items, item_profiles, user_profiles(workspace, bucket))
         return [
             RowPrompt((history.user, item), _texts(known, history.user, item, limits.user_chars, limits.item_chars))
             for history in users
-            for item in select_pairs(history, budget, seed)
+            for item in choose(history, chosen.pairs_per_user)
         ]
 
     task = RowTask("negative_embeddings", ("user", "item"), bucket_count(workspace), prompts)
