@@ -1,0 +1,72 @@
+"""What is said of the texts of a table, on texts whose figures can be counted by hand."""
+
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hnlm_ray.llm.quality import MOST_TEXTS, compression_ratio, key_hashes, lowest, sampled, text_figures
+
+
+def sample(texts, start=0):
+    return sampled(key_hashes([np.arange(start, start + len(texts), dtype=np.int32)]), texts)
+
+
+def test_figures_of_three_texts_counted_by_hand():
+    figures = text_figures([sample(["The film, the SEA", "a film", "a film"])])
+    assert figures.pop("compression_ratio") > 1
+    assert figures == {
+        "duplicate_share": 0.3333,
+        "distinct_1": 0.5,  # the film the sea a film a film
+        "distinct_2": 0.8,  # the-film film-the the-sea a-film a-film
+        "words_mean": 2.67,
+        "words_median": 2.0,
+        "sampled_texts": 3,
+    }
+
+
+def test_no_text_has_no_figures_and_texts_without_words_no_diversity():
+    assert text_figures([]) == text_figures([sample([])]) == {"sampled_texts": 0}
+    figures = text_figures([sample(["...", "!"])])
+    assert (figures["distinct_1"], figures["distinct_2"], figures["words_mean"]) == (None, None, 0.0)
+    assert text_figures([sample(["one", "two"])])["distinct_2"] is None
+
+
+def test_texts_that_repeat_compress_better_and_are_less_distinct():
+    varied = [f"{n * 7919 % 997} {n * 104729 % 991} words of {n}" for n in range(400)]
+    same = ["A likable choice for people who like such things."] * 400
+    for name, higher in (("compression_ratio", same), ("distinct_1", varied), ("distinct_2", varied)):
+        lower = varied if higher is same else same
+        assert text_figures([sample(higher)])[name] > 2 * text_figures([sample(lower)])[name]
+    assert text_figures([sample(same)])["duplicate_share"] == 0.9975
+    assert compression_ratio(same) == pytest.approx(400 * 50 / len(zlib.compress("\n".join(same).encode())), rel=0.01)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.integers(1, 7))
+def test_the_sample_does_not_hang_on_how_a_table_is_cut(values, size):
+    texts = [f"text {value}" for value in values]
+    parts = [sample(texts[start : start + size], start) for start in range(0, len(texts), size)]
+    assert text_figures(parts) == text_figures(reversed(parts)) == text_figures([sample(texts)])
+
+
+def test_a_large_table_is_sampled_by_the_hash_of_its_keys_wherever_they_lie():
+    texts = [f"text {n}" for n in range(3 * MOST_TEXTS)]
+    whole, cut = sample(texts), sample(texts[:500]).merged(sample(texts[500:], 500))
+    assert whole == cut
+    assert len(whole.texts) == MOST_TEXTS
+    numbers = np.array([int(text.split()[1]) for _, text in whole.texts])
+    assert abs(numbers.mean() - 1.5 * MOST_TEXTS) < 4 * np.sqrt(3 / 4) * np.sqrt(MOST_TEXTS)  # evenly over the table
+
+
+def test_the_places_of_the_lowest_hashes_are_those_that_the_sample_keeps():
+    hashes = key_hashes([np.arange(9000), np.arange(9000)[::-1]])
+    assert sorted(lowest(hashes).tolist()) == sorted(np.argsort(hashes)[:MOST_TEXTS].tolist())
+    assert lowest(hashes[:7]).tolist() == list(range(7))
+
+
+def test_hashes_tell_keys_apart_and_both_columns_count():
+    users, items = (grid.ravel() for grid in np.meshgrid(np.arange(300), np.arange(300)))
+    assert len(np.unique(key_hashes([users, items]))) == 90_000
+    assert key_hashes([np.array([1, 2], np.int32)]).tolist() == [10451216379200822465, 10905525725756348110]
