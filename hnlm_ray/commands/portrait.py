@@ -43,8 +43,17 @@ def show_user(console: Console, user: Row) -> None:
     for negative in user["vector_negatives"]:
         say(console, f"  likes {title(negative['positive'])}")
         _show_grounded(console, negative)
+    _show_pool(console, user["pool"])
     _show_recommendations(console, user["recommendations"])
     _show_left_out(console, user["left_out"])
+
+
+def _show_pool(console: Console, pool: Mapping[str, int]) -> None:
+    say(
+        console,
+        f"pairs to train on: {pool['own']} with a negative of their own, {pool['borrowed']} with that of the nearest "
+        f"pair, {pool['fallback']} with sampled ones alone",
+    )
 
 
 def _show_recommendations(console: Console, recommendations: Sequence[Row]) -> None:

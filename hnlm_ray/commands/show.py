@@ -20,6 +20,7 @@ from hnlm_ray.workspace.folder import named
 Kind = Literal["user", "item"]
 _PROFILE = ("status", "error", "summary", "reasoning", "attempts", "model", "prompt_version")
 _ITEM = ("item", "item_id", "title")
+_ORIGINS = ("own", "borrowed", "fallback")
 _CLOSE = 3
 _ABOUT: Mapping[Kind, Sequence[str]] = {
     "user": ("reviews", "user_profiles", "semantic_negatives", "negative_pool", "recommendations"),
@@ -102,6 +103,7 @@ def describe_user(tables: ShownTables, user: int) -> Row:
             for item, row in sorted(pool.items())
             if _has_own_vector(row) and item not in {text["item"] for text in named}
         ],
+        "pool": {origin: sum(row["origin"] == origin for row in pool.values()) for origin in _ORIGINS},
         "recommendations": [
             {"rank": row["rank"], **items[row["item"]], "score": row["score"]}
             for row in sorted(tables.rows_where("recommendations", user=user), key=lambda row: int(row["rank"]))

@@ -94,6 +94,13 @@ def test_show_reviews_verdicts_and_recommendations(call):
     assert json.loads(call("show", "item", "i2", "--json").stdout)["recommended_to"] == 1
 
 
+def test_show_how_many_pairs_have_a_negative_of_their_own(call):
+    call("run")
+    assert json.loads(call("show", "user", "u1", "--json").stdout)["pool"] == {"own": 1, "borrowed": 1, "fallback": 0}
+    text = " ".join(call("show", "user", "u1").stdout.split())
+    assert "1 with a negative of their own, 1 with that of the nearest pair, 0 with sampled ones alone" in text
+
+
 def test_show_a_pair_that_has_a_vector_alone(call):
     call("run")
     user = json.loads(call("show", "user", "u2", "--json").stdout)
