@@ -207,7 +207,9 @@ def run_stages(
         for status in todo:
             session.begin(status.stage.name, status.fingerprint)
             try:
-                _run_stage(config, workspace, progress, status, session)
+                counted = JournalProgress(progress, session.count)
+                spent = _spent(before, status.stage, workspace)
+                _run_stage(StageRun(config, workspace, status.fingerprint, counted, spent), status, session)
             except KeyboardInterrupt:
                 session.end(error=_STOPPED)
                 raise
@@ -217,6 +219,17 @@ def run_stages(
                 raise own from error
             session.end()
             yield next(after for after in statuses(config, workspace) if after.stage == status.stage)
+
+
+def _spent(known: Sequence[StageStatus], running: Stage, workspace: Workspace) -> tuple[int, int]:
+    """Sum up the tokens of the tables that this run keeps or has made, but for those of the running stage."""
+    manifests = [
+        (workspace.table(status.stage.outputs[0]).manifest(), status) for status in known if status.stage != running
+    ]
+    kept = [
+        manifest.tokens for manifest, status in manifests if manifest and manifest.fingerprint == status.fingerprint
+    ]
+    return sum(tokens.tokens_in for tokens in kept), sum(tokens.tokens_out for tokens in kept)
 
 
 def _until(last: Stage, before: list[StageStatus]) -> list[StageStatus]:
@@ -251,12 +264,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield from _causes(inner)
 
 
-def _run_stage(config: Config, workspace: Workspace, progress: Progress, status: StageStatus, session: Session) -> None:
-    stage = status.stage
+def _run_stage(run: StageRun, status: StageStatus, session: Session) -> None:
+    stage, workspace = status.stage, run.workspace
     for name in stage.outputs:
-        workspace.table(name).remove_parts(status.fingerprint)  # of a run that was killed before it published
-    counted = JournalProgress(progress, session.count)
-    outcome = stage.run(StageRun(config, workspace, status.fingerprint, counted))
+        workspace.table(name).remove_parts(run.fingerprint)  # of a run that was killed before it published
+    outcome = stage.run(run)
     if outcome.rows.todo:
         raise StageError(f"stage {stage.name} left {outcome.rows.todo} rows undone: run the same command again")
     for name in stage.outputs:

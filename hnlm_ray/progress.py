@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -21,8 +22,8 @@ class Progress(Protocol):
     def start(self, stage: str, total: int, done: int = 0, unit: str = "rows") -> None:
         """Begin a stage of ``total`` rows, of which ``done`` were finished by an earlier run."""
 
-    def advance(self, rows: int = 1, tokens: int = 0) -> None:
-        """Count finished rows, and the tokens read and written for them."""
+    def advance(self, rows: int = 1, tokens: int = 0, statuses: Mapping[str, int] | None = None) -> None:
+        """Count finished rows, the tokens read and written for them, and what became of them."""
 
     def finish(self) -> None:
         """End the stage."""
@@ -34,16 +35,23 @@ class _Meter:
     def __init__(self, stage: str, total: int, done: int, unit: str) -> None:
         self.stage, self.total, self.unit = stage, total, unit
         self.already, self.rows, self.tokens = done, 0, 0
+        self.statuses: Counter[str] = Counter()
         self.started = time.monotonic()
 
-    def add(self, rows: int, tokens: int) -> None:
+    def add(self, rows: int, tokens: int, statuses: Mapping[str, int] | None) -> None:
         self.rows += rows
         self.tokens += tokens
+        self.statuses.update(statuses or {})
 
     def rates(self) -> str:
         seconds = max(time.monotonic() - self.started, 1e-3)
         text = f"{self.rows / seconds:.1f} {self.unit}/s"
-        return f"{text}, {self.tokens / seconds:.0f} tokens/s" if self.tokens else text
+        return f"{text}, {self.tokens / seconds:.0f} tokens/s{self._shares()}" if self.tokens else text
+
+    def _shares(self) -> str:
+        """Return the share of each status of the rows done so far, the largest first."""
+        counted = self.statuses.total()
+        return "".join(f", {count / counted:.1%} {name}" for name, count in self.statuses.most_common())
 
     def remaining(self) -> str:
         left = self.total - self.already - self.rows
@@ -77,11 +85,11 @@ class JournalProgress:
         self._note(total, done)
         self._shown.start(stage, total, done, unit)
 
-    def advance(self, rows: int = 1, tokens: int = 0) -> None:
+    def advance(self, rows: int = 1, tokens: int = 0, statuses: Mapping[str, int] | None = None) -> None:
         """See :class:`Progress`."""
         self._done += rows
         self._note(self._total, self._done)
-        self._shown.advance(rows, tokens)
+        self._shown.advance(rows, tokens, statuses)
 
     def finish(self) -> None:
         """See :class:`Progress`."""
@@ -100,10 +108,10 @@ class LineProgress:
         """See :class:`Progress`."""
         self._meter = _Meter(stage, total, done, unit)
 
-    def advance(self, rows: int = 1, tokens: int = 0) -> None:
+    def advance(self, rows: int = 1, tokens: int = 0, statuses: Mapping[str, int] | None = None) -> None:
         """See :class:`Progress`."""
         if self._meter is not None:
-            self._meter.add(rows, tokens)
+            self._meter.add(rows, tokens, statuses)
 
     def finish(self) -> None:
         """See :class:`Progress`."""
@@ -153,11 +161,11 @@ class BarProgress:
         self._meter = _Meter(stage, total, done, unit)
         self._task = self._bars.add_task(stage, total=total, completed=done, rates="")
 
-    def advance(self, rows: int = 1, tokens: int = 0) -> None:
+    def advance(self, rows: int = 1, tokens: int = 0, statuses: Mapping[str, int] | None = None) -> None:
         """See :class:`Progress`."""
         if self._meter is None:
             return
-        self._meter.add(rows, tokens)
+        self._meter.add(rows, tokens, statuses)
         self._bars.update(self._task, advance=rows, rates=self._meter.rates())
 
     def finish(self) -> None:

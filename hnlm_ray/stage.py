@@ -22,6 +22,8 @@ class StageRun:
     workspace: Workspace
     fingerprint: str
     progress: Progress
+    spent: tuple[int, int] = (0, 0)
+    """Tokens that the other stages' tables took (read, written): a budget counts them all."""
 
     def output(self, table: str) -> TableStore:
         """Return the store of an output table; write its parts under :attr:`fingerprint`."""

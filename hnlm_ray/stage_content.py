@@ -27,12 +27,13 @@ def _section(config: Config, section: str, *keys: str) -> dict[str, Any]:
     return {section: {key: values[key] for key in keys} if keys else values}
 
 
-def _llm(config: Config, prompt: str, section: str, *keys: str) -> dict[str, Any]:
+def _llm(config: Config, prompts: tuple[str, str], section: str, *keys: str) -> dict[str, Any]:
     scripted = config.llm.engine == "scripted"
     extra = _section(config, "llm", "scripted") if scripted else {}
     model = "scripted" if scripted else model_identity(config.llm.model)
     llm = {"llm": {**_section(config, "llm", *_LLM_CONTENT)["llm"], **extra.get("llm", {}), "model": model}}
-    return {**llm, **_section(config, section, *keys), "prompt": load_prompt(prompt).version, "seed": config.seed}
+    versions = dict(zip(("prompt", "simple_prompt"), (load_prompt(name).version for name in prompts), strict=True))
+    return {**llm, **_section(config, section, *keys), **versions, "seed": config.seed}
 
 
 def ingest(config: Config) -> Mapping[str, object]:
@@ -50,19 +51,22 @@ def prepare(config: Config) -> Mapping[str, object]:
 def item_profiles(config: Config) -> Mapping[str, object]:
     """Return model, prompt and budgets of item profiles."""
     keys = ("item_max_tokens", "summary_chars", "reasoning_chars", "item_text_chars", "item_reviews", "review_chars")
-    return _llm(config, config.profiles.item_prompt, "profiles", *keys)
+    profiles = config.profiles
+    return _llm(config, (profiles.item_prompt, profiles.item_simple_prompt), "profiles", *keys)
 
 
 def user_profiles(config: Config) -> Mapping[str, object]:
     """Return model, prompt and budgets of user profiles."""
     keys = ("user_max_tokens", "summary_chars", "reasoning_chars", "user_history", "user_item_chars", "review_chars")
-    return _llm(config, config.profiles.user_prompt, "profiles", *keys)
+    profiles = config.profiles
+    return _llm(config, (profiles.user_prompt, profiles.user_simple_prompt), "profiles", *keys)
 
 
 def semantic_negatives(config: Config) -> Mapping[str, object]:
     """Return model, prompt, budgets and the choice of pairs."""
     keys = ("pairs_per_user", "choose", "max_tokens", "name_chars", "reasoning_chars", "profile_chars")
-    return _llm(config, config.negatives.prompt, "negatives", *keys)
+    negatives = config.negatives
+    return _llm(config, (negatives.prompt, negatives.simple_prompt), "negatives", *keys)
 
 
 def teacher(config: Config) -> Mapping[str, object]:

@@ -21,8 +21,12 @@ _LLM_OUTCOME: Final = [
     pa.field("attempts", pa.int32(), nullable=False),
     pa.field("tokens_in", pa.int32(), nullable=False),
     pa.field("tokens_out", pa.int32(), nullable=False),
-    pa.field("prompt_version", pa.string(), nullable=False),
+    pa.field("prompt_version", pa.string(), nullable=False),  # of the prompt that the outcome came from
     pa.field("model", pa.string(), nullable=False),
+    # Characters of the row's own data that its prompt left out to keep its limits; whether it held control
+    # characters or a chat's control tokens, which were taken out.
+    pa.field("prompt_cut", pa.int32(), nullable=False),
+    pa.field("prompt_defused", pa.bool_(), nullable=False),
 ]
 
 # Of a CF training that ended well. skipped_pairs: of users who have a positive with every item. With pair vectors

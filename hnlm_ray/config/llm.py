@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from hnlm_ray.config.base import Count, PairChoice, Probability, Section
+
+Count64 = Annotated[int, Field(ge=1, lt=2**63)]
+
+
+class PoisonConfig(Section):
+    """Shares of rows that fail at every attempt, for tests of what a stage does with them."""
+
+    crash: Probability = Field(0.0, description="The engine dies of the row.")
+    kill: Probability = Field(0.0, description="The process around the engine dies of the row.")
+    hang: Probability = Field(0.0, description="No answer ever comes.")
+    invalid: Probability = Field(0.0, description="The answer is no JSON.")
+    empty: Probability = Field(0.0, description="The answer is empty.")
+    endless: Probability = Field(0.0, description="The answer has 100,000 tokens.")
+    refusal: Probability = Field(0.0, description="The model refuses.")
 
 
 class ScriptedConfig(Section):
     """What the scripted engine answers: shares of rows that fail on purpose, for tests and dry runs."""
 
-    bad_json: Probability = 0.0
-    none: Probability = 0.0
-    engine_error: Probability = 0.0
+    bad_json: Probability = Field(0.0, description="Share of attempts whose answer is no JSON.")
+    none: Probability = Field(0.0, description="Share of attempts in which the model says that it can't tell.")
+    engine_error: Probability = Field(0.0, description="Share of attempts that the engine fails.")
+    poison: PoisonConfig = PoisonConfig()
     seconds_per_row: Annotated[float, Field(ge=0)] = 0.0
+
+
+class PriceConfig(Section):
+    """What an LLM costs: `hnlm plan` and `llm.budget.max_cost` count with it."""
+
+    input_per_million: Annotated[float, Field(ge=0)] | None = Field(None, description="Price of 10^6 prompt tokens.")
+    output_per_million: Annotated[float, Field(ge=0)] | None = Field(None, description="Price of 10^6 answer tokens.")
+    gpu_hour: Annotated[float, Field(ge=0)] | None = Field(None, description="Price of one GPU for an hour.")
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="In which the prices are, three letters.")
+
+    def of_tokens(self, tokens_in: int, tokens_out: int) -> float:
+        """Return the price of tokens; those without a price are free."""
+        return ((self.input_per_million or 0) * tokens_in + (self.output_per_million or 0) * tokens_out) / 1e6
+
+
+class BudgetConfig(Section):
+    """What the LLM stages of a workspace may spend together; at the limit a stage stops, and can go on later."""
+
+    max_tokens: Count64 | None = Field(None, description="Tokens read and written, all LLM stages together.")
+    max_cost: Annotated[float, Field(gt=0)] | None = Field(None, description="Price of these tokens by llm.prices.")
 
 
 class LLMConfig(Section):
@@ -36,7 +71,10 @@ class LLMConfig(Section):
         1.0, description="Below 1 each token sorts the vocabulary: slow on CPU."
     )
     max_failed_share: Probability = Field(0.5, description="Share of failed rows above which a stage fails.")
-    max_attempts: Annotated[int, Field(ge=1, le=10)] = Field(3, description="Draws for a row whose answer is invalid.")
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = Field(
+        3, description="Draws for a row without a usable answer; the last of several is asked in a simpler way."
+    )
+    row_timeout_s: Annotated[float, Field(gt=0)] = Field(300, description="Longest wait for the answer of one draw.")
     engines: Count = Field(1, description="Engine replicas.")
     cpus_per_engine: Annotated[float, Field(gt=0)] = Field(2, description="Ray CPUs reserved for one engine.")
     gpus_per_engine: Annotated[int, Field(ge=0)] = 0
@@ -48,7 +86,18 @@ class LLMConfig(Section):
     start_timeout_s: Annotated[float, Field(gt=0)] = Field(
         600, description="Give up when no chunk of rows was finished for so long: at the start, or later."
     )
+    budget: BudgetConfig = BudgetConfig()
+    prices: PriceConfig = PriceConfig()
     scripted: ScriptedConfig = ScriptedConfig()
+
+    @model_validator(mode="after")
+    def _cost_has_prices(self) -> Self:
+        prices = self.prices
+        if self.budget.max_cost is not None and prices.input_per_million is None and prices.output_per_million is None:
+            raise ValueError(
+                "budget.max_cost needs prices: set llm.prices.input_per_million and llm.prices.output_per_million"
+            )
+        return self
 
     @field_validator("tensor_parallel")
     @classmethod
@@ -64,6 +113,8 @@ class ProfileConfig(Section):
 
     item_prompt: str = Field("item_profile.v1", description="A prompt of hnlm_ray/llm/prompts, or a file's path.")
     user_prompt: str = Field("user_profile.v1", description="A prompt of hnlm_ray/llm/prompts, or a file's path.")
+    item_simple_prompt: str = Field("item_profile.simple.v1", description="The same for the last attempt at an item.")
+    user_simple_prompt: str = Field("user_profile.simple.v1", description="The same for the last attempt at a user.")
     item_max_tokens: Annotated[int, Field(ge=16)] = 256
     user_max_tokens: Annotated[int, Field(ge=16)] = 256
     summary_chars: Annotated[int, Field(ge=40)] = Field(600, description="Most characters of a profile's summary.")
@@ -79,6 +130,7 @@ class NegativesConfig(Section):
     """Semantic negatives: which pairs get one, how a name becomes a catalogue item."""
 
     prompt: str = Field("semantic_negative.v1", description="A prompt of hnlm_ray/llm/prompts, or a file's path.")
+    simple_prompt: str = Field("semantic_negative.simple.v1", description="The same for the last attempt at a pair.")
     pairs_per_user: Annotated[int, Field(ge=0)] = Field(3, description="Training pairs of a user that get a negative.")
     choose: PairChoice = Field(
         "informative", description="Which pairs: of rare items unlike each other first, or drawn at random by `seed`."

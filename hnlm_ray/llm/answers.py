@@ -27,6 +27,10 @@ class AnswerFormat:
         """The field whose text is the answer; "None" in it means that the model can't tell."""
         return next(iter(self.fields))
 
+    def deciding_alone(self) -> AnswerFormat:
+        """Return the format of the simplest usable answer."""
+        return AnswerFormat({self.deciding: self.fields[self.deciding]})
+
     def json_schema(self) -> str:
         """Return the schema for guided decoding, as vLLM wants it: a string."""
         properties = {
@@ -55,6 +59,8 @@ def parse_answer(text: str, expected: AnswerFormat, *, finished: bool) -> Parsed
     if not finished:
         return Parsed("truncated", error="the answer reached its token limit")
     text = text[:_MAX_CHARS]
+    if not text.strip():
+        return Parsed("invalid", error="the answer is empty")
     if _REFUSAL.match(text):
         return Parsed("refused", error=clean(text)[:120])
     try:
@@ -83,6 +89,8 @@ def _parse_object(value: Mapping[str, object], expected: AnswerFormat) -> Parsed
 
 def clean(text: str) -> str:
     """Fold white space and drop control and direction-changing characters."""
+    if text.isprintable():  # has none of them, and no white space but blanks
+        return " ".join(text.split())
     visible = "".join(" " if char.isspace() else char for char in text)
     kept = (char for char in visible if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
     return " ".join("".join(kept).split())

@@ -12,12 +12,15 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import ray
 
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.errors import StageError
 from hnlm_ray.llm.bucket import BucketPlan, BucketSummary, bucket_chunks, gather_bucket, plan_bucket
+from hnlm_ray.llm.budget import open_ledger
 from hnlm_ray.llm.job import LLMTask, RowJob, RowTask
 from hnlm_ray.llm.worker import EngineWorker
 from hnlm_ray.stage import Outcome, StageRun, chunks_of
@@ -38,7 +41,7 @@ def run_rows(run: StageRun, task: RowTask, worker: type) -> Outcome:
     """Ask ``worker`` for every row of a table that has no outcome yet, then write publishable parts.
 
     ``worker`` is the class of the engine actors: it is made with the :class:`RowJob`; called with a batch of
-    chunks it writes each, and yields tables with the columns ``rows`` and ``tokens``.
+    chunks it writes each, and yields what :func:`hnlm_ray.llm.outcomes.counted` makes.
 
     Raises
     ------
@@ -46,24 +49,49 @@ def run_rows(run: StageRun, task: RowTask, worker: type) -> Outcome:
         When the engine gives no answer in time, or more rows fail than ``llm.max_failed_share`` allows.
     """
     job = RowJob(task, run.config, run.workspace, chunks_of(run.fingerprint), run.fingerprint)
-    shared = ray.put(job)
-    plans: list[BucketPlan] = ray.get([_plan.remote(shared, bucket) for bucket in range(task.buckets)])
+    plans = _plans(job)
     total, done = sum(plan.total for plan in plans), sum(plan.done for plan in plans)
     run.progress.start(task.table, total, done)
     if done < total:
-        todo = [bucket for bucket, plan in enumerate(plans) if plan.done < plan.total]
-        for rows, tokens in _with_timeout(_answered(job, shared, todo, worker), run.config.llm.start_timeout_s):
-            run.progress.advance(rows, tokens)
+        before = [run.spent, *((plan.tokens_in, plan.tokens_out) for plan in plans)]
+        spent = sum(one[0] for one in before), sum(one[1] for one in before)
+        _answer(run, replace(job, ledger=open_ledger(job.llm, spent)), plans, worker)
     run.progress.finish()
+    shared = ray.put(job)
     summaries = ray.get([_gather.remote(shared, bucket) for bucket in range(task.buckets)])
     return _outcome(run.config.llm, total, summaries)
 
 
-def _answered(job: RowJob, shared: ray.ObjectRef, buckets: Sequence[int], worker: type) -> Iterator[tuple[int, int]]:
-    """Stream chunks through the engines; yields (rows, tokens) as chunks are written."""
+def _plans(job: RowJob) -> list[BucketPlan]:
+    shared = ray.put(job)
+    plans: list[BucketPlan] = ray.get([_plan.remote(shared, bucket) for bucket in range(job.task.buckets)])
+    return plans
+
+
+def _answer(run: StageRun, job: RowJob, plans: Sequence[BucketPlan], worker: type) -> None:
+    """Have what is to do done.
+
+    Raises
+    ------
+    StageError
+        When ``llm.budget`` does not allow all of it; what was paid for is kept.
+    """
+    todo = [bucket for bucket, plan in enumerate(plans) if plan.done < plan.total]
+    left = 0
+    for written in _with_timeout(_answered(job, todo, worker), job.llm.start_timeout_s):
+        run.progress.advance(written["rows"], written["tokens"], dict(written["statuses"]))
+        left += written["left"]
+    if left:
+        limits = {name: value for name, value in job.llm.budget.model_dump().items() if value is not None}
+        told = " and ".join(f"llm.budget.{name} {value:g}" for name, value in limits.items())
+        raise StageError(f"{told} is spent and {left} rows are left: raise it, and the same command goes on")
+
+
+def _answered(job: RowJob, buckets: Sequence[int], worker: type) -> Iterator[dict[str, Any]]:
+    """Stream chunks through the engines; yields what was written of each."""
     from hnlm_ray.llm.vllm_engine import engine_environment
 
-    llm = job.llm
+    llm, shared = job.llm, ray.put(job)
     source = ray.data.from_items([{"bucket": bucket} for bucket in buckets], override_num_blocks=len(buckets))
     chunks = source.flat_map(lambda row: list(bucket_chunks(ray.get(shared), row["bucket"])), num_cpus=0.5)
     in_flight = max(_LEAST_CHUNKS_IN_FLIGHT, -(-2 * llm.max_num_seqs // llm.batch_rows))
@@ -79,7 +107,7 @@ def _answered(job: RowJob, shared: ray.ObjectRef, buckets: Sequence[int], worker
         runtime_env={"env_vars": engine_environment(llm)},
     )
     for batch in written.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        yield sum(batch["rows"].to_pylist()), sum(batch["tokens"].to_pylist())
+        yield from batch.to_pylist()
 
 
 def _outcome(llm: LLMConfig, total: int, summaries: Sequence[BucketSummary]) -> Outcome:
@@ -99,9 +127,9 @@ def _outcome(llm: LLMConfig, total: int, summaries: Sequence[BucketSummary]) -> 
     )
 
 
-def _with_timeout(results: Iterator[tuple[int, int]], seconds: float) -> Iterator[tuple[int, int]]:
+def _with_timeout(results: Iterator[dict[str, Any]], seconds: float) -> Iterator[dict[str, Any]]:
     """Pass results on; give up when one takes longer than ``seconds`` (an engine that never starts)."""
-    arrived: queue.Queue[tuple[int, int] | BaseException | None] = queue.Queue()
+    arrived: queue.Queue[dict[str, Any] | BaseException | None] = queue.Queue()
 
     def pull() -> None:
         try:

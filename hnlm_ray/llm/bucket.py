@@ -1,104 +1,108 @@
-"""One bucket of an LLM stage (a file of users or items): its chunks, what of it is done, its final part.
-
-A chunk is named after its keys, so a task that Ray repeats overwrites its own chunk.
-"""
+"""One bucket of an LLM stage (a file of users or items): its chunks, what of it is done, its final part."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hnlm_ray.errors import StageError
-from hnlm_ray.llm.engine import Outcome
-from hnlm_ray.llm.job import Key, LLMTask, RowJob, RowPrompt, llm_identity
+from hnlm_ray.llm.job import Key, RowJob, RowPrompt
+from hnlm_ray.llm.journal import Journal, bucket_prefix
+from hnlm_ray.workspace.manifest import TableFile
 
 
 @dataclass(frozen=True)
 class BucketPlan:
-    """How many rows of a bucket there are, and how many were finished earlier."""
+    """How many rows of a bucket there are, how many were finished earlier, and the tokens that these took."""
 
     total: int
     done: int
+    tokens_in: int
+    tokens_out: int
+
+
+class Snapshot(BaseModel):
+    """The parts of a bucket when a run began: a task that Ray repeats must cut the same chunks as the first time."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    parts: tuple[TableFile, ...] = ()
 
 
 def cut_chunks(prompts: Sequence[RowPrompt], done: set[Key], size: int) -> Iterator[list[RowPrompt]]:
-    """Cut a bucket into chunks of at most ``size`` rows, in key order: rows with a common prefix are neighbours.
+    """Cut the rows of a bucket that are not done into chunks of at most ``size``.
 
-    Chunks are cut before the rows that are done are left out, so that a task which is repeated after some
-    chunks were written yields the others unchanged.
+    They are in key order: rows with a common prefix are neighbours.
     """
-    ordered = sorted(prompts, key=lambda prompt: prompt.key)
-    for start in range(0, len(ordered), size):
-        todo = [prompt for prompt in ordered[start : start + size] if prompt.key not in done]
-        if todo:
-            yield todo
-
-
-def chunk_name(bucket: int, keys: Sequence[Key]) -> str:
-    """Name a chunk after its bucket and keys."""
-    digest = hashlib.sha256(json.dumps(list(keys)).encode()).hexdigest()[:16]
-    return f"{_bucket_prefix(bucket)}{digest}"
-
-
-def _bucket_prefix(bucket: int) -> str:
-    return f"b{bucket:05}-"
-
-
-def _bucket_parts(job: RowJob, bucket: int, columns: list[str] | None = None) -> pa.Table:
-    return job.store.read_parts(job.store.parts(job.chunks, _bucket_prefix(bucket)), columns)
-
-
-def done_keys(job: RowJob, bucket: int) -> set[Key]:
-    """Return the keys of a bucket that have an outcome."""
-    columns = list(job.task.keys)
-    table = _bucket_parts(job, bucket, columns)
-    return set(zip(*(table[name].to_pylist() for name in columns), strict=True))
+    todo = sorted((prompt for prompt in prompts if prompt.key not in done), key=lambda prompt: prompt.key)
+    for start in range(0, len(todo), size):
+        yield todo[start : start + size]
 
 
 def plan_bucket(job: RowJob, bucket: int) -> BucketPlan:
-    """Count a bucket's rows, and those that need not be asked again."""
+    """Count a bucket's rows, and those that need not be asked again; remember which parts there are."""
     _forget_engine_errors(job, bucket)
+    Journal(job.store, job.chunks, bucket).forget_the_shared()
+    parts = job.store.parts(job.chunks, bucket_prefix(bucket))
+    _write_snapshot(job, bucket, Snapshot(parts=parts))
     prompts = job.task.prompts(bucket)
-    done = done_keys(job, bucket)
-    return BucketPlan(len(prompts), sum(prompt.key in done for prompt in prompts))
+    done = job.store.read_parts(parts, [*job.task.keys, "tokens_in", "tokens_out"])
+    keys = _keys(job, done)
+    tokens = (pc.sum(done[name]).as_py() or 0 for name in ("tokens_in", "tokens_out"))
+    return BucketPlan(len(prompts), sum(prompt.key in keys for prompt in prompts), *tokens)
+
+
+def _keys(job: RowJob, rows: pa.Table) -> set[Key]:
+    return set(zip(*(rows[name].to_pylist() for name in job.task.keys), strict=True))
 
 
 def _forget_engine_errors(job: RowJob, bucket: int) -> None:
     """Make rows that an earlier, unfinished run lost to a failing engine rows to do again."""
-    for part in job.store.parts(job.chunks, _bucket_prefix(bucket)):
+    for part in job.store.parts(job.chunks, bucket_prefix(bucket)):
         rows = job.store.read_parts([part])
         kept = rows.filter(pc.not_equal(rows["status"], "engine_error"))
         if kept.num_rows < rows.num_rows:
             job.store.write_part(job.chunks, part.path.rsplit("/", 1)[1].removesuffix(".parquet"), kept)
 
 
+def _snapshot_path(job: RowJob, bucket: int) -> str:
+    return f"{job.store.parts_folder(job.chunks)}/{bucket_prefix(bucket)}snapshot.json"
+
+
+def _write_snapshot(job: RowJob, bucket: int, snapshot: Snapshot) -> None:
+    job.store.filesystem.create_dir(job.store.parts_folder(job.chunks), recursive=True)
+    with job.store.filesystem.open_output_stream(_snapshot_path(job, bucket)) as stream:
+        stream.write(snapshot.model_dump_json().encode())
+
+
+def done_at_start(job: RowJob, bucket: int) -> set[Key]:
+    """Return the keys of a bucket that had an outcome when the run began."""
+    path = _snapshot_path(job, bucket)
+    try:
+        with job.store.filesystem.open_input_stream(path) as stream:
+            snapshot = Snapshot.model_validate_json(stream.read())
+    except ValidationError as error:
+        raise StageError(f"{path} is damaged: remove that file and run the same command again") from error
+    return _keys(job, job.store.read_parts(snapshot.parts, list(job.task.keys)))
+
+
 def bucket_chunks(job: RowJob, bucket: int) -> Iterator[dict[str, Any]]:
-    """Yield the chunks of a bucket that are still to do: a name, and rows as JSON."""
-    for chunk in cut_chunks(job.task.prompts(bucket), done_keys(job, bucket), job.llm.batch_rows):
-        rows = json.dumps([[list(prompt.key), prompt.content] for prompt in chunk])
-        yield {"name": chunk_name(bucket, [prompt.key for prompt in chunk]), "rows": rows}
+    """Yield the chunks of a bucket that were to do when the run began: its number, and rows as JSON."""
+    for chunk in cut_chunks(job.task.prompts(bucket), done_at_start(job, bucket), job.llm.batch_rows):
+        rows = [[list(prompt.key), prompt.content, prompt.cut, prompt.defused] for prompt in chunk]
+        yield {"bucket": bucket, "rows": json.dumps(rows)}
 
 
-def outcome_table(job: RowJob, keys: Sequence[Key], outcomes: Sequence[Outcome]) -> pa.Table:
-    """Arrange keys and outcomes as rows of the output table; fields of a failed row are null."""
-    task = cast("LLMTask", job.task)
-    columns: dict[str, list[Any]] = {name: [key[n] for key in keys] for n, name in enumerate(task.keys)}
-    for answer_field, column in task.columns.items():
-        columns[column] = [outcome.parsed.fields.get(answer_field) for outcome in outcomes]
-    columns["status"] = [outcome.parsed.status for outcome in outcomes]
-    columns["error"] = [outcome.parsed.error for outcome in outcomes]
-    for name in ("attempts", "tokens_in", "tokens_out"):
-        columns[name] = [getattr(outcome, name) for outcome in outcomes]
-    columns["prompt_version"] = [task.prompt_version] * len(keys)
-    columns["model"] = [llm_identity(job.llm)] * len(keys)
-    return pa.table({name: columns[name] for name in job.store.schema.names}, schema=job.store.schema)
+def chunk_rows(text: str) -> list[RowPrompt]:
+    """Read the rows of a chunk again."""
+    return [RowPrompt(tuple(key), content, cut, defused) for key, content, cut, defused in json.loads(text)]
 
 
 @dataclass(frozen=True)
@@ -113,10 +117,10 @@ class BucketSummary:
 
 def gather_bucket(job: RowJob, bucket: int) -> BucketSummary:
     """Write a bucket's chunks as one part, in key order, and count what they hold."""
-    table = _bucket_parts(job, bucket).sort_by([(name, "ascending") for name in job.task.keys])
-    keys = list(zip(*(table[name].to_pylist() for name in job.task.keys), strict=True))
-    if len(set(keys)) != len(keys):
+    parts = job.store.parts(job.chunks, bucket_prefix(bucket))
+    table = job.store.read_parts(parts).sort_by([(name, "ascending") for name in job.task.keys])
+    if len(_keys(job, table)) != table.num_rows:
         raise StageError(f"table {job.task.table} has rows twice in bucket {bucket}: remove its folder and run again")
     job.store.write_part(job.final, f"part-{bucket:05}", table)
-    tokens = [sum(table[name].to_pylist()) for name in ("tokens_in", "tokens_out")]
-    return BucketSummary(len(keys), Counter(table["status"].to_pylist()), *tokens)
+    tokens = (pc.sum(table[name]).as_py() or 0 for name in ("tokens_in", "tokens_out"))
+    return BucketSummary(table.num_rows, Counter(table["status"].to_pylist()), *tokens)

@@ -1,22 +1,22 @@
-"""The interface of text engines, and the loop that turns a request into one recorded outcome."""
+"""The interface of text engines: one request, one answer or the reason why there is none."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from hnlm_ray.llm.answers import AnswerFormat, Parsed, parse_answer
-
-_RETRIED = {"truncated", "invalid", "refused", "engine_error"}
+from hnlm_ray.llm.answers import AnswerFormat
 
 
 @dataclass(frozen=True)
 class Request:
-    """One prompt. ``id`` is unique in its stage: retries draw a new answer for the same id."""
+    """One prompt. ``id`` is unique in its stage; another ``attempt`` at the same id draws another answer."""
 
     id: str
     messages: list[dict[str, str]]
     max_tokens: int
+    expected: AnswerFormat
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -31,38 +31,24 @@ class Generated:
     error: str | None = None
 
 
+class EngineDied(Exception):  # noqa: N818  it says what happened
+    """The engine is gone or hangs, and nobody knows yet which of its requests is to blame."""
+
+
 class TextEngine(Protocol):
     """Writes text for one request at a time; many requests are in flight together."""
 
-    async def generate(self, request: Request, expected: AnswerFormat, attempt: int) -> Generated:
-        """Answer a request; failures come back as a status, they are not raised."""
+    async def generate(self, request: Request) -> Generated:
+        """Answer a request; what is wrong with it alone comes back as a status.
+
+        Raises
+        ------
+        EngineDied
+            When the engine must be started again before it can answer anything.
+        """
+
+    async def restart(self) -> None:
+        """Replace a dead engine."""
 
     def shutdown(self) -> None:
         """Release processes and memory."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The one outcome of a row: its parsed answer, attempts, and the tokens of all attempts."""
-
-    parsed: Parsed
-    attempts: int
-    tokens_in: int
-    tokens_out: int
-
-
-async def answer(engine: TextEngine, request: Request, expected: AnswerFormat, max_attempts: int) -> Outcome:
-    """Ask until the answer is usable, at most ``max_attempts`` times."""
-    tokens_in = tokens_out = 0
-    attempt = 0
-    while True:
-        attempt += 1
-        generated = await engine.generate(request, expected, attempt)
-        tokens_in += generated.tokens_in
-        tokens_out += generated.tokens_out
-        if generated.status is not None:
-            parsed = Parsed(generated.status, error=generated.error)
-        else:
-            parsed = parse_answer(generated.text, expected, finished=generated.finished)
-        if parsed.status not in _RETRIED or attempt >= max_attempts:
-            return Outcome(parsed, attempt, tokens_in, tokens_out)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from hnlm_ray.config import Config, LLMConfig
 from hnlm_ray.llm.answers import AnswerFormat
+from hnlm_ray.llm.engine import Request
 from hnlm_ray.llm.models import model_identity
+from hnlm_ray.llm.prompts import Prompt, simpler
 from hnlm_ray.workspace import TableStore, Workspace
 
 Key = tuple[int, ...]
@@ -16,10 +18,16 @@ Key = tuple[int, ...]
 
 @dataclass(frozen=True)
 class RowPrompt:
-    """What to ask for one row of the output table: chat messages, or what else its worker takes, as JSON."""
+    """What to ask for one row of the output table: a prompt's data, or what else its worker takes, as JSON.
+
+    ``cut``: characters of the data that were left out to keep its limits; ``defused``: it held control characters
+    or a chat's control tokens, which were taken out.
+    """
 
     key: Key
     content: Any
+    cut: int = 0
+    defused: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,13 +42,25 @@ class RowTask:
 
 @dataclass(frozen=True)
 class LLMTask(RowTask):
-    """What an LLM stage asks: a prompt a row, an answer of known fields."""
+    """What an LLM stage asks: a prompt a row, an answer of known fields; ``simple`` is the prompt of the last try."""
 
     expected: AnswerFormat
     columns: Mapping[str, str]
     """Answer field -> column of the table."""
     max_tokens: int
-    prompt_version: str
+    prompt: Prompt
+    simple: Prompt
+
+    def prompt_of(self, *, simple: bool) -> Prompt:
+        """Return the prompt, or the simpler one."""
+        return self.simple if simple else self.prompt
+
+    def request(self, key: Key, data: Mapping[str, Any], attempt: int, *, simple: bool = False) -> Request:
+        """Return one attempt at a row; the simpler prompt has less data and asks for the deciding field alone."""
+        asked = cast("Mapping[str, Any]", simpler(data)) if simple else data
+        expected = self.expected.deciding_alone() if simple else self.expected
+        messages = self.prompt_of(simple=simple).messages(asked)
+        return Request("-".join(map(str, key)), messages, self.max_tokens, expected, attempt)
 
 
 @dataclass(frozen=True)
@@ -52,6 +72,8 @@ class RowJob:
     workspace: Workspace
     chunks: str
     final: str
+    ledger: Any = None
+    """Keeps the budget (:mod:`hnlm_ray.llm.budget`); none: there is none."""
 
     @property
     def llm(self) -> LLMConfig:

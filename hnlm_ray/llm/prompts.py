@@ -12,6 +12,7 @@ from hnlm_ray.llm.shipped_text import TextFolder, text_version
 _SEPARATOR = "\n===\n"
 _SLOT = "{data}"
 _SHIPPED = TextFolder("hnlm_ray.llm", "prompts", "prompt")
+_SIMPLER_CHARS, _SIMPLER_ENTRIES = 120, 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class Prompt:
             {"role": "system", "content": self.system},
             {"role": "user", "content": self.user.replace(_SLOT, text)},
         ]
+
+
+def simpler(data: object) -> object:
+    """Return less of a prompt's data: the beginning of each text, the first entries of each list."""
+    if isinstance(data, str):
+        return data[:_SIMPLER_CHARS]
+    if isinstance(data, Mapping):
+        return {name: simpler(value) for name, value in data.items()}
+    return [simpler(value) for value in data[:_SIMPLER_ENTRIES]] if isinstance(data, list) else data
 
 
 def load_prompt(name: str) -> Prompt:

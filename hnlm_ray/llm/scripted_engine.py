@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
+import signal
 
 from hnlm_ray.config import ScriptedConfig
-from hnlm_ray.llm.answers import AnswerFormat
-from hnlm_ray.llm.engine import Generated, Request
+from hnlm_ray.llm.engine import EngineDied, Generated, Request
 
 _WORDS = (
     "quiet", "bright", "hidden", "last", "golden", "broken", "silent", "wild", "river", "city", "night", "garden",
     "story", "dream", "winter", "journey", "mystery", "family", "laughter", "danger", "love", "war", "music", "island",
 )  # fmt: skip
+
+
+_ENDLESS_TOKENS = 100_000
 
 
 class ScriptedEngine:
@@ -22,29 +26,57 @@ class ScriptedEngine:
     def __init__(self, config: ScriptedConfig) -> None:
         self._config = config
 
-    async def generate(self, request: Request, expected: AnswerFormat, attempt: int) -> Generated:
+    async def generate(self, request: Request) -> Generated:
         """See :class:`~hnlm_ray.llm.engine.TextEngine`."""
         await asyncio.sleep(self._config.seconds_per_row)
         prompt = json.dumps(request.messages)
-        digest = hashlib.sha256(f"{request.id}|{attempt}|{prompt}".encode()).digest()
+        tokens_in = len(prompt.split())
+        poison = poison_of(self._config, request.id)
+        if poison is not None:
+            return await self._poisoned(poison, tokens_in)
+        digest = hashlib.sha256(f"{request.id}|{request.attempt}|{prompt}".encode()).digest()
         draw = int.from_bytes(digest[:4], "big") / 2**32
         if draw < self._config.engine_error:
             return Generated(status="engine_error", error="scripted failure")
-        draw -= self._config.engine_error
-        text = self._text(expected, digest, draw)
-        return Generated(text, tokens_in=len(prompt.split()), tokens_out=len(text.split()))
+        text = self._text(request, digest, draw - self._config.engine_error)
+        return Generated(text, tokens_in, tokens_out=len(text.split()))
 
-    def _text(self, expected: AnswerFormat, digest: bytes, draw: float) -> str:
+    async def _poisoned(self, poison: str, tokens_in: int) -> Generated:
+        if poison == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if poison == "crash":
+            raise EngineDied("scripted death")
+        if poison == "hang":
+            await asyncio.Event().wait()
+        if poison == "endless":
+            return Generated("word " * _ENDLESS_TOKENS, tokens_in, _ENDLESS_TOKENS, finished=False)
+        text = {"invalid": '{"broken": ', "refusal": "I'm sorry, but I can't help with that."}.get(poison, "")
+        return Generated(text, tokens_in, len(text.split()))
+
+    def _text(self, request: Request, digest: bytes, draw: float) -> str:
         if 0 <= draw < self._config.bad_json:
             return '{"broken": '
         words = [_WORDS[byte % len(_WORDS)] for byte in digest[4:]]
         fields = {
             name: " ".join(words[n * 6 : n * 6 + 6])[:length]
-            for n, (name, length) in enumerate(expected.fields.items())
+            for n, (name, length) in enumerate(request.expected.fields.items())
         }
         if 0 <= draw - self._config.bad_json < self._config.none:
-            fields[expected.deciding] = "None"
+            fields[request.expected.deciding] = "None"
         return json.dumps(fields)
+
+    async def restart(self) -> None:
+        """Nothing to replace."""
 
     def shutdown(self) -> None:
         """Nothing to release."""
+
+
+def poison_of(config: ScriptedConfig, request_id: str) -> str | None:
+    """Return the kind of poison that a row is, at every attempt; None for a row that is not."""
+    draw = int.from_bytes(hashlib.sha256(f"poison|{request_id}".encode()).digest()[:4], "big") / 2**32
+    for name, share in config.poison.model_dump().items():
+        if draw < share:
+            return str(name)
+        draw -= share
+    return None

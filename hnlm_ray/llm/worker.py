@@ -3,62 +3,110 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Sequence
 from typing import cast
 
 import pyarrow as pa
 
-from hnlm_ray.config import LLMConfig
-from hnlm_ray.errors import HnlmError, StageError
-from hnlm_ray.llm.bucket import outcome_table
-from hnlm_ray.llm.engine import Outcome, Request, TextEngine, answer
-from hnlm_ray.llm.job import Key, LLMTask, RowJob
-from hnlm_ray.llm.models import model_on_this_node
-from hnlm_ray.llm.scripted_engine import ScriptedEngine
+from hnlm_ray.llm.answers import Parsed
+from hnlm_ray.llm.asking import Asking, Outcome
+from hnlm_ray.llm.bucket import chunk_rows
+from hnlm_ray.llm.budget import BudgetPurse
+from hnlm_ray.llm.engine import EngineDied
+from hnlm_ray.llm.gate import Gate
+from hnlm_ray.llm.job import Key, LLMTask, RowJob, RowPrompt
+from hnlm_ray.llm.journal import Journal, Piece, chunk_name
+from hnlm_ray.llm.open_engine import open_engine
+from hnlm_ray.llm.outcomes import counted, outcome_table, poisonous
+from hnlm_ray.llm.watchdog import watch_loop
 from hnlm_ray.workspace.folder import named
 
-
-def open_engine(llm: LLMConfig, seed: int) -> TextEngine:
-    """Start the engine of a configuration.
-
-    Raises
-    ------
-    StageError
-        When vLLM can't start: its own errors (of damaged weights: a MemoryError) don't say what to look at.
-    """
-    if llm.engine == "scripted":
-        return ScriptedEngine(llm.scripted)
-    from hnlm_ray.llm.vllm_engine import VLLMEngine
-
-    try:
-        return VLLMEngine(llm, model_on_this_node(llm.model), seed)
-    except HnlmError:
-        raise
-    except Exception as error:
-        raise StageError(
-            f"vLLM can't start with llm.model '{llm.model}' ({named(error)}): check the checkpoint's files, llm.dtype, "
-            "llm.max_model_len and the memory; the log has vLLM's own words"
-        ) from error
+log = logging.getLogger(__name__)
 
 
 class EngineWorker:
-    """Answers chunks of rows and writes each as soon as it is whole."""
+    """Answers chunks of rows and writes each as soon as it is whole.
+
+    A chunk that died before, with its engine or with this process, is asked alone and halved (see
+    :mod:`hnlm_ray.llm.journal`), so that one row can't take others along.
+    """
 
     def __init__(self, job: RowJob) -> None:
         self._job, self._task = job, cast("LLMTask", job.task)
         self._engine = open_engine(job.llm, job.config.seed)
+        purse = None if job.ledger is None else BudgetPurse(job.ledger)
+        self._asking = Asking(self._engine, self._task, job.llm.max_attempts, job.llm.row_timeout_s, purse)
+        self._gate, self._restarting, self._incarnation = Gate(), asyncio.Lock(), 0
+        self._watched = False
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
-        """Answer the rows of each chunk together, write the chunk, and report its size."""
+        """Answer the rows of each chunk together, write them, and report what became of them."""
+        if not self._watched:
+            self._watched = True
+            watch_loop(asyncio.get_running_loop(), self._job.llm.row_timeout_s)
         for chunk in batch.to_pylist():
-            rows = [(tuple(key), messages) for key, messages in json.loads(chunk["rows"])]
-            outcomes = await asyncio.gather(*(self._answer(key, messages) for key, messages in rows))
-            table = outcome_table(self._job, [key for key, _ in rows], outcomes)
-            await asyncio.to_thread(self._job.store.write_part, self._job.chunks, chunk["name"], table)
-            tokens = sum(outcome.tokens_in + outcome.tokens_out for outcome in outcomes)
-            yield pa.table({"rows": [len(rows)], "tokens": [tokens]})
+            async for table in self._chunk(chunk["bucket"], chunk_rows(chunk["rows"])):
+                yield table
 
-    async def _answer(self, key: Key, messages: list[dict[str, str]]) -> Outcome:
-        request = Request("-".join(map(str, key)), messages, self._task.max_tokens)
-        return await answer(self._engine, request, self._task.expected, self._job.llm.max_attempts)
+    async def _chunk(self, bucket: int, rows: Sequence[RowPrompt]) -> AsyncIterator[pa.Table]:
+        journal = Journal(self._job.store, self._job.chunks, bucket)
+        keys = [row.key for row in rows]
+        known: dict[Key, Outcome | None] = {}
+        while True:
+            piece = await asyncio.to_thread(journal.next_piece, keys)
+            if piece is None:
+                return
+            asked = rows[piece.rows.start : piece.rows.stop]
+            if not await self._ask(journal, piece, asked, known):
+                continue  # the engine died: the journal knows how to go on
+            answered = [row for row in asked if known[row.key] is not None]
+            table = outcome_table(self._job, answered, [cast("Outcome", known[row.key]) for row in answered])
+            if answered:
+                name = chunk_name(bucket, [row.key for row in answered])
+                await asyncio.to_thread(self._job.store.write_part, self._job.chunks, name, table)
+            await asyncio.to_thread(journal.end, piece)
+            yield counted(table, left=len(asked) - len(answered))
+            if len(answered) < len(asked):
+                return  # the budget is spent
+
+    async def _ask(
+        self, journal: Journal, piece: Piece, rows: Sequence[RowPrompt], known: dict[Key, Outcome | None]
+    ) -> bool:
+        """Fill ``known`` with the outcomes of rows; False: the engine died before all had one."""
+        if piece.poison:
+            known[rows[0].key] = poisonous(self._task)
+            return True
+        async with self._gate.pass_through(alone=piece.alone):
+            incarnation = self._incarnation
+            await asyncio.to_thread(journal.begin, piece)
+            todo = [row for row in rows if row.key not in known]
+            results = await asyncio.gather(
+                *(self._asking.outcome(row.key, row.content) for row in todo), return_exceptions=True
+            )
+        known |= {
+            row.key: self._settled(result)
+            for row, result in zip(todo, results, strict=True)
+            if not isinstance(result, EngineDied)
+        }
+        death = next((result for result in results if isinstance(result, EngineDied)), None)
+        if death is not None:
+            await self._revive(incarnation, death, len(todo))
+        return death is None
+
+    def _settled(self, result: Outcome | BaseException | None) -> Outcome | None:
+        """Return an outcome; one row that breaks our own code is a recorded row as well."""
+        if isinstance(result, Exception):
+            log.error("a row could not be asked: %s", named(result), exc_info=result)
+            parsed = Parsed("engine_error", error=f"it could not be asked: {named(result)}"[:200])
+            return Outcome(parsed, 1, 0, 0, self._task.prompt.version)
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    async def _revive(self, incarnation: int, death: EngineDied, rows: int) -> None:
+        async with self._restarting:
+            if self._incarnation == incarnation:
+                log.warning("the engine died with %d rows of a chunk in flight: %s", rows, death)
+                await self._engine.restart()
+                self._incarnation += 1

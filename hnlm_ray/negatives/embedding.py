@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 import threading
@@ -20,7 +19,10 @@ from hnlm_ray.finetune.model import prompt_embeddings
 from hnlm_ray.finetune.query import Query
 from hnlm_ray.finetune.texts import item_text, user_text
 from hnlm_ray.llm.batch import run_rows
+from hnlm_ray.llm.bucket import chunk_rows
 from hnlm_ray.llm.job import Key, RowJob, RowPrompt, RowTask
+from hnlm_ray.llm.journal import LONE_DEATHS, Journal, Piece
+from hnlm_ray.llm.outcomes import counted
 from hnlm_ray.negatives.embedding_engines import open_state_engine
 from hnlm_ray.negatives.pair_choice import pair_choice
 from hnlm_ray.negatives.text import Described
@@ -80,17 +82,27 @@ class EmbeddingWorker:
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """Embed the pairs of each chunk together, write the chunk, and report its size."""
         for chunk in batch.to_pylist():
-            rows = [(tuple(key), texts) for key, texts in json.loads(chunk["rows"])]
-            with self._one_at_a_time:
-                table = self._table(rows)
-            self._job.store.write_part(self._job.chunks, chunk["name"], table)
-            yield pa.table({"rows": [len(rows)], "tokens": [sum(table["tokens_in"].to_pylist())]})
+            rows = chunk_rows(chunk["rows"])
+            journal = Journal(self._job.store, self._job.chunks, chunk["bucket"])
+            while (piece := journal.next_piece([row.key for row in rows])) is not None:
+                with self._one_at_a_time:
+                    table = self._piece(journal, piece, rows[piece.rows.start : piece.rows.stop])
+                yield counted(table)
 
-    def _table(self, rows: Sequence[tuple[Key, list[str]]]) -> pa.Table:
-        known = [(key, texts) for key, texts in rows if self._users.there[key[0]] and self._items.there[key[1]]]
-        queries = {key: self._query(key, texts) for key, texts in known}
-        outcomes = self._outcomes(queries)
-        made = [self._row(key, queries.get(key), outcomes.get(key)) for key, _ in rows]
+    def _piece(self, journal: Journal, piece: Piece, rows: Sequence[RowPrompt]) -> pa.Table:
+        if not piece.poison:
+            journal.begin(piece)
+        table = self._table(rows, poison=piece.poison)
+        self._job.store.write_part(self._job.chunks, piece.name, table)
+        journal.end(piece)
+        return table
+
+    def _table(self, rows: Sequence[RowPrompt], *, poison: bool) -> pa.Table:
+        known = [row for row in rows if self._users.there[row.key[0]] and self._items.there[row.key[1]]]
+        queries = {row.key: self._query(row.key, row.content) for row in known}
+        died: Outcome = ("the process died whenever it was asked for this row alone", LONE_DEATHS)
+        outcomes = dict.fromkeys(queries, died) if poison else self._outcomes(queries)
+        made = [self._row(row.key, queries.get(row.key), outcomes.get(row.key)) for row in rows]
         return pa.Table.from_pylist(made, schema=self._job.store.schema)
 
     def _query(self, key: Key, texts: list[str]) -> Query:
@@ -133,6 +145,7 @@ class EmbeddingWorker:
         row: dict[str, Any] = {"user": key[0], "item": key[1], "vector": None, "error": None, "attempts": attempts}
         row |= {"tokens_in": len(query.ids) if query else 0, "tokens_out": 0, "tokens_cut": query.cut if query else 0}
         row |= {"prompt_version": self._exported.query.version, "model": self._exported.identity}
+        row |= {"prompt_cut": 0, "prompt_defused": False}  # its texts are profiles and facts that were bounded before
         if query is None:
             return row | {"status": "no_vector", "error": "the teacher has no vector of its user or item"}
         if isinstance(vector, Tensor):

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hnlm_ray.config import ProfileConfig
+from hnlm_ray.config import Config, ProfileConfig
 from hnlm_ray.llm.answers import AnswerFormat, clean
 from hnlm_ray.llm.batch import run_llm
+from hnlm_ray.llm.bounded import BoundedTexts
 from hnlm_ray.llm.job import LLMTask, RowPrompt
-from hnlm_ray.llm.prompts import Prompt, load_prompt
+from hnlm_ray.llm.prompts import load_prompt
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.training_data import item_reviews
+from hnlm_ray.workspace import Workspace
 
-_TITLE_CHARS, _ATTRIBUTE_CHARS, _UNTITLED_CHARS = 200, 100, 300
+_TITLE_CHARS, _NAME_CHARS, _ATTRIBUTE_CHARS, _UNTITLED_CHARS = 200, 40, 100, 300
 
 
 def profile_format(config: ProfileConfig) -> AnswerFormat:
@@ -24,11 +26,12 @@ def profile_format(config: ProfileConfig) -> AnswerFormat:
 PROFILE_COLUMNS = {"summarization": "summary", "reasoning": "reasoning"}
 
 
-def item_facts(item: Mapping[str, Any], text_chars: int) -> dict[str, str]:
-    """Return what a prompt may say of an item: cleaned, length-bounded, no ids."""
-    facts = {"title": clean(item["title"] or "")[:_TITLE_CHARS]}
-    facts |= {clean(name)[:40]: clean(value or "")[:_ATTRIBUTE_CHARS] for name, value in item["attributes"] or []}
-    facts["text"] = clean((item["text"] or "")[: 4 * text_chars])[:text_chars].strip()
+def item_facts(item: Mapping[str, Any], text_chars: int, texts: BoundedTexts | None = None) -> dict[str, str]:
+    """Return what a prompt may say of an item: cleaned, length-bounded, no ids; ``texts`` notes what that changed."""
+    take = (texts or BoundedTexts()).take
+    facts = {"title": take(item["title"], _TITLE_CHARS)}
+    facts |= {take(name, _NAME_CHARS): take(value, _ATTRIBUTE_CHARS) for name, value in item["attributes"] or []}
+    facts["text"] = take(item["text"], text_chars)
     return {name: value for name, value in facts.items() if value}
 
 
@@ -39,35 +42,41 @@ def described_item(item: Mapping[str, Any], profile: Mapping[str, Any] | None) -
 
 
 def item_prompts(
-    items: Sequence[Mapping[str, Any]], reviews: Mapping[int, Sequence[str]], prompt: Prompt, config: ProfileConfig
+    items: Sequence[Mapping[str, Any]], reviews: Mapping[int, Sequence[str]], config: ProfileConfig
 ) -> list[RowPrompt]:
     """Return one prompt an item: its facts, and what training users wrote of it."""
 
-    def data(item: Mapping[str, Any]) -> dict[str, object]:
-        said = [text for review in reviews.get(item["item"], ()) if (text := clean(review)[: config.review_chars])]
-        return {**item_facts(item, config.item_text_chars), **({"reviews": said} if said else {})}
+    def prompt(item: Mapping[str, Any]) -> RowPrompt:
+        texts = BoundedTexts()
+        facts = item_facts(item, config.item_text_chars, texts)
+        said = [text for review in reviews.get(item["item"], ()) if (text := texts.take(review, config.review_chars))]
+        return RowPrompt((item["item"],), {**facts, **({"reviews": said} if said else {})}, texts.cut, texts.defused)
 
-    return [RowPrompt((item["item"],), prompt.messages(data(item))) for item in items]
+    return [prompt(item) for item in items]
+
+
+def item_profile_task(config: Config, workspace: Workspace) -> LLMTask:
+    """Return what the stage asks of items."""
+    profiles = config.profiles
+
+    def prompts(bucket: int) -> list[RowPrompt]:
+        items = workspace.table("items").read_file(bucket).to_pylist()
+        most = profiles.item_reviews if profiles.review_chars else 0
+        return item_prompts(items, item_reviews(workspace, items[0]["item"], items[-1]["item"], most), profiles)
+
+    return LLMTask(
+        table="item_profiles",
+        keys=("item",),
+        buckets=len(workspace.table("items").paths()),
+        prompts=prompts,
+        expected=profile_format(profiles),
+        columns=PROFILE_COLUMNS,
+        max_tokens=profiles.item_max_tokens,
+        prompt=load_prompt(profiles.item_prompt),
+        simple=load_prompt(profiles.item_simple_prompt),
+    )
 
 
 def write_item_profiles(run: StageRun) -> Outcome:
     """Stage: items, reviews -> item_profiles."""
-    config, workspace = run.config.profiles, run.workspace
-    prompt = load_prompt(config.item_prompt)
-
-    def prompts(bucket: int) -> list[RowPrompt]:
-        items = workspace.table("items").read_file(bucket).to_pylist()
-        most = config.item_reviews if config.review_chars else 0
-        return item_prompts(items, item_reviews(workspace, items[0]["item"], items[-1]["item"], most), prompt, config)
-
-    task = LLMTask(
-        table="item_profiles",
-        keys=("item",),
-        expected=profile_format(config),
-        columns=PROFILE_COLUMNS,
-        max_tokens=config.item_max_tokens,
-        prompt_version=prompt.version,
-        buckets=len(workspace.table("items").paths()),
-        prompts=prompts,
-    )
-    return run_llm(run, task)
+    return run_llm(run, item_profile_task(run.config, run.workspace))

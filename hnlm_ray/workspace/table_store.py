@@ -51,16 +51,23 @@ class TableStore:
         pq.write_table(rows.select(self.schema.names).cast(self.schema), buffer, compression="zstd")
         data = buffer.getvalue()
         path = f"{fingerprint[:_FINGERPRINT_CHARS]}/{part}.parquet"
-        parent = f"{self.folder}/{fingerprint[:_FINGERPRINT_CHARS]}"
-        self.filesystem.create_dir(parent, recursive=True)
+        self.filesystem.create_dir(self.parts_folder(fingerprint), recursive=True)
         with self.filesystem.open_output_stream(f"{self.folder}/{path}") as stream:
             stream.write(data)
         return TableFile(path=path, rows=rows.num_rows, bytes=data.size)
 
+    def parts_folder(self, fingerprint: str) -> str:
+        """Return the folder of a fingerprint's parts."""
+        return f"{self.folder}/{fingerprint[:_FINGERPRINT_CHARS]}"
+
+    def has_part(self, fingerprint: str, part: str) -> bool:
+        """Tell whether a part was written whole."""
+        info = self.filesystem.get_file_info(f"{self.parts_folder(fingerprint)}/{part}.parquet")
+        return info.type == pafs.FileType.File and self._complete_part(info) is not None
+
     def parts(self, fingerprint: str, prefix: str = "") -> tuple[TableFile, ...]:
         """List the complete parts whose name starts with ``prefix``, by name; a truncated one is left out."""
-        folder = f"{self.folder}/{fingerprint[:_FINGERPRINT_CHARS]}"
-        selector = pafs.FileSelector(folder, allow_not_found=True)
+        selector = pafs.FileSelector(self.parts_folder(fingerprint), allow_not_found=True)
         infos = sorted(self.filesystem.get_file_info(selector), key=lambda info: str(info.path))
         files = (self._complete_part(info) for info in infos if _is_part(info, prefix))
         return tuple(file for file in files if file is not None)
@@ -77,7 +84,7 @@ class TableStore:
 
     def remove_parts(self, fingerprint: str) -> None:
         """Remove all parts of a fingerprint, before they are written anew."""
-        folder = f"{self.folder}/{fingerprint[:_FINGERPRINT_CHARS]}"
+        folder = self.parts_folder(fingerprint)
         if self.filesystem.get_file_info(folder).type == pafs.FileType.Directory:
             self.filesystem.delete_dir(folder)
 

@@ -1,0 +1,115 @@
+"""What is known of a chunk's rows across the deaths of engines, processes and nodes.
+
+Beside the parts of a table lies a small marker for each piece of rows that is being asked. It is removed once
+the piece is written, so a marker that is found tells that somebody died with these rows in flight. They are then
+asked again with nobody beside them; those that die alone are halved until one row is left, and a row that died
+alone twice is recorded as what it is: poison. (A single death proves little: processes are killed from outside.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyarrow import fs as pafs
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hnlm_ray.llm.job import Key
+from hnlm_ray.workspace import TableStore
+
+_SUFFIX = ".asked.json"
+LONE_DEATHS = 2
+
+
+class Mark(BaseModel):
+    """A marker: these rows were asked alone ``lone_runs`` times and, where it is 0, together with others."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    lone_runs: int = 0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows that are asked and written together: places in their chunk."""
+
+    name: str
+    rows: range
+    alone: bool = False
+    poison: bool = False
+    """It is one row, and engines died of it alone."""
+
+
+def bucket_prefix(bucket: int) -> str:
+    """Return how the names of a bucket's parts and markers begin."""
+    return f"b{bucket:05}-"
+
+
+def chunk_name(bucket: int, keys: Sequence[Key]) -> str:
+    """Name a chunk after its bucket and keys, so that a task which Ray repeats overwrites its own chunk."""
+    digest = hashlib.sha256(json.dumps(list(keys)).encode()).hexdigest()[:16]
+    return f"{bucket_prefix(bucket)}{digest}"
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Markers and parts of the chunks of one bucket; ``fingerprint`` is that of the chunks."""
+
+    store: TableStore
+    fingerprint: str
+    bucket: int
+
+    def next_piece(self, keys: Sequence[Key]) -> Piece | None:
+        """Return what is to be asked next of a chunk; None when all of it is written."""
+        return self._next(keys, range(len(keys)))
+
+    def _next(self, keys: Sequence[Key], rows: range) -> Piece | None:
+        name = chunk_name(self.bucket, keys[rows.start : rows.stop])
+        if self.store.has_part(self.fingerprint, name):
+            return None
+        mark = self._mark(name)
+        if mark is None:
+            return Piece(name, rows)
+        if mark.lone_runs == 0 or (len(rows) == 1 and mark.lone_runs < LONE_DEATHS):
+            return Piece(name, rows, alone=True)
+        if len(rows) == 1:
+            return Piece(name, rows, poison=True)
+        middle = (rows.start + rows.stop) // 2
+        return self._next(keys, range(rows.start, middle)) or self._next(keys, range(middle, rows.stop))
+
+    def begin(self, piece: Piece) -> None:
+        """Mark a piece as being asked."""
+        before = self._mark(piece.name)
+        runs = (before.lone_runs if before else 0) + piece.alone
+        with self.store.filesystem.open_output_stream(self._path(piece.name)) as stream:
+            stream.write(Mark(lone_runs=runs).model_dump_json().encode())
+
+    def end(self, piece: Piece) -> None:
+        """Forget the mark of a piece that is written."""
+        with contextlib.suppress(FileNotFoundError):
+            self.store.filesystem.delete_file(self._path(piece.name))
+
+    def forget_the_shared(self) -> None:
+        """Forget who was asked together with others: a run that was stopped blames nobody."""
+        selector = pafs.FileSelector(self.store.parts_folder(self.fingerprint), allow_not_found=True)
+        for info in self.store.filesystem.get_file_info(selector):
+            name = info.base_name.removesuffix(_SUFFIX)
+            if info.base_name.startswith(bucket_prefix(self.bucket)) and name != info.base_name:
+                mark = self._mark(name)
+                if mark is not None and not mark.lone_runs:
+                    self.end(Piece(name, range(0)))
+
+    def _mark(self, name: str) -> Mark | None:
+        try:
+            with self.store.filesystem.open_input_stream(self._path(name)) as stream:
+                return Mark.model_validate_json(stream.read())
+        except FileNotFoundError:
+            return None
+        except ValidationError:  # it was cut off while being written: something died
+            return Mark()
+
+    def _path(self, name: str) -> str:
+        return f"{self.store.parts_folder(self.fingerprint)}/{name}{_SUFFIX}"
