@@ -8,14 +8,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from hnlm_ray.cf import CFData, Positives
+from hnlm_ray.cf import CFData
 from hnlm_ray.config import CFConfig, Config, MethodName
 from hnlm_ray.errors import InputError, StageError
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tune.data import load_cf_data
+from hnlm_ray.tune.false_negatives import (
+    items_named,
+    pool_false_negatives,
+    random_false_negatives,
+    text_false_negatives,
+)
 from hnlm_ray.tune.methods import METHODS, Reads, method_of, result_name
 from hnlm_ray.tune.spaces import sample_trials
 from hnlm_ray.tune.training_row import Job
@@ -100,48 +105,9 @@ def compare(run: StageRun) -> Outcome:
     if not jobs:
         raise StageError("all trials of all methods failed: see `hnlm status` and the errors in the trials table")
     outcome = _outcome(run_trainings(run, "results", data, jobs))
-    return replace(outcome, counts={**pool_false_negatives(data), **random_false_negatives(data)})
-
-
-def pool_false_negatives(data: CFData) -> dict[str, int | float | str | None]:
-    """Count pool entries that are held-out positives of their user: direct false negatives.
-
-    Counted after everything else and fed back into nothing. ``share_at_random`` is what items drawn
-    uniformly from those the user has not trained on would give.
-    """
-    held_out = _held_out(data)
-    if data.pool is None or not held_out:
-        return {}
-    users = data.train.pairs()[0][data.pool.edges()]
-    entries = users.astype(np.int64) * data.items + data.pool.items
-    hits = sum(int(np.isin(entries, split.keys(data.items)).sum()) for split in held_out)
-    unseen = data.items - data.train.degree[users]
-    expected = sum(split.degree[users] for split in held_out) / unseen
-    return {
-        "pool_entries": len(entries),
-        "pool_false_negatives": hits,
-        "pool_false_negative_share": round(hits / len(entries), 5),
-        "share_at_random": round(float(expected.mean()), 5),
-    }
-
-
-def random_false_negatives(data: CFData) -> dict[str, float]:
-    """Return the share of false ones among uniform negatives of all training pairs, in expectation.
-
-    ``random_false_negative_share``, empty where nothing is held out: the mean over the pairs whose user has an item
-    left of the held-out positives of the user by the items that the user has not trained on. The measured shares of
-    results are of a seeded sample of the same pairs.
-    """
-    users = data.train.pairs()[0]
-    users = users[data.train.degree[users] < data.items]
-    if not (held_out := _held_out(data)) or not len(users):
-        return {}
-    share = sum(split.degree[users] for split in held_out) / (data.items - data.train.degree[users])
-    return {"random_false_negative_share": round(float(share.mean()), 5)}
-
-
-def _held_out(data: CFData) -> list[Positives]:
-    return [split for split in (data.validation, data.test) if split is not None]
+    users, items = items_named(run.workspace.table("negative_pool"))
+    of_texts = text_false_negatives(data, users, items)
+    return replace(outcome, counts={**pool_false_negatives(data), **of_texts, **random_false_negatives(data)})
 
 
 def _outcome(rows: pa.Table) -> Outcome:

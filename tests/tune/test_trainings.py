@@ -11,7 +11,7 @@ from hnlm_ray.errors import InputError
 from hnlm_ray.tables import TABLES
 from hnlm_ray.tune.control_data import method_data
 from hnlm_ray.tune.methods import METHODS
-from hnlm_ray.tune.stage import pool_false_negatives, random_false_negatives, refit_jobs, trial_jobs
+from hnlm_ray.tune.stage import refit_jobs, trial_jobs
 from hnlm_ray.tune.training_row import Job, training_row
 
 TREE = {"name": "x", "workspace": "/nowhere", "source": {"format": "movielens_100k"}, "cf": {"dim": 4, "epochs": 2}}
@@ -143,26 +143,3 @@ def test_a_diverging_training_is_a_row_and_not_an_exception(data):
     assert failed["status"] == "diverged"
     assert failed["error"]
     assert failed["test"] is None
-
-
-def test_pool_entries_that_are_held_out_positives_are_counted(data):
-    assert pool_false_negatives(data)["pool_false_negatives"] == 0
-    users, items = data.train.pairs()
-    test_items = [data.test.items[data.test.indptr[user]] for user in users]
-    pool = NegativePool.from_rows(data.train, users, items, test_items, np.ones(len(users)), n_items=30)
-    counts = pool_false_negatives(CFData(20, 30, data.train, data.validation, data.test, pool))
-    assert counts["pool_false_negatives"] == counts["pool_entries"] == len(users)
-    assert counts["pool_false_negative_share"] == 1.0
-    assert counts["share_at_random"] == pytest.approx(6 / 27, abs=1e-5)
-
-
-def test_uniform_negatives_of_the_training_pairs_are_false_by_expectation():
-    train = Positives.from_pairs([0, 0, 1, 2, 2], [0, 1, 2, 3, 0], 3)
-    validation, test = Positives.from_pairs([0], [2], 3), Positives.from_pairs([0, 1], [3, 0], 3)
-    share = np.mean([2 / 2, 2 / 2, 1 / 3, 0, 0])  # two held-out items of user 0, who has two items left; ...
-    data = CFData(3, 4, train, validation, test)
-    assert random_false_negatives(data) == {"random_false_negative_share": pytest.approx(share, abs=1e-5)}
-    assert random_false_negatives(CFData(3, 4, train)) == {}
-    everything = Positives.from_pairs([0] * 4 + [1], [0, 1, 2, 3, 2], 3)  # user 0 has no item left
-    found = random_false_negatives(CFData(3, 4, everything, None, Positives.from_pairs([1], [0], 3)))
-    assert found == {"random_false_negative_share": pytest.approx(1 / 3, abs=1e-5)}

@@ -1,0 +1,85 @@
+"""Negatives that are in truth liked: held-out positives of their user.
+
+Counted after everything else and fed back into nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hnlm_ray.cf import CFData, Positives
+from hnlm_ray.workspace import TableStore
+
+Indices = npt.NDArray[np.int32]
+Counts = dict[str, int | float | str | None]
+
+
+def pool_false_negatives(data: CFData) -> Counts:
+    """Count pool entries that are held-out positives of their user: direct false negatives.
+
+    ``share_at_random`` is what items drawn uniformly from those the user has not trained on would give.
+    """
+    if data.pool is None or not _held_out(data):
+        return {}
+    users = data.train.pairs()[0][data.pool.edges()]
+    hits = _hits(data, users, data.pool.items)
+    return {
+        "pool_entries": len(users),
+        "pool_false_negatives": hits,
+        "pool_false_negative_share": round(hits / len(users), 5),
+        "share_at_random": round(_share_at_random(data, users), 5),
+    }
+
+
+def text_false_negatives(data: CFData, users: Indices, items: Indices) -> Counts:
+    """Count the items named by texts (``items_named``) that are held-out positives of their user.
+
+    ``text_share_at_random`` is what items drawn uniformly from those the user has not trained on would give.
+    Nothing where nothing is held out; without a share where no text names an item.
+    """
+    if not _held_out(data):
+        return {}
+    hits = _hits(data, users, items)
+    counts: Counts = {"text_named": len(users), "text_false_negatives": hits}
+    if not len(users):
+        return counts
+    share, at_random = hits / len(users), _share_at_random(data, users)
+    return counts | {"text_false_negative_share": round(share, 5), "text_share_at_random": round(at_random, 5)}
+
+
+def items_named(pool: TableStore) -> tuple[Indices, Indices]:
+    """Return the pairs whose own text names an item of the catalogue by its title: users and the items named."""
+    rows = pool.read(["user", "negatives", "verdict"]).combine_chunks()
+    named = rows.filter(pc.is_in(rows["verdict"], pa.array(["exact", "fuzzy"])))
+    return named["user"].to_numpy(), pc.list_element(named["negatives"], 0).to_numpy()
+
+
+def random_false_negatives(data: CFData) -> dict[str, float]:
+    """Return the share of false ones among uniform negatives of all training pairs, in expectation.
+
+    ``random_false_negative_share``, empty where nothing is held out: the mean over the pairs whose user has an item
+    left of the held-out positives of the user by the items that the user has not trained on. The measured shares of
+    results are of a seeded sample of the same pairs.
+    """
+    users = data.train.pairs()[0]
+    users = users[data.train.degree[users] < data.items]
+    if not _held_out(data) or not len(users):
+        return {}
+    return {"random_false_negative_share": round(_share_at_random(data, users), 5)}
+
+
+def _held_out(data: CFData) -> list[Positives]:
+    return [split for split in (data.validation, data.test) if split is not None]
+
+
+def _hits(data: CFData, users: Indices, items: Indices) -> int:
+    keys = users.astype(np.int64) * data.items + items
+    return sum(int(np.isin(keys, split.keys(data.items)).sum()) for split in _held_out(data))
+
+
+def _share_at_random(data: CFData, users: Indices) -> float:
+    unseen = data.items - data.train.degree[users]
+    return float((sum(split.degree[users] for split in _held_out(data)) / unseen).mean())
