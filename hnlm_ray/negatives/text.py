@@ -12,17 +12,10 @@ from hnlm_ray.llm.batch import run_llm
 from hnlm_ray.llm.bounded import BoundedTexts
 from hnlm_ray.llm.job import LLMTask, RowPrompt
 from hnlm_ray.llm.prompts import load_prompt
+from hnlm_ray.negatives.pair_choice import Choose, pair_choice
 from hnlm_ray.profiles.users import liked_item
 from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.training_data import (
-    UserHistory,
-    bucket_count,
-    histories,
-    rows_by_item,
-    select_pairs,
-    training_rows,
-    user_profiles,
-)
+from hnlm_ray.training_data import UserHistory, bucket_count, histories, rows_by_item, training_rows, user_profiles
 from hnlm_ray.workspace import Workspace
 
 Table = Mapping[int, Mapping[str, Any]]
@@ -37,7 +30,9 @@ class Described:
     user_profiles: Table
 
 
-def pair_prompts(users: Sequence[UserHistory], known: Described, config: NegativesConfig, seed: int) -> list[RowPrompt]:
+def pair_prompts(
+    users: Sequence[UserHistory], known: Described, config: NegativesConfig, choose: Choose
+) -> list[RowPrompt]:
     """Return one prompt a chosen pair: the user's profile first, so that a user's pairs share it."""
 
     def prompt(user: int, item: int, taste: str) -> RowPrompt:
@@ -49,20 +44,19 @@ def pair_prompts(users: Sequence[UserHistory], known: Described, config: Negativ
     prompts = []
     for history in users:
         taste = str((known.user_profiles.get(history.user) or {}).get("summary") or "")[: config.profile_chars]
-        chosen = select_pairs(history, config.pairs_per_user, seed)
-        prompts += [prompt(history.user, item, taste) for item in chosen]
+        prompts += [prompt(history.user, item, taste) for item in choose(history, config.pairs_per_user)]
     return prompts
 
 
 def semantic_negative_task(config: Config, workspace: Workspace) -> LLMTask:
     """Return what the stage asks of training pairs."""
-    negatives, seed = config.negatives, config.seed
+    negatives = config.negatives
 
     def prompts(bucket: int) -> list[RowPrompt]:
         users = histories(training_rows(workspace, bucket))
         items, item_profiles = rows_by_item(workspace, "items"), rows_by_item(workspace, "item_profiles")
         known = Described(items, item_profiles, user_profiles(workspace, bucket))
-        return pair_prompts(users, known, negatives, seed)
+        return pair_prompts(users, known, negatives, pair_choice(workspace, negatives.choose, config.seed))
 
     return LLMTask(
         table="semantic_negatives",

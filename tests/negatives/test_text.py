@@ -1,12 +1,11 @@
-import json
+from functools import partial
 
 from hnlm_ray.config import NegativesConfig
-from hnlm_ray.llm.prompts import load_prompt
 from hnlm_ray.negatives.text import Described, pair_prompts
 from hnlm_ray.training_data import UserHistory, select_pairs
 
 ITEMS = {n: {"item": n, "item_id": str(n), "title": f"Title {n}", "attributes": [], "text": None} for n in range(9)}
-PROMPT = load_prompt("semantic_negative.v1")
+DRAWN = partial(select_pairs, seed=0)
 
 
 def test_pairs_are_a_stable_draw_that_grows_with_the_budget():
@@ -22,13 +21,12 @@ def test_pairs_are_a_stable_draw_that_grows_with_the_budget():
 
 def test_a_prompt_shows_the_user_s_taste_and_the_liked_item_and_nothing_else():
     known = Described(ITEMS, {2: {"summary": "a tale"}}, {1: {"summary": "likes tales"}})
-    (prompt,) = pair_prompts([UserHistory(1, (2,))], known, PROMPT, NegativesConfig(), seed=0)
+    (prompt,) = pair_prompts([UserHistory(1, (2,))], known, NegativesConfig(), DRAWN)
     assert prompt.key == (1, 2)
-    data = json.loads(prompt.content[1]["content"])
-    assert data == {"person": "likes tales", "liked item": {"title": "Title 2", "profile": "a tale"}}
+    assert prompt.content == {"person": "likes tales", "liked item": {"title": "Title 2", "profile": "a tale"}}
 
 
 def test_a_failed_profile_leaves_the_item_s_own_facts():
     known = Described(ITEMS, {2: {"summary": None}}, {1: {"summary": None}})
-    (prompt,) = pair_prompts([UserHistory(1, (2,))], known, PROMPT, NegativesConfig(), seed=0)
-    assert json.loads(prompt.content[1]["content"]) == {"liked item": {"title": "Title 2"}}
+    (prompt,) = pair_prompts([UserHistory(1, (2,))], known, NegativesConfig(), DRAWN)
+    assert prompt.content == {"liked item": {"title": "Title 2"}}
