@@ -23,52 +23,39 @@ class Clock:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-class Spacing:
-    """A leaky bucket without bursts: what passes takes its share of a minute, and the next one waits for that.
-
-    So no minute holds more than the limit, but for one request's excess over its estimate.
-    """
-
-    def __init__(self, per_minute: float | None, now: float) -> None:
-        self._seconds = 60 / per_minute if per_minute else 0.0
-        self._free = now
-
-    def reserve(self, amount: float, earliest: float) -> float:
-        """Return the moment from which ``amount`` (requests or tokens) may go."""
-        start = max(self._free, earliest)
-        self._free = start + amount * self._seconds
-        return start
-
-    def correct(self, amount: float) -> None:
-        """Count ``amount`` more; less where it is negative."""
-        self._free += amount * self._seconds
-
-
 class Pace:
-    """The limits of one engine, and the pause that a server asked for; all its requests share them."""
+    """The limits of one engine, and the pause that a server asked for; all its requests share them.
+
+    It is a leaky bucket without bursts: what goes takes its share of a minute, of requests and of tokens, and the
+    next one waits for that. So a minute holds no more than the limits allow, but for the tokens of one request.
+    """
 
     def __init__(self, requests_per_minute: float | None, tokens_per_minute: float | None, clock: Clock) -> None:
         self._clock = clock
-        self._requests = Spacing(requests_per_minute, clock.now())
-        self._tokens = Spacing(tokens_per_minute, clock.now())
-        self._quiet_until = -math.inf
+        self._request_s = 60 / requests_per_minute if requests_per_minute else 0.0
+        self._token_s = 60 / tokens_per_minute if tokens_per_minute else 0.0
+        self._requests_free = self._tokens_free = self._quiet_until = -math.inf
 
     async def turn(self, tokens: int) -> None:
         """Wait until a request of about so many tokens may go."""
         while True:
-            earliest = max(self._clock.now(), self._quiet_until)
-            start = max(self._requests.reserve(1, earliest), self._tokens.reserve(tokens, earliest))
-            await self._wait_until(start)
+            await self._wait_until(self._reserve(tokens))
             if self._clock.now() >= self._quiet_until:
                 return  # else a pause began meanwhile: it queues anew
+
+    def _reserve(self, tokens: int) -> float:
+        start = max(self._clock.now(), self._requests_free, self._tokens_free, self._quiet_until)
+        self._requests_free = start + self._request_s
+        self._tokens_free = start + tokens * self._token_s
+        return start
 
     async def _wait_until(self, moment: float) -> None:
         while (left := moment - self._clock.now()) > 0:
             await self._clock.sleep(left)
 
     def count(self, tokens: int) -> None:
-        """Note that a request took so many tokens more (or fewer) than was said."""
-        self._tokens.correct(tokens)
+        """Note that a request took so many tokens more (or, negative, fewer) than was said."""
+        self._tokens_free += tokens * self._token_s
 
     def pause(self, seconds: float) -> None:
         """Let nothing go for so long."""
@@ -77,7 +64,7 @@ class Pace:
 
 def backoff(failures: int, most: float, draw: Callable[[], float] = random.random) -> float:
     """Return the seconds to wait after so many failures in a row: exponential, with full jitter."""
-    return draw() * min(most, _FIRST_BACKOFF_S * 2 ** min(failures, _MOST_DOUBLINGS))
+    return draw() * min(most, _FIRST_BACKOFF_S * 2.0 ** min(failures, _MOST_DOUBLINGS))
 
 
 def retry_after(header: str | None, wall_time: float) -> float | None:

@@ -1,0 +1,85 @@
+"""Posts JSON to a server: within its limits, again after a passing failure, never for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Mapping
+
+from hnlm_ray.config.http import HttpServer
+from hnlm_ray.llm.http_errors import is_for_now
+from hnlm_ray.llm.http_key import ServerKey
+from hnlm_ray.llm.http_limits import Clock, Pace, backoff, retry_after
+from hnlm_ray.llm.http_transport import Failure, Reply, Transport
+from hnlm_ray.llm.http_verdict import Verdict
+
+log = logging.getLogger(__name__)
+
+
+class HttpClient:
+    """One server as an engine sees it; ``sharers`` engines divide the limits that are per minute.
+
+    ``setting`` is the part of the configuration that errors name.
+    """
+
+    def __init__(self, server: HttpServer, setting: str, sharers: int = 1, clock: Clock | None = None) -> None:
+        self._server, self._clock = server, clock or Clock()
+        self.key = ServerKey(server, setting)
+        self.verdict = Verdict(server, setting, self.key)
+        requests, tokens = server.requests_per_minute, server.tokens_per_minute
+        self.pace = Pace(requests and requests / sharers, tokens and tokens / sharers, self._clock)
+        self._places = asyncio.Semaphore(server.concurrency)
+        self._transport = Transport(server, self.key)
+
+    async def post(self, path: str, body: Mapping[str, object], tokens: int) -> Reply | Failure:
+        """Return the reply to a request of about so many tokens, or the failure of its last try.
+
+        Raises
+        ------
+        HnlmError
+            When no request can succeed: the key is refused, nothing is at that address, ...
+        """
+        content = json.dumps(body, allow_nan=False).encode()
+        async with self._places:
+            self.verdict.stop_if_hopeless()
+            heard = self.verdict.heard
+            result = await self._tries(path, content, tokens)
+            if isinstance(result, Failure):
+                if not result.reached and self.verdict.heard == heard:
+                    self.verdict.unreached(result.told)
+                self.verdict.failed(result.told)
+            return result
+
+    async def _tries(self, path: str, content: bytes, tokens: int) -> Reply | Failure:
+        failures = 0
+        while True:
+            await self.pace.turn(tokens)
+            result = await self._transport.post(path, content)
+            asked = None
+            if isinstance(result, Reply):
+                self.verdict.heard += 1
+                self.verdict.stop_if_hopeless(result)
+                if not is_for_now(result.status):
+                    return result
+                asked = retry_after(result.headers.get("retry-after"), time.time())
+                result = Failure(self.verdict.told(result))
+            if not result.again or failures >= self._server.retries:
+                return result
+            await self._wait(result, failures, asked)
+            failures += 1
+
+    async def _wait(self, failure: Failure, failures: int, asked: float | None) -> None:
+        """Wait before the next try; a wait that the server asked for holds for all requests."""
+        most = self._server.max_wait_s
+        wait = backoff(failures, most)
+        if asked is not None:
+            self.pace.pause(min(asked, most))
+            wait = max(wait, min(asked, most))
+        log.info("a request is tried again in %.1f s: %s", wait, failure.told)
+        await self._clock.sleep(wait)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
