@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hnlm_ray.pipeline import StageStatus
+from hnlm_ray.plan.figures import Promise
 from hnlm_ray.redaction import redacted
 from hnlm_ray.shown_text import clean, duration
 from hnlm_ray.stage import chunks_of
@@ -21,19 +22,26 @@ _STYLES = {"fresh": "green", "stale": "yellow", "partial": "yellow", "running": 
 _DONE = ("ok", "none")
 
 
-def stage_row(status: StageStatus, workspace: Workspace) -> Row:
+def stage_row(status: StageStatus, workspace: Workspace, promise: Promise | None = None) -> Row:
     """Describe a stage for programs.
 
     ``rows`` speaks of the table that the configuration asks for: published, in the making, or none
-    yet. ``todo`` is null where nobody has counted yet.
+    yet. ``todo`` is null where nobody has counted yet. ``planned`` is what `hnlm plan` foresaw of this very work.
     """
     return {
         "name": status.stage.name,
         "state": status.state,
         "reason": redacted(status.reason),
         **_cost(status, workspace),
+        "planned": _planned(status, promise),
         "outputs": list(status.stage.outputs),
     }
+
+
+def _planned(status: StageStatus, promise: Promise | None) -> Row | None:
+    if promise is None or promise.fingerprint != status.fingerprint:
+        return None
+    return promise.model_dump(by_alias=True, exclude={"fingerprint"})
 
 
 def _cost(status: StageStatus, workspace: Workspace) -> Row:
@@ -87,17 +95,29 @@ def tokens_text(tokens: Row) -> str:
     return f"{tokens['in']:,} in, {tokens['out']:,} out" if tokens["in"] or tokens["out"] else ""
 
 
+def _time_text(seconds: float) -> str:
+    return duration(seconds) if seconds else ""
+
+
+def _beside(write: Callable[[Any], str], row: Row, name: str, *, planned: bool) -> list[str]:
+    """Write a figure, and beside it what was planned, if any stage has a plan."""
+    promised = (row["planned"] or {}).get(name)
+    return [write(row[name]), *([write(promised) if promised else ""] if planned else [])]
+
+
 def show_status(console: Console, workspace: str, rows: Sequence[Row]) -> None:
     """Print the table of stages."""
-    table = Table("stage", "state", "rows", "tokens", "time", "why", box=None, pad_edge=False)
+    planned = any(row["planned"] for row in rows)
+    columns = ("tokens", "planned", "time", "planned") if planned else ("tokens", "time")
+    table = Table("stage", "state", "rows", *columns, "why", box=None, pad_edge=False)
     for row in rows:
         started = row["state"] == "fresh" or row["rows"]["ok"] or row["rows"]["failed"]
         table.add_row(
             row["name"],
             Text(row["state"], style=_STYLES[row["state"]]),
             rows_text(row["rows"]) if started else "",
-            tokens_text(row["tokens"]),
-            duration(row["seconds"]) if row["seconds"] else "",
+            *_beside(tokens_text, row, "tokens", planned=planned),
+            *_beside(_time_text, row, "seconds", planned=planned),
             Text(clean(row["reason"])),
         )
     console.print(Text(f"workspace {clean(workspace)}"))
