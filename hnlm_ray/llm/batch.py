@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import ray
@@ -22,6 +22,7 @@ from hnlm_ray.errors import StageError
 from hnlm_ray.llm.bucket import BucketPlan, BucketSummary, bucket_chunks, gather_bucket, plan_bucket
 from hnlm_ray.llm.budget import open_ledger
 from hnlm_ray.llm.job import LLMTask, RowJob, RowTask
+from hnlm_ray.llm.quality import Figures, text_figures
 from hnlm_ray.llm.worker import EngineWorker
 from hnlm_ray.stage import Outcome, StageRun, chunks_of
 from hnlm_ray.workspace import Rows, Tokens
@@ -58,8 +59,10 @@ def run_rows(run: StageRun, task: RowTask, worker: type) -> Outcome:
         _answer(run, replace(job, ledger=open_ledger(job.llm, spent)), plans, worker)
     run.progress.finish()
     shared = ray.put(job)
-    summaries = ray.get([_gather.remote(shared, bucket) for bucket in range(task.buckets)])
-    return _outcome(run.config.llm, total, summaries)
+    # One after the other: each has a sample of texts.
+    summaries = (ray.get(found) for found in [_gather.remote(shared, bucket) for bucket in range(task.buckets)])
+    outcome = _outcome(run.config.llm, total, summary := reduce(BucketSummary.plus, summaries, BucketSummary()))
+    return replace(outcome, counts=_text_counts(summary)) if isinstance(task, LLMTask) else outcome
 
 
 def _plans(job: RowJob) -> list[BucketPlan]:
@@ -110,21 +113,26 @@ def _answered(job: RowJob, buckets: Sequence[int], worker: type) -> Iterator[dic
         yield from batch.to_pylist()
 
 
-def _outcome(llm: LLMConfig, total: int, summaries: Sequence[BucketSummary]) -> Outcome:
-    by_status: Counter[str] = sum((summary.by_status for summary in summaries), Counter())
-    failed = {status: count for status, count in sorted(by_status.items()) if status not in _DONE}
-    rows = sum(summary.rows for summary in summaries)
-    if rows and sum(failed.values()) > llm.max_failed_share * rows:
+def _outcome(llm: LLMConfig, total: int, summary: BucketSummary) -> Outcome:
+    failed = {status: count for status, count in sorted(summary.by_status.items()) if status not in _DONE}
+    if summary.rows and sum(failed.values()) > llm.max_failed_share * summary.rows:
         worst = max(failed, key=lambda status: failed[status])
         raise StageError(
-            f"{sum(failed.values())} of {rows} rows failed, most as '{worst}' (allowed: llm.max_failed_share "
+            f"{sum(failed.values())} of {summary.rows} rows failed, most as '{worst}' (allowed: llm.max_failed_share "
             f"{llm.max_failed_share:g}): mend the model, the prompt or the token limits"
         )
+    ok, none = (summary.by_status[status] for status in _DONE)
     return Outcome(
-        rows=Rows(ok=by_status["ok"], none=by_status["none"], failed=sum(failed.values()), todo=total - rows),
+        rows=Rows(ok=ok, none=none, failed=sum(failed.values()), todo=total - summary.rows),
         failed_by_reason=failed,
-        tokens=Tokens(tokens_in=sum(s.tokens_in for s in summaries), tokens_out=sum(s.tokens_out for s in summaries)),
+        tokens=Tokens(tokens_in=summary.tokens_in, tokens_out=summary.tokens_out),
     )
+
+
+def _text_counts(summary: BucketSummary) -> Figures:
+    valid = {"valid_share": round(summary.by_status["ok"] / summary.rows, 4)} if summary.rows else {}
+    counted = {"prompts_cut": summary.prompts_cut, "prompts_defused": summary.prompts_defused}
+    return {**valid, **text_figures(summary.texts), **counted}
 
 
 def _with_timeout(results: Iterator[dict[str, Any]], seconds: float) -> Iterator[dict[str, Any]]:

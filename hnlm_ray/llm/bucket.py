@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hnlm_ray.errors import StageError
-from hnlm_ray.llm.job import Key, RowJob, RowPrompt
+from hnlm_ray.llm.job import Key, LLMTask, RowJob, RowPrompt, RowTask
 from hnlm_ray.llm.journal import Journal, bucket_prefix
+from hnlm_ray.llm.quality import TextSample, key_hashes, lowest, sampled
 from hnlm_ray.workspace.manifest import TableFile
 
 
@@ -107,12 +108,27 @@ def chunk_rows(text: str) -> list[RowPrompt]:
 
 @dataclass(frozen=True)
 class BucketSummary:
-    """What a bucket's rows came to."""
+    """What a bucket's rows came to; summaries of buckets add up."""
 
-    rows: int
-    by_status: Counter[str]
-    tokens_in: int
-    tokens_out: int
+    rows: int = 0
+    by_status: Counter[str] = field(default_factory=Counter)
+    tokens_in: int = 0
+    tokens_out: int = 0
+    prompts_cut: int = 0
+    prompts_defused: int = 0
+    texts: TextSample = field(default_factory=TextSample)
+
+    def plus(self, other: BucketSummary) -> BucketSummary:
+        """Return what the rows of both came to."""
+        return BucketSummary(
+            self.rows + other.rows,
+            self.by_status + other.by_status,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+            self.prompts_cut + other.prompts_cut,
+            self.prompts_defused + other.prompts_defused,
+            self.texts.merged(other.texts),
+        )
 
 
 def gather_bucket(job: RowJob, bucket: int) -> BucketSummary:
@@ -122,5 +138,22 @@ def gather_bucket(job: RowJob, bucket: int) -> BucketSummary:
     if len(_keys(job, table)) != table.num_rows:
         raise StageError(f"table {job.task.table} has rows twice in bucket {bucket}: remove its folder and run again")
     job.store.write_part(job.final, f"part-{bucket:05}", table)
-    tokens = (pc.sum(table[name]).as_py() or 0 for name in ("tokens_in", "tokens_out"))
-    return BucketSummary(table.num_rows, Counter(table["status"].to_pylist()), *tokens)
+    return summary_of(job.task, table)
+
+
+def summary_of(task: RowTask, table: pa.Table) -> BucketSummary:
+    """Count what rows of a stage's table hold, and sample their texts where it has some."""
+    cut = pc.greater(table["prompt_cut"], 0)
+    added = (table["tokens_in"], table["tokens_out"], cut, table["prompt_defused"])
+    texts = _texts(task, table) if isinstance(task, LLMTask) else TextSample()
+    return BucketSummary(
+        table.num_rows, Counter(table["status"].to_pylist()), *(pc.sum(column).as_py() or 0 for column in added), texts
+    )
+
+
+def _texts(task: LLMTask, table: pa.Table) -> TextSample:
+    written = table.filter(pc.equal(table["status"], "ok"))
+    hashes = key_hashes([written[name].to_numpy() for name in task.keys])
+    places = lowest(hashes)
+    texts = written[task.columns[task.expected.deciding]].take(pa.array(places))
+    return sampled(hashes[places], texts.to_pylist())

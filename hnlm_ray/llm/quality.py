@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from itertools import pairwise
 from typing import Final
 
@@ -62,8 +61,8 @@ def lowest(hashes: Hashes) -> npt.NDArray[np.int64]:
     return np.argpartition(hashes, MOST_TEXTS)[:MOST_TEXTS].astype(np.int64)
 
 
-def text_figures(samples: Iterable[TextSample]) -> Figures:
-    """Return what the texts of a table's parts are like; only ``sampled_texts`` where there are none.
+def text_figures(sample: TextSample) -> Figures:
+    """Return what the texts of a table are like; only ``sampled_texts`` where there are none.
 
     duplicate_share
         Texts of the sample that are exactly like an earlier one of it, by all of it. Two like rows of a large table
@@ -75,7 +74,7 @@ def text_figures(samples: Iterable[TextSample]) -> Figures:
     words_mean, words_median
         Words a text.
     """
-    texts = [text for _, text in reduce(TextSample.merged, samples, TextSample()).texts]
+    texts = [text for _, text in sample.texts]
     if not texts:
         return {"sampled_texts": 0}
     words = [_WORD.findall(text.lower()) for text in texts]
