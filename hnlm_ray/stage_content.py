@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hnlm_ray.config import CFConfig, Config, FinetuneConfig
+from hnlm_ray.config import CFConfig, Config, FinetuneConfig, LLMConfig
 from hnlm_ray.finetune.query import load_query
+from hnlm_ray.llm.job import llm_identity
 from hnlm_ray.llm.models import base_model, encoder_identity, model_identity
 from hnlm_ray.llm.prompts import load_prompt
 from hnlm_ray.tune.methods import reads_text
 
 _LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max_attempts", "engine_kwargs")
+_HTTP_LLM_CONTENT = ("engine", "temperature", "top_p", "max_attempts")
+_HTTP_CONTENT = ("model", "structured", "extra")  # a server that moves elsewhere is the same server
 _TUNE_CONTENT = ("methods", "models", "trials", "metric", "cutoffs")
 _FINETUNE_OPERATION = {
     *("enabled", "cpus_per_worker", "gpus_per_worker", "offload", "gradient_checkpointing"),
@@ -28,12 +31,18 @@ def _section(config: Config, section: str, *keys: str) -> dict[str, Any]:
 
 
 def _llm(config: Config, prompts: tuple[str, str], section: str, *keys: str) -> dict[str, Any]:
-    scripted = config.llm.engine == "scripted"
-    extra = _section(config, "llm", "scripted") if scripted else {}
-    model = "scripted" if scripted else model_identity(config.llm.model)
-    llm = {"llm": {**_section(config, "llm", *_LLM_CONTENT)["llm"], **extra.get("llm", {}), "model": model}}
+    llm = {"llm": {**_engine(config.llm), "model": llm_identity(config.llm)}}
     versions = dict(zip(("prompt", "simple_prompt"), (load_prompt(name).version for name in prompts), strict=True))
     return {**llm, **_section(config, section, *keys), **versions, "seed": config.seed}
+
+
+def _engine(llm: LLMConfig) -> dict[str, Any]:
+    values = llm.model_dump(mode="json")
+    if llm.engine == "http":
+        server = {key: values["http"][key] for key in _HTTP_CONTENT}
+        return {**{key: values[key] for key in _HTTP_LLM_CONTENT}, "http": server}
+    scripted = ("scripted",) if llm.engine == "scripted" else ()
+    return {key: values[key] for key in (*_LLM_CONTENT, *scripted)}
 
 
 def ingest(config: Config) -> Mapping[str, object]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from hnlm_ray.config.base import Count, PairChoice, Probability, Section
+from hnlm_ray.config.http import HttpConfig, HttpServer
 
 Count64 = Annotated[int, Field(ge=1, lt=2**63)]
 
@@ -56,10 +57,14 @@ class BudgetConfig(Section):
 class LLMConfig(Section):
     """The engine that writes profiles and negatives, and the encoder that grounds them."""
 
-    engine: Literal["vllm", "scripted"] = "vllm"
+    engine: Literal["vllm", "http", "scripted"] = Field(
+        "vllm", description="http: a server elsewhere, see llm.http; scripted: no model, for dry runs."
+    )
     model: str = Field("embedded", description="'embedded' (SmolLM2-135M-Instruct), a checkpoint folder or a hub id.")
     encoder: str = Field(
-        "embedded", description="'embedded' (all-MiniLM-L6-v2), a folder, a hub id, or 'trigrams' (no model)."
+        "embedded",
+        description="'embedded' (all-MiniLM-L6-v2), a folder, a hub id, 'http:MODEL' (a server's embeddings), or "
+        "'trigrams' (no model).",
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="auto: bfloat16 where the processor computes in it, else float32, which is faster there."
@@ -88,7 +93,26 @@ class LLMConfig(Section):
     )
     budget: BudgetConfig = BudgetConfig()
     prices: PriceConfig = PriceConfig()
+    http: HttpConfig | None = Field(None, description="The server that `llm.engine: http` asks.")
+    encoder_http: HttpServer | None = Field(
+        None, description="The server of an encoder 'http:MODEL'; none: that of llm.http, without its extra fields."
+    )
     scripted: ScriptedConfig = ScriptedConfig()
+
+    @field_validator("http")
+    @classmethod
+    def _names_the_server_of_the_engine(cls, http: HttpConfig | None, info: ValidationInfo) -> HttpConfig | None:
+        if http is None and info.data.get("engine") == "http":
+            raise ValueError("llm.engine is http: give base_url and model here")
+        return http
+
+    @field_validator("encoder_http")
+    @classmethod
+    def _names_the_server_of_the_encoder(cls, server: HttpServer | None, info: ValidationInfo) -> HttpServer | None:
+        asked = str(info.data.get("encoder", "")).startswith("http:")
+        if asked and server is None and info.data.get("http", server) is None and "http" in info.data:
+            raise ValueError("llm.encoder asks a server: give base_url here, or in llm.http")
+        return server
 
     @model_validator(mode="after")
     def _cost_has_prices(self) -> Self:

@@ -25,7 +25,6 @@ from hnlm_ray.finetune.model import HardNegativeModel
 from hnlm_ray.finetune.query import Query, QueryEncoder
 from hnlm_ray.finetune.ridge import fit_ridge
 from hnlm_ray.llm.encoder import open_encoder
-from hnlm_ray.llm.models import encoder_path
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tables import TABLES
 from hnlm_ray.teacher.vectors import Matrix, read_vectors
@@ -126,7 +125,7 @@ def _llm_methods(
 def _other_methods(
     config: Config, workspace: Workspace, train: Records, held_out: Records
 ) -> Iterator[tuple[str, Matrix]]:
-    texts = open_encoder(encoder_path(config.llm.encoder), trust_remote_code=config.llm.trust_remote_code)
+    texts = open_encoder(config.llm)
 
     def features(records: Records) -> Matrix:
         return np.concatenate([texts.encode(records.rows[name].to_pylist()) for name in ("user_text", "item_text")], 1)

@@ -9,7 +9,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hnlm_ray.llm.models import TRIGRAMS
+from hnlm_ray.config import LLMConfig
+from hnlm_ray.errors import InputError
+from hnlm_ray.llm.models import HTTP, TRIGRAMS, encoder_path
 
 
 class TextEncoder(Protocol):
@@ -35,9 +37,30 @@ class TrigramEncoder:
         return vectors
 
 
-def open_encoder(path: str, *, trust_remote_code: bool) -> TextEncoder:
-    """Load the encoder of a resolved path."""
-    return TrigramEncoder() if path == TRIGRAMS else SentenceEncoder(path, trust_remote_code=trust_remote_code)
+def open_encoder(llm: LLMConfig, sharers: int = 1) -> TextEncoder:
+    """Load ``llm.encoder``; ``sharers`` processes use it at a time, and divide a server's limits per minute.
+
+    Raises
+    ------
+    InputError
+        When it is not there, or a server's key is not in the environment.
+    """
+    if llm.encoder == TRIGRAMS:
+        return TrigramEncoder()
+    if llm.encoder.startswith(HTTP):
+        return _server_encoder(llm, sharers)
+    return SentenceEncoder(encoder_path(llm.encoder), trust_remote_code=llm.trust_remote_code)
+
+
+def _server_encoder(llm: LLMConfig, sharers: int) -> TextEncoder:
+    from hnlm_ray.llm.http_encoder import HttpEncoder
+
+    model = llm.encoder.removeprefix(HTTP)
+    if llm.encoder_http is not None:
+        return HttpEncoder(llm.encoder_http, model, "llm.encoder_http", sharers)
+    if llm.http is None:
+        raise InputError(f"llm.encoder '{llm.encoder}' needs a server: set llm.encoder_http.base_url")
+    return HttpEncoder(llm.http.model_copy(update={"extra": {}}), model, "llm.http", sharers)
 
 
 class SentenceEncoder:

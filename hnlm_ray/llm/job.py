@@ -88,4 +88,6 @@ class RowJob:
 
 def llm_identity(llm: LLMConfig) -> str:
     """Return what tells one text-writing model from another."""
+    if llm.http is not None and llm.engine == "http":
+        return f"http:{llm.http.model}"
     return "scripted" if llm.engine == "scripted" else model_identity(llm.model)

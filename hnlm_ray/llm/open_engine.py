@@ -15,11 +15,17 @@ def open_engine(llm: LLMConfig, seed: int) -> TextEngine:
 
     Raises
     ------
+    InputError
+        When a server's key is not in the environment.
     StageError
         When vLLM can't start: its own errors (of damaged weights: a MemoryError) don't say what to look at.
     """
     if llm.engine == "scripted":
         return ScriptedEngine(llm.scripted)
+    if llm.http is not None and llm.engine == "http":
+        from hnlm_ray.llm.http_engine import HttpEngine
+
+        return HttpEngine(llm, llm.http, seed)
     from hnlm_ray.llm.vllm_engine import VLLMEngine
 
     try:

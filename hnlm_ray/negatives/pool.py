@@ -14,7 +14,6 @@ import ray
 
 from hnlm_ray.config import Config
 from hnlm_ray.llm.encoder import open_encoder
-from hnlm_ray.llm.models import encoder_path
 from hnlm_ray.negatives.embedded import Embedded, Pair, TeacherCatalogue, embedded_negatives
 from hnlm_ray.negatives.grounding import (
     GROUNDING_COUNTS,
@@ -147,10 +146,9 @@ def _of_user(history: UserHistory, pairs: Mapping[Pair, T]) -> dict[int, T]:
 class _PoolWorker:
     """A Ray Data actor that grounds the texts of a bucket and writes its part of the pool."""
 
-    def __init__(self, config: Config, workspace: Workspace, fingerprint: str) -> None:
+    def __init__(self, config: Config, workspace: Workspace, fingerprint: str, workers: int) -> None:
         self._config, self._workspace, self._fingerprint = config, workspace, fingerprint
-        trust = config.llm.trust_remote_code
-        self._encoder = open_encoder(encoder_path(config.llm.encoder), trust_remote_code=trust)
+        self._encoder = open_encoder(config.llm, workers)
         items = workspace.table("items").read().to_pylist()
         profiles = rows_by_item(workspace, "item_profiles")
         described = [described_item(item, profiles.get(item["item"])) for item in items]
@@ -195,12 +193,13 @@ def make_negative_pool(run: StageRun) -> Outcome:
     buckets = bucket_count(run.workspace)
     run.progress.start("negative_pool", buckets, unit="buckets")
     source = ray.data.from_items([{"bucket": bucket} for bucket in range(buckets)], override_num_blocks=buckets)
+    workers = max(1, buckets // _BUCKETS_PER_ACTOR)
     counted = source.map_batches(
         _PoolWorker,
-        fn_constructor_args=(run.config, run.workspace, run.fingerprint),
+        fn_constructor_args=(run.config, run.workspace, run.fingerprint, workers),
         batch_size=1,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, buckets // _BUCKETS_PER_ACTOR)),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers),
         num_cpus=1,
     )
     counts: Counter[str] = Counter(dict.fromkeys((*GROUNDING_COUNTS, *_PAIR_COUNTS, *_VECTOR_COUNTS), 0))

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from hnlm_ray.config import Config
 from hnlm_ray.finetune.texts import item_text
 from hnlm_ray.llm.encoder import open_encoder
-from hnlm_ray.llm.models import encoder_path
 from hnlm_ray.training_data import rows_by_item
 from hnlm_ray.workspace import Workspace
 
@@ -30,7 +29,7 @@ def _encode(config: Config, workspace: Workspace) -> NDArray[np.float32]:
     import torch
 
     torch.set_num_threads(max(1, int(config.tune.cpus_per_trial)))
-    encoder = open_encoder(encoder_path(config.llm.encoder), trust_remote_code=config.llm.trust_remote_code)
+    encoder = open_encoder(config.llm)
     texts = item_texts(workspace)
     vectors = encoder.encode(texts)
     vectors[[not text for text in texts]] = 0

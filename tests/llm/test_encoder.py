@@ -1,11 +1,11 @@
 import numpy as np
 
+from hnlm_ray.config import LLMConfig
 from hnlm_ray.llm.encoder import open_encoder
-from hnlm_ray.llm.models import encoder_path
 
 
 def test_the_embedded_encoder_knows_meaning_and_does_not_depend_on_the_batch():
-    encoder = open_encoder(encoder_path("embedded"), trust_remote_code=False)
+    encoder = open_encoder(LLMConfig(encoder="embedded"))
     texts = ["a film about space ships", "a movie set on a rocket", "a recipe for onion soup"]
     vectors = encoder.encode(texts)
     assert vectors.shape == (3, 384)
@@ -17,7 +17,7 @@ def test_the_embedded_encoder_knows_meaning_and_does_not_depend_on_the_batch():
 
 
 def test_trigrams_see_spelling_and_survive_an_empty_text():
-    encoder = open_encoder("trigrams", trust_remote_code=False)
+    encoder = open_encoder(LLMConfig(encoder="trigrams"))
     same, near, far, empty = encoder.encode(["Star Wars", "star war", "Casablanca", ""])
     assert same @ near > 0.7 > same @ far
     assert np.isfinite(empty).all()

@@ -14,6 +14,8 @@ def model_checks(config: Config | None) -> list[Check]:
     """Check that both are on disk, or are hub ids."""
     llm = LLMConfig() if config is None else config.llm
     encoder = _check("encoder", llm.encoder, encoder_path)
+    if llm.http is not None and llm.engine == "http":
+        return [Check("llm", "ok", f"{llm.http.model} at {llm.http.base_url}, not asked"), encoder]
     return [encoder] if llm.engine == "scripted" else [_check("llm", llm.model, model_path), encoder]
 
 
