@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hnlm_ray import errors
@@ -14,10 +14,11 @@ from hnlm_ray.errors import HnlmError, InputError, StageError
 from hnlm_ray.fingerprint import fingerprint_of
 from hnlm_ray.progress import JournalProgress, Progress
 from hnlm_ray.redaction import is_secret_name
+from hnlm_ray.retry import Retry
 from hnlm_ray.session import Session, StageJournal, journal_path, read_beat
 from hnlm_ray.stage import Outcome, Stage, StageRun, chunks_of
 from hnlm_ray.stages import STAGES
-from hnlm_ray.workspace import Manifest, Rows, Workspace
+from hnlm_ray.workspace import Manifest, Rows, TableStore, Workspace
 from hnlm_ray.workspace.folder import first_line, named
 
 State = Literal["fresh", "stale", "partial", "missing", "running"]
@@ -39,6 +40,10 @@ class StageStatus:
     manifest: Manifest | None
     done_rows: int
     journal: StageJournal | None
+    content: str
+    """What later stages are made from: the table that is there for :attr:`fingerprint`, else the one to come."""
+    target: str
+    """What is in the making: :attr:`fingerprint`, or the revision of a retry that has begun."""
 
 
 def find_stage(name: str) -> Stage:
@@ -66,9 +71,9 @@ def statuses(config: Config, workspace: Workspace, stages: Sequence[Stage] | Non
         depends_on = _flatten(json.loads(json.dumps(stage.depends_on(config), default=str)))
         inputs = {table: fingerprints[table] for table in stage.inputs if table in fingerprints}
         own = fingerprint_of({"stage": stage.name, "version": stage.version, "config": depends_on, "inputs": inputs})
-        fingerprints |= dict.fromkeys(stage.outputs, own)
         running = beat is not None and beat.stage == stage.name
         result.append(_status(stage, workspace, own, depends_on, inputs, running=running))
+        fingerprints |= dict.fromkeys(stage.outputs, result[-1].content)
     return result
 
 
@@ -83,27 +88,45 @@ def _status(
 ) -> StageStatus:
     stores = [workspace.table(name) for name in stage.outputs]
     manifests = [store.manifest() for store in stores]
-    journal = workspace.read_json(journal_path(stage.name), StageJournal)
-    if journal is not None and journal.fingerprint != fingerprint:
-        journal = None
-    fresh = [
+    old = manifests[0]
+    fresh = stage.intact(workspace) and all(
         manifest is not None and manifest.fingerprint == fingerprint and store.intact(manifest)
         for store, manifest in zip(stores, manifests, strict=True)
-    ]
+    )
+    content = old.content if old is not None and fresh else fingerprint
+    journal = _journal(stage, workspace, fingerprint, content if fresh else None)
+    target = fingerprint if journal is None else journal.fingerprint
+    done = _done_rows(stage, stores[0], target) if running or not fresh else 0
     state: State = "missing"
-    reason, done = "it has not run yet", 0
-    if all(fresh) and stage.intact(workspace):
-        state, reason = "fresh", "its inputs and configuration are unchanged"
-    else:
-        done = sum(file.rows for file in stores[0].parts(chunks_of(fingerprint))) if stage.resumes else 0
-        old = manifests[0]
-        if done or journal is not None:
-            state, reason = "partial", _partial_reason(stage, done, journal)
-        elif old is not None:
-            state, reason = "stale", _stale_reason(old, stage, fingerprint, depends_on, inputs)
+    reason = "it has not run yet"
+    if fresh:
+        state, reason = "fresh", f"its inputs and configuration are unchanged{_unfinished_retry(stage, journal)}"
+    elif done or journal is not None:
+        state, reason = "partial", _partial_reason(stage, done, journal)
+    elif old is not None:
+        state, reason = "stale", _stale_reason(old, stage, fingerprint, depends_on, inputs)
     if running:
         state, reason = "running", "a run is at work on it"
-    return StageStatus(stage, fingerprint, depends_on, inputs, state, reason, manifests[0], done, journal)
+    return StageStatus(stage, fingerprint, depends_on, inputs, state, reason, old, done, journal, content, target)
+
+
+def _done_rows(stage: Stage, store: TableStore, target: str) -> int:
+    return sum(file.rows for file in store.parts(chunks_of(target))) if stage.resumes else 0
+
+
+def _journal(stage: Stage, workspace: Workspace, fingerprint: str, there: str | None) -> StageJournal | None:
+    """Return the journal of what a stage has begun, if it is still wanted: its table, or a retry of the one there."""
+    journal = workspace.read_json(journal_path(stage.name), StageJournal)
+    if journal is not None and journal.retry and there is not None:
+        fingerprint = Retry(journal.retry, of=there).revision
+    return journal if journal is not None and journal.fingerprint == fingerprint else None
+
+
+def _unfinished_retry(stage: Stage, journal: StageJournal | None) -> str:
+    if journal is None or not journal.retry:
+        return ""
+    ended = f"failed: {journal.error}" if journal.error not in {None, _STOPPED} else "was interrupted"
+    return f"; a retry of failed rows {ended}; `hnlm stage {stage.name} --retry {journal.retry}` goes on"
 
 
 def _partial_reason(stage: Stage, done: int, journal: StageJournal | None) -> str:
@@ -197,7 +220,7 @@ def run_stages(
     with Session(workspace) as session:
         before = statuses(config, workspace)
         if only is not None:
-            before = _until(only, before)
+            before = until(only, before)
         announce(before)
         todo = [status for status in before if status.state != "fresh"]
         for status in todo:
@@ -205,23 +228,34 @@ def run_stages(
         if todo:
             prepare_cluster([status.stage for status in todo])
         for status in todo:
-            session.begin(status.stage.name, status.fingerprint)
-            try:
-                counted = JournalProgress(progress, session.count)
-                spent = _spent(before, status.stage, workspace)
-                _run_stage(StageRun(config, workspace, status.fingerprint, counted, spent), status, session)
-            except KeyboardInterrupt:
-                session.end(error=_STOPPED)
-                raise
-            except Exception as error:
-                own = stage_error(status.stage.name, error)
-                session.end(error=first_line(own))
-                raise own from error
-            session.end()
-            yield next(after for after in statuses(config, workspace) if after.stage == status.stage)
+            spent = tokens_spent(before, status.stage, workspace)
+            yield run_stage(StageRun(config, workspace, status.fingerprint, progress, spent), status, session)
 
 
-def _spent(known: Sequence[StageStatus], running: Stage, workspace: Workspace) -> tuple[int, int]:
+def run_stage(run: StageRun, status: StageStatus, session: Session) -> StageStatus:
+    """Run one stage and publish what it made; returns it as it stands afterwards.
+
+    Raises
+    ------
+    HnlmError
+        When it fails; what it had finished stays.
+    """
+    retry = run.retry.wanted if run.retry is not None and run.retry.of else ""
+    session.begin(status.stage.name, run.fingerprint, retry)
+    try:
+        _run_stage(replace(run, progress=JournalProgress(run.progress, session.count)), status, session)
+    except KeyboardInterrupt:
+        session.end(error=_STOPPED)
+        raise
+    except Exception as error:
+        own = stage_error(status.stage.name, error)
+        session.end(error=first_line(own))
+        raise own from error
+    session.end()
+    return next(after for after in statuses(run.config, run.workspace) if after.stage == status.stage)
+
+
+def tokens_spent(known: Sequence[StageStatus], running: Stage, workspace: Workspace) -> tuple[int, int]:
     """Sum up the tokens of the tables that this run keeps or has made, but for those of the running stage."""
     manifests = [
         (workspace.table(status.stage.outputs[0]).manifest(), status) for status in known if status.stage != running
@@ -232,7 +266,8 @@ def _spent(known: Sequence[StageStatus], running: Stage, workspace: Workspace) -
     return sum(tokens.tokens_in for tokens in kept), sum(tokens.tokens_out for tokens in kept)
 
 
-def _until(last: Stage, before: list[StageStatus]) -> list[StageStatus]:
+def until(last: Stage, before: list[StageStatus]) -> list[StageStatus]:
+    """Return the statuses up to a stage; InputError where the configuration leaves it out."""
     stages = [status.stage for status in before]
     if last not in stages:
         raise InputError(f"stage {last.name} is left out by this configuration: set finetune.enabled=true")
@@ -272,22 +307,25 @@ def _run_stage(run: StageRun, status: StageStatus, session: Session) -> None:
     if outcome.rows.todo:
         raise StageError(f"stage {stage.name} left {outcome.rows.todo} rows undone: run the same command again")
     for name in stage.outputs:
-        workspace.table(name).publish(_manifest(workspace, name, status, outcome, session.seconds()))
+        workspace.table(name).publish(_manifest(run, name, status, outcome, session.seconds()))
 
 
-def _manifest(workspace: Workspace, table: str, status: StageStatus, outcome: Outcome, seconds: float) -> Manifest:
-    files = workspace.table(table).parts(status.fingerprint)
+def _manifest(run: StageRun, table: str, status: StageStatus, outcome: Outcome, seconds: float) -> Manifest:
+    files = run.workspace.table(table).parts(run.fingerprint)
+    revised = run.fingerprint != status.fingerprint
+    before = status.manifest.seconds if status.manifest is not None and revised else 0.0
     main = table == status.stage.outputs[0]
     return Manifest(
         table=table,
         stage=status.stage.name,
         fingerprint=status.fingerprint,
+        revision=run.fingerprint if revised else "",
         depends_on=dict(status.depends_on),
         inputs=dict(status.input_fingerprints),
         rows=outcome.rows if main else Rows(ok=sum(file.rows for file in files)),
         failed_by_reason=dict(outcome.failed_by_reason),
         counts=dict(outcome.counts),
         tokens=outcome.tokens,
-        seconds=round(seconds, 3),
+        seconds=round(before + seconds, 3),
         files=files,
     )

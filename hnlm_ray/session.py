@@ -67,6 +67,8 @@ class StageJournal(BaseModel):
     total: Counted | None = None
     """Rows (epochs, trials, ...) there are in all; none before the stage has counted them."""
     done: Counted = 0
+    retry: str = ""
+    """Which failed rows of the published table it asks again, as the command line takes it; empty: none."""
 
 
 def journal_path(stage: str) -> str:
@@ -131,14 +133,14 @@ class Session:
             place = redacted(self._workspace.uri)
             log.warning("process %s on %s has taken over workspace %s", holder.pid, holder.host, place)
 
-    def begin(self, stage: str, fingerprint: str) -> None:
+    def begin(self, stage: str, fingerprint: str, retry: str = "") -> None:
         """Note that a stage runs; seconds that an interrupted run of the same work took are kept."""
         before = self._workspace.read_json(journal_path(stage), StageJournal)
         same = before is not None and before.fingerprint == fingerprint
         with self._guard:
             self._seconds_before = before.seconds if before is not None and same else 0.0
             self._stage, self._stage_started = stage, time.monotonic()
-            self._journal = StageJournal(fingerprint=fingerprint, seconds=self._seconds_before)
+            self._journal = StageJournal(fingerprint=fingerprint, seconds=self._seconds_before, retry=retry)
         self._beat()
 
     def seconds(self) -> float:

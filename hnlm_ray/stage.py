@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hnlm_ray.config import Config
 from hnlm_ray.fingerprint import fingerprint_of
 from hnlm_ray.progress import Progress
+from hnlm_ray.retry import Retry
 from hnlm_ray.workspace import Rows, TableStore, Tokens, Workspace
 
 Bundle = dict[str, float]
@@ -21,9 +22,12 @@ class StageRun:
     config: Config
     workspace: Workspace
     fingerprint: str
+    """What the output is to be: the parts of its tables are written under it."""
     progress: Progress
     spent: tuple[int, int] = (0, 0)
     """Tokens that the other stages' tables took (read, written): a budget counts them all."""
+    retry: Retry | None = None
+    """Which rows that have an outcome are to be asked again; none: no such row."""
 
     def output(self, table: str) -> TableStore:
         """Return the store of an output table; write its parts under :attr:`fingerprint`."""

@@ -92,11 +92,11 @@ def histories(rows: pa.Table) -> list[UserHistory]:
 def training_counts(workspace: Workspace) -> Ints:
     """Count the training rows of each item, int64[items]; one pass over the interactions, cached in each process."""
     items = sum(file.rows for file in workspace.table("items").published().files)
-    return _training_counts(workspace.uri, workspace.table("interactions").published().fingerprint, items)
+    return _training_counts(workspace.uri, workspace.table("interactions").published().content, items)
 
 
 @lru_cache(maxsize=2)
-def _training_counts(workspace_uri: str, fingerprint: str, items: int) -> Ints:  # noqa: ARG001  the fingerprint is the cache's key
+def _training_counts(workspace_uri: str, content: str, items: int) -> Ints:  # noqa: ARG001  the content is the cache's key
     store = Workspace.open(workspace_uri).table("interactions")
     counts = np.zeros(items, np.int64)
     for bucket in range(len(store.published().files)):
@@ -117,7 +117,7 @@ def select_pairs(history: UserHistory, pairs_per_user: int, seed: int) -> list[i
 
 
 @lru_cache(maxsize=4)
-def _table_rows(workspace_uri: str, table: str, fingerprint: str) -> dict[int, dict[str, object]]:  # noqa: ARG001  the fingerprint is the cache's key
+def _table_rows(workspace_uri: str, table: str, content: str) -> dict[int, dict[str, object]]:  # noqa: ARG001  the content is the cache's key
     return _by_key(table, Workspace.open(workspace_uri).table(table).read())
 
 
@@ -127,7 +127,7 @@ def _by_key(table: str, rows: pa.Table) -> dict[int, dict[str, object]]:
 
 def rows_by_item(workspace: Workspace, table: str) -> dict[int, dict[str, object]]:
     """Return ``items`` or ``item_profiles`` as rows by item; cached in each process."""
-    return _table_rows(workspace.uri, table, workspace.table(table).published().fingerprint)
+    return _table_rows(workspace.uri, table, workspace.table(table).published().content)
 
 
 def user_profiles(workspace: Workspace, bucket: int) -> dict[int, dict[str, object]]:

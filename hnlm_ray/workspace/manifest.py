@@ -88,6 +88,9 @@ class Manifest(_Part):
     stage: str
     schema_version: int = SCHEMA_VERSION
     fingerprint: str
+    """What was asked for: the hash of the configuration values and inputs behind the table."""
+    revision: str = ""
+    """What a retry of failed rows made of it; empty before any."""
     depends_on: dict[str, Any] = {}
     """The configuration values and identities behind the fingerprint, flat: they explain staleness."""
     inputs: dict[str, str] = {}
@@ -100,3 +103,8 @@ class Manifest(_Part):
     versions: dict[str, str] = Field(default_factory=package_versions)
     git_commit: str | None = Field(default_factory=git_commit)
     files: tuple[TableFile, ...] = ()
+
+    @property
+    def content(self) -> str:
+        """What names the table's rows: its files lie in the folder of it, and what is made from them depends on it."""
+        return self.revision or self.fingerprint

@@ -38,6 +38,6 @@ class PublishedTables:
         return sorted(
             name
             for name, manifest in self.manifests.items()
-            if manifest.fingerprint != (own.fingerprint if manifest.stage == own.stage else own.inputs.get(name))
+            if manifest.content != (own.content if manifest.stage == own.stage else own.inputs.get(name))
             and (manifest.stage == own.stage or name in own.inputs)
         )

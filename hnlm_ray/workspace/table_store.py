@@ -82,6 +82,10 @@ class TableStore:
             return None
         return TableFile(path=relative, rows=rows, bytes=info.size)
 
+    def remove_part(self, fingerprint: str, part: str) -> None:
+        """Remove one part."""
+        self.filesystem.delete_file(f"{self.parts_folder(fingerprint)}/{part}.parquet")
+
     def remove_parts(self, fingerprint: str) -> None:
         """Remove all parts of a fingerprint, before they are written anew."""
         folder = self.parts_folder(fingerprint)
@@ -122,14 +126,14 @@ class TableStore:
             return None
 
     def publish(self, manifest: Manifest) -> None:
-        """Make the manifest's files the table; files of other fingerprints are removed afterwards."""
+        """Make the manifest's files the table; all other files of it are removed afterwards."""
         self.filesystem.create_dir(self.folder, recursive=True)
         data = manifest.model_dump_json(indent=1, by_alias=True).encode()
         with self.filesystem.open_output_stream(f"{self.folder}/manifest.json") as stream:
             stream.write(data)
-        self._remove_other_fingerprints(manifest.fingerprint)
+        self._remove_other_contents(manifest.content)
 
-    def _remove_other_fingerprints(self, keep: str) -> None:
+    def _remove_other_contents(self, keep: str) -> None:
         for info in self.filesystem.get_file_info(pafs.FileSelector(self.folder)):
             if info.type == pafs.FileType.Directory and info.base_name != keep[:_FINGERPRINT_CHARS]:
                 self.filesystem.delete_dir(info.path)
