@@ -1,6 +1,7 @@
 """The whole pipeline on a real Ray, with the scripted engine."""
 
 import io
+import json
 
 import pytest
 from rich.console import Console
@@ -229,30 +230,53 @@ def test_held_out_rows_reach_no_prompt_no_teacher_no_record_and_no_pool(finished
 
 
 def test_prompts_of_a_user_name_training_items_of_that_user_only(finished):
-    from hnlm_ray.llm.prompts import load_prompt
-    from hnlm_ray.negatives.text import Described, pair_prompts
-    from hnlm_ray.profiles.users import Known, user_prompts
-    from hnlm_ray.training_data import bucket_count, histories, rows_by_item, training_rows, user_profiles
+    from hnlm_ray.negatives.text import semantic_negative_task
+    from hnlm_ray.profiles.users import user_profile_task
+    from hnlm_ray.training_data import rows_by_item
 
     config, workspace, _ = finished
-    items, item_profiles = rows_by_item(workspace, "items"), rows_by_item(workspace, "item_profiles")
+    items = rows_by_item(workspace, "items")
     held_out = {}
     for row in workspace.table("interactions").read().to_pylist():
         if row["split"] != "train":
             held_out.setdefault(row["user"], set()).add(items[row["item"]]["title"])
-    seen = 0
-    for bucket in range(bucket_count(workspace)):
-        users = histories(training_rows(workspace, bucket))
-        known = Described(items, item_profiles, user_profiles(workspace, bucket))
-        described = Known(items, item_profiles, reviews={})
-        prompts = user_prompts(users, described, load_prompt("user_profile.v1"), config.profiles)
-        prompts += pair_prompts(users, known, load_prompt("semantic_negative.v1"), config.negatives, config.seed)
-        for prompt in prompts:
-            seen += 1
-            text = prompt.content[1]["content"]
-            assert "Unique Title" in text
-            assert not [title for title in held_out[prompt.key[0]] if title in text]
-    assert seen == USERS * 3
+    tasks = [task(config, workspace) for task in (user_profile_task, semantic_negative_task)]
+    prompts = [prompt for task in tasks for bucket in range(task.buckets) for prompt in task.prompts(bucket)]
+    assert len(prompts) == USERS * 3
+    for prompt in prompts:
+        text = json.dumps(prompt.content)
+        assert "Unique Title" in text
+        assert not [title for title in held_out[prompt.key[0]] if title in text]
+
+
+def test_a_stage_s_manifest_tells_how_good_its_texts_are(finished):
+    _, workspace, _ = finished
+    for name, column in (
+        ("item_profiles", "summary"),
+        ("user_profiles", "summary"),
+        ("semantic_negatives", "negative"),
+    ):
+        manifest, rows = workspace.table(name).manifest(), workspace.table(name).read().to_pylist()
+        texts = [row[column] for row in rows if row["status"] == "ok"]
+        counts = manifest.counts
+        assert counts["sampled_texts"] == len(texts) == manifest.rows.ok
+        assert counts["valid_share"] == pytest.approx(len(texts) / len(rows), abs=1e-4)
+        assert counts["duplicate_share"] == pytest.approx(1 - len(set(texts)) / len(texts), abs=1e-4)
+        assert 0 < counts["distinct_1"] <= counts["distinct_2"] <= 1 < counts["compression_ratio"]
+        assert counts["prompts_cut"] == sum(row["prompt_cut"] > 0 for row in rows)
+        assert counts["prompts_defused"] == sum(row["prompt_defused"] for row in rows)
+
+
+def test_texts_that_name_a_held_out_positive_are_counted_in_the_results(finished):
+    _, workspace, _ = finished
+    interactions = workspace.table("interactions").read().to_pylist()
+    held_out = {(row["user"], row["item"]) for row in interactions if row["split"] != "train"}
+    pool = workspace.table("negative_pool").read().to_pylist()
+    named = [(row["user"], row["negatives"][0]) for row in pool if row["verdict"] in {"exact", "fuzzy"}]
+    counts = workspace.table("results").manifest().counts
+    assert counts["text_named"] == len(named) > 0
+    assert counts["text_false_negatives"] == len([pair for pair in named if pair in held_out])
+    assert 0 < counts["text_share_at_random"] < 1
 
 
 def test_the_tables_do_not_depend_on_the_chunk_size_nor_texts_on_fine_tuning(finished, text_form):
