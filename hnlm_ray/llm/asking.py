@@ -51,13 +51,14 @@ class Spent:
 class Asking:
     """Asks an engine for rows of a task.
 
-    ``timeout_s`` bounds each attempt. Where nothing at all was answered meanwhile, the engine hangs, not the row.
+    ``timeout_s`` bounds each attempt; none: the engine itself bounds its waits. Where nothing at all was answered
+    meanwhile, the engine hangs, not the row.
     """
 
     engine: TextEngine
     task: LLMTask
     max_attempts: int
-    timeout_s: float
+    timeout_s: float | None
     purse: Purse | None = None
     _answered: float = field(default_factory=time.monotonic)
 

@@ -8,17 +8,20 @@ done again.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
-from typing import Any
+from typing import Any, cast
 
 import ray
 
+from hnlm_ray import errors
 from hnlm_ray.config import LLMConfig
-from hnlm_ray.errors import StageError
+from hnlm_ray.errors import HnlmError, StageError
 from hnlm_ray.llm.bucket import BucketPlan, BucketSummary, bucket_chunks, gather_bucket, plan_bucket
 from hnlm_ray.llm.budget import open_ledger
 from hnlm_ray.llm.job import LLMTask, RowJob, RowTask
@@ -29,6 +32,7 @@ from hnlm_ray.workspace import Rows, Tokens
 
 _DONE = ("ok", "none")
 _LEAST_CHUNKS_IN_FLIGHT = 4
+_DRAIN_S = 5.0
 _plan = ray.remote(num_cpus=0.5)(plan_bucket)
 _gather = ray.remote(num_cpus=0.5)(gather_bucket)
 
@@ -78,12 +82,21 @@ def _answer(run: StageRun, job: RowJob, plans: Sequence[BucketPlan], worker: typ
     ------
     StageError
         When ``llm.budget`` does not allow all of it; what was paid for is kept.
+    HnlmError
+        When an engine can answer nothing more: its server is gone, refuses the key, ...
     """
     todo = [bucket for bucket, plan in enumerate(plans) if plan.done < plan.total]
-    left = 0
+    left, stop, until = 0, cast("HnlmError | None", None), math.inf
     for written in _with_timeout(_answered(job, todo, worker), job.llm.start_timeout_s):
         run.progress.advance(written["rows"], written["tokens"], dict(written["statuses"]))
         left += written["left"]
+        if stop is None and written["stop"] is not None:
+            # what is in flight elsewhere is written first
+            stop, until = getattr(errors, written["stop_kind"])(written["stop"]), time.monotonic() + _DRAIN_S
+        if time.monotonic() > until:
+            break
+    if stop is not None:
+        raise stop
     if left:
         limits = {name: value for name, value in job.llm.budget.model_dump().items() if value is not None}
         told = " and ".join(f"llm.budget.{name} {value:g}" for name, value in limits.items())
@@ -97,7 +110,8 @@ def _answered(job: RowJob, buckets: Sequence[int], worker: type) -> Iterator[dic
     llm, shared = job.llm, ray.put(job)
     source = ray.data.from_items([{"bucket": bucket} for bucket in buckets], override_num_blocks=len(buckets))
     chunks = source.flat_map(lambda row: list(bucket_chunks(ray.get(shared), row["bucket"])), num_cpus=0.5)
-    in_flight = max(_LEAST_CHUNKS_IN_FLIGHT, -(-2 * llm.max_num_seqs // llm.batch_rows))
+    at_once = llm.http.concurrency if llm.http is not None and llm.engine == "http" else llm.max_num_seqs
+    in_flight = max(_LEAST_CHUNKS_IN_FLIGHT, -(-2 * at_once // llm.batch_rows))
     written = chunks.repartition(target_num_rows_per_block=1).map_batches(
         worker,
         fn_constructor_args=(job,),

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hnlm_ray.errors import HnlmError
 from hnlm_ray.llm.answers import Parsed
 from hnlm_ray.llm.asking import Outcome
 from hnlm_ray.llm.job import LLMTask, RowJob, RowPrompt, llm_identity
@@ -37,14 +38,19 @@ def outcome_table(job: RowJob, rows: Sequence[RowPrompt], outcomes: Sequence[Out
     return pa.table({name: columns[name] for name in job.store.schema.names}, schema=job.store.schema)
 
 
-def counted(table: pa.Table, left: int = 0) -> pa.Table:
-    """Tell the driver what was written: one row with the rows, their statuses, the tokens, and the rows left undone."""
+def counted(table: pa.Table, left: int = 0, stop: HnlmError | None = None) -> pa.Table:
+    """Tell the driver what was written: one row with the rows, their statuses, the tokens, and the rows left undone.
+
+    ``stop``: why the engine can answer nothing more.
+    """
     statuses = Counter(table["status"].to_pylist())
     tokens = sum(pc.sum(table[name]).as_py() or 0 for name in ("tokens_in", "tokens_out"))
     return pa.table(
         {
             "rows": [table.num_rows],
             "left": [left],
+            "stop": pa.array([stop and str(stop)], pa.string()),
+            "stop_kind": pa.array([stop and type(stop).__name__], pa.string()),
             "tokens": [tokens],
             "statuses": pa.array([list(statuses.items())], pa.map_(pa.string(), pa.int64())),
         }

@@ -9,6 +9,7 @@ from typing import cast
 
 import pyarrow as pa
 
+from hnlm_ray.errors import HnlmError
 from hnlm_ray.llm.answers import Parsed
 from hnlm_ray.llm.asking import Asking, Outcome
 from hnlm_ray.llm.bucket import chunk_rows
@@ -36,7 +37,10 @@ class EngineWorker:
         self._job, self._task = job, cast("LLMTask", job.task)
         self._engine = open_engine(job.llm, job.config.seed)
         purse = None if job.ledger is None else BudgetPurse(job.ledger)
-        self._asking = Asking(self._engine, self._task, job.llm.max_attempts, job.llm.row_timeout_s, purse)
+        # A request to a server also waits for its turn, by the limits of llm.http.
+        timeout_s = None if job.llm.engine == "http" else job.llm.row_timeout_s
+        self._asking = Asking(self._engine, self._task, job.llm.max_attempts, timeout_s, purse)
+        self._stop: HnlmError | None = None
         self._gate, self._restarting, self._incarnation = Gate(), asyncio.Lock(), 0
         self._watched = False
 
@@ -66,9 +70,9 @@ class EngineWorker:
                 name = chunk_name(bucket, [row.key for row in answered])
                 await asyncio.to_thread(self._job.store.write_part, self._job.chunks, name, table)
             await asyncio.to_thread(journal.end, piece)
-            yield counted(table, left=len(asked) - len(answered))
+            yield counted(table, len(asked) - len(answered), self._stop)
             if len(answered) < len(asked):
-                return  # the budget is spent
+                return  # the budget is spent, or the engine can answer nothing more
 
     async def _ask(
         self, journal: Journal, piece: Piece, rows: Sequence[RowPrompt], known: dict[Key, Outcome | None]
@@ -95,7 +99,13 @@ class EngineWorker:
         return death is None
 
     def _settled(self, result: Outcome | BaseException | None) -> Outcome | None:
-        """Return an outcome; one row that breaks our own code is a recorded row as well."""
+        """Return an outcome; one row that breaks our own code is a recorded row as well.
+
+        An error that is meant for the user concerns all rows: they stay to be done.
+        """
+        if isinstance(result, HnlmError):
+            self._stop = result
+            return None
         if isinstance(result, Exception):
             log.error("a row could not be asked: %s", named(result), exc_info=result)
             parsed = Parsed("engine_error", error=f"it could not be asked: {named(result)}"[:200])
