@@ -89,10 +89,11 @@ def _status(
     stores = [workspace.table(name) for name in stage.outputs]
     manifests = [store.manifest() for store in stores]
     old = manifests[0]
-    fresh = stage.intact(workspace) and all(
+    fresh = all(
         manifest is not None and manifest.fingerprint == fingerprint and store.intact(manifest)
         for store, manifest in zip(stores, manifests, strict=True)
     )
+    fresh = fresh and stage.intact(workspace)
     content = old.content if old is not None and fresh else fingerprint
     journal = _journal(stage, workspace, fingerprint, content if fresh else None)
     target = fingerprint if journal is None else journal.fingerprint
