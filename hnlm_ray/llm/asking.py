@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from hnlm_ray.llm.answers import Parsed, parse_answer
 from hnlm_ray.llm.engine import EngineDied, Generated, Request, TextEngine
-from hnlm_ray.llm.job import Key, LLMTask
+from hnlm_ray.llm.job import NOTHING, Key, LLMTask, Spent
 
 _FINAL = {"ok", "none"}
 _SIMPLER_AT_ONCE = {"too_long"}
@@ -38,15 +38,6 @@ class Outcome:
     prompt_version: str
 
 
-@dataclass(frozen=True)
-class Spent:
-    """Attempts and tokens that a row took before."""
-
-    attempts: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-
-
 @dataclass
 class Asking:
     """Asks an engine for rows of a task.
@@ -62,9 +53,10 @@ class Asking:
     purse: Purse | None = None
     _answered: float = field(default_factory=time.monotonic)
 
-    async def outcome(self, key: Key, data: Mapping[str, Any], before: Spent = Spent()) -> Outcome | None:
+    async def outcome(self, key: Key, data: Mapping[str, Any], before: Spent = NOTHING) -> Outcome | None:
         """Ask until the answer is usable, at most ``max_attempts`` times; None: the budget does not allow it.
 
+        Attempts go on counting after those ``before``, so their seeds are new, and the outcome holds what all took.
         The last of several attempts is the simpler prompt; so is the next after one that was too long or hung.
 
         Raises

@@ -53,7 +53,7 @@ def run_rows(run: StageRun, task: RowTask, worker: type) -> Outcome:
     StageError
         When the engine gives no answer in time, or more rows fail than ``llm.max_failed_share`` allows.
     """
-    job = RowJob(task, run.config, run.workspace, chunks_of(run.fingerprint), run.fingerprint)
+    job = RowJob(task, run.config, run.workspace, chunks_of(run.fingerprint), run.fingerprint, retry=run.retry)
     plans = _plans(job)
     total, done = sum(plan.total for plan in plans), sum(plan.done for plan in plans)
     run.progress.start(task.table, total, done)

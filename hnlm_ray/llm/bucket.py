@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hnlm_ray.errors import StageError
-from hnlm_ray.llm.job import Key, LLMTask, RowJob, RowPrompt, RowTask
+from hnlm_ray.llm.earlier import set_aside, spent_before
+from hnlm_ray.llm.job import NOTHING, Key, LLMTask, RowJob, RowPrompt, RowTask, Spent
 from hnlm_ray.llm.journal import Journal, bucket_prefix
 from hnlm_ray.llm.quality import TextSample, key_hashes, lowest, sampled
 from hnlm_ray.workspace.manifest import TableFile
@@ -21,7 +22,7 @@ from hnlm_ray.workspace.manifest import TableFile
 
 @dataclass(frozen=True)
 class BucketPlan:
-    """How many rows of a bucket there are, how many were finished earlier, and the tokens that these took."""
+    """How many rows of a bucket there are, how many were finished earlier, and the tokens that all took so far."""
 
     total: int
     done: int
@@ -49,28 +50,22 @@ def cut_chunks(prompts: Sequence[RowPrompt], done: set[Key], size: int) -> Itera
 
 def plan_bucket(job: RowJob, bucket: int) -> BucketPlan:
     """Count a bucket's rows, and those that need not be asked again; remember which parts there are."""
-    _forget_engine_errors(job, bucket)
+    set_aside(job, bucket)
     Journal(job.store, job.chunks, bucket).forget_the_shared()
     parts = job.store.parts(job.chunks, bucket_prefix(bucket))
     _write_snapshot(job, bucket, Snapshot(parts=parts))
     prompts = job.task.prompts(bucket)
     done = job.store.read_parts(parts, [*job.task.keys, "tokens_in", "tokens_out"])
     keys = _keys(job, done)
-    tokens = (pc.sum(done[name]).as_py() or 0 for name in ("tokens_in", "tokens_out"))
-    return BucketPlan(len(prompts), sum(prompt.key in keys for prompt in prompts), *tokens)
+    earlier = [spent for key, spent in spent_before(job, bucket).items() if key not in keys]
+    tokens_in, tokens_out = (pc.sum(done[name]).as_py() or 0 for name in ("tokens_in", "tokens_out"))
+    tokens_in += sum(spent.tokens_in for spent in earlier)
+    tokens_out += sum(spent.tokens_out for spent in earlier)
+    return BucketPlan(len(prompts), sum(prompt.key in keys for prompt in prompts), tokens_in, tokens_out)
 
 
 def _keys(job: RowJob, rows: pa.Table) -> set[Key]:
     return set(zip(*(rows[name].to_pylist() for name in job.task.keys), strict=True))
-
-
-def _forget_engine_errors(job: RowJob, bucket: int) -> None:
-    """Make rows that an earlier, unfinished run lost to a failing engine rows to do again."""
-    for part in job.store.parts(job.chunks, bucket_prefix(bucket)):
-        rows = job.store.read_parts([part])
-        kept = rows.filter(pc.not_equal(rows["status"], "engine_error"))
-        if kept.num_rows < rows.num_rows:
-            job.store.write_part(job.chunks, part.path.rsplit("/", 1)[1].removesuffix(".parquet"), kept)
 
 
 def _snapshot_path(job: RowJob, bucket: int) -> str:
@@ -96,14 +91,17 @@ def done_at_start(job: RowJob, bucket: int) -> set[Key]:
 
 def bucket_chunks(job: RowJob, bucket: int) -> Iterator[dict[str, Any]]:
     """Yield the chunks of a bucket that were to do when the run began: its number, and rows as JSON."""
+    before = spent_before(job, bucket)
     for chunk in cut_chunks(job.task.prompts(bucket), done_at_start(job, bucket), job.llm.batch_rows):
-        rows = [[list(prompt.key), prompt.content, prompt.cut, prompt.defused] for prompt in chunk]
+        spent = [astuple(before.get(prompt.key, NOTHING)) for prompt in chunk]
+        rows = [[row.key, row.content, row.cut, row.defused, took] for row, took in zip(chunk, spent, strict=True)]
         yield {"bucket": bucket, "rows": json.dumps(rows)}
 
 
 def chunk_rows(text: str) -> list[RowPrompt]:
     """Read the rows of a chunk again."""
-    return [RowPrompt(tuple(key), content, cut, defused) for key, content, cut, defused in json.loads(text)]
+    rows = json.loads(text)
+    return [RowPrompt(tuple(key), content, cut, defused, Spent(*took)) for key, content, cut, defused, took in rows]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,22 @@ from hnlm_ray.llm.answers import AnswerFormat
 from hnlm_ray.llm.engine import Request
 from hnlm_ray.llm.models import model_identity
 from hnlm_ray.llm.prompts import Prompt, simpler
+from hnlm_ray.retry import Retry
 from hnlm_ray.workspace import TableStore, Workspace
 
 Key = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Attempts and tokens that a row took before."""
+
+    attempts: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+NOTHING = Spent()
 
 
 @dataclass(frozen=True)
@@ -21,13 +34,14 @@ class RowPrompt:
     """What to ask for one row of the output table: a prompt's data, or what else its worker takes, as JSON.
 
     ``cut``: characters of the data that were left out to keep its limits; ``defused``: it held control characters
-    or a chat's control tokens, which were taken out.
+    or a chat's control tokens, which were taken out; ``before``: what earlier outcomes of it took.
     """
 
     key: Key
     content: Any
     cut: int = 0
     defused: bool = False
+    before: Spent = NOTHING
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,7 @@ class RowJob:
     final: str
     ledger: Any = None
     """Keeps the budget (:mod:`hnlm_ray.llm.budget`); none: there is none."""
+    retry: Retry | None = None
 
     @property
     def llm(self) -> LLMConfig:

@@ -12,14 +12,19 @@ import pyarrow.compute as pc
 from hnlm_ray.errors import HnlmError
 from hnlm_ray.llm.answers import Parsed
 from hnlm_ray.llm.asking import Outcome
-from hnlm_ray.llm.job import LLMTask, RowJob, RowPrompt, llm_identity
+from hnlm_ray.llm.job import LLMTask, RowJob, RowPrompt, Spent, llm_identity
 from hnlm_ray.llm.journal import LONE_DEATHS
 
 
-def poisonous(task: LLMTask) -> Outcome:
+def poisonous(task: LLMTask, before: Spent) -> Outcome:
     """Return the outcome of a row that engines died of."""
-    error = "the engine died whenever it was asked for this row alone"
-    return Outcome(Parsed("engine_error", error=error), LONE_DEATHS, 0, 0, task.prompt.version)
+    return failed(task, "the engine died whenever it was asked for this row alone", before, LONE_DEATHS)
+
+
+def failed(task: LLMTask, error: str, before: Spent, attempts: int = 1) -> Outcome:
+    """Return the outcome of a row that could not be asked; ``before``: what earlier outcomes of it took."""
+    spent = before.attempts + attempts, before.tokens_in, before.tokens_out
+    return Outcome(Parsed("engine_error", error=error), *spent, task.prompt.version)
 
 
 def outcome_table(job: RowJob, rows: Sequence[RowPrompt], outcomes: Sequence[Outcome]) -> pa.Table:
@@ -38,13 +43,14 @@ def outcome_table(job: RowJob, rows: Sequence[RowPrompt], outcomes: Sequence[Out
     return pa.table({name: columns[name] for name in job.store.schema.names}, schema=job.store.schema)
 
 
-def counted(table: pa.Table, left: int = 0, stop: HnlmError | None = None) -> pa.Table:
+def counted(table: pa.Table, rows: Sequence[RowPrompt], left: int = 0, stop: HnlmError | None = None) -> pa.Table:
     """Tell the driver what was written: one row with the rows, their statuses, the tokens, and the rows left undone.
 
     ``stop``: why the engine can answer nothing more.
     """
     statuses = Counter(table["status"].to_pylist())
     tokens = sum(pc.sum(table[name]).as_py() or 0 for name in ("tokens_in", "tokens_out"))
+    tokens -= sum(row.before.tokens_in + row.before.tokens_out for row in rows)
     return pa.table(
         {
             "rows": [table.num_rows],

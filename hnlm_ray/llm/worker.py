@@ -10,7 +10,6 @@ from typing import cast
 import pyarrow as pa
 
 from hnlm_ray.errors import HnlmError
-from hnlm_ray.llm.answers import Parsed
 from hnlm_ray.llm.asking import Asking, Outcome
 from hnlm_ray.llm.bucket import chunk_rows
 from hnlm_ray.llm.budget import BudgetPurse
@@ -19,7 +18,7 @@ from hnlm_ray.llm.gate import Gate
 from hnlm_ray.llm.job import Key, LLMTask, RowJob, RowPrompt
 from hnlm_ray.llm.journal import Journal, Piece, chunk_name
 from hnlm_ray.llm.open_engine import open_engine
-from hnlm_ray.llm.outcomes import counted, outcome_table, poisonous
+from hnlm_ray.llm.outcomes import counted, failed, outcome_table, poisonous
 from hnlm_ray.llm.watchdog import watch_loop
 from hnlm_ray.workspace.folder import named
 
@@ -70,7 +69,7 @@ class EngineWorker:
                 name = chunk_name(bucket, [row.key for row in answered])
                 await asyncio.to_thread(self._job.store.write_part, self._job.chunks, name, table)
             await asyncio.to_thread(journal.end, piece)
-            yield counted(table, len(asked) - len(answered), self._stop)
+            yield counted(table, answered, len(asked) - len(answered), self._stop)
             if len(answered) < len(asked):
                 return  # the budget is spent, or the engine can answer nothing more
 
@@ -79,17 +78,17 @@ class EngineWorker:
     ) -> bool:
         """Fill ``known`` with the outcomes of rows; False: the engine died before all had one."""
         if piece.poison:
-            known[rows[0].key] = poisonous(self._task)
+            known[rows[0].key] = poisonous(self._task, rows[0].before)
             return True
         async with self._gate.pass_through(alone=piece.alone):
             incarnation = self._incarnation
             await asyncio.to_thread(journal.begin, piece)
             todo = [row for row in rows if row.key not in known]
             results = await asyncio.gather(
-                *(self._asking.outcome(row.key, row.content) for row in todo), return_exceptions=True
+                *(self._asking.outcome(row.key, row.content, row.before) for row in todo), return_exceptions=True
             )
         known |= {
-            row.key: self._settled(result)
+            row.key: self._settled(row, result)
             for row, result in zip(todo, results, strict=True)
             if not isinstance(result, EngineDied)
         }
@@ -98,7 +97,7 @@ class EngineWorker:
             await self._revive(incarnation, death, len(todo))
         return death is None
 
-    def _settled(self, result: Outcome | BaseException | None) -> Outcome | None:
+    def _settled(self, row: RowPrompt, result: Outcome | BaseException | None) -> Outcome | None:
         """Return an outcome; one row that breaks our own code is a recorded row as well.
 
         An error that is meant for the user concerns all rows: they stay to be done.
@@ -108,8 +107,7 @@ class EngineWorker:
             return None
         if isinstance(result, Exception):
             log.error("a row could not be asked: %s", named(result), exc_info=result)
-            parsed = Parsed("engine_error", error=f"it could not be asked: {named(result)}"[:200])
-            return Outcome(parsed, 1, 0, 0, self._task.prompt.version)
+            return failed(self._task, f"it could not be asked: {named(result)}"[:200], row.before)
         if isinstance(result, BaseException):
             raise result
         return result

@@ -85,9 +85,10 @@ class EmbeddingWorker:
             rows = chunk_rows(chunk["rows"])
             journal = Journal(self._job.store, self._job.chunks, chunk["bucket"])
             while (piece := journal.next_piece([row.key for row in rows])) is not None:
+                asked = rows[piece.rows.start : piece.rows.stop]
                 with self._one_at_a_time:
-                    table = self._piece(journal, piece, rows[piece.rows.start : piece.rows.stop])
-                yield counted(table)
+                    table = self._piece(journal, piece, asked)
+                yield counted(table, asked)
 
     def _piece(self, journal: Journal, piece: Piece, rows: Sequence[RowPrompt]) -> pa.Table:
         if not piece.poison:
@@ -102,7 +103,7 @@ class EmbeddingWorker:
         queries = {row.key: self._query(row.key, row.content) for row in known}
         died: Outcome = ("the process died whenever it was asked for this row alone", LONE_DEATHS)
         outcomes = dict.fromkeys(queries, died) if poison else self._outcomes(queries)
-        made = [self._row(row.key, queries.get(row.key), outcomes.get(row.key)) for row in rows]
+        made = [self._row(row, queries.get(row.key), outcomes.get(row.key)) for row in rows]
         return pa.Table.from_pylist(made, schema=self._job.store.schema)
 
     def _query(self, key: Key, texts: list[str]) -> Query:
@@ -140,10 +141,11 @@ class EmbeddingWorker:
         self._engine.shutdown()
         self._engine = open_state_engine(self._job.config, self._exported)
 
-    def _row(self, key: Key, query: Query | None, outcome: Outcome | None) -> dict[str, Any]:
-        vector, attempts = outcome or (None, 0)
-        row: dict[str, Any] = {"user": key[0], "item": key[1], "vector": None, "error": None, "attempts": attempts}
-        row |= {"tokens_in": len(query.ids) if query else 0, "tokens_out": 0, "tokens_cut": query.cut if query else 0}
+    def _row(self, asked: RowPrompt, query: Query | None, outcome: Outcome | None) -> dict[str, Any]:
+        (user, item), before, (vector, attempts) = asked.key, asked.before, outcome or (None, 0)
+        row: dict[str, Any] = {"user": user, "item": item, "vector": None, "error": None}
+        row |= {"attempts": before.attempts + attempts, "tokens_cut": query.cut if query else 0}
+        row |= {"tokens_in": before.tokens_in + (len(query.ids) if query else 0), "tokens_out": 0}
         row |= {"prompt_version": self._exported.query.version, "model": self._exported.identity}
         row |= {"prompt_cut": 0, "prompt_defused": False}  # its texts are profiles and facts that were bounded before
         if query is None:
