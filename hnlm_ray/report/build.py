@@ -21,6 +21,7 @@ from hnlm_ray.report.facts_run import (
 )
 from hnlm_ray.report.facts_samples import sample_facts
 from hnlm_ray.report.facts_summary import cost, summary
+from hnlm_ray.report.facts_texts import text_facts
 from hnlm_ray.report.facts_training import curve_facts, finetune_facts
 from hnlm_ray.report.words import masked
 from hnlm_ray.shown_tables import ShownTables
@@ -68,6 +69,7 @@ def gather(
         "stages": stage_facts(stages, tables),
         "cost": cost(costs),
         "data": _data(tables),
+        "texts": text_facts(tables, config.seed),
         "samples": sample_facts(tables, config.seed),
         "finetune": _finetune(tables),
         "lacking": lacking,

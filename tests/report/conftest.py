@@ -11,16 +11,24 @@ from hnlm_ray.report.page import render
 from hnlm_ray.shown_tables import ShownTables
 from hnlm_ray.tables import TABLES
 from hnlm_ray.tune.leaderboard import leaderboard
-from hnlm_ray.workspace import Manifest, PublishedTables, Rows, Workspace
+from hnlm_ray.workspace import Manifest, PublishedTables, Rows, Tokens, Workspace
 
 CONTROLS = {"mf-pool_alpha0": 0.20, "mf-pool_random": 0.19, "mf-pool_shuffled": 0.18}
 METHODS = {"mf-rns": 0.20, "mf-dns": 0.21, "mf-pool": 0.25, **CONTROLS}
 USERS, ITEMS, EPOCHS = 6, 8, 4
+TEXT_COUNTS = {
+    "valid_share": 0.7, "duplicate_share": 0.125, "distinct_1": 0.5, "distinct_2": 0.75, "compression_ratio": 2.5,
+    "words_mean": 3.5, "words_median": 3.0, "sampled_texts": 7, "prompts_cut": 2, "prompts_defused": 1,
+}  # fmt: skip
+POOL_COUNTS = {
+    "grounded_share": 0.8, "exact": 3, "fuzzy": 1, "nearest": 4, "ungrounded": 2, "met_training_positive": 1,
+    "duplicate": 1, "own_pairs": 6, "borrowed_pairs": 3, "fallback_pairs": 3,
+}  # fmt: skip
 LATEST = "2026-01-02T00:00:00+00:00"
 SPLITS = ("train",) * 5 + ("validation", "test", "test")
 
 
-def publish(workspace, table, rows, **manifest):
+def publish(workspace, table, rows, /, **manifest):
     store = workspace.table(table)
     store.write_part("a" * 64, "part-0", pa.Table.from_pylist(rows, schema=TABLES[table]))
     named = {"table": table, "stage": table, "fingerprint": "a" * 64, "files": store.parts("a" * 64)}
@@ -28,7 +36,7 @@ def publish(workspace, table, rows, **manifest):
 
 
 def llm(word, status="ok", **texts):
-    row = {"status": status, "attempts": 1, "tokens_in": 3, "tokens_out": 2}
+    row = {"status": status, "attempts": 1, "tokens_in": 3, "tokens_out": 2, "prompt_cut": 0, "prompt_defused": False}
     told = texts if status == "ok" else {"error": word()}
     return {**row, "prompt_version": word(), "model": word(), **{name: word() for name in told}}
 
@@ -74,20 +82,20 @@ def fill(folder, word):
     for kind, size in (("item", ITEMS), ("user", USERS)):
         both = ("ok", "ok", "invalid")
         profiles = [{kind: n, **llm(word, both[n % 3], summary=1, reasoning=1)} for n in range(size)]
-        publish(
-            workspace, f"{kind}_profiles", profiles, failed_by_reason={word(): 1}, counts={word(): word(), "x": 0.5}
-        )
+        counts = {word(): word(), "x": 0.5, "valid_share": 0.75, "distinct_1": word()}
+        publish(workspace, f"{kind}_profiles", profiles, failed_by_reason={word(): 1}, counts=counts)
     train = [(user, item) for user, item in pairs if SPLITS[item] == "train"][:9]
     named = [
         {"user": u, "item": i, **llm(word, "invalid" if i == 4 else "ok", negative=1, reasoning=1)} for u, i in train
     ]
-    publish(workspace, "semantic_negatives", named)
+    told = {"rows": Rows(ok=7, none=1, failed=2), "failed_by_reason": {"invalid": 2}, "counts": TEXT_COUNTS}
+    publish(workspace, "semantic_negatives", named, **told, tokens=Tokens(tokens_in=35, tokens_out=20))
     pool = [
         {"user": u, "item": i, "origin": "own", "negatives": [7, 6], "weights": [0.9, 0.1], "sources": [word(), word()],
          "verdict": word() if i % 2 else "fuzzy"}
         for u, i in train
     ]  # fmt: skip
-    publish(workspace, "negative_pool", pool)
+    publish(workspace, "negative_pool", pool, counts=POOL_COUNTS)
     steps = [
         {
             "step": n,
@@ -106,7 +114,8 @@ def fill(folder, word):
     trials, results = comparison_rows()
     publish(workspace, "trials", trials)
     at_random = {"random_false_negative_share": 0.05, "share_at_random": 0.9}
-    publish(workspace, "results", results, counts=at_random, versions={word(): word()}, created=LATEST)
+    named = {"text_named": 4, "text_false_negatives": 1, "text_false_negative_share": 0.25, "text_share_at_random": 0.1}
+    publish(workspace, "results", results, counts=at_random | named, versions={word(): word()}, created=LATEST)
     lists = [{"user": user, "rank": rank, "item": rank, "score": 0.5} for user in range(USERS) for rank in (1, 2, 3)]
     publish(workspace, "recommendations", lists, depends_on={"recommend.train_on": "train"})
     return workspace
@@ -142,6 +151,11 @@ def page_of(folder, word):
 def filled(tmp_path):
     workspace = fill(tmp_path / "ws", itertools.cycle(["plain words"]).__next__)
     return ShownTables(workspace, PublishedTables.look(workspace))
+
+
+@pytest.fixture
+def text_counts():
+    return TEXT_COUNTS
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from hnlm_ray.report.facts_data import data_facts, lost, settings, tail_facts
 from hnlm_ray.report.facts_run import is_checkable, recommendation_facts, spent, stage_facts
 from hnlm_ray.report.facts_samples import sample_facts
 from hnlm_ray.report.facts_summary import HEADLINES, caveats, cost, judge, summary
+from hnlm_ray.report.facts_texts import negative_facts, text_facts
 from hnlm_ray.report.facts_training import curve_facts, finetune_facts, thinned
 from hnlm_ray.report.words import counted, figure, metric_in_words, moment, p_value, text
 from hnlm_ray.shown_tables import ShownTables
@@ -190,6 +191,49 @@ def test_samples_are_drawn_by_seed_good_ones_and_failed_ones(filled):
     assert facts != sample_facts(filled, 2)
     (grounded, *_) = (row["grounded"] for row in facts["negatives"])
     assert [item["weight"] for item in grounded] == pytest.approx([0.9, 0.1])
+
+
+def test_texts_are_told_with_their_figures_and_what_became_of_the_negatives(filled, text_counts):
+    facts = text_facts(filled, 1)
+    assert [stage["name"] for stage in facts["stages"]] == ["item_profiles", "user_profiles", "semantic_negatives"]
+    stage = facts["stages"][2]
+    assert (stage["rows"], stage["by_status"]) == (10, {"ok": 7, "none": 1, "invalid": 2})
+    assert (stage["tokens_in"], stage["tokens_out"]) == (3.5, 2.0)
+    assert {name: stage[name] for name in text_counts} == text_counts
+    negatives = facts["negatives"]
+    assert [(row["name"], row["share"]) for row in negatives["texts"]] == [
+        ("exact", 0.3), ("fuzzy", 0.1), ("nearest", 0.4), ("ungrounded", 0.2),
+    ]  # fmt: skip
+    assert [(row["count"], row["share"]) for row in negatives["pairs"]] == [(6, 0.5), (3, 0.25), (3, 0.25)]
+    assert (negatives["named"], negatives["false"], negatives["false_share"], negatives["at_random"]) == (
+        4,
+        1,
+        0.25,
+        0.1,
+    )
+
+
+def test_what_a_manifest_does_not_count_of_texts_is_no_figure(filled):
+    items = text_facts(filled, 1)["stages"][0]
+    assert (items["valid_share"], items["distinct_1"], items["distinct_2"]) == (0.75, None, None)  # it was a word
+    assert (items["rows"], items["tokens_in"]) == (0, None)
+    nothing = negative_facts({}, {})
+    assert nothing["texts"] == nothing["pairs"] == []
+    assert nothing["named"] is None
+
+
+def test_a_failed_row_of_each_status_is_shown_with_its_error(filled):
+    failed = text_facts(filled, 1)["failed"]
+    assert [(row["stage"], row["status"]) for row in failed] == [
+        ("item_profiles", "invalid"), ("user_profiles", "invalid"), ("semantic_negatives", "invalid"),
+    ]  # fmt: skip
+    assert {row["error"] for row in failed} == {"plain words"}
+    assert [(row["user"] is None, row["item"] is None) for row in failed] == [
+        (True, False),
+        (False, True),
+        (False, False),
+    ]
+    assert failed == text_facts(filled, 1)["failed"]
 
 
 def test_facts_of_the_tables(filled):

@@ -157,3 +157,14 @@ def test_the_dashed_line_is_of_the_pairs_that_the_points_are_of(make_page, tmp_p
 
 def test_users_of_the_caveats_are_those_that_the_methods_are_compared_on(make_page, tmp_path, plain_plots):
     assert "test users: 12. A difference" in write(make_page, tmp_path, "words")
+
+
+def test_the_figures_of_texts_stand_in_the_page_and_a_missing_one_is_a_dash(make_page, tmp_path, plain_plots):
+    page = " ".join(write(make_page, tmp_path, "words").split())
+    section = page[page.index('<section id="texts"') : page.index('<section id="samples"')]
+    for figure in ("70.0%", "12.5%", "0.500", "0.750", "2.50", ">ok</bdi> 7, <bdi>none</bdi> 1, <bdi>invalid</bdi> 2"):
+        assert figure in section
+    assert "1 of them (25.0%) name one that the user likes in the held-out rows" in section
+    assert "Items drawn at random would be wrong in 10.0% of the cases." in section
+    assert '<td class="n" data-value="">-</td>' in section
+    assert "None" not in section
