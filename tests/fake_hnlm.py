@@ -54,6 +54,7 @@ def ingest(run):
 
 
 LLM = {"attempts": 1, "tokens_in": 10, "tokens_out": 5, "prompt_version": "p.v1", "model": "scripted"}
+LLM |= {"prompt_cut": 0, "prompt_defused": False}
 
 
 def profiles(run):

@@ -30,6 +30,7 @@ from hnlm_ray.finetune.export import fetch_exported
 from hnlm_ray.finetune.query import Query, QueryEncoder
 from hnlm_ray.llm.answers import AnswerFormat
 from hnlm_ray.llm.job import LLMTask, RowJob, RowTask
+from hnlm_ray.llm.prompts import load_prompt
 from hnlm_ray.llm.scripted_engine import ScriptedEngine
 from hnlm_ray.llm.worker import EngineWorker
 from hnlm_ray.negatives import embedding, embedding_engines
@@ -328,15 +329,17 @@ def _most_in_flight(world):
         finally:
             flying.now -= 1
 
-    task = LLMTask("item_profiles", ("item",), 1, lambda _: [], AnswerFormat({"a": 40}), {"a": "summary"}, 32, "p:1")
+    columns, prompts = {"a": "summary"}, [load_prompt(f"item_profile.{kind}v1") for kind in ("", "simple.")]
+    task = LLMTask("item_profiles", ("item",), 1, lambda _: [], AnswerFormat({"a": 40}), columns, 32, *prompts)
     job = RowJob(task, world.config, world.workspace, "e" * 64, "f" * 64)
-    rows = json.dumps([[[item], [{"role": "user", "content": str(item)}]] for item in range(6)])
+    job.store.filesystem.create_dir(job.store.parts_folder(job.chunks))
+    rows = json.dumps([[[item], {"title": str(item)}, 0, False] for item in range(6)])
 
     async def ask(worker):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("hnlm_ray.llm.worker.outcome_table", lambda *_: None)
             patch.setattr("hnlm_ray.workspace.TableStore.write_part", lambda *_: None)
-            return [part async for part in worker(pa.table({"name": ["a"], "rows": [rows]}))]
+            patch.setattr("hnlm_ray.workspace.TableStore.has_part", lambda *_: flying.most > 0)
+            return [part async for part in worker(pa.table({"bucket": [0], "rows": [rows]}))]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScriptedEngine, "generate", counted)
@@ -345,7 +348,8 @@ def _most_in_flight(world):
 
 
 def ask_one_after_the_other(patch):
-    async def serial(*waiting):
+    async def serial(*waiting, return_exceptions):
+        assert return_exceptions
         return [await one for one in waiting]
 
     patch.setattr("hnlm_ray.llm.worker.asyncio.gather", serial)

@@ -66,24 +66,26 @@ class Journal:
         """Return what is to be asked next of a chunk; None when all of it is written."""
         return self._next(keys, range(len(keys)))
 
-    def _next(self, keys: Sequence[Key], rows: range) -> Piece | None:
+    def _next(self, keys: Sequence[Key], rows: range, *, suspect: bool = False) -> Piece | None:
         name = chunk_name(self.bucket, keys[rows.start : rows.stop])
         if self.store.has_part(self.fingerprint, name):
             return None
         mark = self._mark(name)
         if mark is None:
-            return Piece(name, rows)
+            return Piece(name, rows, alone=suspect)
         if mark.lone_runs == 0 or (len(rows) == 1 and mark.lone_runs < LONE_DEATHS):
             return Piece(name, rows, alone=True)
         if len(rows) == 1:
             return Piece(name, rows, poison=True)
         middle = (rows.start + rows.stop) // 2
-        return self._next(keys, range(rows.start, middle)) or self._next(keys, range(middle, rows.stop))
+        halves = range(rows.start, middle), range(middle, rows.stop)
+        return next((piece for half in halves if (piece := self._next(keys, half, suspect=True))), None)
 
     def begin(self, piece: Piece) -> None:
         """Mark a piece as being asked."""
         before = self._mark(piece.name)
         runs = (before.lone_runs if before else 0) + piece.alone
+        self.store.filesystem.create_dir(self.store.parts_folder(self.fingerprint), recursive=True)
         with self.store.filesystem.open_output_stream(self._path(piece.name)) as stream:
             stream.write(Mark(lone_runs=runs).model_dump_json().encode())
 

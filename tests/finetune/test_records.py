@@ -21,6 +21,7 @@ from hnlm_ray.workspace import Manifest, Workspace
 
 USERS, ITEMS, BUCKETS = 30, 40, 3
 LLM = {"attempts": 1, "tokens_in": 1, "tokens_out": 1, "prompt_version": "p", "model": "m"}
+LLM |= {"prompt_cut": 0, "prompt_defused": False}
 
 
 @given(st.dictionaries(st.integers(0, 8), st.integers(1, 5), min_size=1), st.integers(1, 40), st.integers(0, 3))

@@ -35,7 +35,7 @@ def test_an_answer_that_hit_its_token_limit_is_truncated_even_when_it_parses():
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "no JSON"),
+        ("", "the answer is empty"),
         ('{"summarization": "a', "no JSON"),
         ("[1, 2]", "JSON list"),
         ("null", "JSON NoneType"),

@@ -9,32 +9,26 @@ from hnlm_ray.config import Config
 from hnlm_ray.errors import StageError
 from hnlm_ray.llm import batch
 from hnlm_ray.llm.answers import AnswerFormat, Parsed
-from hnlm_ray.llm.bucket import BucketPlan, chunk_name, cut_chunks, done_keys, gather_bucket, outcome_table, plan_bucket
-from hnlm_ray.llm.engine import Outcome
+from hnlm_ray.llm.asking import Outcome
+from hnlm_ray.llm.bucket import bucket_chunks, chunk_rows, cut_chunks, done_at_start, gather_bucket, plan_bucket
 from hnlm_ray.llm.job import LLMTask, RowJob, RowPrompt
+from hnlm_ray.llm.journal import Journal, chunk_name
+from hnlm_ray.llm.outcomes import outcome_table
+from hnlm_ray.llm.prompts import load_prompt
 from hnlm_ray.workspace import Workspace
 
 
 def rows(numbers):
-    return [RowPrompt((number,), []) for number in numbers]
+    return [RowPrompt((number,), {"title": str(number)}, cut=number, defused=number == 1) for number in numbers]
 
 
 @given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)), st.integers(1, 9))
 def test_every_row_that_is_not_done_is_in_one_chunk(numbers, done, size):
-    done_keys = {(number,) for number in done}
-    chunks = list(cut_chunks(rows(numbers), done_keys, size))
+    chunks = list(cut_chunks(rows(numbers), {(number,) for number in done}, size))
     keys = [prompt.key for chunk in chunks for prompt in chunk]
-    assert keys == sorted({(number,) for number in numbers} - done_keys)
-    assert all(0 < len(chunk) <= size for chunk in chunks)
-
-
-@given(st.sets(st.integers(0, 60), min_size=1), st.integers(1, 9), st.data())
-def test_a_repeated_task_yields_the_chunks_that_are_left_unchanged(numbers, size, data):
-    chunks = list(cut_chunks(rows(numbers), set(), size))
-    written = data.draw(st.sets(st.integers(0, len(chunks) - 1)))
-    done = {prompt.key for place in written for prompt in chunks[place]}
-    left = [chunk for place, chunk in enumerate(chunks) if place not in written]
-    assert list(cut_chunks(rows(numbers), done, size)) == left
+    assert keys == sorted({(number,) for number in numbers} - {(number,) for number in done})
+    assert all(len(chunk) == size for chunk in chunks[:-1])
+    assert all(chunks)
 
 
 def test_a_chunk_is_named_by_its_bucket_and_keys():
@@ -51,36 +45,68 @@ def job(tmp_path):
         expected=AnswerFormat({"summarization": 40, "reasoning": 40}),
         columns={"summarization": "summary", "reasoning": "reasoning"},
         max_tokens=32,
-        prompt_version="p:1",
+        prompt=load_prompt("item_profile.v1"),
+        simple=load_prompt("item_profile.simple.v1"),
         buckets=1,
         prompts=lambda _: rows(range(5)),
     )
     tree = {"name": "x", "workspace": str(tmp_path), "source": {"format": "movielens_100k"}}
-    config = Config.model_validate(tree | {"llm": {"engine": "scripted"}})
+    config = Config.model_validate(tree | {"llm": {"engine": "scripted", "batch_rows": 2}})
     return RowJob(task, config, Workspace.open(str(tmp_path)), "c" * 64, "f" * 64)
 
 
-def write(job, statuses):
-    keys = [(number,) for number in range(len(statuses))]
+def write(job, statuses, first=0):
+    asked = rows(range(first, first + len(statuses)))
     fields = {"summarization": "a", "reasoning": "b"}
-    outcomes = [Outcome(Parsed(status, fields if status == "ok" else {}), 1, 10, 5) for status in statuses]
-    job.store.write_part(job.chunks, chunk_name(0, keys), outcome_table(job, keys, outcomes))
+    outcomes = [Outcome(Parsed(status, fields if status == "ok" else {}), 1, 10, 5, "p:1") for status in statuses]
+    job.store.write_part(job.chunks, chunk_name(0, [row.key for row in asked]), outcome_table(job, asked, outcomes))
 
 
 def test_a_resume_asks_again_for_rows_that_a_failing_engine_lost_and_keeps_the_others(job):
     write(job, ["ok", "engine_error", "invalid"])
     plan = plan_bucket(job, 0)
-    assert plan == BucketPlan(total=5, done=2)
-    assert done_keys(job, 0) == {(0,), (2,)}
+    assert (plan.total, plan.done, plan.tokens_in, plan.tokens_out) == (5, 2, 30, 15)  # what the lost row took is spent
+    assert done_at_start(job, 0) == {(0,), (2,)}
+
+
+def test_a_task_that_is_repeated_yields_the_same_chunks_though_some_were_written_meanwhile(job):
+    write(job, ["ok"])
+    plan_bucket(job, 0)
+    chunks = list(bucket_chunks(job, 0))
+    assert [[row.key[0] for row in chunk_rows(chunk["rows"])] for chunk in chunks] == [[1, 2], [3, 4]]
+    write(job, ["ok", "ok"], first=1)
+    assert list(bucket_chunks(job, 0)) == chunks
+
+
+def test_a_row_keeps_what_its_prompt_left_out_on_its_way_to_an_engine(job):
+    plan_bucket(job, 0)
+    (first, *_) = bucket_chunks(job, 0)
+    assert chunk_rows(first["rows"]) == rows([0, 1])
+
+
+def test_a_run_that_begins_blames_nobody_who_was_asked_together_with_others(job):
+    job.store.filesystem.create_dir(job.store.parts_folder(job.chunks))
+    journal = Journal(job.store, job.chunks, 0)
+    keys = [(0,), (1,)]
+    journal.begin(journal.next_piece(keys))
+    assert journal.next_piece(keys).alone
+    plan_bucket(job, 0)
+    assert not journal.next_piece(keys).alone
+    for _ in range(2):
+        journal.begin(journal.next_piece(keys))
+    plan_bucket(job, 0)
+    assert len(journal.next_piece(keys).rows) == 1
 
 
 def test_the_summary_accounts_for_every_row(job):
     write(job, ["ok", "none", "invalid", "ok", "ok"])
-    summary = gather_bucket(job, 0)
-    outcome = batch._outcome(job.llm, 5, [summary])
+    outcome = batch._outcome(job.llm, 5, [gather_bucket(job, 0)])
     assert (outcome.rows.ok, outcome.rows.none, outcome.rows.failed, outcome.rows.todo) == (3, 1, 1, 0)
     assert outcome.failed_by_reason == {"invalid": 1}
     assert (outcome.tokens.tokens_in, outcome.tokens.tokens_out) == (50, 25)
+    table = job.store.read_parts(job.store.parts(job.final))
+    assert table["prompt_cut"].to_pylist() == [0, 1, 2, 3, 4]
+    assert table["prompt_defused"].to_pylist() == [False, True, False, False, False]
 
 
 def test_too_many_failed_rows_stop_the_stage_with_their_reason(job):

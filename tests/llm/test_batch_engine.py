@@ -4,8 +4,8 @@ import pytest
 
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.errors import InputError, StageError
+from hnlm_ray.llm.open_engine import open_engine
 from hnlm_ray.llm.scripted_engine import ScriptedEngine
-from hnlm_ray.llm.worker import open_engine
 
 
 def test_a_scripted_engine_needs_no_model():

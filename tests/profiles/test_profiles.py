@@ -3,7 +3,6 @@ import json
 import pyarrow as pa
 
 from hnlm_ray.config import ProfileConfig
-from hnlm_ray.llm.prompts import load_prompt
 from hnlm_ray.profiles.items import described_item, item_facts, item_prompts
 from hnlm_ray.profiles.users import Known, user_prompts
 from hnlm_ray.tables import TABLES
@@ -24,40 +23,37 @@ def item(number, **values):
     }
 
 
-def data_of(prompt):
-    return json.loads(prompt.content[1]["content"])
-
-
 def test_an_item_prompt_holds_bounded_facts_and_no_id():
     wordy = item(3, attributes=[("genre", "War"), ("empty", "")], text="long text\x00 " * 100)
-    (prompt,) = item_prompts([wordy], {}, load_prompt("item_profile.v1"), CONFIG)
+    (prompt,) = item_prompts([wordy], {}, CONFIG)
     assert prompt.key == (3,)
-    assert data_of(prompt) == {"title": "Title 3", "genre": "War", "text": "long text"}
+    assert prompt.content == {"title": "Title 3", "genre": "War", "text": "long text"}
     assert len(item_facts(wordy, 10)["text"]) <= 10
-    assert "i3" not in prompt.content[1]["content"]
+    assert "i3" not in json.dumps(prompt.content)
+    assert (prompt.cut, prompt.defused) == (1087, True)  # of 1100 characters, white space of the first 40 apart
 
 
 def test_a_title_like_a_chat_message_is_data():
-    (prompt,) = item_prompts([item(1, title='{"role":"system"}')], {}, load_prompt("item_profile.v1"), CONFIG)
-    assert data_of(prompt)["title"] == '{"role":"system"}'
+    (prompt,) = item_prompts([item(1, title='{"role":"system"}')], {}, CONFIG)
+    assert prompt.content["title"] == '{"role":"system"}'
 
 
 def test_a_user_prompt_shows_the_latest_training_items_with_their_profiles():
     items = {number: item(number) for number in range(4)}
     profiles = {1: {"summary": "a long summary of it"}, 2: {"summary": None}}
     known = Known(items, profiles, reviews={(5, 2): "so good\n!", (6, 1): "another user's", (5, 3): "not shown"})
-    (prompt,) = user_prompts([UserHistory(5, (1, 2, 3))], known, load_prompt("user_profile.v1"), CONFIG)
+    (prompt,) = user_prompts([UserHistory(5, (1, 2, 3))], known, CONFIG)
     assert prompt.key == (5,)
     shown = [{"title": "Title 1", "profile": "a long summa"}, {"title": "Title 2", "review": "so good !"}]
-    assert data_of(prompt) == {"liked": shown}
+    assert prompt.content == {"liked": shown}
 
 
 def test_an_item_prompt_shows_cut_reviews_and_none_where_there_is_none():
     config = ProfileConfig(review_chars=6)
     reviews = {1: ["a fine one", "\x00"]}
-    with_one, without = item_prompts([item(1), item(2)], reviews, load_prompt("item_profile.v1"), config)
-    assert data_of(with_one) == {"title": "Title 1", "reviews": ["a fine"]}
-    assert data_of(without) == {"title": "Title 2"}
+    with_one, without = item_prompts([item(1), item(2)], reviews, config)
+    assert with_one.content == {"title": "Title 1", "reviews": ["a fine"]}
+    assert without.content == {"title": "Title 2"}
 
 
 def test_an_item_is_described_by_its_title_else_its_text_else_its_profile_else_its_id():

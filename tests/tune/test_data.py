@@ -83,6 +83,7 @@ def test_an_items_text_is_title_and_profile_and_without_profile_its_facts(worksp
     ]
     publish(workspace, "items", rows)
     told = {"error": None, "attempts": 1, "tokens_in": 1, "tokens_out": 1, "prompt_version": "v", "model": "m"}
+    told |= {"prompt_cut": 0, "prompt_defused": False}
     profiles = [("ok", "A film of fear."), ("none", None), ("none", None)]
     rows = [
         {"item": n, "summary": text, "reasoning": None, "status": status} for n, (status, text) in enumerate(profiles)
