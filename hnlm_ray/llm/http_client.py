@@ -25,11 +25,12 @@ class HttpClient:
     """
 
     def __init__(self, server: HttpServer, setting: str, sharers: int = 1, clock: Clock | None = None) -> None:
-        self._server, self._clock = server, clock or Clock()
+        self._server = server
         self.key = ServerKey(server, setting)
         self.verdict = Verdict(server, setting, self.key)
         requests, tokens = server.requests_per_minute, server.tokens_per_minute
-        self.pace = Pace(requests and requests / sharers, tokens and tokens / sharers, self._clock)
+        shares = requests and requests / sharers, tokens and tokens / sharers
+        self.pace = Pace(*shares, clock or Clock(), self.verdict.stop_if_hopeless)
         self._places = asyncio.Semaphore(server.concurrency)
         self._transport = Transport(server, self.key)
 
@@ -60,7 +61,8 @@ class HttpClient:
             asked = None
             if isinstance(result, Reply):
                 self.verdict.heard += 1
-                self.verdict.stop_if_hopeless(result)
+                if result.status >= 300:  # an answer is taken even from a server that is given up
+                    self.verdict.stop_if_hopeless(result)
                 if not is_for_now(result.status):
                     return result
                 asked = retry_after(result.headers.get("retry-after"), time.time())
@@ -78,7 +80,7 @@ class HttpClient:
             self.pace.pause(min(asked, most))
             wait = max(wait, min(asked, most))
         log.info("a request is tried again in %.1f s: %s", wait, failure.told)
-        await self._clock.sleep(wait)
+        await self.pace.wait(wait)
 
     async def close(self) -> None:
         """Close all connections."""

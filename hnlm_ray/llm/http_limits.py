@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 
 _FIRST_BACKOFF_S = 1.0
 _MOST_DOUBLINGS = 20
+_LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,17 @@ class Pace:
 
     It is a leaky bucket without bursts: what goes takes its share of a minute, of requests and of tokens, and the
     next one waits for that. So a minute holds no more than the limits allow, but for the tokens of one request.
+    ``stop`` is called now and then by those that wait: what it raises ends the waiting.
     """
 
-    def __init__(self, requests_per_minute: float | None, tokens_per_minute: float | None, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        requests_per_minute: float | None,
+        tokens_per_minute: float | None,
+        clock: Clock,
+        stop: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._clock, self._stop = clock, stop
         self._request_s = 60 / requests_per_minute if requests_per_minute else 0.0
         self._token_s = 60 / tokens_per_minute if tokens_per_minute else 0.0
         self._requests_free = self._tokens_free = self._quiet_until = -math.inf
@@ -51,7 +59,12 @@ class Pace:
 
     async def _wait_until(self, moment: float) -> None:
         while (left := moment - self._clock.now()) > 0:
-            await self._clock.sleep(left)
+            await self._clock.sleep(min(left, _LOOK_EVERY_S))
+            self._stop()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait before another try."""
+        await self._wait_until(self._clock.now() + seconds)
 
     def count(self, tokens: int) -> None:
         """Note that a request took so many tokens more (or, negative, fewer) than was said."""
