@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 _MAX_CHARS = 20_000
+# Letters and marks that show nothing: fillers, of which a title could be made, and variation selectors, of which there
+# is one for each byte of a message that nobody sees.
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _NONE = {"none", "n/a", "null", "unknown"}
 _REFUSAL = re.compile(r"\s*(?:i(?:'m| am)? (?:sorry|can(?:no|')t|unable)|as an ai)\b", re.IGNORECASE)
 
@@ -88,12 +90,15 @@ def _parse_object(value: Mapping[str, object], expected: AnswerFormat) -> Parsed
 
 
 def clean(text: str) -> str:
-    """Fold white space and drop control and direction-changing characters."""
-    if text.isprintable():  # has none of them, and no white space but blanks
-        return " ".join(text.split())
-    visible = "".join(" " if char.isspace() else char for char in text)
-    kept = (char for char in visible if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
-    return " ".join("".join(kept).split())
+    """Fold white space and drop what nobody sees: control and direction-changing characters, fillers."""
+    if not text.isprintable():  # it has no white space but blanks, and none of the former
+        text = "".join(" " if char.isspace() else char for char in text if not is_hidden(char))
+    return " ".join(_UNSEEN.sub("", text).split())
+
+
+def is_hidden(char: str) -> bool:
+    """Tell whether :func:`clean` drops a character; white space is not hidden."""
+    return not (char.isprintable() or char.isspace()) or _UNSEEN.match(char) is not None
 
 
 def shorten(text: str, length: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hnlm_ray.errors import InputError
+from hnlm_ray.llm.chat_tokens import without_chat_marks
 from hnlm_ray.llm.shipped_text import TextFolder, text_version
 
 _SEPARATOR = "\n===\n"
@@ -28,7 +29,7 @@ class Prompt:
 
     def messages(self, data: Mapping[str, object]) -> list[dict[str, str]]:
         """Fill the slot with data as one JSON object; its text can't end the message or add a role."""
-        text = json.dumps(data, ensure_ascii=False).replace("<|", "< |")
+        text = without_chat_marks(json.dumps(data, ensure_ascii=False))
         return [
             {"role": "system", "content": self.system},
             {"role": "user", "content": self.user.replace(_SLOT, text)},

@@ -15,7 +15,8 @@ from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.training_data import item_reviews
 from hnlm_ray.workspace import Workspace
 
-_TITLE_CHARS, _NAME_CHARS, _ATTRIBUTE_CHARS, _UNTITLED_CHARS = 200, 40, 100, 300
+TITLE_CHARS = 200
+_NAME_CHARS, _ATTRIBUTE_CHARS, _UNTITLED_CHARS = 40, 100, 300
 
 
 def profile_format(config: ProfileConfig) -> AnswerFormat:
@@ -27,11 +28,15 @@ PROFILE_COLUMNS = {"summarization": "summary", "reasoning": "reasoning"}
 
 
 def item_facts(item: Mapping[str, Any], text_chars: int, texts: BoundedTexts | None = None) -> dict[str, str]:
-    """Return what a prompt may say of an item: cleaned, length-bounded, no ids; ``texts`` notes what that changed."""
+    """Return what a prompt may say of an item: cleaned, length-bounded, no ids; ``texts`` notes what that changed.
+
+    An attribute that is called "title" or "text" stands in for a missing one, and replaces none.
+    """
     take = (texts or BoundedTexts()).take
-    facts = {"title": take(item["title"], _TITLE_CHARS)}
-    facts |= {take(name, _NAME_CHARS): take(value, _ATTRIBUTE_CHARS) for name, value in item["attributes"] or []}
-    facts["text"] = take(item["text"], text_chars)
+    named = {take(name, _NAME_CHARS): take(value, _ATTRIBUTE_CHARS) for name, value in item["attributes"] or []}
+    title = take(item["title"], TITLE_CHARS) or named.get("title", "")
+    text = take(item["text"], text_chars) or named.get("text", "")
+    facts = {"title": title} | named | {"title": title, "text": text}
     return {name: value for name, value in facts.items() if value}
 
 

@@ -11,7 +11,7 @@ from hnlm_ray.llm.batch import run_llm
 from hnlm_ray.llm.bounded import BoundedTexts
 from hnlm_ray.llm.job import LLMTask, RowPrompt
 from hnlm_ray.llm.prompts import load_prompt
-from hnlm_ray.profiles.items import PROFILE_COLUMNS, item_facts, profile_format
+from hnlm_ray.profiles.items import PROFILE_COLUMNS, TITLE_CHARS, item_facts, profile_format
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.training_data import UserHistory, bucket_count, histories, rows_by_item, training_rows, user_reviews
 from hnlm_ray.workspace import Workspace
@@ -26,12 +26,12 @@ def liked_item(
     texts: BoundedTexts | None = None,
 ) -> dict[str, str]:
     """Describe a liked item by its title and profile; by its other facts when it has no profile."""
-    facts = item_facts(item, profile_chars, texts)
     summary = (profile or {}).get("summary")
     if not summary:
-        return facts
-    short = {"profile": summary[:profile_chars]} if profile_chars else {}
-    return {name: facts[name] for name in ("title",) if name in facts} | short
+        return item_facts(item, profile_chars, texts)
+    title = (texts or BoundedTexts()).take(item["title"], TITLE_CHARS)
+    described = {"title": title, "profile": summary[:profile_chars]}
+    return {name: value for name, value in described.items() if value}
 
 
 @dataclass(frozen=True)
