@@ -19,6 +19,7 @@ COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     runs.run,
     runs.stage,
     runs.status,
+    runs.failures,
     runs.results,
     readings.report,
     readings.show,

@@ -48,6 +48,14 @@ def stage(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A stage, as `hnlm status` lists them.")],
     *,
+    retry: Annotated[
+        str | None,
+        typer.Option(
+            "--retry",
+            metavar="failed[:STATUS]",
+            help="Ask an LLM stage's failed rows again, all or those with this status; runs no other stage.",
+        ),
+    ] = None,
     config: ConfigPath = None,
     overrides: Overrides = None,
     workspace: WorkspaceUri = None,
@@ -55,16 +63,20 @@ def stage(
     json_out: JsonOut = None,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Run one stage, and before it whatever it needs that is not fresh.
+    """Run one stage, and before it whatever it needs that is not fresh; or ask its failed rows again.
 
     Example: hnlm stage item_profiles --config configs/demo.yaml
     """
     from hnlm_ray.commands.execution import Execution
-    from hnlm_ray.commands.run import run_one
+    from hnlm_ray.commands.run import retry_one, run_one
 
     loaded, folder = open_run(config, overrides, workspace)
     execution = Execution(loaded, folder, Output(as_json, json_out), current(context))
-    run_one(execution, name, same_options(config, overrides, workspace))
+    options = same_options(config, overrides, workspace)
+    if retry is None:
+        run_one(execution, name, options)
+    else:
+        retry_one(execution, name, retry, options)
 
 
 def status(
@@ -83,6 +95,31 @@ def status(
     from hnlm_ray.commands.status import report_status
 
     report_status(*open_run(config, overrides, workspace), Output(as_json, json_out))
+
+
+def failures(
+    *,
+    stage: Annotated[
+        str | None,
+        typer.Option("--stage", metavar="NAME", help="One stage that asks an LLM, instead of all."),
+    ] = None,
+    examples: Annotated[int, typer.Option("--examples", min=0, max=1000, help="Rows to show of each reason.")] = 3,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Show which rows of the LLM stages failed, and why; changes nothing, also while a run is at work.
+
+    Example: hnlm failures --stage item_profiles --config configs/demo.yaml
+    """
+    from hnlm_ray.commands.failures import report_failures
+
+    run = open_run(config, overrides, workspace)
+    options = same_options(config, overrides, workspace)
+    report_failures(*run, Output(as_json, json_out), stage=stage, examples=examples, options=options)
 
 
 def results(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rich.console import Console
 
 from hnlm_ray.commands.invocation import Invocation, unwind_on_sigterm
-from hnlm_ray.commands.narration import say_finished, say_plan
+from hnlm_ray.commands.narration import say_finished, say_plan, say_retry
 from hnlm_ray.commands.output import Output
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline import StageStatus, run_stages
-from hnlm_ray.progress import open_progress
+from hnlm_ray.progress import BarProgress, LineProgress, open_progress
+from hnlm_ray.retry import Retry
+from hnlm_ray.retry_stage import PlannedRetry, run_retry
 from hnlm_ray.stage import Stage
 from hnlm_ray.workspace import Workspace
 
@@ -33,6 +35,41 @@ class Execution:
         """Run what is not fresh; return the names of the stages that ran."""
         log = log_path(self.workspace, self.config.name)
         console = self.output.notes()
+
+        def announce(before: list[StageStatus]) -> None:
+            say_plan(console, self.config.name, self.workspace, before, log)
+
+        ran = []
+        with self._cluster_at_need(console, log) as (progress, prepare):
+            for status in run_stages(self.config, self.workspace, progress, prepare, only=only, announce=announce):
+                say_finished(console, status)
+                ran.append(status.stage.name)
+        return ran
+
+    def retry(self, stage: Stage, wanted: Retry) -> PlannedRetry:
+        """Ask failed rows of a stage again; return what was to do."""
+        log = log_path(self.workspace, self.config.name)
+        console = self.output.notes()
+
+        def announce(planned: PlannedRetry) -> None:
+            say_retry(console, planned, log)
+            if planned.retry.of:
+                kept = f"table {stage.outputs[0]} stays as it was"
+                self.invocation.stopped = f"stopped; {kept}, the same command goes on where the retry was"
+
+        with self._cluster_at_need(console, log) as (progress, prepare):
+            planned, after = run_retry(
+                self.config, self.workspace, progress, prepare, stage=stage, wanted=wanted, announce=announce
+            )
+            if planned.failed:
+                say_finished(console, after)
+        return planned
+
+    @contextmanager
+    def _cluster_at_need(
+        self, console: Console, log: str
+    ) -> Iterator[tuple[BarProgress | LineProgress, Callable[[Sequence[Stage]], None]]]:
+        """Yield where progress is shown, and what starts or joins Ray once something must run."""
         progress = open_progress(console)
         with ExitStack() as stack:
 
@@ -40,14 +77,7 @@ class Execution:
                 self._start_ray(stack, console, log, stages)
                 stack.enter_context(progress)
 
-            def announce(before: list[StageStatus]) -> None:
-                say_plan(console, self.config.name, self.workspace, before, log)
-
-            ran = []
-            for status in run_stages(self.config, self.workspace, progress, prepare, only=only, announce=announce):
-                say_finished(console, status)
-                ran.append(status.stage.name)
-        return ran
+            yield progress, prepare
 
     def _start_ray(self, stack: ExitStack, console: Console, log: str, stages: Sequence[Stage]) -> None:
         """Send everybody's noise to the log, then start or join Ray; progress keeps the real streams."""

@@ -10,6 +10,7 @@ from rich.text import Text
 from hnlm_ray.commands.stage_rows import rows_text, tokens_text
 from hnlm_ray.pipeline import StageStatus
 from hnlm_ray.redaction import redacted
+from hnlm_ray.retry_stage import PlannedRetry
 from hnlm_ray.shown_text import clean, duration
 from hnlm_ray.workspace import Workspace
 
@@ -28,6 +29,21 @@ def say_plan(console: Console, name: str, workspace: Workspace, before: Sequence
         say(console, "everything is fresh: nothing to run")
     else:
         say(console, f"Ray's and vLLM's own messages go to {log}")
+
+
+def say_retry(console: Console, planned: PlannedRetry, log: str) -> None:
+    """Say which rows are asked again, and that nothing else changes until the end; or that there are none."""
+    status, wanted = planned.status, planned.retry.wanted.partition(":")[2]
+    name = status.stage.name
+    if not planned.failed:
+        what = f"ended as '{wanted}'" if wanted else "failed"
+        rest = "" if planned.retry.of else f" so far; `hnlm stage {name}` goes on"
+        say(console, f"no row of {name} {what}{rest}: nothing to retry")
+        return
+    told = ", ".join(f"{reason} {count}" for reason, count in planned.failed.items())
+    until = "the table stays as it is until they are done" if planned.retry.of else "then the stage goes on"
+    say(console, f"{name}: {planned.failed.total()} failed rows are asked again ({told}); {until}")
+    say(console, f"Ray's and vLLM's own messages go to {log}")
 
 
 def _intention(status: StageStatus) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from rich.console import Console
 
 from hnlm_ray.commands.execution import Execution
-from hnlm_ray.commands.narration import say_places
+from hnlm_ray.commands.narration import say, say_places
 from hnlm_ray.commands.report import make_report
 from hnlm_ray.commands.results import read_results, show_results
 from hnlm_ray.commands.stage_rows import Row, stage_row
 from hnlm_ray.pipeline import find_stage, statuses
 from hnlm_ray.redaction import redacted
+from hnlm_ray.retry import parse_retry
+from hnlm_ray.retry_stage import llm_stage
 
 
 def run_pipeline(execution: Execution, options: str) -> None:
@@ -31,6 +33,20 @@ def run_one(execution: Execution, name: str, options: str) -> None:
     """Run one stage, and before it what it needs."""
     ran = execution.run(only=find_stage(name))
     execution.output.emit(_summary(execution, ran), lambda console: say_places(console, execution.workspace, options))
+
+
+def retry_one(execution: Execution, name: str, wanted: str, options: str) -> None:
+    """Ask the failed rows of one stage again."""
+    retry, stage = parse_retry(wanted), llm_stage(name)
+    planned = execution.retry(stage, retry)
+    ran = [stage.name] if planned.failed else []
+    answer = {**_summary(execution, ran), "retry": {"wanted": wanted, "failed": dict(planned.failed)}}
+
+    def show(console: Console) -> None:
+        if ran and planned.retry.of:
+            say(console, f"what was made from it is stale: hnlm run {redacted(options)}   # makes it anew")
+
+    execution.output.emit(answer, show)
 
 
 def _summary(execution: Execution, ran: list[str]) -> Row:

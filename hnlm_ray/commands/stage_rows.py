@@ -77,7 +77,7 @@ def _chunks(status: StageStatus, workspace: Workspace) -> tuple[Counter[str], Ro
     if not (status.stage.resumes and status.done_rows and "status" in store.schema.names):
         return Counter(), {"in": 0, "out": 0}
     try:
-        table = store.read_parts(store.parts(chunks_of(status.fingerprint)), ["status", "tokens_in", "tokens_out"])
+        table = store.read_parts(store.parts(chunks_of(status.target)), ["status", "tokens_in", "tokens_out"])
     except FileNotFoundError:  # the run that is at work has just published the table and removed its chunks
         return Counter(), {"in": 0, "out": 0}
     tokens = {way: sum(table[f"tokens_{way}"].to_pylist()) for way in ("in", "out")}
