@@ -23,7 +23,12 @@ def test_what_does_not_shape_the_output_is_left_out(depends_on, stage, override)
 
 
 @pytest.mark.parametrize(
-    ("stage", "override"), [("trials", "cf.dim=8"), ("trials", "cf.base_sampler=dns"), ("trials", "tune.models=[mf]")]
+    ("stage", "override"),
+    [
+        *(("trials", override) for override in ("cf.dim=8", "cf.base_sampler=dns", "tune.models=[mf]")),
+        ("semantic_negatives", "negatives.choose=random"),
+        ("embeddings", "embeddings.choose=random"),
+    ],
 )
 def test_what_shapes_it_is_in(depends_on, stage, override):
     assert depends_on(stage, override) != depends_on(stage)

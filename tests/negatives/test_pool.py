@@ -1,5 +1,7 @@
 import numpy as np
 import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hnlm_ray.negatives.embedded import Embedded, TeacherCatalogue, embedded_negatives
 from hnlm_ray.negatives.grounding import Grounded, Grounding
@@ -34,6 +36,27 @@ def test_without_borrowing_the_pair_falls_back_and_is_counted():
     pool = user_pool(UserHistory(7, (0, 1)), {0: grounding(5), 1: grounding()}, {}, Similarity(VECTORS, borrow=False))
     assert by_item(pool) == {0: ("own", None, [5]), 1: ("fallback", None, [])}
     assert pool.counts["fallback_pairs"] == 1
+
+
+@given(
+    st.lists(st.integers(0, 7), min_size=1, unique=True),
+    st.dictionaries(st.integers(0, 7), st.booleans()),
+    st.frozensets(st.integers(0, 7)),
+    st.booleans(),
+)
+def test_every_pair_is_counted_once_as_its_row_says(items, texts, with_vector, borrow):
+    texts = {item: grounding(5) if found else grounding() for item, found in texts.items() if item in items}
+    vectors = {item: embedded(0.5, 6) for item in with_vector if item in items}
+    pool = user_pool(UserHistory(7, tuple(items)), texts, vectors, Similarity(VECTORS, borrow=borrow))
+    for origin in ("own", "borrowed", "fallback"):
+        assert pool.counts[f"{origin}_pairs"] == len([row for row in pool.rows if row["origin"] == origin])
+    counted = [pool.counts[name] for name in ("own_pairs", "borrowed_pairs", "fallback_pairs")]
+    assert sum(counted) == len(pool.rows) == len(items)
+    assert pool.counts["fallback_pairs"] == len([row for row in pool.rows if not row["negatives"]])
+    grounded = {item for item, found in texts.items() if found.items}
+    own = (grounded or set(vectors)) if borrow else grounded | set(vectors)  # a borrowed text goes before a vector
+    assert {row["item"] for row in pool.rows if row["origin"] == "own"} == own
+    assert borrow or not pool.counts["borrowed_pairs"]
 
 
 def test_a_user_without_any_grounded_text_falls_back_for_all_pairs():
