@@ -141,12 +141,19 @@ def gather_bucket(job: RowJob, bucket: int) -> BucketSummary:
 
 def summary_of(task: RowTask, table: pa.Table) -> BucketSummary:
     """Count what rows of a stage's table hold, and sample their texts where it has some."""
-    cut = pc.greater(table["prompt_cut"], 0)
-    added = (table["tokens_in"], table["tokens_out"], cut, table["prompt_defused"])
-    texts = _texts(task, table) if isinstance(task, LLMTask) else TextSample()
     return BucketSummary(
-        table.num_rows, Counter(table["status"].to_pylist()), *(pc.sum(column).as_py() or 0 for column in added), texts
+        rows=table.num_rows,
+        by_status=Counter(table["status"].to_pylist()),
+        tokens_in=_sum(table["tokens_in"]),
+        tokens_out=_sum(table["tokens_out"]),
+        prompts_cut=_sum(pc.greater(table["prompt_cut"], 0)),
+        prompts_defused=_sum(table["prompt_defused"]),
+        texts=_texts(task, table) if isinstance(task, LLMTask) else TextSample(),
     )
+
+
+def _sum(column: pa.ChunkedArray) -> int:
+    return int(pc.sum(column).as_py() or 0)
 
 
 def _texts(task: LLMTask, table: pa.Table) -> TextSample:

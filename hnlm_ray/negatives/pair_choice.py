@@ -32,7 +32,8 @@ def pair_choice(workspace: Workspace, how: PairChoice, seed: int) -> Choose:
 
 def information_of(counts: Ints) -> npt.NDArray[np.float64]:
     """Return the self-information of each item in bits, float64[items]: -log2 of its share of the training rows."""
-    return np.log2(max(1, counts.sum())) - np.log2(np.maximum(counts, 1))
+    bits: npt.NDArray[np.float64] = np.log2(max(1, counts.sum())) - np.log2(np.maximum(counts, 1))
+    return bits
 
 
 def informative_pairs(
