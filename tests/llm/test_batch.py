@@ -113,7 +113,7 @@ def test_too_many_failed_rows_stop_the_stage_with_their_reason(job):
     write(job, ["ok", "invalid", "invalid", "truncated", "invalid"])
     summary = gather_bucket(job, 0)
     with pytest.raises(StageError, match=r"4 of 5 rows failed, most as 'invalid'"):
-        batch._outcome(job.llm, 5, [summary])
+        batch._outcome(job.llm, 5, summary)
 
 
 def test_a_row_twice_is_never_published(job):
