@@ -1,0 +1,102 @@
+"""A whole LLM stage on a real local Ray against a server on loopback."""
+
+import io
+import json
+import re
+import threading
+
+import pytest
+from hostile_server import HostileServer, chat, error, reply
+from rich.console import Console
+from small_run import ITEMS, run_pipeline, small_config, write_split
+
+from hnlm_ray.errors import InputError, StageError
+from hnlm_ray.stages import STAGES
+
+
+def answer(asked):
+    """Answer with a text for each field of the schema that is asked for; embed what is to be embedded."""
+    if asked.path.endswith("/embeddings"):
+        data = [{"index": n, "embedding": [1.0 + len(text), n]} for n, text in enumerate(asked.body["input"])]
+        return reply(body={"data": data})
+    fields = asked.body["response_format"]["json_schema"]["schema"]["properties"]
+    title = re.search(r"Unique Title \d+", json.dumps(asked.body["messages"]))
+    return chat(json.dumps(dict.fromkeys(fields, f"{title[0] if title else 'Something'} is calm")))
+
+
+def server_config(tmp_path, url, **changes):
+    source = write_split(tmp_path / "data", test_seed=1)
+    server = {"base_url": url, "model": "some-model", "concurrency": 4, "retries": 1, "max_wait_s": 0.2}
+    changes = {"llm__engine": "http", "llm__http": server, **changes}
+    return small_config(source, tmp_path / "ws", **changes)
+
+
+def run(config, last="item_profiles"):
+    """Run all stages up to one; return the workspace and the names of those that ran."""
+    (stage,) = (stage for stage in STAGES if stage.name == last)
+    return run_pipeline(config, Console(file=io.StringIO()), only=stage)
+
+
+def profiles(workspace):
+    return workspace.table("item_profiles").read().to_pylist()
+
+
+@pytest.mark.real
+def test_a_pipeline_asks_a_server_for_profiles_negatives_and_vectors(tmp_path, monkeypatch):
+    monkeypatch.setenv("SMALL_RUN_KEY", "sk-small-run-0123456789")
+    with HostileServer(answer) as server:
+        config = server_config(tmp_path, server.url, llm__http__api_key_env="SMALL_RUN_KEY", llm__encoder="http:e")
+        workspace, _ = run(config, "negative_pool")
+        rows = profiles(workspace)
+        assert len(rows) == ITEMS
+        assert {row["status"] for row in rows} == {"ok"}
+        assert {row["model"] for row in rows} == {"http:some-model"}
+        assert {(row["tokens_in"], row["tokens_out"]) for row in rows} == {(21, 9)}
+        assert {asked.headers["authorization"] for asked in server.asked} == {"Bearer sk-small-run-0123456789"}
+        assert {asked.path for asked in server.asked} == {"/v1/chat/completions", "/v1/embeddings"}
+        assert server.most_at_once <= 4
+        asked = len(server.asked)
+        elsewhere = config.llm.http.model_copy(update={"base_url": "http://127.0.0.1:9", "concurrency": 2})
+        moved = config.model_copy(update={"llm": config.llm.model_copy(update={"http": elsewhere})})
+        assert run(moved)[1] == []
+        assert len(server.asked) == asked
+    for path in (tmp_path / "ws").rglob("*"):
+        assert path.is_dir() or b"sk-small-run" not in path.read_bytes(), path
+
+
+@pytest.mark.real
+def test_a_server_that_goes_away_stops_the_stage_which_goes_on_with_what_was_left(tmp_path):
+    gone = threading.Event()
+    bought = []
+
+    def dies(asked):
+        if len(bought) >= 12:
+            gone.set()
+        if gone.is_set():
+            return error(401, "revoked")
+        bought.append(asked)
+        return answer(asked)
+
+    with HostileServer(dies) as server:
+        config = server_config(tmp_path, server.url, llm__batch_rows=4)
+        with pytest.raises(InputError, match="answers HTTP 401"):
+            run(config)
+        before = len(bought)
+        gone = threading.Event()
+        bought.clear()
+        server.script = lambda asked: bought.append(asked) or answer(asked)
+        workspace, _ = run(config)
+    assert before == 12
+    assert len(bought) == ITEMS - before
+    assert {row["status"] for row in profiles(workspace)} == {"ok"}
+
+
+@pytest.mark.real
+def test_a_missing_key_and_a_missing_server_are_one_sentence(tmp_path):
+    config = server_config(tmp_path, "http://127.0.0.1:9/v1", llm__http__api_key_env="NO_SUCH_KEY_HERE")
+    with pytest.raises(InputError, match="NO_SUCH_KEY_HERE"):
+        run(config)
+    config = server_config(tmp_path, "http://127.0.0.1:9/v1")
+    with pytest.raises(StageError, match=r"no server answers at http://127.0.0.1:9/v1"):
+        run(config)
+    assert not [*(tmp_path / "ws/tables").glob("item_profiles/*/*")], "a part, or a mark of a row under suspicion"
