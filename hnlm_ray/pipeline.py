@@ -60,6 +60,20 @@ def find_stage(name: str) -> Stage:
     raise InputError(f"there is no stage '{name}': choose one of {', '.join(stage.name for stage in STAGES)}")
 
 
+def llm_stage(name: str) -> Stage:
+    """Return a stage that asks an LLM row by row, by name.
+
+    Raises
+    ------
+    InputError
+        When there is none of that name; the sentence lists those there are.
+    """
+    known = {stage.name: stage for stage in STAGES if stage.asks_llm}
+    if name not in known:
+        raise InputError(f"no stage '{name}' asks an LLM row by row: choose one of {', '.join(known)}")
+    return known[name]
+
+
 def statuses(config: Config, workspace: Workspace, stages: Sequence[Stage] | None = None) -> list[StageStatus]:
     """Compare what a configuration asks for with what the workspace holds; nothing is run or written."""
     beat = read_beat(workspace)

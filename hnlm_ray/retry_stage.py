@@ -6,35 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hnlm_ray import pipeline
 from hnlm_ray.config import Config
-from hnlm_ray.errors import HnlmError, InputError, WorkspaceError
-from hnlm_ray.pipeline import StageStatus, find_stage, run_stage, statuses, tokens_spent, until
+from hnlm_ray.errors import HnlmError, WorkspaceError
+from hnlm_ray.pipeline import StageStatus, run_stage, statuses, tokens_spent, until
 from hnlm_ray.progress import Progress
 from hnlm_ray.retry import Retry
 from hnlm_ray.session import Session
 from hnlm_ray.stage import Stage, StageRun, chunks_of
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Workspace
-
-
-def asks_llm(stage: Stage) -> bool:
-    """Tell whether a stage asks an LLM row by row, and records attempts and tokens of each."""
-    return {"attempts", "tokens_in", "tokens_out"} <= set(TABLES[stage.outputs[0]].names)
-
-
-def llm_stage(name: str) -> Stage:
-    """Return a stage that asks an LLM row by row, by name.
-
-    Raises
-    ------
-    InputError
-        When there is none of that name; the sentence lists those there are.
-    """
-    known = [stage.name for stage in pipeline.STAGES if asks_llm(stage)]
-    if name not in known:
-        raise InputError(f"no stage '{name}' asks an LLM row by row: choose one of {', '.join(known)}")
-    return find_stage(name)
 
 
 @dataclass(frozen=True)

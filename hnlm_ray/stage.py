@@ -9,6 +9,7 @@ from hnlm_ray.config import Config
 from hnlm_ray.fingerprint import fingerprint_of
 from hnlm_ray.progress import Progress
 from hnlm_ray.retry import Retry
+from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Rows, TableStore, Tokens, Workspace
 
 Bundle = dict[str, float]
@@ -71,6 +72,11 @@ class Stage:
     """Tells whether what the stage wrote beside its tables is still there."""
     version: int = 1
     """Raised when the code changes what comes out for the same input."""
+
+    @property
+    def asks_llm(self) -> bool:
+        """Tell whether it asks an LLM row by row, and records attempts and tokens of each."""
+        return {"attempts", "tokens_in", "tokens_out"} <= set(TABLES[self.outputs[0]].names)
 
 
 def chunks_of(fingerprint: str) -> str:

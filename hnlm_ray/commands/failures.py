@@ -11,9 +11,8 @@ from hnlm_ray.commands.narration import say
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.stage_rows import tokens_text
 from hnlm_ray.config import Config
-from hnlm_ray.pipeline import statuses, until
+from hnlm_ray.pipeline import llm_stage, statuses, until
 from hnlm_ray.redaction import redacted
-from hnlm_ray.retry_stage import asks_llm, llm_stage
 from hnlm_ray.workspace import Workspace
 
 
@@ -31,7 +30,7 @@ def report_failures(
     """
     wanted = None if stage is None else llm_stage(stage)
     known = statuses(config, workspace)
-    found = [status for status in known if asks_llm(status.stage)] if wanted is None else until(wanted, known)[-1:]
+    found = [status for status in known if status.stage.asks_llm] if wanted is None else until(wanted, known)[-1:]
     stages = [describe(status, workspace, examples, options) for status in found]
     answer = {"workspace": redacted(workspace.uri), "stages": stages}
     output.emit(answer, lambda console: show_failures(console, stages))
