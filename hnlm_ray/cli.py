@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import typer
 
-from hnlm_ray.command_line import cf, configs, finetune, models, readings, runs, setup
+from hnlm_ray.command_line import cf, configs, finetune, models, plan, readings, runs, setup
 from hnlm_ray.commands.invocation import ReportingGroup, unwind_on_sigterm
 
 COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     setup.init,
+    plan.plan,
     runs.run,
     runs.stage,
     runs.status,

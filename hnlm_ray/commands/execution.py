@@ -15,7 +15,7 @@ from hnlm_ray.commands.narration import say_finished, say_plan, say_retry
 from hnlm_ray.commands.output import Output
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline import StageStatus, run_stages
-from hnlm_ray.progress import BarProgress, LineProgress, open_progress
+from hnlm_ray.progress import BarProgress, LineProgress, Progress, open_progress
 from hnlm_ray.retry import Retry
 from hnlm_ray.retry_stage import PlannedRetry, run_retry
 from hnlm_ray.stage import Stage
@@ -64,6 +64,13 @@ class Execution:
             if planned.failed:
                 say_finished(console, after)
         return planned
+
+    @contextmanager
+    def connected(self, stages: Sequence[Stage]) -> Iterator[Progress]:
+        """Be connected to a Ray that could run these stages, for work that is none of them; yields where to show it."""
+        with self._cluster_at_need(self.output.notes(), log_path(self.workspace, self.config.name)) as (shown, start):
+            start(stages)
+            yield shown
 
     @contextmanager
     def _cluster_at_need(

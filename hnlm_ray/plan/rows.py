@@ -19,12 +19,16 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Prepared:
-    """The size of a prepared data set; ``per_user`` int64[users] counts each user's training interactions."""
+    """The size of a prepared data set; ``per_user`` int64[users] counts each user's training interactions.
+
+    ``mined_share``: of the pairs that are mined, those that get a hard negative; 1 before anybody knows.
+    """
 
     users: int
     items: int
     per_user: Counts
     interactions: int
+    mined_share: float = 1.0
 
     @property
     def train(self) -> int:
@@ -50,8 +54,8 @@ def read_prepared(workspace: Workspace) -> Prepared:
 
 
 def records(config: Config, data: Prepared) -> int:
-    """Return how many supervision records there will be, if every mined pair has a hard negative."""
-    return min(config.records.most, data.pairs(config.teacher.pairs_per_user))
+    """Return how many supervision records there will be."""
+    return min(config.records.most, round(data.mined_share * data.pairs(config.teacher.pairs_per_user)))
 
 
 def training_records(config: Config, data: Prepared) -> int:

@@ -62,4 +62,5 @@ def _vectors(config: Config, positives: Positives, items: int, draw: np.random.G
 
 def _unit(draw: np.random.Generator, rows: int, dim: int) -> NDArray[np.float32]:
     drawn = draw.standard_normal((rows, dim), dtype=np.float32)
-    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    return unit

@@ -9,7 +9,9 @@ from typing import Final
 
 from hnlm_ray.cf import CFData, train
 from hnlm_ray.config import CFConfig, Config, MethodName, ModelName
+from hnlm_ray.plan.pace import Pace
 from hnlm_ray.plan.stand_in import stand_in_data
+from hnlm_ray.plan.teacher_time import TeacherTimes, measure_teacher
 from hnlm_ray.tune.methods import METHODS
 from hnlm_ray.tune.spaces import sample_trials
 from hnlm_ray.workspace import Workspace
@@ -21,26 +23,14 @@ _ALL_S: Final = 90.0
 
 
 @dataclass(frozen=True)
-class Pace:
-    """Seconds of one training: before its first epoch, and for an epoch with its evaluation."""
-
-    start_s: float
-    epoch_s: float
-
-    def seconds(self, epochs: float) -> float:
-        """Return the time of a training of so many epochs."""
-        return self.start_s + epochs * self.epoch_s
-
-
-@dataclass(frozen=True)
 class TrainingTimes:
     """Paces by model and kind of method, the teacher's, and the epochs after which a training stopped.
 
-    ``epochs`` is None where the whole training did not end within the time that a measurement gets.
+    ``teacher`` is None where none is trained; ``epochs`` where the whole training did not end within the time that a measurement gets.
     """
 
     paces: Mapping[tuple[ModelName, str], Pace]
-    teacher: Pace | None
+    teacher: TeacherTimes | None
     epochs: int | None
 
     def pace(self, model: ModelName, method: MethodName) -> Pace:
@@ -73,7 +63,13 @@ def measure_trainings(config: Config, workspace: Workspace) -> TrainingTimes:
             ended = _train(_data_of(method, data), settings, config, device, watch)
             epochs = watch.epochs if first and ended else epochs
             paces[model, kind_of(method)] = watch.pace()
-    return TrainingTimes(paces, _teacher(config, data, device), epochs)
+    own = config.finetune.enabled and config.teacher.embeddings is None
+    return TrainingTimes(paces, measure_teacher(config, data, device) if own else None, epochs)
+
+
+def kinds(config: Config) -> list[tuple[ModelName, str]]:
+    """Return the models with the kinds of methods that are compared."""
+    return [(model, kind_of(method)) for model, method in _kinds(config)]
 
 
 def _kinds(config: Config) -> Sequence[tuple[ModelName, MethodName]]:
@@ -105,11 +101,7 @@ class _Watch:
             raise _EnoughSeenError
 
     def pace(self) -> Pace:
-        """Return start and epoch; of one epoch alone nothing tells its start apart."""
-        if self.epochs < 2:
-            return Pace(0.0, self._ends[0] if self._ends else time.monotonic() - self._started)
-        epoch = (self._ends[-1] - self._ends[0]) / (self.epochs - 1)
-        return Pace(max(0.0, self._ends[0] - epoch), epoch)
+        return Pace.of(self._ends)
 
 
 def _train(data: CFData, settings: CFConfig, config: Config, device: str, watch: _Watch) -> bool:
@@ -127,15 +119,6 @@ def _train(data: CFData, settings: CFConfig, config: Config, device: str, watch:
     except _EnoughSeenError:
         return watch.epochs >= settings.epochs
     return True
-
-
-def _teacher(config: Config, data: CFData, device: str) -> Pace | None:
-    if not config.finetune.enabled or config.teacher.embeddings is not None:
-        return None
-    watch = _Watch(_KIND_EPOCHS, _KIND_S)
-    plain = replace(data, validation=None, test=None, pool=None, vectors=None, item_text=None)
-    _train(plain, config.teacher.cf, config, device, watch)
-    return watch.pace()
 
 
 def _data_of(method: MethodName, data: CFData) -> CFData:

@@ -1,0 +1,103 @@
+"""``hnlm plan``: what a run will cost, before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from hnlm_ray.commands.execution import Execution
+from hnlm_ray.commands.plan_text import show_plan
+from hnlm_ray.commands.stage_rows import Row, stage_row
+from hnlm_ray.config import Config
+from hnlm_ray.llm.models import base_model
+from hnlm_ray.pipeline import StageStatus, find_stage, statuses
+from hnlm_ray.plan.checkpoint_shape import read_checkpoint_shape
+from hnlm_ray.plan.costs import budget_end
+from hnlm_ray.plan.figures import PLAN_FILE, Plan, PlanFile, Planned, Promise, total_of
+from hnlm_ray.plan.gathering import Found, Task, gather
+from hnlm_ray.plan.machine import machine_name
+from hnlm_ray.plan.options import Options
+from hnlm_ray.plan.planning import Planner, StandingStage
+from hnlm_ray.plan.rows import read_prepared
+from hnlm_ray.plan.words import assumptions
+from hnlm_ray.redaction import redacted
+from hnlm_ray.workspace import Tokens, Workspace
+
+_CHEAP = ("ingest", "prepare")
+
+
+def make_plan(execution: Execution, options: Options) -> None:
+    """Prepare the data if it is not there, plan what would run, keep the plan and print it."""
+    config, workspace = execution.config, execution.workspace
+    if any(status.state != "fresh" for status in _cheap(config, workspace)):
+        execution.run(only=find_stage(_CHEAP[-1]))
+    standing = statuses(config, workspace)
+    task = _task(config, workspace, standing)
+    for stage in task.todo:
+        stage.check(config)
+    spent = {status.stage.name: stage_row(status, workspace) for status in standing}
+    plan = _plan(task, gather(task, options, execution.connected), standing, spent)
+    _keep(workspace, plan, standing, spent)
+    answer = plan.model_dump(mode="json", by_alias=True)
+    execution.output.emit(answer, lambda console: show_plan(console, plan))
+
+
+def _cheap(config: Config, workspace: Workspace) -> list[StageStatus]:
+    return [status for status in statuses(config, workspace) if status.stage.name in _CHEAP]
+
+
+def _task(config: Config, workspace: Workspace, standing: Sequence[StageStatus]) -> Task:
+    todo = [status.stage for status in standing if status.state != "fresh"]
+    shape = read_checkpoint_shape(config.llm.model) if config.llm.engine == "vllm" else None
+    tuned = read_checkpoint_shape(base_model(config)) if config.finetune.enabled else None
+    data = replace(read_prepared(workspace), mined_share=_mined_share(standing))
+    return Task(config, workspace, data, todo, shape, tuned)
+
+
+def _mined_share(standing: Sequence[StageStatus]) -> float:
+    """Return the share of mined pairs with a hard negative, as a finished teacher counted it; 1 before."""
+    done = [one.manifest for one in standing if one.stage.name == "teacher" and one.state == "fresh"]
+    counts = done[0].counts if done and done[0] else {}
+    pairs, without = counts.get("pairs"), counts.get("pairs_without_negative")
+    return 1 - without / pairs if isinstance(pairs, int) and isinstance(without, int) and pairs else 1.0
+
+
+def _plan(task: Task, found: Found, standing: Sequence[StageStatus], spent: Mapping[str, Row]) -> Plan:
+    planner = Planner(task, found)
+    stages = [planner.planned(StandingStage(one.stage.name, one.state, one.done_rows)) for one in standing]
+    tokens = sum(row["tokens"]["in"] for row in spent.values()), sum(row["tokens"]["out"] for row in spent.values())
+    end = budget_end(task.config, stages, tokens)
+    return Plan(
+        workspace=redacted(task.workspace.uri),
+        stages=tuple(stages),
+        total=total_of(stages),
+        machine=machine_name(task.config),
+        currency=task.config.llm.prices.currency,
+        assumptions=(*assumptions(task, found), *([end] if end else [])),
+    )
+
+
+def _keep(workspace: Workspace, plan: Plan, standing: Sequence[StageStatus], spent: Mapping[str, Row]) -> None:
+    """Write the plan, for `hnlm status`; what was planned of stages that have run since stays."""
+    kept = workspace.read_json(PLAN_FILE, PlanFile)
+    before = kept.promises if kept else {}
+    promises = {}
+    for status, planned in zip(standing, plan.stages, strict=True):
+        name, old = status.stage.name, before.get(status.stage.name)
+        if status.state != "fresh":
+            promises[name] = _promise(status.fingerprint, planned, spent[name])
+        elif old is not None and old.fingerprint == status.fingerprint:
+            promises[name] = old
+    workspace.write_json(PLAN_FILE, PlanFile(plan=plan, promises=promises))
+
+
+def _promise(fingerprint: str, planned: Planned, spent: Row) -> Promise:
+    tokens = None
+    if planned.tokens is not None:
+        there = Tokens.model_validate(spent["tokens"])
+        tokens = Tokens(
+            tokens_in=planned.tokens.tokens_in + there.tokens_in,
+            tokens_out=planned.tokens.tokens_out + there.tokens_out,
+        )
+    seconds = None if planned.seconds is None else planned.seconds + spent["seconds"]
+    return Promise(fingerprint=fingerprint, tokens=tokens, seconds=seconds)

@@ -1,0 +1,156 @@
+"""What the rows of the LLM stages will take: measured here, remembered, or assumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from hnlm_ray.config import Config
+from hnlm_ray.llm.job import LLMTask, RowPrompt
+from hnlm_ray.plan.engine_meter import Asked, OpenMeter
+from hnlm_ray.plan.rates import AnswerRate, Rates, answer_key
+from hnlm_ray.plan.sampling import Sampler, Text, Texts
+from hnlm_ray.plan.step_cost import Call
+from hnlm_ray.progress import Progress
+from hnlm_ray.workspace import Workspace
+
+_CHARS_PER_TOKEN: Final = 3.5
+_FRAME_TOKENS: Final = 6
+"""Tokens of a JSON object's braces, and of each field's name and quotes."""
+_ASSUMED_FILL: Final = 0.8
+_ASSUMED_TRIES: Final = 1.1
+_KNOWN_TEXTS: Final = 10_000
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a sample of a stage's rows takes: (tokens in, tokens out) of each, retries included.
+
+    ``tries``: prompts sent for a row; ``chars``: characters of the texts that come of it, 0 where none does.
+    """
+
+    sample: tuple[tuple[float, float], ...]
+    tries: float
+    chars: tuple[int, ...]
+    source: str
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """Tokens in and out of a row."""
+        count = max(1, len(self.sample))
+        return sum(one[0] for one in self.sample) / count, sum(one[1] for one in self.sample) / count
+
+
+def remembered(config: Config, task: LLMTask, rates: Rates) -> AnswerRate | None:
+    """Return what is remembered of a stage's answers."""
+    return rates.answers.get(key_of(config, task))
+
+
+def key_of(config: Config, task: LLMTask) -> str:
+    """Return the key under which a stage's answers are remembered."""
+    return answer_key(config, task.prompt.version, dict(task.expected.fields), task.max_tokens)
+
+
+def ask(
+    sampler: Sampler, stages: Sequence[str], known: Mapping[str, Texts], meter: OpenMeter, progress: Progress
+) -> tuple[dict[str, Answers], dict[str, Texts], list[Call]]:
+    """Have the engine answer the samples of these stages, one after the other: each needs the texts before it."""
+    answers: dict[str, Answers] = {}
+    texts = dict(known)
+    calls: list[Call] = []
+    for stage in stages:
+        rows = sampler.prompts(stage, texts)
+        asked = meter.ask(sampler.task(stage), rows, progress)
+        answers[stage] = measured(asked)
+        texts[stage] = Texts({row.key: row.text for row in asked.rows}, [row.text for row in asked.rows])
+        calls += asked.calls
+    return answers, texts, calls
+
+
+def measured(asked: Asked) -> Answers:
+    """Return what a measured sample took."""
+    rows = asked.rows
+    return Answers(
+        tuple((row.tokens_in, row.tokens_out) for row in rows),
+        sum(row.attempts for row in rows) / max(1, len(rows)),
+        tuple(len(row.text or "") for row in rows),
+        f"tokens and time: {len(rows)} rows answered by the engine",
+    )
+
+
+def expect(
+    sampler: Sampler, stages: Sequence[str], known: Mapping[str, Texts], rates: Rates
+) -> tuple[dict[str, Answers], dict[str, Texts]]:
+    """Count the tokens of real prompts; what is answered comes from what is remembered, else it is assumed."""
+    answers: dict[str, Answers] = {}
+    texts = dict(known)
+    count = prompt_counter(sampler.config)
+    for stage in stages:
+        task = sampler.task(stage)
+        rate, source = _answer_rate(sampler.config, task, rates)
+        rows = sampler.prompts(stage, texts)
+        answers[stage] = _expected(task, rows, rate, count, source)
+        texts[stage] = Texts({}, [_filler(chars) for chars in rate.chars])
+    return answers, texts
+
+
+def _answer_rate(config: Config, task: LLMTask, rates: Rates) -> tuple[AnswerRate, str]:
+    rate = remembered(config, task, rates)
+    if rate is None:
+        return assumed(task), f"tokens in: real prompts; out: assumed, {_ASSUMED_FILL:.0%} of each field's length"
+    how = "an earlier run" if rate.source == "run" else "an earlier plan"
+    return rate, f"tokens in: real prompts; out: measured by {how} on {rate.day}"
+
+
+def assumed(task: LLMTask) -> AnswerRate:
+    """Assume answers that fill most of their fields, and a tenth of them drawn again."""
+    lengths = [length * _ASSUMED_FILL for length in task.expected.fields.values()]
+    tokens = _FRAME_TOKENS * (1 + len(lengths)) + sum(lengths) / _CHARS_PER_TOKEN
+    out = min(float(task.max_tokens), tokens) * _ASSUMED_TRIES
+    return AnswerRate(tokens_out=(out,), tries=_ASSUMED_TRIES, chars=(int(lengths[0]),))
+
+
+def _expected(
+    task: LLMTask, rows: Sequence[RowPrompt], rate: AnswerRate, count: Callable[[LLMTask, RowPrompt], int], source: str
+) -> Answers:
+    draw = np.random.default_rng(0)
+    out = draw.choice(np.array(rate.tokens_out), size=len(rows))
+    sample = tuple((count(task, row) * rate.tries, float(one)) for row, one in zip(rows, out, strict=True))
+    return Answers(sample, rate.tries, rate.chars, source)
+
+
+def _filler(chars: int) -> Text:
+    return ("quiet story of a winter journey, " * (1 + chars // 30))[:chars] if chars else None
+
+
+def prompt_counter(config: Config) -> Callable[[LLMTask, RowPrompt], int]:
+    """Return what counts a prompt's tokens: the model's own tokenizer and chat template, where there is one.
+
+    The tokenizer of a server's model is not here: its tokens are those that the engine reckons with.
+    """
+    llm = config.llm
+    if llm.engine == "scripted":
+        return lambda task, row: len(json.dumps(_messages(task, row)).split())
+    if llm.engine == "vllm":
+        from hnlm_ray.llm.chat_tokens import ChatTokenizer
+        from hnlm_ray.llm.models import model_on_this_node
+
+        tokenizer = ChatTokenizer(model_on_this_node(llm.model), trust_remote_code=llm.trust_remote_code)
+        return lambda task, row: len(tokenizer.encode(_messages(task, row)))
+    from hnlm_ray.llm.http_chat import estimated_tokens
+
+    return lambda task, row: estimated_tokens(task.request(row.key, row.content, 1))
+
+
+def _messages(task: LLMTask, row: RowPrompt) -> list[dict[str, str]]:
+    return task.request(row.key, row.content, 1).messages
+
+
+def written_texts(workspace: Workspace, table: str, column: str) -> Texts:
+    """Return some of the texts that a finished stage wrote, for others to be drawn from."""
+    rows = workspace.table(table).read_file(0, [column])
+    return Texts({}, rows[column].slice(0, _KNOWN_TEXTS).to_pylist())

@@ -1,0 +1,136 @@
+"""Seconds of each stage: its work at the paces that were found, and what its start takes.
+
+The constants are of starts, in seconds, measured on two cores of a small server.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from hnlm_ray.config import Config, MethodName
+from hnlm_ray.plan.answers import Answers
+from hnlm_ray.plan.engine_meter import slots
+from hnlm_ray.plan.rates import EngineRate
+from hnlm_ray.plan.rows import Prepared, records, steps, training_records
+from hnlm_ray.plan.step_cost import Load, stage_seconds
+from hnlm_ray.plan.works import Works
+
+STAGE_S: Final = 3.0
+"""A stage on Ray Data: its actors' processes, and its parts at the end."""
+CHUNK_S: Final = 0.05
+"""A chunk of rows on its way through Ray Data, where nothing else takes time."""
+TEACHER_START_S: Final = 8.0
+"""The teacher: a task that imports PyTorch, then tasks that mine."""
+TRAIN_START_S: Final = 20.0
+"""Ray Train: its controller, its workers, DeepSpeed's import."""
+CHECKPOINT_S: Final = 1.0
+TUNE_START_S: Final = 8.0
+"""Ray Tune: its actors, and the data's way to them."""
+TRAINING_S: Final = 0.15
+"""A training on Ray Tune beside its own time: scheduling, and its row."""
+SMALL_S: Final = 1.0
+BUCKETS_PER_ACTOR: Final = 8
+_EVALUATION_PASSES: Final = 3  # held-out queries: with all, without text, without soft tokens
+
+
+def at_once(config: Config, workers: int, cpus_each: float) -> float:
+    """Return how many workers make progress together: no more than this machine's cores bear."""
+    if config.ray.address != "local":
+        return workers
+    return max(1.0, min(workers, (os.cpu_count() or 1) / cpus_each))
+
+
+def engine_seconds(config: Config, answers: Answers, rate: EngineRate, rows: int) -> float:
+    """Return the time of an LLM stage, its engines working side by side."""
+    if not rows:
+        return 0.0
+    llm = config.llm
+    load = Load(-(-rows // llm.engines), answers.sample, slots(llm))
+    chunks = -(-rows // llm.batch_rows) / llm.engines
+    return STAGE_S + rate.start_s + max(stage_seconds(rate.cost, load), chunks * CHUNK_S)
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Times of the other stages; ``query_tokens``: of a query of the fine-tuned model."""
+
+    config: Config
+    data: Prepared
+    works: Works
+    engine: EngineRate
+    query_tokens: float
+
+    def teacher(self) -> float:
+        """Return the teacher's training and mining."""
+        times, settings = self.works.trainings.teacher, self.config.teacher
+        if times is None:
+            return STAGE_S
+        mined = self.data.pairs(settings.pairs_per_user) * times.pair_s
+        return TEACHER_START_S + times.pace.seconds(settings.cf.epochs) + mined
+
+    def records(self) -> float:
+        """Return the drawing of records."""
+        return SMALL_S + records(self.config, self.data) * 1e-4
+
+    def finetune(self, left: float = 1.0) -> float:
+        """Return the fine-tuning; ``left``: the share of its steps that is still to do."""
+        config, pace = self.config.finetune, self.works.tuning
+        workers = at_once(self.config, config.workers, config.cpus_per_worker)
+        train = training_records(self.config, self.data)
+        held_out = records(self.config, self.data) - train
+        read = (train + held_out * (config.epochs + 2)) * self.query_tokens * pace.read_token_s
+        todo = left * steps(self.config, self.data)
+        trained = todo * config.batch_size * self.query_tokens * pace.train_token_s
+        saved = todo / config.checkpoint_every * CHECKPOINT_S
+        return TRAIN_START_S + 2 * pace.load_s + (read + trained) / workers + saved
+
+    def finetune_eval(self) -> float:
+        """Return the comparison on held-out users."""
+        config, pace = self.config, self.works.tuning
+        every = records(config, self.data)
+        held_out = every - training_records(config, self.data)
+        queries = _EVALUATION_PASSES * held_out + every
+        texts = 2 * every * self.works.encoder.text_s
+        read = queries * self.query_tokens * pace.read_token_s
+        return STAGE_S + 2 * pace.load_s + read + self.works.encoder.load_s + texts
+
+    def embeddings(self, rows: int) -> float:
+        """Return the vectors of chosen pairs."""
+        tokens = rows * self.query_tokens
+        if self.config.embeddings.engine == "torch":
+            return STAGE_S + self.works.tuning.load_s + tokens * self.works.tuning.read_token_s
+        start = self.works.tuning.load_s + self.engine.start_s
+        return STAGE_S + start + tokens * self.engine.prompt_token_s / self.config.llm.engines
+
+    def negative_pool(self, texts: int) -> float:
+        """Return the grounding: each actor encodes the catalogue, and each text is encoded once."""
+        buckets, encoder = self.config.prepare.buckets, self.works.encoder
+        actors = max(1, buckets // BUCKETS_PER_ACTOR)
+        side_by_side = at_once(self.config, actors, 1)
+        encoded = (actors * self.data.items + texts) * encoder.text_s
+        return STAGE_S + encoder.load_s + encoded / side_by_side + self.data.train * 2e-4
+
+    def trainings(self, each: int, left: int) -> float:
+        """Return ``left`` trainings of a comparison in which every method has ``each``."""
+        tune, times = self.config.tune, self.works.trainings
+        side_by_side = at_once(self.config, tune.concurrent, tune.cpus_per_trial)
+        one = [times.pace(model, method).seconds(self.epochs) for model in tune.models for method in tune.methods]
+        every = len(one) * each
+        return TUNE_START_S + left * TRAINING_S + left / max(1, every) * each * sum(one) / side_by_side
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of a training: those after which the measured one stopped, else as many as there may be."""
+        return self.works.trainings.epochs or self.config.cf.epochs
+
+    def final_model(self) -> float:
+        """Return one training more, of the slowest kind that may win."""
+        tune, times = self.config.tune, self.works.trainings
+        names: list[MethodName] = list(tune.methods)
+        return SMALL_S + max(times.pace(model, name).seconds(self.epochs) for model in tune.models for name in names)
+
+    def recommendations(self) -> float:
+        """Return the lists of all users."""
+        return SMALL_S + self.data.users * self.data.items * self.config.cf.dim * 2e-10

@@ -1,0 +1,194 @@
+"""The real engine answers a sample of rows in an actor of its own, as the engines of a stage would."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hnlm_ray.config import Config, LLMConfig
+from hnlm_ray.errors import StageError
+from hnlm_ray.llm.asking import Asking, Outcome
+from hnlm_ray.llm.engine import EngineDied, Generated, Request, TextEngine
+from hnlm_ray.llm.job import LLMTask, RowPrompt
+from hnlm_ray.llm.open_engine import open_engine
+from hnlm_ray.plan.sampling import Text
+from hnlm_ray.plan.step_cost import Call
+from hnlm_ray.progress import Progress
+
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class AskedRow:
+    """What one sampled row took, all attempts together, and the text that came of it."""
+
+    key: int
+    attempts: int
+    tokens_in: int
+    tokens_out: int
+    text: Text
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The sampled rows of a stage, and each request as the engine answered it."""
+
+    rows: tuple[AskedRow, ...]
+    calls: tuple[Call, ...]
+
+
+def slots(llm: LLMConfig) -> int:
+    """Return how many requests an engine answers at the same time."""
+    if llm.engine == "vllm":
+        return llm.max_num_seqs
+    return max(4 * llm.batch_rows, 2 * llm.max_num_seqs)  # the rows of the chunks that are in flight
+
+
+@dataclass
+class TimedEngine:
+    """Notes when each request was answered; none waits in the engine, so the times are those of the answering."""
+
+    engine: TextEngine
+    free: asyncio.Semaphore
+    calls: list[Call] = field(default_factory=list)
+
+    async def generate(self, request: Request) -> Generated:
+        """See :class:`~hnlm_ray.llm.engine.TextEngine`."""
+        async with self.free:
+            started = time.monotonic()
+            generated = await self.engine.generate(request)
+            if generated.status is None:
+                self.calls.append(Call(started, time.monotonic(), generated.tokens_in, generated.tokens_out))
+        return generated
+
+    async def restart(self) -> None:
+        """See :class:`~hnlm_ray.llm.engine.TextEngine`."""
+        await self.engine.restart()
+
+    def shutdown(self) -> None:
+        """See :class:`~hnlm_ray.llm.engine.TextEngine`."""
+        self.engine.shutdown()
+
+
+class EngineMeter:
+    """A Ray actor: opens the engine, and answers the sample of one stage after the other."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._engine = open_engine(config.llm, config.seed)
+        self._done = 0
+
+    async def ready(self) -> bool:
+        """Tell that the engine has started."""
+        return True
+
+    async def done(self) -> int:
+        """Return how many rows of the sample are answered."""
+        return self._done
+
+    async def ask(self, task: LLMTask, rows: Sequence[RowPrompt]) -> Asked:
+        """Answer the sample of a stage.
+
+        Raises
+        ------
+        StageError
+            When the engine dies of it.
+        """
+        self._done = 0
+        try:
+            return await self._ask(task, rows)
+        except* EngineDied as died:
+            error = died.exceptions[0]
+            raise StageError(
+                f"the engine died while it answered a sample of {task.table} ({error}): see the log, or plan without "
+                "measuring (--no-measure)"
+            ) from error
+
+    async def _ask(self, task: LLMTask, rows: Sequence[RowPrompt]) -> Asked:
+        llm = self._config.llm
+        timed = TimedEngine(self._engine, asyncio.Semaphore(slots(llm)))
+        asking = Asking(timed, task, llm.max_attempts, llm.row_timeout_s)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._row(asking, row)) for row in rows]
+        column = next(iter(task.columns))
+        found = [one.result() for one in tasks]
+        answered = [_asked_row(row, outcome, column) for row, outcome in zip(rows, found, strict=True)]
+        return Asked(tuple(answered), tuple(timed.calls))
+
+    async def _row(self, asking: Asking, row: RowPrompt) -> Outcome:
+        outcome = await asking.outcome(row.key, row.content)
+        if outcome is None:
+            raise StageError("a measurement has no budget")
+        self._done += 1
+        return outcome
+
+    async def close(self) -> None:
+        """End the engine's processes."""
+        self._engine.shutdown()
+
+
+def _asked_row(row: RowPrompt, outcome: Outcome, column: str) -> AskedRow:
+    text = outcome.parsed.fields.get(column)
+    return AskedRow(row.key[0], outcome.attempts, outcome.tokens_in, outcome.tokens_out, text)
+
+
+@dataclass(frozen=True)
+class OpenMeter:
+    """A started engine, and how long its start took in seconds."""
+
+    actor: Any
+    start_s: float
+
+    def close(self) -> None:
+        """End the engine, for the memory and the processors of what is measured next."""
+        import ray
+
+        ray.get(self.actor.close.remote())
+        ray.kill(self.actor)
+
+    def ask(self, task: LLMTask, rows: Sequence[RowPrompt], progress: Progress) -> Asked:
+        """Have the sample of a stage answered, and show how far it is."""
+        import ray
+
+        progress.start(f"sample of {task.table}", len(rows))
+        asked, shown = self.actor.ask.remote(task, rows), 0
+        while not ray.wait([asked], timeout=_POLL_S)[0]:
+            done = ray.get(self.actor.done.remote())
+            progress.advance(done - shown)
+            shown = done
+        result: Asked = ray.get(asked)
+        progress.advance(len(rows) - shown)
+        progress.finish()
+        return result
+
+
+def open_meter(config: Config, progress: Progress) -> OpenMeter:
+    """Start the engine in a Ray actor with the resources and the environment of a stage's."""
+    import ray
+
+    from hnlm_ray.llm.vllm_engine import engine_environment
+
+    llm = config.llm
+    progress.start("engine start", 1, unit="engines")
+    started = time.monotonic()
+    actor = (
+        ray.remote(EngineMeter)
+        .options(
+            num_cpus=llm.cpus_per_engine,
+            num_gpus=llm.gpus_per_engine,
+            runtime_env={"env_vars": engine_environment(llm)},
+        )
+        .remote(config)
+    )
+    try:
+        ray.get(actor.ready.remote(), timeout=llm.start_timeout_s)
+    except ray.exceptions.GetTimeoutError:
+        raise StageError(
+            f"the LLM engine did not start in {llm.start_timeout_s:.0f} s: see the log, or raise llm.start_timeout_s"
+        ) from None
+    progress.advance()
+    progress.finish()
+    return OpenMeter(actor, time.monotonic() - started)

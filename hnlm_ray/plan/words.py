@@ -1,0 +1,61 @@
+"""What a plan takes for granted, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hnlm_ray.plan.engine_meter import slots
+from hnlm_ray.plan.gathering import Found, Task
+from hnlm_ray.plan.http_time import ASSUMED_READ, ASSUMED_WRITE
+from hnlm_ray.plan.rows import records
+
+
+def assumptions(task: Task, found: Found) -> list[str]:
+    """Say what the figures rest on that nobody measured."""
+    return [*_of_the_llm(task, found), *_of_trainings(task, found), *_of_sizes(task)]
+
+
+def _of_the_llm(task: Task, found: Found) -> Iterator[str]:
+    llm = task.config.llm
+    if not task.llm_stages:
+        return
+    if found.measured_tokens:
+        yield f"the measurement itself took {found.measured_tokens:,} tokens, which are not in the plan"
+        most = max(len(answers.sample) for answers in found.answers.values())
+        if llm.engine == "vllm" and most < slots(llm):
+            yield (
+                f"at most {most} requests were in flight when the engine was measured, and {slots(llm)} in a run: the "
+                "time of a step is taken to grow evenly with them"
+            )
+    elif llm.engine != "scripted":
+        yield "prompts hold texts of the expected length where profiles are not written yet"
+    if llm.engine == "http":
+        yield "prompts of a server's model are counted by their characters, for its tokenizer is not here"
+        if found.engine.given is None:
+            yield (
+                f"the server reads {ASSUMED_READ:g} and writes {ASSUMED_WRITE:g} tokens a second of each request: give "
+                "its rate with --rate PREFILL,DECODE"
+            )
+    elif found.engine.source.endswith("size"):
+        yield "nothing is known of the engine's speed here: a plan that measures tells it"
+
+
+def _of_trainings(task: Task, found: Found) -> Iterator[str]:
+    names = {stage.name for stage in task.todo}
+    if not names & {"trials", "results", "final_model"}:
+        return
+    epochs = found.works.trainings.epochs
+    if epochs is None:
+        yield f"each training runs for all {task.config.cf.epochs} epochs of cf.epochs, though some may stop earlier"
+    else:
+        yield f"each training runs for {epochs} epochs, after which a measured one stopped"
+    if "records" in names:
+        share = f"{found.data.mined_share:.0%}" if found.data.mined_share < 1 else "all"
+        yield f"{share} of the mined pairs have a hard negative: {records(task.config, found.data):,} records"
+
+
+def _of_sizes(task: Task) -> Iterator[str]:
+    yield "memory is that of weights, caches, gradients and tables; the processes themselves take more"
+    yield "disk holds the chunks of a stage, which it removes at its end"
+    if task.config.llm.engine == "vllm" and task.shape is None:
+        yield f"llm.model '{task.config.llm.model}' is not on this machine, so its memory is not known"
