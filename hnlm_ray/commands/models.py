@@ -18,6 +18,7 @@ from hnlm_ray.llm.models import (
     encoder_identity,
     encoder_path,
     fetch_models,
+    http_identity,
     model_identity,
     model_path,
 )
@@ -35,7 +36,7 @@ def fetch(output: Output) -> None:
 def list_models(llm: LLMConfig, output: Output) -> None:
     """Print the LLM and the encoder that a configuration uses, and whether they are there."""
     models = [
-        _describe("llm", llm.model, model_identity, model_path),
+        _llm(llm),
         _describe("encoder", llm.encoder, encoder_identity, encoder_path),
     ]
 
@@ -44,6 +45,13 @@ def list_models(llm: LLMConfig, output: Output) -> None:
             say(console, f"{model['role']:<8} {model['identity'] or model['name']}  {_place(model)}")
 
     output.emit({"models": models}, show)
+
+
+def _llm(llm: LLMConfig) -> dict[str, Any]:
+    if llm.http is not None and llm.engine == "http":
+        url = llm.http.base_url
+        return _describe("llm", llm.http.model, http_identity, lambda _: url)
+    return _describe("llm", llm.model, model_identity, model_path)
 
 
 def _describe(role: str, name: str, identify: Callable[[str], str], locate: Callable[[str], str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 from hnlm_ray.config import Config, LLMConfig
 from hnlm_ray.llm.answers import AnswerFormat
 from hnlm_ray.llm.engine import Request
-from hnlm_ray.llm.models import model_identity
+from hnlm_ray.llm.models import http_identity, model_identity
 from hnlm_ray.llm.prompts import Prompt, simpler
 from hnlm_ray.retry import Retry
 from hnlm_ray.workspace import TableStore, Workspace
@@ -104,5 +104,5 @@ class RowJob:
 def llm_identity(llm: LLMConfig) -> str:
     """Return what tells one text-writing model from another."""
     if llm.http is not None and llm.engine == "http":
-        return f"http:{llm.http.model}"
+        return http_identity(llm.http.model)
     return "scripted" if llm.engine == "scripted" else model_identity(llm.model)

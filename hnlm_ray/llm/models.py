@@ -105,6 +105,11 @@ def model_identity(name: str) -> str:
     return _identity(name)
 
 
+def http_identity(model: str) -> str:
+    """Return the same for a model that a server serves: its name there."""
+    return f"{HTTP}{model}"
+
+
 def encoder_identity(name: str) -> str:
     """Return the same for the encoder."""
     if name == TRIGRAMS or name.startswith(HTTP):

@@ -1,13 +1,20 @@
 """The settings of a server: what is refused, and that no message shows a key."""
 
+import json
+import re
+
 import pytest
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
-from hnlm_ray.config import LLMConfig
+from hnlm_ray import stage_content
+from hnlm_ray.cli import app
+from hnlm_ray.config import Config, LLMConfig
 from hnlm_ray.config.http import HttpConfig
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import ConfigError
 from hnlm_ray.redaction import redacted
+from hnlm_ray.yaml_text import parse_yaml
 
 
 def test_two_lines_name_a_server():
@@ -65,3 +72,35 @@ def test_an_engine_or_encoder_without_a_server_is_told():
     with pytest.raises(ValidationError, match=r"llm.encoder asks a server"):
         LLMConfig(encoder="http:m")
     assert LLMConfig.model_validate({"encoder": "http:m", "encoder_http": {"base_url": "http://h"}}).http is None
+
+
+def test_the_lines_of_the_document_name_a_server_and_its_key(repository):
+    section = (repository / "docs" / "llm.md").read_text(encoding="utf-8").split("## An OpenAI-compatible server")[1]
+    llm = LLMConfig.model_validate(parse_yaml(section.split("```yaml\n")[1].split("```")[0])["llm"])
+    assert (llm.engine, llm.http.api_key_env) == ("http", "MODELS_API_KEY")
+    named = set(re.findall(r"`(\w+)`", section))
+    assert HttpConfig.model_fields.keys() - {"base_url", "model"} <= named
+
+
+def test_where_the_server_is_and_how_it_is_asked_makes_no_table_stale():
+    def content(**server):
+        http = {"base_url": "http://a", "model": "m", **server}
+        llm = {"engine": "http", "http": http, "encoder": "trigrams"}
+        source = {"format": "movielens_100k"}
+        config = Config.model_validate({"name": "n", "workspace": "w", "source": source, "llm": llm})
+        return stage_content.item_profiles(config)
+
+    base = content()
+    assert base == content(base_url="http://b", api_key_env="KEY", concurrency=2, requests_per_minute=9, timeout_s=3)
+    assert all(base != content(**one) for one in ({"model": "x"}, {"structured": "none"}, {"extra": {"min_p": 0.1}}))
+
+
+def test_the_server_s_model_is_the_one_that_is_listed(config_file):
+    sets = [
+        word
+        for value in ("engine=http", "http.base_url=http://h/v1", "http.model=some")
+        for word in ("--set", f"llm.{value}")
+    ]
+    done = CliRunner().invoke(app, ["models", "list", "--config", str(config_file), *sets, "--json"])
+    (llm, _) = json.loads(done.stdout)["models"]
+    assert (llm["identity"], llm["path"], llm["ready"]) == ("http:some", "http://h/v1", True)
