@@ -116,6 +116,7 @@ def test_every_folder_of_the_map_exists(repository):
         "run",
         "stage",
         "status",
+        "failures",
         "results",
         "report",
         "show",

@@ -10,7 +10,7 @@ from hnlm_ray.cli import app
 from hnlm_ray.shown_text import clean
 
 COMMANDS = [
-    ["run"], ["status"], ["stage"], ["results"], ["report"], ["show"], ["doctor"],
+    ["run"], ["status"], ["failures"], ["stage"], ["results"], ["report"], ["show"], ["doctor"],
     ["config", "show"], ["config", "schema"],
     ["models", "fetch"], ["models", "list"], ["finetune", "eval"], ["export", "negatives"],
 ]  # fmt: skip
