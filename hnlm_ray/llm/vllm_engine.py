@@ -69,6 +69,21 @@ def request_seed(seed: int, request: str, attempt: int) -> int:
     return zlib.crc32(f"{seed}|{request}|{attempt}".encode()) & 0x7FFFFFFF
 
 
+def sampling_of(config: LLMConfig, seed: int, request: Request) -> SamplingParams:
+    """Return vLLM's parameters of one request: its own seed, its answer's schema, the whole answer at once."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+    return SamplingParams(
+        max_tokens=request.max_tokens,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        seed=request_seed(seed, request.id, request.attempt),
+        structured_outputs=StructuredOutputsParams(json=request.expected.json_schema()),
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
 class VLLMEngine:
     """One vLLM engine.
 
@@ -105,23 +120,11 @@ class VLLMEngine:
         except (ValueError, VLLMError) as error:
             return Generated(tokens_in=len(prompt), status="engine_error", error=clean(str(error))[:200])
 
-    def _sampling(self, request: Request) -> SamplingParams:
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
-
-        return SamplingParams(
-            max_tokens=request.max_tokens,
-            temperature=self._config.temperature,
-            top_p=self._config.top_p,
-            seed=request_seed(self._seed, request.id, request.attempt),
-            structured_outputs=StructuredOutputsParams(json=request.expected.json_schema()),
-            output_kind=RequestOutputKind.FINAL_ONLY,
-        )
-
     async def _decode(self, prompt: list[int], request: Request) -> Generated:
         self._requests += 1
         final, name = None, f"{request.id}#{self._requests}"
-        async for output in self._engine.generate({"prompt_token_ids": prompt}, self._sampling(request), name):
+        sampling = sampling_of(self._config, self._seed, request)
+        async for output in self._engine.generate({"prompt_token_ids": prompt}, sampling, name):
             final = output
         if final is None:
             return Generated(tokens_in=len(prompt), status="engine_error", error="the engine gave no answer")
