@@ -40,7 +40,8 @@ def plan_retry(config: Config, workspace: Workspace, stage: Stage, wanted: Retry
     WorkspaceError
         When the stage, or one that it reads from, is not there as the configuration asks for it.
     """
-    known = until(stage, statuses(config, workspace))
+    everything = statuses(config, workspace)
+    known = until(stage, everything)
     status = known[-1]
     unready = [found for found in known if found.state != "fresh" and set(found.stage.outputs) & set(stage.inputs)]
     unready += [status] if status.state not in {"fresh", "partial"} else []
@@ -51,7 +52,7 @@ def plan_retry(config: Config, workspace: Workspace, stage: Stage, wanted: Retry
             "options first; only rows that it has asked for can be retried"
         )
     retry = wanted.of_table(status.content) if status.state == "fresh" else wanted
-    spent = tokens_spent(known, stage, workspace)
+    spent = tokens_spent(everything, stage, workspace)
     return PlannedRetry(retry, status, failed_rows(status, workspace, retry.statuses), spent)
 
 

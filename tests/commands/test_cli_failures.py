@@ -202,6 +202,23 @@ def test_a_retry_that_fails_leaves_the_table_and_status_says_what_goes_on(finish
     assert reason == "its inputs and configuration are unchanged"
 
 
+def test_a_retry_that_is_stopped_says_that_the_table_stays(finished, workspace, monkeypatch, small_pipeline):
+    def stopped(_):
+        raise KeyboardInterrupt
+
+    before = workspace.table("negative_pool").manifest()
+    stages = tuple(replace(one, run=stopped) if one.name == "negatives" else one for one in small_pipeline.STAGES)
+    monkeypatch.setattr(pipeline, "STAGES", stages)
+    done = finished("stage", "negatives", "--retry", "failed:invalid")
+    assert done.exit_code == 130
+    told = "stopped; table semantic_negatives stays as it was, the same command goes on where the retry was"
+    assert told in done.stderr
+    assert workspace.table("negative_pool").manifest() == before
+    reason = json.loads(finished("status", "--json").stdout)["stages"][2]["reason"]
+    told = "a retry of failed rows was interrupted; `hnlm stage negatives --retry failed:invalid` goes on"
+    assert reason.endswith(told)
+
+
 def test_the_finished_part_of_a_running_retry_is_counted(finished, workspace, monkeypatch, small_pipeline):
     """The table stays readable, and is what `hnlm failures` reads, while its retry is at work."""
     seen = {}
