@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 class EngineWorker:
     """Answers chunks of rows and writes each as soon as it is whole.
 
-    A chunk that died before, with its engine or with this process, is asked alone and halved (see
+    A chunk that died before, with its engine or with this process, is asked alone and cut up (see
     :mod:`hnlm_ray.llm.journal`), so that one row can't take others along.
     """
 

@@ -53,7 +53,7 @@ def test_a_chunk_that_nobody_asked_is_asked_together_with_others_and_once(journa
     assert (runs, rows, set(found.values())) == (1, 8, {"ok"})
 
 
-def test_a_chunk_whose_engine_died_is_asked_alone_before_it_is_halved(journal):
+def test_a_chunk_whose_engine_died_is_asked_alone_before_it_is_cut(journal):
     deaths = iter([True, False])
     found, runs, _ = work(journal, keys(8), lambda *_: next(deaths))
     assert (runs, set(found.values())) == (2, {"ok"})
@@ -61,13 +61,20 @@ def test_a_chunk_whose_engine_died_is_asked_alone_before_it_is_halved(journal):
 
 @settings(max_examples=60, deadline=None)
 @given(size=st.integers(1, 33), data=st.data())
-def test_poison_is_found_by_halving_and_the_others_are_answered(tmp_path_factory, size, data):
+def test_poison_is_found_with_five_deaths_and_the_others_are_answered(tmp_path_factory, size, data):
     poison = data.draw(st.sets(st.integers(0, size - 1), max_size=4))
-    journal = open_journal(tmp_path_factory.mktemp("w"))
-    found, runs, rows = work(journal, keys(size), lambda own, _: any(key[0] in poison for key in own))
+    journal, deaths = open_journal(tmp_path_factory.mktemp("w")), []
+
+    def dies(own, alone):
+        deaths.extend([alone] * any(key[0] in poison for key in own))
+        return any(key[0] in poison for key in own)
+
+    found, runs, rows = work(journal, keys(size), dies)
     assert rows == size
     assert {number for number, told in found.items() if told == "poison"} == poison
-    assert runs <= 2 + (2 * size.bit_length() + 2) * len(poison)
+    assert len(deaths) <= 5 * len(poison)
+    assert all(deaths[1:])  # all but the first with nobody beside them
+    assert runs <= len(deaths) + 1 + len(poison) * (2 * size**0.5 + 3)
 
 
 @settings(max_examples=60, deadline=None)
