@@ -8,8 +8,8 @@ Both sides answer the same prompts (MovieLens 100K, the embedded SmolLM2) with t
 parameters and seeds, in turns, each in processes of its own. Plain vLLM is `vllm.LLM.generate` with all prompts at
 once. Ours is the stage as `hnlm run` runs it: prompts made from tables by Ray Data, chunks, markers, parsing, parts
 written. Each row is asked once (`llm.max_attempts` 1), so that the work is equal. Seconds go from the first completion
-to the last; the engine's start is not in. What is compared is tokens (read and written) a second; the sums of tokens of both
-sides are in the report: they differ by rounding alone, since which rows share a batch differs.
+to the last, without the start of the engine. What is compared is tokens (read and written) a second; the sums of both
+are in the report: they differ by rounding alone, since which rows share a batch differs.
 """
 
 from __future__ import annotations
