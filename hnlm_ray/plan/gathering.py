@@ -135,10 +135,8 @@ def _known_texts(task: Task) -> dict[str, Texts]:
 def _asked(task: Task, sampler: Sampler, rates: Rates, progress: Progress) -> Found:
     """Have the engine answer the samples, and remember what it took; the scripted engine's answers mean nothing."""
     meter = open_meter(task.config, progress)
-    try:
-        answers, texts, calls = ask(sampler, task.llm_stages, _known_texts(task), meter, progress)
-    finally:
-        meter.close()
+    answers, texts, calls = ask(sampler, task.llm_stages, _known_texts(task), meter, progress)
+    meter.close()  # after an error Ray itself is ended, and the engine with it
     engine = measured_engine(meter.start_s, calls)
     if task.config.llm.engine != "scripted":
         _remember(sampler, engine.rate, answers)

@@ -57,8 +57,6 @@ def _mined(config: Config, data: CFData, users: Matrix, items: Matrix) -> dict[s
     pairs = []
     for user in chosen.tolist():
         own = tuple(of_items[of_users == user].tolist())
-        pairs.append(
-            UserPairs(user, own, select_pairs(UserHistory(user, own), config.teacher.pairs_per_user, config.seed))
-        )
+        pairs.append(UserPairs(user, own, select_pairs(UserHistory(user, own), budget, config.seed)))
     vectors = Vectors(items, np.ones(len(items), bool))
     return dict(mine(pairs, users[chosen], vectors, config.teacher).counts)

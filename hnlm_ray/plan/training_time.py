@@ -26,7 +26,8 @@ _ALL_S: Final = 90.0
 class TrainingTimes:
     """Paces by model and kind of method, the teacher's, and the epochs after which a training stopped.
 
-    ``teacher`` is None where none is trained; ``epochs`` where the whole training did not end within the time that a measurement gets.
+    ``teacher`` is None where none is trained; ``epochs`` where the whole training did not end within the time that a
+    measurement gets.
     """
 
     paces: Mapping[tuple[ModelName, str], Pace]
