@@ -323,6 +323,16 @@ def _run_stage(run: StageRun, status: StageStatus, session: Session) -> None:
         raise StageError(f"stage {stage.name} left {outcome.rows.todo} rows undone: run the same command again")
     for name in stage.outputs:
         workspace.table(name).publish(_manifest(run, name, status, outcome, session.seconds()))
+    if _teaches_plans(run, status, outcome):
+        from hnlm_ray.plan.remembering import remember_run
+
+        remember_run(run, stage.name, session.seconds())
+
+
+def _teaches_plans(run: StageRun, status: StageStatus, outcome: Outcome) -> bool:
+    """Tell whether a stage's tokens and time are those of an LLM at work on all of its rows, in one go."""
+    whole = status.state != "partial" and run.retry is None
+    return whole and outcome.tokens.tokens_out > 0 and run.config.llm.engine != "scripted"
 
 
 def _manifest(run: StageRun, table: str, status: StageStatus, outcome: Outcome, seconds: float) -> Manifest:

@@ -21,6 +21,8 @@ STAGE_S: Final = 3.0
 """A stage on Ray Data: its actors' processes, and its parts at the end."""
 CHUNK_S: Final = 0.05
 """A chunk of rows on its way through Ray Data, where nothing else takes time."""
+ENGINE_START_S: Final = 40.0
+"""vLLM, where it was not measured."""
 TEACHER_START_S: Final = 8.0
 """The teacher: a task that imports PyTorch, then tasks that mine."""
 TRAIN_START_S: Final = 20.0
@@ -98,11 +100,13 @@ class Durations:
 
     def embeddings(self, rows: int) -> float:
         """Return the vectors of chosen pairs."""
-        tokens = rows * self.query_tokens
+        tokens, tuning, llm = rows * self.query_tokens, self.works.tuning, self.config.llm
         if self.config.embeddings.engine == "torch":
-            return STAGE_S + self.works.tuning.load_s + tokens * self.works.tuning.read_token_s
-        start = self.works.tuning.load_s + self.engine.start_s
-        return STAGE_S + start + tokens * self.engine.prompt_token_s / self.config.llm.engines
+            return STAGE_S + tuning.load_s + tokens * tuning.read_token_s / llm.engines
+        known = llm.engine == "vllm"  # else nobody has met a vLLM of this run yet
+        start_s = self.engine.start_s if known else ENGINE_START_S
+        token_s = self.engine.prompt_token_s if known else tuning.read_token_s
+        return STAGE_S + tuning.load_s + start_s + tokens * token_s / llm.engines
 
     def negative_pool(self, texts: int) -> float:
         """Return the grounding: each actor encodes the catalogue, and each text is encoded once."""

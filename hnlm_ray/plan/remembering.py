@@ -1,0 +1,81 @@
+"""What a finished LLM stage of a run teaches later plans: what was answered, and how fast."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hnlm_ray.config import Config
+from hnlm_ray.plan.answers import key_of
+from hnlm_ray.plan.durations import STAGE_S
+from hnlm_ray.plan.engine_meter import slots
+from hnlm_ray.plan.engine_rates import assumed_rate
+from hnlm_ray.plan.rates import AnswerRate, EngineRate, changed_rates, engine_key
+from hnlm_ray.plan.sampling import LLM_STAGES, Sampler
+from hnlm_ray.plan.step_cost import Load, stage_seconds
+from hnlm_ray.stage import StageRun
+from hnlm_ray.workspace.folder import first_line
+
+log = logging.getLogger(__name__)
+_ROWS: Final = 1024
+_LEAST_BUSY: Final = 0.3
+"""Where the engine's start takes more than the rest of a stage, its time tells little of the pace."""
+_FURTHEST: Final = 5.0
+_PARAMETERS: Final = 135_000_000
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a finished stage took: some of its rows, how many there were in all, and its seconds."""
+
+    rows: Sequence[dict[str, Any]]
+    count: int
+    seconds: float
+
+    def answers(self, column: str) -> AnswerRate:
+        """Return what was answered; ``column`` holds the texts."""
+        return AnswerRate(
+            tokens_out=tuple(row["tokens_out"] for row in self.rows),
+            tries=min(10.0, max(1.0, sum(row["attempts"] for row in self.rows) / len(self.rows))),
+            chars=tuple(len(row[column] or "") for row in self.rows),
+            source="run",
+        )
+
+
+def remember_run(run: StageRun, stage: str, seconds: float) -> None:
+    """Update the rates after an LLM stage that went through in one go; that they can't be written is no failure."""
+    if stage not in LLM_STAGES:
+        return
+    task = Sampler(run.config, run.workspace, 0).task(stage)
+    store, column = run.workspace.table(stage), next(iter(task.columns.values()))
+    parts, rows = store.parts(run.fingerprint), list[dict[str, Any]]()
+    for part in parts:
+        table = store.read_parts([part], ["attempts", "tokens_in", "tokens_out", column])
+        rows += table.slice(0, _ROWS - len(rows)).to_pylist()
+    if not rows:
+        return
+    try:
+        _update(run.config, key_of(run.config, task), Seen(rows, sum(part.rows for part in parts), seconds), column)
+    except OSError as error:
+        log.warning("the rates of stage %s can't be remembered: %s", stage, first_line(error))
+
+
+def _update(config: Config, key: str, seen: Seen, column: str) -> None:
+    with changed_rates() as rates:
+        rates.answers[key] = seen.answers(column)
+        if config.llm.engine == "vllm":
+            known = rates.engines.get(engine_key(config)) or assumed_rate(config, _PARAMETERS)
+            rates.engines[engine_key(config)] = corrected(config, known, seen)
+
+
+def corrected(config: Config, known: EngineRate, seen: Seen) -> EngineRate:
+    """Return the prices by which a stage takes the seconds that it took."""
+    busy, sample = seen.seconds - STAGE_S - known.start_s, [(row["tokens_in"], row["tokens_out"]) for row in seen.rows]
+    expected = stage_seconds(known.cost, Load(-(-seen.count // config.llm.engines), sample, slots(config.llm)))
+    if busy < _LEAST_BUSY * seen.seconds or expected <= 0:
+        return known
+    cost = known.cost.scaled(min(_FURTHEST, max(1 / _FURTHEST, busy / expected)))
+    prices = {"step_s": cost.step_s, "request_s": cost.request_s, "prompt_token_s": cost.prompt_token_s}
+    return EngineRate(start_s=known.start_s, source="run", **prices)
