@@ -133,7 +133,7 @@ def _outcome(llm: LLMConfig, total: int, summary: BucketSummary) -> Outcome:
         worst = max(failed, key=lambda status: failed[status])
         raise StageError(
             f"{sum(failed.values())} of {summary.rows} rows failed, most as '{worst}' (allowed: llm.max_failed_share "
-            f"{llm.max_failed_share:g}): mend the model, the prompt or the token limits"
+            f"{llm.max_failed_share:g}): `hnlm failures` tells why; mend the model, the prompt or the limits"
         )
     ok, none = (summary.by_status[status] for status in _DONE)
     return Outcome(
