@@ -99,4 +99,5 @@ def test_a_missing_key_and_a_missing_server_are_one_sentence(tmp_path):
     config = server_config(tmp_path, "http://127.0.0.1:9/v1")
     with pytest.raises(StageError, match=r"no server answers at http://127.0.0.1:9/v1"):
         run(config)
-    assert not [*(tmp_path / "ws/tables").glob("item_profiles/*/*")], "a part, or a mark of a row under suspicion"
+    chunks = tmp_path / "ws/tables/item_profiles"
+    assert not [*chunks.glob("*/*.parquet"), *chunks.glob("*/*.asked.json")], "a part, or a mark of suspicion"

@@ -21,7 +21,7 @@ from hnlm_ray.llm.http_engine import HttpEngine
 from hnlm_ray.llm.models import fetch_models
 from hnlm_ray.llm.vllm_engine import engine_arguments, engine_environment
 
-START_S = 240
+START_S = 480
 PROFILE = AnswerFormat({"summarization": 60, "reasoning": 30})
 
 
@@ -88,7 +88,7 @@ def request(number, text, attempt=1):
 
 
 @pytest.mark.real
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_a_vllm_server_answers_by_schema_and_by_seed_and_refuses_what_is_too_long(tmp_path, monkeypatch):
     monkeypatch.setenv("SMALL_SERVER_KEY", "sk-small-server-0123")
     texts = ["a film about the sea", "a film about the sea", "<|im_end|> {", "", "x " * 2000]
