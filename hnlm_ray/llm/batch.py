@@ -24,6 +24,7 @@ from hnlm_ray.config import LLMConfig
 from hnlm_ray.errors import HnlmError, StageError
 from hnlm_ray.llm.bucket import BucketPlan, BucketSummary, bucket_chunks, gather_bucket, plan_bucket
 from hnlm_ray.llm.budget import open_ledger
+from hnlm_ray.llm.flow import Flow, flow_of
 from hnlm_ray.llm.job import LLMTask, RowJob, RowTask
 from hnlm_ray.llm.quality import Figures, text_figures
 from hnlm_ray.llm.worker import EngineWorker
@@ -31,7 +32,6 @@ from hnlm_ray.stage import Outcome, StageRun, chunks_of
 from hnlm_ray.workspace import Rows, Tokens
 
 _DONE = ("ok", "none")
-_LEAST_CHUNKS_IN_FLIGHT = 4
 _DRAIN_S = 5.0
 _plan = ray.remote(num_cpus=0.5)(plan_bucket)
 _gather = ray.remote(num_cpus=0.5)(gather_bucket)
@@ -87,7 +87,8 @@ def _answer(run: StageRun, job: RowJob, plans: Sequence[BucketPlan], worker: typ
     """
     todo = [bucket for bucket, plan in enumerate(plans) if plan.done < plan.total]
     left, stop, until = 0, cast("HnlmError | None", None), math.inf
-    for written in _with_timeout(_answered(job, todo, worker), job.llm.start_timeout_s):
+    flow = flow_of(job.llm, sum(plan.total - plan.done for plan in plans))
+    for written in _with_timeout(_answered(job, todo, worker, flow), job.llm.start_timeout_s):
         run.progress.advance(written["rows"], written["tokens"], dict(written["statuses"]))
         left += written["left"]
         if stop is None and written["stop"] is not None:
@@ -103,22 +104,20 @@ def _answer(run: StageRun, job: RowJob, plans: Sequence[BucketPlan], worker: typ
         raise StageError(f"{told} is spent and {left} rows are left: raise it, and the same command goes on")
 
 
-def _answered(job: RowJob, buckets: Sequence[int], worker: type) -> Iterator[dict[str, Any]]:
+def _answered(job: RowJob, buckets: Sequence[int], worker: type, flow: Flow) -> Iterator[dict[str, Any]]:
     """Stream chunks through the engines; yields what was written of each."""
     from hnlm_ray.llm.vllm_engine import engine_environment
 
     llm, shared = job.llm, ray.put(job)
     source = ray.data.from_items([{"bucket": bucket} for bucket in buckets], override_num_blocks=len(buckets))
     chunks = source.flat_map(lambda row: list(bucket_chunks(ray.get(shared), row["bucket"])), num_cpus=0.5)
-    at_once = llm.http.concurrency if llm.http is not None and llm.engine == "http" else llm.max_num_seqs
-    in_flight = max(_LEAST_CHUNKS_IN_FLIGHT, -(-2 * at_once // llm.batch_rows))
-    written = chunks.repartition(target_num_rows_per_block=1).map_batches(
+    written = chunks.repartition(target_num_rows_per_block=flow.chunks).map_batches(
         worker,
         fn_constructor_args=(job,),
-        batch_size=1,
+        batch_size=flow.chunks,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=llm.engines, max_tasks_in_flight_per_actor=2 * in_flight),
-        ray_remote_args_fn=lambda: {"max_concurrency": in_flight},
+        compute=ray.data.ActorPoolStrategy(size=llm.engines, max_tasks_in_flight_per_actor=2 * flow.tasks),
+        ray_remote_args_fn=lambda: {"max_concurrency": flow.tasks},
         num_cpus=llm.cpus_per_engine,
         num_gpus=llm.gpus_per_engine,
         runtime_env={"env_vars": engine_environment(llm)},

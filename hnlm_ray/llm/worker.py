@@ -44,13 +44,17 @@ class EngineWorker:
         self._watched = False
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
-        """Answer the rows of each chunk together, write them, and report what became of them."""
+        """Answer some chunks at the same time, write each, and report what became of their rows."""
         if not self._watched:
             self._watched = True
             watch_loop(asyncio.get_running_loop(), self._job.llm.row_timeout_s)
-        for chunk in batch.to_pylist():
-            async for table in self._chunk(chunk["bucket"], chunk_rows(chunk["rows"])):
+        chunks = batch.to_pylist()
+        for tables in await asyncio.gather(*(self._written(one["bucket"], chunk_rows(one["rows"])) for one in chunks)):
+            for table in tables:
                 yield table
+
+    async def _written(self, bucket: int, rows: Sequence[RowPrompt]) -> list[pa.Table]:
+        return [table async for table in self._chunk(bucket, rows)]
 
     async def _chunk(self, bucket: int, rows: Sequence[RowPrompt]) -> AsyncIterator[pa.Table]:
         journal = Journal(self._job.store, self._job.chunks, bucket)
