@@ -14,7 +14,7 @@ Entry = dict[str, Any]
 
 
 def leaderboard(
-    trials: Sequence[Row], results: Sequence[Row], dataset: Mapping[str, int], metric: str = "ndcg@20", seed: int = 0
+    trials: Sequence[Row], results: Sequence[Row], dataset: Mapping[str, int], metric: str = "ndcg@20"
 ) -> dict[str, Any]:
     """Compare the methods: means, paired differences to the best classical one, a verdict in words.
 
@@ -28,8 +28,6 @@ def leaderboard(
     metric
         The compared metric. The best classical method has the best *validation* mean of it; the
         methods are sorted by their test mean.
-    seed
-        Of the bootstrap.
 
     Returns
     -------
@@ -42,10 +40,10 @@ def leaderboard(
     entries = [_entry(group, metric, metrics) for group in groups]
     by_name = {group.name: group for group in groups}
     best = best_by_validation(entries, "classical", metric)
-    _add_versus_best(entries, by_name, best, seed)
+    _add_versus_best(entries, by_name, best)
     for entry in entries:
         if entry["family"] == "semantic":
-            entry["versus_controls"] = _versus_controls(entry["name"], by_name, seed)
+            entry["versus_controls"] = _versus_controls(entry["name"], by_name)
     entries.sort(key=lambda entry: (entry["test"][metric] is None, -(entry["test"][metric] or 0), entry["name"]))
     board: dict[str, Any] = {"dataset": dict(dataset), "metric": metric, "best_classical": best, "methods": entries}
     semantic = best_by_validation(entries, "semantic", metric)
@@ -83,9 +81,9 @@ def _complete(figures: Figures, metrics: Sequence[str]) -> Figures:
     return {name: figures.get(name) for name in metrics}
 
 
-def _add_versus_best(entries: Sequence[Entry], by_name: dict[str, MethodRows], best: str | None, seed: int) -> None:
+def _add_versus_best(entries: Sequence[Entry], by_name: dict[str, MethodRows], best: str | None) -> None:
     others = [entry for entry in entries if entry["name"] != best]
-    found = [_compare(by_name, entry["name"], best, seed) for entry in others]
+    found = [_compare(by_name, entry["name"], best) for entry in others]
     for entry, versus in zip(others, _corrected(found), strict=True):
         entry["versus_best_classical"] = versus
     for entry in entries:
@@ -93,16 +91,16 @@ def _add_versus_best(entries: Sequence[Entry], by_name: dict[str, MethodRows], b
             entry["versus_best_classical"] = {"difference": 0.0, "ci95": [0.0, 0.0], "p_holm": 1.0}
 
 
-def _versus_controls(semantic: str, by_name: dict[str, MethodRows], seed: int) -> list[Entry]:
+def _versus_controls(semantic: str, by_name: dict[str, MethodRows]) -> list[Entry]:
     """Return the comparisons with the method's own controls of the same model, corrected among themselves."""
     names = sorted(name for name in controls_of(semantic) if name in by_name)
-    found = [_compare(by_name, semantic, name, seed) for name in names]
+    found = [_compare(by_name, semantic, name) for name in names]
     return [{"name": name, **versus} for name, versus in zip(names, _corrected(found), strict=True)]
 
 
-def _compare(by_name: dict[str, MethodRows], name: str, other: str | None, seed: int) -> Comparison | None:
+def _compare(by_name: dict[str, MethodRows], name: str, other: str | None) -> Comparison | None:
     values = None if other is None else paired_values(by_name[name], by_name[other])
-    return None if values is None else compare(*values, seed=seed)
+    return None if values is None else compare(*values)
 
 
 def _corrected(comparisons: Sequence[Comparison | None]) -> list[Entry]:
