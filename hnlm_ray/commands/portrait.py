@@ -12,6 +12,7 @@ from hnlm_ray.shown_text import shorten
 
 Row = Mapping[str, Any]
 _TITLE_CHARS = 80
+_TEXT_CHARS = 2000
 _HISTORY_SHOWN = 20
 _UNUSED = {
     "ungrounded": "no item of the catalogue is like it",
@@ -82,9 +83,9 @@ def show_item(console: Console, item: Row) -> None:
     """Print an item."""
     say(console, f"item {item['item_id']} (index {item['item']}): {title(item)}")
     for name, value in item["attributes"].items():
-        say(console, f"  {name}: {value}")
+        say(console, f"  {name}: {shorten(value, _TEXT_CHARS)}")
     if item["text"]:
-        say(console, f"  {item['text']}")
+        say(console, f"  {shorten(item['text'], _TEXT_CHARS)}")
     _show_profile(console, item["profile"], outdated="item_profiles" in item["left_out"])
     served = item["hard_negative_for"]
     say(console, f"trained on by {item['training_users']} users")

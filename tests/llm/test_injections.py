@@ -79,6 +79,16 @@ def test_the_data_holds_the_cleaned_text_and_nothing_else_of_it(text):
     assert "\n" not in message["content"]
 
 
+def test_no_prompt_carries_bytes_or_a_title_that_nobody_sees():
+    unseen = {chr(0xE0100 + byte) for byte in range(0xF0)} | {chr(0xE0000 + byte) for byte in range(0x80)}
+    unseen |= set("\u034f\u115f\u1160\u17b4\u180b\u200b\u2060\u3164\ufe0f\uffa0")
+    for _, text in HIDDEN + WORDS:
+        for messages in messages_of([text]).values():
+            assert not unseen & set(messages[1]["content"])
+    unnamed = {**item(1, dict(HIDDEN)["nothing but hidden characters"]), "attributes": None}
+    assert item_prompts([unnamed], {}, PROFILES)[0].content == {}
+
+
 @every_text
 def test_a_prompt_is_bounded_whatever_the_size_of_its_texts(text):
     for messages in messages_of([text] * 12).values():
