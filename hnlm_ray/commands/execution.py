@@ -67,9 +67,18 @@ class Execution:
 
     @contextmanager
     def connected(self, stages: Sequence[Stage]) -> Iterator[Progress]:
-        """Be connected to a Ray that could run these stages, for work that is none of them; yields where to show it."""
-        with self._cluster_at_need(self.output.notes(), log_path(self.workspace, self.config.name)) as (shown, start):
-            start(stages)
+        """Be connected to a Ray that could run these stages, for work that is none of them; yields where to show it.
+
+        Without stages no Ray is started; libraries' noise goes to the log all the same.
+        """
+        log = log_path(self.workspace, self.config.name)
+        with self._cluster_at_need(self.output.notes(), log) as (shown, start), ExitStack() as stack:
+            if stages:
+                start(stages)
+            else:
+                from hnlm_ray.console import quiet
+
+                stack.enter_context(quiet(log))
             yield shown
 
     @contextmanager

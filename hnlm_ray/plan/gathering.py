@@ -82,8 +82,6 @@ def gather(task: Task, options: Options, open_ray: OpenRay) -> Found:
     sampler = Sampler(task.config, task.workspace, options.sample)
     asks = _asks_llm(task, sampler, options, rates)
     stages = _to_measure(task, options, asks=asks)
-    if not stages:
-        return _recalled(task, sampler, options, rates)
     with open_ray(stages) as progress:
         found = _asked(task, sampler, rates, progress) if asks else _recalled(task, sampler, options, rates)
         return _worked(task, sampler, found, stages, progress, anew=options.measure is True)
