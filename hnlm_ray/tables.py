@@ -261,6 +261,8 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("validation", pa.map_(pa.string(), pa.float64())),
             pa.field("test", pa.map_(pa.string(), pa.float64())),
             pa.field("per_user", pa.list_(pa.float32())),
+            # Whether each test row, by user and then item, is among its user's first max(tune.cutoffs) items.
+            pa.field("found", pa.list_(pa.bool_())),
             # The compared metric of test users, or the share of test rows found, by group (hnlm_ray.cf.slices).
             pa.field("slices", pa.map_(pa.string(), pa.float64())),
             # Of the negatives that its sampler draws at the end: mean of sigmoid(s_uj - s_ui), and the share that

@@ -17,7 +17,7 @@ from hnlm_ray.cf.positives import Positives
 from hnlm_ray.cf.ranking import top_items
 from hnlm_ray.cf.samplers import SAMPLERS
 from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
-from hnlm_ray.cf.slices import measure_slices
+from hnlm_ray.cf.slices import found_test_rows, measure_slices
 from hnlm_ray.cf.solved import SOLVED
 from hnlm_ray.cf.stepped import EpochReport, Stepped
 from hnlm_ray.cf.trainer import Trainer
@@ -48,6 +48,7 @@ __all__ = [
     "ease_weights",
     "evaluate",
     "false_negative_logits",
+    "found_test_rows",
     "fuse",
     "measure_hardness",
     "measure_slices",

@@ -11,6 +11,7 @@ from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.evaluation import Evaluation
 from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.errors import InputError
+from hnlm_ray.quarters import quarters
 
 HISTORIES: Final = ("history_short", "history_middle", "history_long")
 POPULARITIES: Final = ("items_unseen", "items_rare", "items_common", "items_popular")
@@ -40,17 +41,25 @@ def measure_slices(data: CFData, evaluation: Evaluation, *, metric: str, cutoff:
     InputError
         The lists are shorter than ``cutoff``.
     """
-    test, ranked = data.held_out("test"), evaluation.ranked[:, :cutoff]
-    if ranked.shape[1] < min(cutoff, data.items):
-        raise InputError(f"lists of {ranked.shape[1]} items have no first {cutoff}; evaluate at that cut-off too")
+    found = found_test_rows(data, evaluation, cutoff)
     return {
         **by_history(evaluation.per_user[metric], data.train.degree[evaluation.users]),
-        **by_popularity(
-            found_rows(evaluation.users, ranked, test.keys(data.items), data.items),
-            test.items,
-            data.train.popularity(data.items),
-        ),
+        **by_popularity(found, data.held_out("test").items, data.train.popularity(data.items)),
     }
+
+
+def found_test_rows(data: CFData, evaluation: Evaluation, cutoff: int) -> NDArray[np.bool_]:
+    """Return whether each test row (by user, then item) is among its user's first ``cutoff`` items, bool[rows].
+
+    Raises
+    ------
+    InputError
+        The lists are shorter than ``cutoff``.
+    """
+    ranked = evaluation.ranked[:, :cutoff]
+    if ranked.shape[1] < min(cutoff, data.items):
+        raise InputError(f"lists of {ranked.shape[1]} items have no first {cutoff}; evaluate at that cut-off too")
+    return found_rows(evaluation.users, ranked, data.held_out("test").keys(data.items), data.items)
 
 
 def by_history(values: NDArray[np.float32], lengths: NDArray[np.int64]) -> Slices:
@@ -58,7 +67,7 @@ def by_history(values: NDArray[np.float32], lengths: NDArray[np.int64]) -> Slice
 
     Short is the lowest quarter, long the highest; users of one length stay together, in the lower group.
     """
-    return _figures(HISTORIES, _quarters(lengths, lengths), values, "users")
+    return _figures(HISTORIES, quarters(lengths, lengths), values, "users")
 
 
 def by_popularity(found: NDArray[np.bool_], items: NDArray[np.int32], popularity: NDArray[np.int64]) -> Slices:
@@ -68,7 +77,7 @@ def by_popularity(found: NDArray[np.bool_], items: NDArray[np.int32], popularity
     one popularity stay together, in the lower group. An item without any is unseen.
     """
     seen = popularity[popularity > 0]
-    group = np.where(popularity[items] == 0, 0, 1 + _quarters(popularity[items], seen))
+    group = np.where(popularity[items] == 0, 0, 1 + quarters(popularity[items], seen))
     return _figures(POPULARITIES, group, found, "rows")
 
 
@@ -81,14 +90,6 @@ def found_rows(
     """
     keys = users[:, None].astype(np.int64) * n_items + ranked
     return contains(np.sort(keys[ranked >= 0]), held_out)
-
-
-def _quarters(values: NDArray[np.int64], of: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return 0 for the lowest quarter of ``of``, 2 for the highest, 1 between; int64, the shape of ``values``."""
-    if len(of) == 0:
-        return np.zeros(values.shape, np.int64)
-    edges = np.quantile(of, [0.25, 0.75], method="inverted_cdf")
-    return np.searchsorted(edges, values, side="left")
 
 
 def _figures(

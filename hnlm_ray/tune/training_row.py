@@ -9,7 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hnlm_ray.cf import CFData, DivergedError, EpochReport, Training, evaluate, measure_hardness, measure_slices, train
+from hnlm_ray.cf import (
+    CFData,
+    DivergedError,
+    EpochReport,
+    Training,
+    evaluate,
+    found_test_rows,
+    measure_hardness,
+    measure_slices,
+    train,
+)
 from hnlm_ray.config import CFConfig, MethodName, TuneConfig
 from hnlm_ray.errors import InputError
 from hnlm_ray.workspace.folder import first_line
@@ -86,6 +96,7 @@ def _empty_row(job: Job) -> Row:
         "validation": None,
         "test": None,
         "per_user": None,
+        "found": None,
         "slices": None,
         "hardness": None,
         "false_negative_share": None,
@@ -114,11 +125,13 @@ def _figures(training: Training, job: Job, settings: TuneConfig) -> Row:
 def _test_figures(training: Training, job: Job, settings: TuneConfig) -> Row:
     """Read test; the hardness of the negatives comes last, for it draws from the training's own streams."""
     test = evaluate(training.scorer, training.data, "test", settings.cutoffs)
-    groups = measure_slices(training.data, test, metric=settings.metric, cutoff=max(settings.cutoffs))
+    longest = max(settings.cutoffs)
+    groups = measure_slices(training.data, test, metric=settings.metric, cutoff=longest)
     hardness = measure_hardness(training, job.seed)
     return {
         "test": test.means,
         "per_user": test.per_user[settings.metric],
+        "found": found_test_rows(training.data, test, longest),
         "slices": groups,
         "hardness": hardness.hardness if hardness else None,
         "false_negative_share": hardness.false_negative_share if hardness else None,
