@@ -108,7 +108,8 @@ def train(
     metric
         The early-stopping metric, one of those measured at ``cutoffs``.
     on_epoch
-        Called after every epoch with its report and, where it was evaluated, the validation means.
+        Called after every epoch, before it is kept, with its report and, where it was evaluated, the validation
+        means.
     checkpoints
         Where a training that was stopped is taken up, and where it is kept after each epoch.
 
@@ -132,10 +133,10 @@ def train(
         seconds.append(report.seconds)
         due = trainer.epoch % config.eval_every == 0 or trainer.epoch == config.epochs or trainer.finished
         means = stopping.evaluate() if stopping and due else None
-        if checkpoints is not None:
-            checkpoints.save(lambda: _state(trainer, stopping, seconds), last=_is_over(trainer, stopping))
         if on_epoch is not None:
             on_epoch(report, means)
+        if checkpoints is not None:
+            checkpoints.save(lambda: _state(trainer, stopping, seconds), last=_is_over(trainer, stopping))
     return _finish(trainer, stopping, seconds)
 
 
