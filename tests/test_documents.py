@@ -113,6 +113,7 @@ def test_every_folder_of_the_map_exists(repository):
 @pytest.mark.parametrize(
     "command",
     [
+        "plan",
         "run",
         "stage",
         "status",
