@@ -29,7 +29,7 @@ from hnlm_ray.finetune.batches import read_records
 from hnlm_ray.finetune.export import fetch_exported
 from hnlm_ray.finetune.query import Query, QueryEncoder
 from hnlm_ray.llm.answers import AnswerFormat
-from hnlm_ray.llm.job import LLMTask, RowJob, RowTask
+from hnlm_ray.llm.job import LLMTask, RowJob, RowPrompt, RowTask
 from hnlm_ray.llm.prompts import load_prompt
 from hnlm_ray.llm.scripted_engine import ScriptedEngine
 from hnlm_ray.llm.worker import EngineWorker
@@ -68,7 +68,7 @@ class World:
         export_saved(self.config, self.workspace, self.trained)
         users = [None if n == WITHOUT_VECTOR else row.tolist() for n, row in enumerate(vectors_of("users"))]
         publish(self.workspace, "teacher_users", [{"user": n, "vector": row} for n, row in enumerate(users)])
-        self.pairs = [((user, (3 * user) % ITEMS), texts(user)) for user in range(USERS)]
+        self.pairs = [RowPrompt((user, (3 * user) % ITEMS), texts(user)) for user in range(USERS)]
 
     def worker(self, chunks="c" * 64):
         """The worker of the embedding stage, on the training graph."""
@@ -76,7 +76,7 @@ class World:
         return EmbeddingWorker(RowJob(task, self.config, self.workspace, chunks, "f" * 64))
 
     def rows(self):
-        return {row["user"]: row for row in self.worker()._table(self.pairs).to_pylist()}
+        return {row["user"]: row for row in self.worker()._table(self.pairs, poison=False).to_pylist()}
 
 
 def texts(user):
@@ -196,9 +196,11 @@ def training_and_inference_give_one_vector(world):
     with torch.no_grad():
         wanted = exported.model()(batch.queries, batch.users, batch.items)
     names = ("user", "item", "user_text", "item_text")
-    pairs = [((row["user"], row["item"]), [row["user_text"], row["item_text"]]) for row in _rows(records, names)]
-    found = {(row["user"], row["item"]): row["vector"] for row in world.worker()._table(pairs).to_pylist()}
-    stored = torch.tensor(np.array([found[key] for key, _ in pairs], dtype=np.float32))
+    asked = _rows(records, names)
+    pairs = [RowPrompt((row["user"], row["item"]), [row["user_text"], row["item_text"]]) for row in asked]
+    made = world.worker()._table(pairs, poison=False).to_pylist()
+    found = {(row["user"], row["item"]): row["vector"] for row in made}
+    stored = torch.tensor(np.array([found[row.key] for row in pairs], dtype=np.float32))
     assert torch.cosine_similarity(stored, wanted).min() > 0.999
 
 
@@ -293,7 +295,8 @@ def chunks_are_written_as_they_are_made(world):
     worker, store = world.worker("d" * 64), world.workspace.table("negative_embeddings")
     store.remove_parts("d" * 64)
     cut = [world.pairs[:3], world.pairs[3:6]]
-    chunks = pa.table({"name": ["a", "b"], "rows": [json.dumps(part) for part in cut]})
+    rows = [json.dumps([[row.key, row.content, 0, False, [0, 0, 0]] for row in part]) for part in cut]
+    chunks = pa.table({"bucket": [0, 0], "rows": rows})
     for number, _ in enumerate(worker(chunks), 1):
         assert len(store.parts("d" * 64)) == number
 
@@ -333,7 +336,7 @@ def _most_in_flight(world):
     task = LLMTask("item_profiles", ("item",), 1, lambda _: [], AnswerFormat({"a": 40}), columns, 32, *prompts)
     job = RowJob(task, world.config, world.workspace, "e" * 64, "f" * 64)
     job.store.filesystem.create_dir(job.store.parts_folder(job.chunks))
-    rows = json.dumps([[[item], {"title": str(item)}, 0, False] for item in range(6)])
+    rows = json.dumps([[[item], {"title": str(item)}, 0, False, [0, 0, 0]] for item in range(6)])
 
     async def ask(worker):
         with pytest.MonkeyPatch.context() as patch:

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -31,16 +32,22 @@ def made(tmp_path_factory):
 
 
 def worker(made):
+    """Return a worker whose chunks nobody has done before."""
     config, workspace, _ = made
     task = RowTask("negative_embeddings", ("user", "item"), 1, lambda _: [])
-    return embedding.EmbeddingWorker(RowJob(task, config, workspace, "c" * 64, "f" * 64))
+    return embedding.EmbeddingWorker(RowJob(task, config, workspace, uuid.uuid4().hex * 2, "f" * 64))
+
+
+def chunk_of(texts, bucket=0):
+    """Return a chunk of pairs, with the texts of each."""
+    rows = [[list(pair), own, 0, False, [0, 0, 0]] for pair, own in texts.items()]
+    return pa.table({"bucket": [bucket], "rows": [json.dumps(rows)]})
 
 
 def rows(asked, pairs=PAIRS, texts=TEXTS):
-    chunk = json.dumps([[list(pair), texts] for pair in pairs])
-    (told,) = asked(pa.table({"name": ["b00000-x"], "rows": [chunk]}))
+    (told,) = asked(chunk_of(dict.fromkeys(pairs, texts)))
     store = asked._job.store
-    found = store.read_parts(store.parts("c" * 64)).to_pylist()
+    found = store.read_parts(store.parts(asked._job.chunks)).to_pylist()
     assert told["rows"].to_pylist() == [len(found)]
     return {(row["user"], row["item"]): row for row in found}
 
@@ -104,14 +111,15 @@ def test_a_prompt_that_kills_the_engine_is_found_and_recorded_and_the_others_get
         starts.append(1)
         return Fragile(engine, poison)
 
-    chunk = [[list(pair), ["poison " * 3, "x"] if pair == (9, 11) else TEXTS] for pair in PAIRS]
+    chunk = {pair: ["poison " * 3, "x"] if pair == (9, 11) else TEXTS for pair in PAIRS}
     poison = len(asked._encoder.encode("poison " * 3, "x").ids)
     assert poison != len(asked._encoder.encode(*TEXTS).ids)
     asked._engine = start()
     monkeypatch.setattr(embedding, "open_state_engine", start)
-    list(asked(pa.table({"name": ["b00000-x"], "rows": [json.dumps(chunk)]})))
+    list(asked(chunk_of(chunk)))
     store = asked._job.store
-    found = {(row["user"], row["item"]): row for row in store.read_parts(store.parts("c" * 64)).to_pylist()}
+    parts = store.parts(asked._job.chunks)
+    found = {(row["user"], row["item"]): row for row in store.read_parts(parts).to_pylist()}
     assert {key: row["status"] for key, row in found.items() if row["status"] != "ok"} == {(9, 11): "engine_error"}
     assert found[9, 11]["error"] == "the engine failed: RuntimeError: the engine died"
     assert len(starts) > 1
@@ -149,10 +157,7 @@ class Alone:
 def test_threads_that_bring_chunks_use_the_engine_one_after_the_other(made):
     asked = worker(made)
     asked._engine = Alone(asked._engine)
-    batches = [
-        pa.table({"name": [f"b00000-{n}"], "rows": [json.dumps([[list(pair), TEXTS] for pair in PAIRS])]})
-        for n in range(4)
-    ]
+    batches = [chunk_of(dict.fromkeys(PAIRS, TEXTS), bucket) for bucket in range(4)]
     with ThreadPoolExecutor(4) as pool:
         told = [table for tables in pool.map(lambda batch: list(asked(batch)), batches) for table in tables]
     assert [table["rows"].to_pylist() for table in told] == [[len(PAIRS)]] * 4
