@@ -74,8 +74,8 @@ class EngineWorker:
                 await asyncio.to_thread(self._job.store.write_part, self._job.chunks, name, table)
             await asyncio.to_thread(journal.end, piece)
             yield counted(table, answered, len(asked) - len(answered), self._stop)
-            if len(answered) < len(asked):
-                return  # the budget is spent, or the engine can answer nothing more
+            if len(answered) < len(asked) or len(asked) == len(rows):
+                return  # the budget is spent, or the engine can answer nothing more, or all is written
 
     async def _ask(
         self, journal: Journal, piece: Piece, rows: Sequence[RowPrompt], known: dict[Key, Outcome | None]

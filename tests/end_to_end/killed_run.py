@@ -16,13 +16,13 @@ HNLM = [sys.executable, "-m", "hnlm_ray.cli"]
 class KilledRun:
     """One command of the user, to be started again and again."""
 
-    def __init__(self, *arguments):
-        self.arguments = [*HNLM, *map(str, arguments)]
+    def __init__(self, *arguments, environment=()):
+        self.arguments, self.environment = [*HNLM, *map(str, arguments)], dict(environment)
         self.mark = uuid.uuid4().hex
 
     def start(self):
         """Start the command as the leader of a process group."""
-        environment = {**os.environ, MARK: self.mark}
+        environment = {**os.environ, **self.environment, MARK: self.mark}
         return subprocess.Popen(
             self.arguments,
             env=environment,
