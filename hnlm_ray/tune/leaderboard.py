@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hnlm_ray.tune.method_rows import Figures, MethodRows, Row, group_rows, paired_values
+from hnlm_ray.tune.method_rows import Figures, MethodRows, Row, group_rows
 from hnlm_ray.tune.methods import controls_of, family
-from hnlm_ray.tune.significance import Comparison, compare, holm
+from hnlm_ray.tune.user_groups import Groups
 from hnlm_ray.tune.verdict import verdict
+from hnlm_ray.tune.versus import corrected, itself, versus
 
 Entry = dict[str, Any]
 
 
 def leaderboard(
-    trials: Sequence[Row], results: Sequence[Row], dataset: Mapping[str, int], metric: str = "ndcg@20"
+    trials: Sequence[Row],
+    results: Sequence[Row],
+    dataset: Mapping[str, int],
+    metric: str = "ndcg@20",
+    *,
+    groups: Groups | None = None,
+    search: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Compare the methods: means, paired differences to the best classical one, a verdict in words.
 
@@ -28,26 +35,36 @@ def leaderboard(
     metric
         The compared metric. The best classical method has the best *validation* mean of it; the
         methods are sorted by their test mean.
+    groups
+        Of the test users and rows, for the figures by group; none: without these.
+    search
+        How the trials were searched for, told beside what they spent.
 
     Returns
     -------
     dict
         JSON without NaN: a figure that doesn't exist is null. A method whose trials all failed is
-        listed with its error counts.
+        listed with its error counts, and named in ``failed_methods`` with its errors.
     """
-    groups = group_rows(trials, results)
-    metrics = sorted({metric, *(name for group in groups for name in (*group.test, *group.validation))})
-    entries = [_entry(group, metric, metrics) for group in groups]
-    by_name = {group.name: group for group in groups}
+    rows = group_rows(trials, results)
+    metrics = sorted({metric, *(name for group in rows for name in (*group.test, *group.validation))})
+    entries = [_entry(group, metric, metrics) for group in rows]
+    by_name = {group.name: group for group in rows}
     best = best_by_validation(entries, "classical", metric)
-    _add_versus_best(entries, by_name, best)
+    _add_versus_best(entries, by_name, best, groups)
     for entry in entries:
         if entry["family"] == "semantic":
-            entry["versus_controls"] = _versus_controls(entry["name"], by_name)
+            entry["versus_controls"] = _versus_controls(entry["name"], by_name, groups)
     entries.sort(key=lambda entry: (entry["test"][metric] is None, -(entry["test"][metric] or 0), entry["name"]))
-    board: dict[str, Any] = {"dataset": dict(dataset), "metric": metric, "best_classical": best, "methods": entries}
-    semantic = best_by_validation(entries, "semantic", metric)
-    return {**board, "verdict": verdict(entries, metric, best, semantic)}
+    board: dict[str, Any] = {
+        "dataset": dict(dataset),
+        "metric": metric,
+        "best_classical": best,
+        "budget": budget(rows, search or {}),
+        "failed_methods": failed_methods(rows),
+        "methods": entries,
+    }
+    return {**board, "verdict": verdict(board, best_by_validation(entries, "semantic", metric))}
 
 
 def best_by_validation(entries: Sequence[Entry], of_family: str, metric: str) -> str | None:
@@ -61,6 +78,30 @@ def best_by_validation(entries: Sequence[Entry], of_family: str, metric: str) ->
     return None if best is None else str(best["name"])
 
 
+def budget(methods: Sequence[MethodRows], search: Mapping[str, Any]) -> Entry:
+    """Return what the methods had: the fewest and most trials and CPU seconds of one, and how was searched."""
+    spent = [method.cpu_seconds for method in methods]
+    known = [seconds for seconds in spent if seconds is not None]
+    return {
+        **search,
+        "trials": _ends([len(method.trials) for method in methods]),
+        "cpu_seconds": _ends(known if len(known) == len(spent) else []),
+    }
+
+
+def _ends(values: Sequence[float]) -> list[float | None]:
+    return [min(values), max(values)] if values else [None, None]
+
+
+def failed_methods(methods: Sequence[MethodRows]) -> list[Entry]:
+    """Return the methods of which no trial came to a figure, with their errors."""
+    return [
+        {"name": method.name, "trials": method.errors["trials"], "errors": method.reasons}
+        for method in methods
+        if not method.found_a_setting
+    ]
+
+
 def _entry(group: MethodRows, metric: str, metrics: Sequence[str]) -> Entry:
     validation = group.validation
     if metric not in validation:
@@ -69,11 +110,14 @@ def _entry(group: MethodRows, metric: str, metrics: Sequence[str]) -> Entry:
         "name": group.name,
         "family": family(group.name),
         "trials": len(group.trials),
+        "pruned": group.pruned,
+        "cpu_seconds": group.cpu_seconds,
         "seeds": len(group.refits),
         "validation": _complete(validation, metrics),
         "test": _complete(group.test, metrics),
         "test_std": _complete(group.test_std, metrics),
         "errors": group.errors,
+        "reasons": group.reasons,
     }
 
 
@@ -81,33 +125,20 @@ def _complete(figures: Figures, metrics: Sequence[str]) -> Figures:
     return {name: figures.get(name) for name in metrics}
 
 
-def _add_versus_best(entries: Sequence[Entry], by_name: dict[str, MethodRows], best: str | None) -> None:
+def _add_versus_best(
+    entries: Sequence[Entry], by_name: dict[str, MethodRows], best: str | None, groups: Groups | None
+) -> None:
     others = [entry for entry in entries if entry["name"] != best]
-    found = [_compare(by_name, entry["name"], best) for entry in others]
-    for entry, versus in zip(others, _corrected(found), strict=True):
-        entry["versus_best_classical"] = versus
+    found = [None if best is None else versus(by_name[entry["name"]], by_name[best], groups) for entry in others]
+    for entry, facts in zip(others, corrected(found), strict=True):
+        entry["versus_best_classical"] = facts
     for entry in entries:
         if entry["name"] == best:
-            entry["versus_best_classical"] = {"difference": 0.0, "ci95": [0.0, 0.0], "p_holm": 1.0}
+            entry["versus_best_classical"] = itself()
 
 
-def _versus_controls(semantic: str, by_name: dict[str, MethodRows]) -> list[Entry]:
+def _versus_controls(semantic: str, by_name: dict[str, MethodRows], groups: Groups | None) -> list[Entry]:
     """Return the comparisons with the method's own controls of the same model, corrected among themselves."""
     names = sorted(name for name in controls_of(semantic) if name in by_name)
-    found = [_compare(by_name, semantic, name) for name in names]
-    return [{"name": name, **versus} for name, versus in zip(names, _corrected(found), strict=True)]
-
-
-def _compare(by_name: dict[str, MethodRows], name: str, other: str | None) -> Comparison | None:
-    values = None if other is None else paired_values(by_name[name], by_name[other])
-    return None if values is None else compare(*values)
-
-
-def _corrected(comparisons: Sequence[Comparison | None]) -> list[Entry]:
-    adjusted = iter(holm([found.p for found in comparisons if found is not None]))
-    return [
-        {"difference": None, "ci95": [None, None], "p_holm": None}
-        if found is None
-        else {"difference": found.difference, "ci95": list(found.ci95), "p_holm": next(adjusted)}
-        for found in comparisons
-    ]
+    found = [versus(by_name[semantic], by_name[name], groups) for name in names]
+    return [{"name": name, **facts} for name, facts in zip(names, corrected(found), strict=True)]

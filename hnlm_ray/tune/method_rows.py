@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hnlm_ray.errors import InputError
+from hnlm_ray.llm.failures import folded, shown
 
 Row = Mapping[str, Any]
 Figures = dict[str, float | None]
+COUNTED: Final = ("ok", "pruned")
+"""Trials with a validation figure: one that was stopped early has that of its best epoch so far."""
+_REASONS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class MethodRows:
 
     def best_trial(self, metric: str) -> Figures:
         """Return the validation figures of the trial that is best by ``metric``; empty without one."""
-        finished = [dict(row["validation"] or ()) for row in self.trials if row["status"] == "ok"]
+        finished = [dict(row["validation"] or ()) for row in self.trials if row["status"] in COUNTED]
         return max((row for row in finished if metric in row), key=lambda row: float(row[metric]), default={})
 
     @property
@@ -60,6 +64,29 @@ class MethodRows:
         """How many trials and refits did not finish, by status."""
         return {"trials": _unfinished(self.trials), "seeds": _unfinished(self.results)}
 
+    @property
+    def reasons(self) -> list[dict[str, Any]]:
+        """The most frequent error messages of trials and refits, numbers and names in them folded, safe to print."""
+        rows = [row for row in (*self.trials, *self.results) if row["status"] not in COUNTED]
+        found = Counter(folded(shown(row["error"])) for row in rows)
+        return [{"error": error, "count": count} for error, count in found.most_common(_REASONS)]
+
+    @property
+    def found_a_setting(self) -> bool:
+        """Whether a trial came to a validation figure, or a refit is there at all."""
+        return bool(self.results) or any(row["status"] in COUNTED for row in self.trials)
+
+    @property
+    def pruned(self) -> int:
+        """How many trials were stopped early."""
+        return sum(row["status"] == "pruned" for row in self.trials)
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """CPU seconds of all trials together; none where a trial's are not known."""
+        spent = [row.get("cpu_seconds") for row in self.trials]
+        return None if not spent or None in spent else float(sum(filter(None, spent)))
+
 
 def group_rows(trials: Sequence[Row], results: Sequence[Row]) -> list[MethodRows]:
     """Return the methods of both tables, in the order of their names."""
@@ -74,17 +101,26 @@ def group_rows(trials: Sequence[Row], results: Sequence[Row]) -> list[MethodRows
     ]
 
 
-def paired_values(a: MethodRows, b: MethodRows) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return float64[seeds, users] of both methods over the seeds that both finished; none without one."""
-    first = {int(row["seed"]): row["per_user"] for row in a.refits}
-    second = {int(row["seed"]): row["per_user"] for row in b.refits}
-    seeds = sorted(first.keys() & second.keys())
-    lengths = {len(values or ()) for seed in seeds for values in (first[seed], second[seed])}
+def shared_refits(a: MethodRows, b: MethodRows) -> list[tuple[Row, Row]]:
+    """Return the refits of both methods under the seeds that both finished."""
+    first, second = ({int(row["seed"]): row for row in method.refits} for method in (a, b))
+    return [(first[seed], second[seed]) for seed in sorted(first.keys() & second.keys())]
+
+
+def per_user_values(refits: Sequence[tuple[Row, Row]]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return float64[seeds, users] of both methods; none without a refit or without users."""
+    values = [[np.asarray(_of(row), np.float64) for row in pair] for pair in refits]
+    lengths = {len(own) for pair in values for own in pair}
     if len(lengths) > 1:
         raise InputError(f"results hold per-user values of {sorted(lengths)} users; all need the same test users")
-    if not seeds or lengths == {0}:
+    if not values or lengths == {0}:
         return None
-    return np.array([first[seed] for seed in seeds]), np.array([second[seed] for seed in seeds])
+    first, second = (np.array(rows) for rows in zip(*values, strict=True))
+    return first, second
+
+
+def _of(row: Row) -> Any:  # noqa: ANN401  a list or an array
+    return () if row["per_user"] is None else row["per_user"]
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> Figures:
@@ -93,4 +129,4 @@ def _means(rows: Sequence[Mapping[str, float]]) -> Figures:
 
 
 def _unfinished(rows: Sequence[Row]) -> dict[str, int]:
-    return dict(Counter(str(row["status"]) for row in rows if row["status"] != "ok"))
+    return dict(Counter(str(row["status"]) for row in rows if row["status"] not in COUNTED))

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hnlm_ray.tune.methods import controls_of
 
 LEVEL: Final = 0.05
 Entry = dict[str, Any]
+_UNITS: Final = {"trials": "trials", "cpu_seconds": "CPU seconds"}
 
 
-def verdict(entries: Sequence[Entry], metric: str, best_classical: str | None, semantic: str | None) -> str:
+def verdict(board: Mapping[str, Any], semantic: str | None) -> str:
     """Say whether the semantic method beats the best classical one, by how much, and what the controls say.
+
+    Then what each method had to be tuned with, and which of them never came to a figure.
 
     Parameters
     ----------
-    entries
-        The ``methods`` of the leaderboard.
-    best_classical, semantic
-        Names, both chosen on validation; none where no method of the family finished.
+    board
+        The leaderboard, all but its verdict.
+    semantic
+        The best semantic method, chosen on validation; none where none finished.
     """
-    by_name = {entry["name"]: entry for entry in entries}
+    return " ".join([_answer(board, semantic), *_budget(board["budget"]), *_failed(board["failed_methods"])])
+
+
+def _answer(board: Mapping[str, Any], semantic: str | None) -> str:
+    by_name = {entry["name"]: entry for entry in board["methods"]}
+    best_classical, metric = board["best_classical"], board["metric"]
     if best_classical is None:
         return "No classical method finished, so there is nothing to compare what the LLM wrote with."
     ours, base = by_name.get(semantic or ""), by_name[best_classical]
@@ -33,8 +41,36 @@ def verdict(entries: Sequence[Entry], metric: str, best_classical: str | None, s
     return f"{_outcome(ours, base, metric)}; {_controls(ours)}."
 
 
+def _budget(budget: Mapping[str, Any]) -> list[str]:
+    """Return the sentence about the budget; none without trials."""
+    (least, most), (short, long) = budget["trials"], budget["cpu_seconds"]
+    if least is None:
+        return []
+    trials = f"{'' if least == most else f'{least} to '}{most} trial{'' if most == 1 else 's'}"
+    seconds = "" if short is None else f" and {short:,.0f} to {long:,.0f} CPU seconds"
+    search = f", {budget['search']} search" if budget.get("search") else ""
+    equal = f"; equal for all by {_UNITS[budget['equal']]}" if budget.get("equal") else ""
+    return [f"Tuning of each method: {trials}{seconds}{search}{equal}."]
+
+
+def _failed(methods: Sequence[Entry]) -> list[str]:
+    """Return a sentence about each method of which no trial came to a figure."""
+    return [
+        f"No trial of {method['name']} finished ({_counted(method['trials'])}{_first_of(method['errors'])})."
+        for method in methods
+    ]
+
+
+def _first_of(errors: Sequence[Entry]) -> str:
+    return f"; {errors[0]['error']}" if errors else ""
+
+
+def _counted(by_status: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in by_status.items())
+
+
 def _best(base: Entry, metric: str) -> str:
-    return f"the best classical method is {base['name']} with test {metric} {base['test'][metric]:.4f}"
+    return f"the best classical sampler is {base['name']} with test {metric} {base['test'][metric]:.4f}"
 
 
 def _outcome(ours: Entry, base: Entry, metric: str) -> str:
@@ -43,7 +79,7 @@ def _outcome(ours: Entry, base: Entry, metric: str) -> str:
     figures = (
         f"test {metric} {ours['test'][metric]:.4f} against {base['test'][metric]:.4f}, "
         f"difference {difference:+.4f}{_relative(difference, base['test'][metric])}, "
-        f"95% CI [{low:+.4f}, {high:+.4f}], Holm-corrected p {_p(p)}"
+        f"95% CI [{low:+.4f}, {high:+.4f}], Holm-corrected p {_p(p)}{_size(versus)}"
     )
     if p >= LEVEL:
         return f"The LLM adds nothing measurable: {ours['name']} can't be told apart from {base['name']} ({figures})"
@@ -54,6 +90,11 @@ def _outcome(ours: Entry, base: Entry, metric: str) -> str:
 
 def _relative(difference: float, base: float) -> str:
     return f" ({difference / base:+.1%})" if base else ""
+
+
+def _size(versus: Entry) -> str:
+    size = "" if versus["effect_size"] is None else f", effect size {versus['effect_size']:+.3f}"
+    return f"{size}, users won {versus['wins']:,}, tied {versus['ties']:,}, lost {versus['losses']:,}"
 
 
 def _p(value: float) -> str:

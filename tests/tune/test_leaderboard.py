@@ -6,6 +6,7 @@ import pytest
 from hnlm_ray.errors import InputError
 from hnlm_ray.tune.leaderboard import leaderboard
 from hnlm_ray.tune.methods import family
+from hnlm_ray.tune.user_groups import Groups
 
 DATASET = {"users": 300, "items": 90, "interactions": 4000}
 USERS = np.random.default_rng(0).uniform(0.05, 0.3, 300)
@@ -36,6 +37,10 @@ def board(means, extra_trials=(), extra_results=()):
     return found, {entry["name"]: entry for entry in found["methods"]}
 
 
+VERSUS = {
+    *("difference", "ci95", "p_holm", "relative", "relative_ci95"),
+    *("effect_size", "wins", "ties", "losses", "by_group"),
+}
 GOOD = {
     "lightgcn-rns": (0.0, 0.18),
     "lightgcn-dns": (0.02, 0.20),
@@ -54,7 +59,7 @@ def test_the_names_that_programs_read():
     for entry in methods.values():
         names = {"name", "family", "trials", "seeds", "validation", "test", "test_std", "versus_best_classical"}
         assert names <= set(entry)
-        assert {"difference", "ci95", "p_holm"} == set(entry["versus_best_classical"])
+        assert set(entry["versus_best_classical"]) == VERSUS
     dns, pool = methods["lightgcn-dns"], methods["lightgcn-pool"]
     assert (pool["family"], pool["trials"], pool["seeds"]) == ("semantic", 1, 3)
     assert pool["validation"]["ndcg@20"] == pytest.approx(0.24)
@@ -63,7 +68,7 @@ def test_the_names_that_programs_read():
     assert pool["versus_best_classical"]["difference"] == pytest.approx(
         pool["test"]["ndcg@20"] - dns["test"]["ndcg@20"], abs=1e-9
     )
-    assert dns["versus_best_classical"] == {"difference": 0.0, "ci95": [0.0, 0.0], "p_holm": 1.0}
+    assert {"difference": 0.0, "ci95": [0.0, 0.0], "p_holm": 1.0}.items() <= dns["versus_best_classical"].items()
 
 
 def test_methods_are_sorted_by_test_and_the_best_classical_chosen_on_validation():
@@ -91,7 +96,8 @@ def test_a_method_whose_trials_all_failed_is_listed_with_null_figures():
     assert (entry["trials"], entry["seeds"]) == (3, 0)
     nothing = {"ndcg@20": None, "recall@20": None}
     assert (entry["validation"], entry["test"], entry["test_std"]) == (nothing, nothing, nothing)
-    assert entry["versus_best_classical"] == {"difference": None, "ci95": [None, None], "p_holm": None}
+    unknown = {**dict.fromkeys(VERSUS), "ci95": [None, None], "relative_ci95": [None, None], "by_group": {}}
+    assert entry["versus_best_classical"] == unknown
 
 
 def test_only_seeds_that_both_finished_are_compared():
@@ -211,3 +217,70 @@ def test_verdict_another_methods_controls_excuse_nothing():
 def test_verdict_a_control_that_did_not_finish_leaves_the_gain_open():
     text = board({name: figures for name, figures in GOOD.items() if name != "lightgcn-pool_random"})[0]["verdict"]
     assert "lightgcn-pool_random did not, so the gain is not proven" in text
+
+
+def test_how_large_a_difference_is_stands_beside_how_sure_it_is():
+    _, methods = board(GOOD)
+    versus, base = methods["lightgcn-pool"]["versus_best_classical"], methods["lightgcn-dns"]["test"]["ndcg@20"]
+    assert versus["relative"] == pytest.approx(versus["difference"] / base)
+    assert versus["relative_ci95"][0] < versus["relative"] < versus["relative_ci95"][1]
+    assert versus["effect_size"] == pytest.approx(0.03 / (0.01 * np.sqrt(2 / 3)), rel=0.15)
+    assert versus["wins"] > 290
+    assert versus["wins"] + versus["ties"] + versus["losses"] == 300
+    assert versus["by_group"] == {}
+    assert "effect size +" in board(GOOD)[0]["verdict"]
+
+
+def test_groups_of_users_and_items_have_differences_and_wins_of_their_own():
+    groups = Groups(np.arange(300) % 3, np.repeat(np.arange(300), 2), np.arange(600) % 2 * 3)
+    rows = [refit(name, seed, *GOOD[name]) for name in ("lightgcn-dns", "lightgcn-pool") for seed in (1, 2)]
+    for row in rows:
+        row["found"] = [row["method"] == "lightgcn-pool" and place % 2 == 1 for place in range(600)]
+    found = leaderboard([], rows, DATASET, groups=groups)
+    json.dumps(found, allow_nan=False)
+    own = {entry["name"]: entry["versus_best_classical"]["by_group"] for entry in found["methods"]}["lightgcn-pool"]
+    assert list(own) == ["history_short", "history_middle", "history_long", "items_unseen", "items_popular"]
+    assert own["items_popular"] == {"users": 300, "difference": 1.0, "wins": 300, "ties": 0, "losses": 0}
+    assert own["items_unseen"] == {"users": 300, "difference": 0.0, "wins": 0, "ties": 300, "losses": 0}
+    assert own["history_short"]["users"] == 100
+    assert own["history_short"]["difference"] == pytest.approx(0.03, abs=0.004)
+
+
+def test_the_verdict_states_the_budget_and_the_best_classical_sampler():
+    found, _ = board(GOOD)
+    assert found["budget"] == {"trials": [1, 1], "cpu_seconds": [None, None]}
+    assert "the best classical method lightgcn-dns" in found["verdict"]
+    assert found["verdict"].endswith("Tuning of each method: 1 trial.")
+    trials = [
+        {**trial(name), "cpu_seconds": seconds} for name, seconds in zip(GOOD, (9, 11, 10, 10, 10, 10.4), strict=True)
+    ]
+    trials.append(
+        {**trial("lightgcn-rns", number=1, status="pruned"), "validation": [("ndcg@20", 0.1)], "cpu_seconds": 1.0}
+    )
+    results = [refit(name, seed, *figures) for name, figures in GOOD.items() for seed in (1, 2, 3)]
+    found = leaderboard(trials, results, DATASET, search={"search": "tpe", "equal": "cpu_seconds"})
+    assert found["budget"] == {"search": "tpe", "equal": "cpu_seconds", "trials": [1, 2], "cpu_seconds": [10.0, 11.0]}
+    told = "Tuning of each method: 1 to 2 trials and 10 to 11 CPU seconds, tpe search; equal for all by CPU seconds."
+    assert found["verdict"].endswith(told)
+    entry = {entry["name"]: entry for entry in found["methods"]}["lightgcn-rns"]
+    assert (entry["trials"], entry["pruned"], entry["cpu_seconds"], entry["errors"]["trials"]) == (2, 1, 10.0, {})
+
+
+def test_a_method_whose_trials_all_failed_is_named_with_its_errors():
+    messages = ["loss nan in epoch 3, lr 0.01", "loss nan in epoch 4, lr 0.02", "no memory"]
+    failed = [{**trial("mf-pns", "diverged", number=n), "error": message} for n, message in enumerate(messages)]
+    found, methods = board(GOOD, failed)
+    (named,) = found["failed_methods"]
+    assert (named["name"], named["trials"]) == ("mf-pns", {"diverged": 3})
+    assert named["errors"] == methods["mf-pns"]["reasons"]
+    assert named["errors"][0] == {"error": "loss nan in epoch N, lr N", "count": 2}
+    assert found["verdict"].endswith("No trial of mf-pns finished (3 diverged; loss nan in epoch N, lr N).")
+    assert board(GOOD, [trial("lightgcn-pool", "failed", number=1)])[0]["failed_methods"] == []
+
+
+def test_an_error_can_bring_neither_secrets_nor_control_characters_nor_length():
+    failed = [{**trial("mf-pns", "failed"), "error": "\x1b[2J s3://key:hunter2@bucket " + "x" * 10_000}]
+    verdict = board(GOOD, failed)[0]["verdict"]
+    assert "hunter2" not in verdict
+    assert "\x1b" not in verdict
+    assert len(verdict) < 1500

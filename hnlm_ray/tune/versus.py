@@ -1,0 +1,87 @@
+"""One method against another: how sure the difference is, how large, and with whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hnlm_ray.tune.effects import effect, in_groups
+from hnlm_ray.tune.method_rows import MethodRows, Row, per_user_values, shared_refits
+from hnlm_ray.tune.significance import compare, holm
+from hnlm_ray.tune.user_groups import POPULARITIES, Groups
+
+Entry = dict[str, Any]
+_UNKNOWN: Final[Entry] = {
+    "difference": None,
+    "relative": None,
+    "ci95": [None, None],
+    "relative_ci95": [None, None],
+    "p_holm": None,
+    "effect_size": None,
+    "wins": None,
+    "ties": None,
+    "losses": None,
+    "by_group": {},
+}
+_ITSELF: Final[Entry] = {
+    **_UNKNOWN,
+    "difference": 0.0,
+    "relative": 0.0,
+    "ci95": [0.0, 0.0],
+    "relative_ci95": [0.0, 0.0],
+    "p_holm": 1.0,
+    "effect_size": 0.0,
+}
+
+
+@dataclass(frozen=True)
+class Versus:
+    """What is known of one pair of methods before p is corrected."""
+
+    p: float
+    facts: Entry
+
+
+def versus(a: MethodRows, b: MethodRows, groups: Groups | None = None) -> Versus | None:
+    """Compare a with b over the seeds that both finished; none without one."""
+    refits = shared_refits(a, b)
+    values = per_user_values(refits)
+    if values is None:
+        return None
+    found = compare(*values)
+    facts = {"difference": found.difference, "ci95": list(found.ci95), **effect(*values)}
+    return Versus(found.p, {**facts, "by_group": {} if groups is None else _by_group(values, refits, groups)})
+
+
+def corrected(found: Sequence[Versus | None]) -> list[Entry]:
+    """Return the entries with Holm-corrected p values; nulls where there is nothing to compare."""
+    adjusted = iter(holm([one.p for one in found if one is not None]))
+    return [unknown() if one is None else {**_UNKNOWN, **one.facts, "p_holm": next(adjusted)} for one in found]
+
+
+def unknown() -> Entry:
+    """Return the entry of methods that share no finished seed."""
+    return {**_UNKNOWN}
+
+
+def itself() -> Entry:
+    """Return the entry of the method that all are compared with."""
+    return {**_ITSELF}
+
+
+def _by_group(
+    values: tuple[NDArray[np.float64], NDArray[np.float64]], refits: Sequence[tuple[Row, Row]], groups: Groups
+) -> Entry:
+    """Return users by their history (the compared metric) and by what they liked (the share of it that is found)."""
+    found: Entry = in_groups(*values, groups.users())
+    if any(row["found"] is None for pair in refits for row in pair):
+        return found
+    first, second = zip(*([np.asarray(row["found"], bool) for row in pair] for pair in refits), strict=True)
+    for name in POPULARITIES:
+        shares = groups.found_share(first, name), groups.found_share(second, name)
+        found |= in_groups(*shares, {name: np.ones(len(groups.history), bool)})
+    return found
