@@ -43,7 +43,7 @@ class Asking:
     """Asks an engine for rows of a task.
 
     ``timeout_s`` bounds each attempt; none: the engine itself bounds its waits. Where nothing at all was answered
-    meanwhile, the engine hangs, not the row.
+    meanwhile, the engine hangs, not the row; but for a row that hung before, while others were answered.
     """
 
     engine: TextEngine
@@ -65,38 +65,38 @@ class Asking:
             When the engine is to be started again: the row has no outcome yet.
         """
         tokens_in, tokens_out = before.tokens_in, before.tokens_out
-        attempt, simple = 0, False
+        attempt, simple, hung = 0, False, False
         while True:
             attempt += 1
             simple = simple or attempt == self.max_attempts > 1
             request = self.task.request(key, data, before.attempts + attempt, simple=simple)
             if self.purse is not None and not await self.purse.reserve(request):
                 return None
-            generated = await self._paid(request)
+            generated = await self._paid(request, hung=hung)
             tokens_in, tokens_out = tokens_in + generated.tokens_in, tokens_out + generated.tokens_out
             parsed = _parsed(generated, request)
             last = attempt >= self.max_attempts or (simple and _is_hopeless(generated))
             if parsed.status in _FINAL or last:
                 version = self.task.prompt_of(simple=simple).version
                 return Outcome(parsed, before.attempts + attempt, tokens_in, tokens_out, version)
-            simple = simple or _is_hopeless(generated)
+            simple, hung = simple or _is_hopeless(generated), hung or generated.status == HUNG
 
-    async def _paid(self, request: Request) -> Generated:
+    async def _paid(self, request: Request, *, hung: bool) -> Generated:
         generated = Generated()
         try:
-            generated = await self._generate(request)
+            generated = await self._generate(request, hung=hung)
         finally:
             if self.purse is not None:
                 await self.purse.settle(request, generated)
         return generated
 
-    async def _generate(self, request: Request) -> Generated:
+    async def _generate(self, request: Request, *, hung: bool) -> Generated:
         started = time.monotonic()
         try:
             async with asyncio.timeout(self.timeout_s):
                 generated = await self.engine.generate(request)
         except TimeoutError:
-            if self._answered < started:
+            if self._answered < started and not hung:
                 raise EngineDied(f"it answered nothing in {self.timeout_s:g} s") from None
             return Generated(status=HUNG, error=f"no answer in {self.timeout_s:g} s (llm.row_timeout_s)")
         self._answered = time.monotonic()
