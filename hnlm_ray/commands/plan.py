@@ -10,7 +10,7 @@ from hnlm_ray.commands.plan_text import show_plan
 from hnlm_ray.commands.stage_rows import Row, stage_row
 from hnlm_ray.config import Config
 from hnlm_ray.llm.models import base_model
-from hnlm_ray.pipeline import StageStatus, find_stage, statuses
+from hnlm_ray.pipeline import StageStatus, find_stage, stage_error, statuses
 from hnlm_ray.plan.checkpoint_shape import read_checkpoint_shape
 from hnlm_ray.plan.costs import budget_end
 from hnlm_ray.plan.figures import PLAN_FILE, Plan, PlanFile, Planned, Promise, total_of
@@ -36,10 +36,18 @@ def make_plan(execution: Execution, options: Options) -> None:
     for stage in task.todo:
         stage.check(config)
     spent = {status.stage.name: stage_row(status, workspace) for status in standing}
-    plan = _plan(task, gather(task, options, execution.connected), standing, spent)
+    plan = _plan(task, _gather(task, options, execution), standing, spent)
     _keep(workspace, plan, standing, spent)
     answer = plan.model_dump(mode="json", by_alias=True)
     execution.output.emit(answer, lambda console: show_plan(console, plan))
+
+
+def _gather(task: Task, options: Options, execution: Execution) -> Found:
+    """Gather what the plan rests on; what a Ray worker raised becomes its own sentence."""
+    try:
+        return gather(task, options, execution.connected)
+    except Exception as error:
+        raise stage_error("plan", error) from error
 
 
 def _cheap(config: Config, workspace: Workspace) -> list[StageStatus]:

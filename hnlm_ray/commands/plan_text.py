@@ -38,7 +38,7 @@ def _cells(row: Planned | Total, currency: str | None) -> list[str]:
         f"{row.gpu_hours:.2f}" if row.gpu_hours is not None else "",
         _size(row.memory_mib),
         _size(row.disk_mib),
-        f"{row.cost:.2f} {currency}" if row.cost is not None else "",
+        "" if row.cost is None else f"{row.cost:,.{2 if row.cost >= 1 else 4}f} {currency}",
     ]
 
 

@@ -100,21 +100,15 @@ class EngineMeter:
         self._done = 0
         try:
             return await self._ask(task, rows)
-        except* EngineDied as died:
-            error = died.exceptions[0]
-            raise StageError(
-                f"the engine died while it answered a sample of {task.table} ({error}): see the log, or plan without "
-                "measuring (--no-measure)"
-            ) from error
+        except EngineDied as error:
+            raise StageError(_died(task, str(error))) from error
 
     async def _ask(self, task: LLMTask, rows: Sequence[RowPrompt]) -> Asked:
         llm = self._config.llm
         timed = TimedEngine(self._engine, asyncio.Semaphore(slots(llm)))
         asking = Asking(timed, task, llm.max_attempts, llm.row_timeout_s)
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._row(asking, row)) for row in rows]
         column = next(iter(task.columns))
-        found = [one.result() for one in tasks]
+        found = await asyncio.gather(*(self._row(asking, row) for row in rows))
         answered = [_asked_row(row, outcome, column) for row, outcome in zip(rows, found, strict=True)]
         return Asked(tuple(answered), tuple(timed.calls))
 
@@ -128,6 +122,11 @@ class EngineMeter:
     async def close(self) -> None:
         """End the engine's processes."""
         self._engine.shutdown()
+
+
+def _died(task: LLMTask, how: str) -> str:
+    told = f"the engine died while it answered a sample of {task.table} ({how})"
+    return f"{told}: see the log, or plan without measuring (--no-measure)"
 
 
 def _asked_row(row: RowPrompt, outcome: Outcome, column: str) -> AskedRow:
@@ -155,11 +154,14 @@ class OpenMeter:
 
         progress.start(f"sample of {task.table}", len(rows))
         asked, shown = self.actor.ask.remote(task, rows), 0
-        while not ray.wait([asked], timeout=_POLL_S)[0]:
-            done = ray.get(self.actor.done.remote())
-            progress.advance(done - shown)
-            shown = done
-        result: Asked = ray.get(asked)
+        try:
+            while not ray.wait([asked], timeout=_POLL_S)[0]:
+                done = ray.get(self.actor.done.remote())
+                progress.advance(done - shown)
+                shown = done
+            result: Asked = ray.get(asked)
+        except ray.exceptions.RayActorError as error:
+            raise StageError(_died(task, "its process is gone")) from error
         progress.advance(len(rows) - shown)
         progress.finish()
         return result

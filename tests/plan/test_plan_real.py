@@ -75,3 +75,14 @@ def test_without_measuring_a_plan_needs_no_engine_and_says_what_it_assumes(small
     assert missing.stderr.splitlines()[-1].startswith(
         "error: to measure takes 1 GPUs and this machine has 0: plan with"
     )
+
+
+@pytest.mark.real
+def test_an_engine_that_dies_of_the_sample_is_one_sentence(small):
+    _, path = small
+    for poison, how in (("crash", "scripted death"), ("kill", "its process is gone")):
+        dead = hnlm("plan", path, "--set", f"llm.scripted.poison.{poison}=1")
+        assert dead.returncode == 1
+        assert dead.stdout == ""
+        told = f"the engine died while it answered a sample of item_profiles ({how}): see the log, or plan without"
+        assert told in dead.stderr.splitlines()[-1]
