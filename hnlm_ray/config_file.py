@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from hnlm_ray.config import SOURCE_FORMATS, CFConfig, Config, Section
 from hnlm_ray.errors import ConfigError
-from hnlm_ray.preset import read_preset
+from hnlm_ray.preset import read_preset, with_space_files
 from hnlm_ray.yaml_text import YamlTextError, parse_yaml
 
 _SHOWN_CHARS = 80
@@ -38,7 +38,7 @@ def load_config(path: str, overrides: Sequence[str] = (), workspace: str | None 
     problems = [problem for text in overrides if (problem := _override(tree, text))]
     if workspace is not None:
         tree["workspace"] = workspace
-    return _validated(Config, tree, problems, path)
+    return _validated(Config, with_space_files(tree), problems, path)
 
 
 class _Alone(Section):
@@ -154,8 +154,9 @@ def _known_keys(schema: Mapping[str, Any], section: Sequence[str]) -> set[str]:
 
 
 def _children(root: Mapping[str, Any], node: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    child = _resolve(root, node).get("properties", {}).get(key)
-    if child is None:
+    found = _resolve(root, node)
+    child = found.get("properties", {}).get(key, found.get("additionalProperties"))
+    if not isinstance(child, dict):
         return []
     options = child.get("oneOf") or child.get("anyOf") or [child]
     return [_resolve(root, option) for option in options]

@@ -74,6 +74,27 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def with_space_files(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's tree with the files that ``tune.spaces`` names in the place of their paths.
+
+    ConfigError when one can't be read, or is no YAML mapping.
+    """
+    tune = tree.get("tune")
+    spaces = tune.get("spaces") if isinstance(tune, dict) else None
+    if not isinstance(tune, dict) or not isinstance(spaces, dict):
+        return dict(tree)
+    read = {name: _with_file(given) for name, given in spaces.items()}
+    return {**tree, "tune": {**tune, "spaces": read}}
+
+
+def _with_file(given: object) -> object:
+    path = given.get("file") if isinstance(given, dict) else given
+    if not isinstance(path, str):
+        return given
+    beside = given if isinstance(given, dict) else {"file": path}
+    return _merged(_mapping(path), beside)
+
+
 def _mapping(path: str) -> dict[str, Any]:
     if os.path.isdir(path):
         raise ConfigError(f"config {path} is a folder: name a YAML file, such as configs/demo.yaml")

@@ -13,12 +13,12 @@ from hnlm_ray.finetune.query import load_query
 from hnlm_ray.llm.job import llm_identity
 from hnlm_ray.llm.models import base_model, encoder_identity, model_identity
 from hnlm_ray.llm.prompts import load_prompt
-from hnlm_ray.tune.methods import reads_text
+from hnlm_ray.tune.methods import reads_text, spaces_content
 
 _LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max_attempts", "engine_kwargs")
 _HTTP_LLM_CONTENT = ("engine", "temperature", "top_p", "max_attempts")
 _HTTP_CONTENT = ("model", "structured", "extra")  # a server that moves elsewhere is the same server
-_TUNE_CONTENT = ("methods", "models", "trials", "metric", "cutoffs")
+_TUNE_CONTENT = ("methods", "models", "search", "trials", "cpu_seconds", "stopping", "metric", "cutoffs")
 _FINETUNE_OPERATION = {
     *("enabled", "cpus_per_worker", "gpus_per_worker", "offload", "gradient_checkpointing"),
     *("checkpoint_every", "max_failures"),
@@ -124,8 +124,13 @@ def trials(config: Config) -> Mapping[str, object]:
     """Return every value that a training reads."""
     # tune.models and tune.methods decide over cf.model and cf.sampler
     keys = [key for key in CFConfig.model_fields if key not in {"model", "sampler"}]
-    searched = {**_section(config, "cf", *keys), **_section(config, "tune", *_TUNE_CONTENT)}
-    return {**searched, **_item_text(config), "seed": config.seed}
+    tune = (
+        *_TUNE_CONTENT,
+        *(("startup_trials",) if config.tune.search == "tpe" else ()),
+        *(("grace_epochs",) if config.tune.stopping != "none" else ()),
+    )
+    searched = {**_section(config, "cf", *keys), **_section(config, "tune", *tune)}
+    return {**searched, "spaces": spaces_content(config.tune), **_item_text(config), "seed": config.seed}
 
 
 def results(config: Config) -> Mapping[str, object]:
@@ -149,4 +154,4 @@ def recommendations(config: Config) -> Mapping[str, object]:
 
 
 def _item_text(config: Config) -> dict[str, object]:
-    return {"encoder": encoder_identity(config.llm.encoder)} if reads_text(config.tune.methods) else {}
+    return {"encoder": encoder_identity(config.llm.encoder)} if reads_text(config.tune) else {}

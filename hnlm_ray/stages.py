@@ -11,6 +11,7 @@ from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError
 from hnlm_ray.llm.models import base_model, check_model, encoder_path
 from hnlm_ray.stage import Bundle, Outcome, Stage, StageRun
+from hnlm_ray.tune.methods import methods_of
 from hnlm_ray.workspace.exports import export_is_whole
 
 
@@ -69,18 +70,23 @@ def _check_search(config: Config) -> None:
         raise InputError(
             "trials are chosen on validation rows, and there are none: set prepare.split.validation above 0"
         )
-    pooled = [method for method in config.tune.methods if method.startswith("pool")]
+    compared = methods_of(config.tune)
+    pooled = [name for name, method in compared.items() if method.needs == "pool"]
     if pooled and not config.makes_pool:
         raise InputError(
             f"negatives.pairs_per_user is 0, so the pool of {', '.join(pooled)} would be empty: "
             "raise it, or leave these out of tune.methods"
         )
-    adapted = [method for method in config.tune.methods if method.startswith("hnlmrec")]
+    adapted = [name for name, method in compared.items() if method.needs == "vectors"]
     if adapted and not config.makes_vectors:
         raise InputError(
             f"no pair gets a vector, which {', '.join(adapted)} need: set finetune.enabled and "
             "embeddings.pairs_per_user, or leave these out of tune.methods"
         )
+    # It needs torch, which takes seconds to import.
+    from hnlm_ray.tune.rehearsal import rehearse
+
+    rehearse(config)
 
 
 def _check_comparison(config: Config) -> None:

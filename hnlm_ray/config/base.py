@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
-MetricName = Annotated[str, Field(pattern=r"^(recall|ndcg|precision|hit_rate|mrr|map)@[1-9][0-9]*$")]
+METRICS: Final = ("recall", "ndcg", "precision", "hit_rate", "mrr", "map")
+
+
+def _is_a_metric(name: str) -> str:
+    if not re.fullmatch(rf"({'|'.join(METRICS)})@[1-9][0-9]{{0,8}}", name):
+        raise ValueError(f"use {'@k, '.join(METRICS)}@k with a k of tune.cutoffs, such as ndcg@20")
+    return name
+
+
+MetricName = Annotated[str, AfterValidator(_is_a_metric)]
 PairChoice = Literal["informative", "random"]
-MethodName = Literal[
-    "rns",
-    "pns",
-    "dns",
-    "pool",
-    "pool_alpha0",
-    "pool_random",
-    "pool_shuffled",
-    "hnlmrec",
-    "hnlmrec_alpha0",
-    "hnlmrec_random",
-    "hnlmrec_shuffled",
-    "hnlmrec_frozen",
-    "guard",
-    "guard_no_text",
-    "guard_shuffled",
-]
+MethodName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+"""A file's name in hnlm_ray/tune/spaces, or a method of the user's own (:mod:`hnlm_ray.config.method_names`)."""
 ModelName = Literal["mf", "lightgcn", "ngcf", "sgl", "simgcl", "xsimgcl"]
 CFModelName = Literal[
     "mf",

@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from hnlm_ray.config.base import Count, MethodName, MetricName, ModelName, Section
+from hnlm_ray.config.method_names import CLASSICAL_METHODS, DEFAULT_METHODS, check_method, shipped_methods
+from hnlm_ray.config.spaces import ROLE, SpaceConfig
 
 
 class TuneConfig(Section):
     """The comparison: methods with equal budgets, choice on validation, test read once."""
 
+    spaces: dict[MethodName, SpaceConfig] = Field(
+        {},
+        description="Changes of methods' search spaces, merged into the shipped ones; under a new name, a method of "
+        "your own. Either can be the path of a YAML file.",
+    )
     methods: Annotated[tuple[MethodName, ...], Field(min_length=1)] = Field(
-        get_args(MethodName),
-        description="By default all that the run makes data for: without finetune.enabled or "
+        DEFAULT_METHODS,
+        description="By default all of the LLM's negatives that the run makes data for: without finetune.enabled or "
         "embeddings.pairs_per_user no hnlmrec*, and where negatives.pairs_per_user is 0 as well no pool*.",
     )
     models: Annotated[tuple[ModelName, ...], Field(min_length=1)] = ("lightgcn",)
+    search: Literal["random", "tpe"] = Field(
+        "random",
+        description="How trials are chosen. random: methods share the draws of what they share; "
+        "tpe: after startup_trials each method by its own trials so far (Optuna).",
+    )
     trials: Count = Field(
         8, description="Trials of every method; the first is the `cf` section, its defaults at the published values."
     )
+    cpu_seconds: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="CPU seconds of every method, equal for all; `trials` is then the most there are."
+    )
+    startup_trials: Count = Field(10, description="tpe: trials of a method that are drawn at random first.")
+    stopping: Literal["none", "asha", "median"] = Field(
+        "none", description="Ends trials that fall behind: asha (halving) or the median of the others."
+    )
+    grace_epochs: Count = Field(5, description="asha, median: epochs that every trial gets.")
     seeds: Annotated[int, Field(ge=2)] = Field(3, description="Refits of each winner, each with its own seed.")
     cutoffs: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 20)
     metric: MetricName = Field("ndcg@20", description="Chosen and compared by this metric.")
     concurrent: Count = Field(2, description="Trials at the same time.")
-    cpus_per_trial: Annotated[float, Field(gt=0)] = 1
-    gpus_per_trial: Annotated[float, Field(ge=0)] = 0
+    cpus_per_trial: Annotated[float, Field(gt=0)] = Field(1, description="CPUs of a trial, also a part of one.")
+    gpus_per_trial: Annotated[float, Field(ge=0)] = Field(0, description="GPUs of a trial, also a part of one.")
+    tensorboard: bool = Field(
+        default=False, description="Write each training's curve below <workspace>/tensorboard, a local one."
+    )
 
     def fitted(self, *, pool: bool, vectors: bool) -> TuneConfig:
         """Return it with the default methods that have a pool or vectors to train on; methods that were chosen stay."""
@@ -42,11 +65,29 @@ class TuneConfig(Section):
             raise ValueError(f"name {', '.join(repeated)} once")
         return values
 
+    @field_validator("spaces")
+    @classmethod
+    def _keep_what_a_shipped_method_is(cls, spaces: dict[str, SpaceConfig]) -> dict[str, SpaceConfig]:
+        for name, given in spaces.items():
+            changed = [word for word in ROLE if getattr(given, word) is not None]
+            if changed and name in shipped_methods():
+                told = ", ".join(changed)
+                raise ValueError(f"{name} is a shipped method, so its {told} can't be changed: give yours another name")
+        return spaces
+
     @field_validator("methods")
     @classmethod
-    def _holds_a_classical_method(cls, methods: tuple[MethodName, ...]) -> tuple[MethodName, ...]:
-        if not {"rns", "pns", "dns"} & set(methods):
-            raise ValueError("it needs a classical one (rns, pns or dns) to compare with")
+    def _are_there(cls, methods: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for name in methods:
+            check_method(name, own=info.data.get("spaces", ()))
+        return methods
+
+    @field_validator("methods")
+    @classmethod
+    def _holds_a_classical_method(cls, methods: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        own = {name for name, given in info.data.get("spaces", {}).items() if given.family in {"classical", None}}
+        if not {*CLASSICAL_METHODS, *own} & set(methods):
+            raise ValueError(f"it needs a classical one to compare with ({', '.join(CLASSICAL_METHODS)})")
         return methods
 
     @field_validator("metric")

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import ray
 
-from hnlm_ray.cf import CFData, DivergedError, Trainer, with_held_out_in_train
+from hnlm_ray.cf import CFData, DivergedError, EmbeddingScores, Scorer, open_training, with_held_out_in_train
 from hnlm_ray.config import Config, TuneConfig
 from hnlm_ray.errors import StageError
 from hnlm_ray.prepare.run import ITEMS_PER_PART
@@ -23,6 +23,7 @@ from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.training_data import bucket_count, training_rows
 from hnlm_ray.tune.control_data import method_data
 from hnlm_ray.tune.data import load_cf_data
+from hnlm_ray.tune.methods import RunMethods
 from hnlm_ray.workspace import Rows, Workspace
 
 
@@ -47,9 +48,10 @@ def train_final_model(run: StageRun) -> Outcome:
         No method can recommend, or the training diverged.
     """
     trials, results = (run.workspace.table(name).read().to_pylist() for name in ("trials", "results"))
-    winner = choose_winner(trials, results, run.config.tune.metric)
+    methods = RunMethods(run.config.tune.spaces)
+    winner = choose_winner(trials, results, run.config.tune.metric, methods)
     data = load_cf_data(_reading_as(run.config, winner), run.workspace)
-    data = training_data(method_data(winner.method, data, run.config.seed), run.config.recommend.train_on)
+    data = training_data(method_data(winner.method, data, run.config.seed, methods), run.config.recommend.train_on)
     train_on = run.config.recommend.train_on
     _train(run, _Job(winner, run.config.tune, run.config.seed, train_on, run.workspace, run.fingerprint), data)
     return Outcome(
@@ -95,12 +97,12 @@ def _trained(job: _Job, data: CFData) -> Iterator[None]:
 
     torch.set_num_threads(max(1, int(job.tune.cpus_per_trial)))
     device = "cuda" if job.tune.gpus_per_trial and torch.cuda.is_available() else "cpu"
-    trainer = Trainer(data, job.winner.config, job.seed, device)
+    trainer = open_training(data, job.winner.config, job.seed, device)
     try:
-        while trainer.epoch < job.winner.epochs:
+        while trainer.epoch < job.winner.epochs and not trainer.finished:
             trainer.run_epoch()
             yield None
-        users, items = _finite_vectors(trainer)
+        users, items = _finite_vectors(trainer.scorer())
     except DivergedError as error:
         raise StageError(
             f"{job.winner.name} diverged when it was trained to recommend ({str(error).partition(';')[0]}): "
@@ -115,8 +117,10 @@ def _other_training(job: _Job) -> str:
     return f"{fewer_rows}another seed, or leave {job.winner.method} out of tune.methods"
 
 
-def _finite_vectors(trainer: Trainer) -> tuple[Matrix, Matrix]:
-    users, items = (part.cpu().numpy() for part in trainer.model.embeddings())
+def _finite_vectors(scores: Scorer) -> tuple[Matrix, Matrix]:
+    """Return the vectors as they rank: of a model that is compared by cosine, of unit length."""
+    assert isinstance(scores, EmbeddingScores)  # noqa: S101  no other wins
+    users, items = (part.cpu().numpy() for part in (scores.user_embeddings, scores.item_embeddings))
     if not (np.isfinite(users).all() and np.isfinite(items).all()):
         raise DivergedError("its vectors are not finite")
     return users, items

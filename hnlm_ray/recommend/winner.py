@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hnlm_ray.config import CFConfig, MethodName
 from hnlm_ray.errors import StageError
 from hnlm_ray.tune.leaderboard import best_by_validation
 from hnlm_ray.tune.method_rows import MethodRows, Row, group_rows
-from hnlm_ray.tune.methods import family, method_of
+from hnlm_ray.tune.methods import METHODS, Method, family, method_of
 
 
 @dataclass(frozen=True)
@@ -23,36 +23,51 @@ class Winner:
     epochs: int
 
 
-def choose_winner(trials: Sequence[Row], results: Sequence[Row], metric: str) -> Winner:
+def choose_winner(
+    trials: Sequence[Row], results: Sequence[Row], metric: str, methods: Mapping[MethodName, Method] = METHODS
+) -> Winner:
     """Return the method with the best validation mean of ``metric``; of equals a classical one.
 
-    Controls are left out: they tell what a method's meaning is worth, and nobody would run one. Test figures
-    choose nothing. ``epochs`` is the mean best epoch of the method's refits, rounded.
+    Controls are left out: they tell what a method's meaning is worth, and nobody would run one. So is ease, which has
+    no vectors to recommend with. Test figures choose nothing. ``epochs`` is the mean best epoch of the method's
+    refits, rounded.
+
+    Parameters
+    ----------
+    methods
+        Those of the run.
 
     Raises
     ------
     StageError
-        No method but controls finished.
+        No method that can recommend finished.
     """
-    groups = group_rows(trials, results)
-    names = [best_by_validation(_entries(groups, metric), of_family, metric) for of_family in ("classical", "semantic")]
+    groups = [group for group in group_rows(trials, results) if _has_vectors(group.name, methods)]
+    entries = _entries(groups, metric, methods)
+    names = [best_by_validation(entries, of_family, metric) for of_family in ("classical", "semantic", "text")]
     found = [group for name in names for group in groups if group.name == name]
     if not found:
         raise StageError(
-            "no method but controls finished its refits, so none can recommend: see the errors in the results table, "
-            "mend their cause and run the same command again"
+            "no method but controls (and ease, which has no vectors) finished its refits, so none can recommend: see "
+            "the errors in the results table, mend their cause and run the same command again"
         )
     best = max(found, key=lambda group: _validation(group, metric) or 0.0)
     epochs = sum(int(row["best_epoch"]) for row in best.refits) / len(best.refits)
     config = CFConfig.model_validate(json.loads(best.refits[0]["config"]))
-    return Winner(best.name, method_of(best.name), config, int(epochs + 0.5))
+    return Winner(best.name, method_of(best.name, methods), config, int(epochs + 0.5))
 
 
-def _entries(groups: Sequence[MethodRows], metric: str) -> list[dict[str, object]]:
+def _has_vectors(name: str, methods: Mapping[MethodName, Method]) -> bool:
+    return methods[method_of(name, methods)].model != "ease"
+
+
+def _entries(
+    groups: Sequence[MethodRows], metric: str, methods: Mapping[MethodName, Method]
+) -> list[dict[str, object]]:
     return [
         {
             "name": group.name,
-            "family": family(group.name),
+            "family": family(group.name, methods),
             "test": {metric: group.test.get(metric)},
             "validation": {metric: _validation(group, metric)},
         }

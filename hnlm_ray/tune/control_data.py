@@ -7,9 +7,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from hnlm_ray.cf import CFData, random_pool, random_vectors, shuffled_pool, shuffled_text, shuffled_vectors
+import numpy as np
+from numpy.typing import NDArray
+
+from hnlm_ray.cf import (
+    CFData,
+    NegativePool,
+    Positives,
+    random_pool,
+    random_vectors,
+    shuffled_pool,
+    shuffled_text,
+    shuffled_vectors,
+)
 from hnlm_ray.config import MethodName
-from hnlm_ray.tune.methods import METHODS, Reads
+from hnlm_ray.errors import InputError
+from hnlm_ray.tune.methods import METHODS, Method, Reads
 
 _KEPT: Final = 4
 _ADDS: Final[Mapping[Reads, Callable[[CFData, CFData, int], CFData]]] = {
@@ -17,6 +30,10 @@ _ADDS: Final[Mapping[Reads, Callable[[CFData, CFData, int], CFData]]] = {
     "pool": lambda plain, data, _seed: replace(plain, pool=data.pool),
     "random_pool": lambda plain, data, seed: replace(plain, pool=random_pool(data, seed)),
     "shuffled_pool": lambda plain, data, seed: replace(plain, pool=shuffled_pool(data, seed)),
+    "triples": lambda plain, data, _seed: replace(plain, triples=pool_triples(data.train, data.pool)),
+    "shuffled_triples": lambda plain, data, seed: replace(
+        plain, triples=pool_triples(data.train, shuffled_pool(data, seed))
+    ),
     "vectors": lambda plain, data, _seed: replace(plain, vectors=data.vectors),
     "random_vectors": lambda plain, data, seed: replace(plain, vectors=random_vectors(data, seed)),
     "shuffled_vectors": lambda plain, data, seed: replace(plain, vectors=shuffled_vectors(data, seed)),
@@ -25,18 +42,33 @@ _ADDS: Final[Mapping[Reads, Callable[[CFData, CFData, int], CFData]]] = {
 }
 
 
-def method_data(method: MethodName, data: CFData, seed: int) -> CFData:
+def method_data(method: MethodName, data: CFData, seed: int, methods: Mapping[MethodName, Method] = METHODS) -> CFData:
     """Return the splits of ``data`` with what the method reads: a control gets its own, made from ``seed``.
 
-    InputError where a control needs a pool, vectors or text and there are none.
+    ``methods`` are those of the run. InputError where triples or a control need a pool, vectors or text and there
+    are none.
     """
+    return read_data(methods[method].reads, data, seed)
+
+
+def read_data(reads: Reads, data: CFData, seed: int) -> CFData:
+    """Return the splits of ``data`` with what is read beside them, as :func:`method_data` does."""
     plain = replace(data, pool=None, vectors=None, item_text=None)
-    return _ADDS[METHODS[method].reads](plain, data, seed)
+    return _ADDS[reads](plain, data, seed)
+
+
+def pool_triples(train: Positives, pool: NegativePool | None) -> NDArray[np.int64]:
+    """Return int64[n, 3]: a training pair and an item of its pool, which its user is held to like less."""
+    if pool is None:
+        raise InputError("triples are made from a pool and the data has none; make the negative pool first")
+    users, items = train.pairs()
+    edges = pool.edges()
+    return np.stack([users[edges], items[edges], pool.items], axis=1).astype(np.int64)
 
 
 @dataclass
 class KeptData:
-    """What :func:`method_data` made lately in this process: the same object for the same run and the same reading.
+    """What :func:`read_data` made lately in this process: the same object for the same run and the same reading.
 
     A worker receives the run's data anew with each training; what is cached by the identity of the data
     (the guard's belief) is found again only so. The least recently used of more than four is dropped.
@@ -44,11 +76,11 @@ class KeptData:
 
     _kept: OrderedDict[tuple[str, Reads, int], CFData] = field(default_factory=OrderedDict)
 
-    def method_data(self, run: str, method: MethodName, data: CFData, seed: int) -> CFData:
-        """Return the method's data; ``run`` names what ``data`` is, whichever copy it comes in."""
-        key = run, METHODS[method].reads, seed
+    def read_data(self, run: str, reads: Reads, data: CFData, seed: int) -> CFData:
+        """Return the data with what is read beside it; ``run`` names what ``data`` is, whichever copy it comes in."""
+        key = run, reads, seed
         if key not in self._kept:
-            self._kept[key] = method_data(method, data, seed)
+            self._kept[key] = read_data(reads, data, seed)
         self._kept.move_to_end(key)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)

@@ -34,7 +34,7 @@ def load_cf_data(config: Config, workspace: Workspace) -> CFData:
         test=_positives(rows, "test", users),
         pool=_pool(workspace, train, items),
         vectors=load_pair_vectors(workspace, train, items) if config.finetune.enabled else None,
-        item_text=encode_item_text(config, workspace) if reads_text(config.tune.methods) else None,
+        item_text=encode_item_text(config, workspace) if reads_text(config.tune) else None,
     )
 
 

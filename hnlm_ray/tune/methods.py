@@ -1,144 +1,150 @@
-"""The methods of the comparison as data: what each trains on, what it searches, and what it controls."""
+"""The methods by name: those that come with the package, those of a run, and what results call them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Final
 
-from hnlm_ray.config import MethodName, ModelName
+from hnlm_ray.config import MethodName, ModelName, TuneConfig
+from hnlm_ray.config.method_names import shipped_methods
+from hnlm_ray.config.spaces import Family, Reads, Spaces
 from hnlm_ray.errors import InputError
-from hnlm_ray.tune.dimensions import Choice, Depends, LogUniform, Space, Uniform, Value
+from hnlm_ray.fingerprint import fingerprint_of
+from hnlm_ray.tune.method import Method
+from hnlm_ray.tune.space_files import layers_of
+from hnlm_ray.tune.space_layers import build_method
 
-Family = Literal["classical", "semantic", "control"]
-Reads = Literal[
-    "nothing",
-    "pool",
-    "random_pool",
-    "shuffled_pool",
-    "vectors",
-    "random_vectors",
-    "shuffled_vectors",
-    "text",
-    "shuffled_text",
+__all__ = [
+    "METHODS",
+    "Compared",
+    "Family",
+    "Method",
+    "Reads",
+    "RunMethods",
+    "compared_methods",
+    "controls_of",
+    "family",
+    "method_of",
+    "methods_of",
+    "reads_text",
+    "result_name",
+    "spaces_content",
 ]
 
 
-@dataclass(frozen=True)
-class Method:
-    """One method.
+class RunMethods(Mapping[MethodName, Method]):
+    """The shipped methods and those of a run, with its changes; each is put together when it is asked for.
+
+    It can be pickled: what it needs of a user's files is in ``spaces``.
 
     Parameters
     ----------
-    family
-        classical: knows no text; semantic: uses what the LLM wrote; control: a semantic method without its meaning.
-    sampler
-        The sampler that it trains with.
-    reads
-        What it needs beside the positives.
-    own
-        What it alone searches. Methods with the same ``stream`` draw the same values of it.
-    fixed
-        Values that hold in every trial; they are not searched.
-    published
-        Values of its first trial where the configuration leaves the default.
-    controls
-        The semantic method that it is a control of.
+    spaces
+        ``tune.spaces`` of the run.
     """
 
-    family: Family
-    sampler: Literal["rns", "pns", "dns", "pool", "vectors"]
-    reads: Reads
-    own: Space
-    stream: int
-    fixed: Mapping[str, Value]
-    published: Mapping[str, Value]
-    controls: MethodName | None = None
+    def __init__(self, spaces: Spaces) -> None:
+        self._spaces, self._built = spaces, dict[str, Method]()
+
+    def __getitem__(self, name: str) -> Method:
+        if name not in self:
+            raise KeyError(name)
+        if name not in self._built:
+            self._built[name] = build_method(name, layers_of(name, self._spaces))
+        return self._built[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._spaces or name in shipped_methods()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({*shipped_methods(), *self._spaces}))
+
+    def __len__(self) -> int:
+        return len({*shipped_methods(), *self._spaces})
 
 
-_CANDIDATES: Final = Choice((2, 4, 8, 16, 32))
-_POWER: Final = Uniform(0.25, 1.0)
-_BASE: Final[Space] = {
-    "base_sampler": Choice(("rns", "pns", "dns")),
-    "candidates": _CANDIDATES,
-    "popularity_power": _POWER,
-}
-_VECTORS: Final[Space] = {
-    "alpha": LogUniform(1e-4, 0.5),
-    **_BASE,
-    "loss": Choice(("bpr", "hinge")),
-    "contrastive": Choice((0.0, 1e-3, 1e-2, 1e-1)),
-    "adapter_training": Choice(("joint", "alignment")),
-    "alignment": Depends(
-        "adapter_training",
-        {"joint": Choice((0.0, 0.01, 0.1, 1.0)), "alignment": Choice((0.01, 0.1, 1.0))},
-    ),
-    "adapter_attention": Choice((False, True)),
-}
-_GUARD: Final[Space] = {
-    "guard": Choice((0.0, 0.3, 0.5, 1.0)),
-    "candidates": Choice((4, 8, 16, 32)),
-    "guard_features": Choice(("full", "text")),
-    "graph": Choice((0.0, 0.1, 0.3, 1.0)),
-}
-# Guard and graph belong to the methods of these names alone: elsewhere they would bring text into a method without.
-_NO_TEXT: Final[Mapping[str, Value]] = {"guard": 0.0, "graph": 0.0}
-_POOL_METHOD: Final = Method(
-    "semantic", "pool", "pool", {"alpha": LogUniform(0.05, 1.0), **_BASE}, 4, _NO_TEXT, published={}
-)
-_HNLMREC: Final = Method("semantic", "vectors", "vectors", _VECTORS, 5, _NO_TEXT, published={"alpha": 1e-2})
-_GUARDED: Final = Method("semantic", "dns", "text", _GUARD, 6, {}, published={"guard": 0.5, "graph": 0.3})
+METHODS: Final = RunMethods({})
 
 
-def _control(of: MethodName, method: Method, reads: Reads, **fixed: Value) -> Method:
-    return replace(method, family="control", reads=reads, fixed={**method.fixed, **fixed}, controls=of)
+@dataclass(frozen=True)
+class Compared:
+    """What a result's name stands for."""
+
+    model: ModelName
+    method: Method
 
 
-METHODS: Final[Mapping[MethodName, Method]] = {
-    "rns": Method("classical", "rns", "nothing", {}, 1, _NO_TEXT, published={}),
-    "pns": Method("classical", "pns", "nothing", {"popularity_power": _POWER}, 2, _NO_TEXT, published={}),
-    "dns": Method("classical", "dns", "nothing", {"candidates": _CANDIDATES}, 3, _NO_TEXT, published={}),
-    "pool": _POOL_METHOD,
-    "pool_alpha0": _control("pool", _POOL_METHOD, "pool", alpha=0.0),
-    "pool_random": _control("pool", _POOL_METHOD, "random_pool"),
-    "pool_shuffled": _control("pool", _POOL_METHOD, "shuffled_pool"),
-    "hnlmrec": _HNLMREC,
-    "hnlmrec_alpha0": _control(
-        "hnlmrec", _HNLMREC, "vectors", alpha=0.0, contrastive=0.0, adapter_training="joint", alignment=0.0
-    ),
-    "hnlmrec_random": _control("hnlmrec", _HNLMREC, "random_vectors"),
-    "hnlmrec_shuffled": _control("hnlmrec", _HNLMREC, "shuffled_vectors"),
-    "hnlmrec_frozen": _control("hnlmrec", _HNLMREC, "vectors", adapter_training="frozen", alignment=0.0),
-    "guard": _GUARDED,
-    "guard_no_text": _control("guard", _GUARDED, "nothing", guard_features="cf", graph=0.0),
-    "guard_shuffled": _control("guard", _GUARDED, "shuffled_text"),
-}
+def methods_of(tune: TuneConfig) -> dict[MethodName, Method]:
+    """Return the methods that a run compares, with its changes of their spaces; InputError for what can't be."""
+    known = RunMethods(tune.spaces)
+    return {name: known[name] for name in tune.methods}
 
 
-def result_name(model: ModelName, method: MethodName) -> str:
-    """Return the name in tables and results, such as 'lightgcn-dns'."""
-    return f"{model}-{method}"
+def compared_methods(tune: TuneConfig) -> dict[str, Compared]:
+    """Return what a run compares, by the names of its results.
+
+    A method that is a model itself is compared once, the others on each of ``tune.models`` that they can run on.
+
+    Raises
+    ------
+    InputError
+        A method runs on none of these models, or searches nothing and has more than one trial.
+    """
+    found: dict[str, Compared] = {}
+    for name, method in methods_of(tune).items():
+        if not method.space and tune.trials > 1:
+            raise InputError(
+                f"method {name} of tune.methods searches nothing, so its {tune.trials} trials would be alike; "
+                "give it a parameter in tune.spaces, or set tune.trials to 1"
+            )
+        for model in _models(method, tune):
+            found.setdefault(result_name(model, name, method), Compared(model, method))
+    return dict(sorted(found.items(), key=lambda entry: tune.models.index(entry[1].model)))
 
 
-def method_of(name: str) -> MethodName:
+def _models(method: Method, tune: TuneConfig) -> tuple[ModelName, ...]:
+    if method.model is not None:
+        return tune.models[:1]
+    fit = tuple(model for model in tune.models if method.models is None or model in method.models)
+    if not fit:
+        raise InputError(
+            f"method {method.name} of tune.methods can't run on {', '.join(tune.models)}, the models of tune.models; "
+            f"it runs on {', '.join(method.models or ())}"
+        )
+    return fit
+
+
+def result_name(model: str, method: str, entry: Method | None = None) -> str:
+    """Return the name in tables and results, such as 'lightgcn-dns'; of a method that is a model its own name."""
+    found = entry or METHODS[method]
+    return method if found.model is not None else f"{model}-{method}"
+
+
+def method_of(name: str, methods: Mapping[MethodName, Method] = METHODS) -> MethodName:
     """Return the method of a result's name, or of its own; InputError for any other name."""
-    for method in METHODS:
-        if name.rpartition("-")[2] == method:
-            return method
-    raise InputError(f"unknown method {name!r}; use one of {', '.join(METHODS)}")
+    method = name.rpartition("-")[2]
+    if method not in methods:
+        raise InputError(f"unknown method {name!r}; use one of {', '.join(methods)}, or give yours in tune.spaces")
+    return method
 
 
-def family(name: str) -> Family:
-    """Return whether a method, or a result's name, is 'classical', 'semantic' or 'control'; InputError for others."""
-    return METHODS[method_of(name)].family
+def family(name: str, methods: Mapping[MethodName, Method] = METHODS) -> Family:
+    """Return the family of a method, or of a result's name; InputError for others."""
+    return methods[method_of(name, methods)].family
 
 
-def controls_of(name: str) -> list[str]:
-    """Return the names of a semantic result's own controls, of the same model; InputError for an unknown name."""
-    of, model = method_of(name), name.rpartition("-")[0]
-    return [f"{model}-{control}" for control, entry in METHODS.items() if entry.controls == of]
+def controls_of(name: str, methods: Mapping[MethodName, Method] = METHODS) -> list[str]:
+    """Return the names of a result's own controls, of the same model; InputError for an unknown name."""
+    of, model = method_of(name, methods), name.rpartition("-")[0]
+    return [result_name(model, control, entry) for control, entry in methods.items() if entry.controls == of]
 
 
-def reads_text(methods: Sequence[MethodName]) -> bool:
-    """Tell whether one of the methods reads text vectors of items."""
-    return any(METHODS[method].reads.endswith("text") for method in methods)
+def spaces_content(tune: TuneConfig) -> dict[str, str]:
+    """Return a hash of each of a run's methods: what it reads, what is fixed, published and searched."""
+    return {name: fingerprint_of(asdict(method))[:16] for name, method in methods_of(tune).items()}
+
+
+def reads_text(tune: TuneConfig) -> bool:
+    """Tell whether one of a run's methods reads text vectors of items."""
+    return any(method.needs == "text" for method in methods_of(tune).values())

@@ -1,0 +1,54 @@
+"""Whether the methods of a run can start at all: their first trials are opened on a handful of made-up users."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from hnlm_ray.config import Config
+from hnlm_ray.errors import InputError
+from hnlm_ray.tune.methods import compared_methods
+from hnlm_ray.tune.suggest import Suggestions
+
+if TYPE_CHECKING:
+    from hnlm_ray.cf import CFData
+
+_USERS: Final = 4
+_ITEMS: Final = 40
+_TEXT: Final = 32
+
+
+def rehearse(config: Config) -> None:
+    """Raise InputError where a method can't train with the section `cf`, before anything has run.
+
+    Nothing is trained: what a training refuses (a sampler that a loss or a model can't take, settings that contradict
+    each other) it refuses when it is opened.
+    """
+    from hnlm_ray.cf import open_training
+    from hnlm_ray.tune.control_data import read_data
+
+    data = _made_up()
+    for name, compared in compared_methods(config.tune).items():
+        method = compared.method
+        settings = Suggestions(method.name, config.cf, compared.model, config.tune, config.seed).suggest(0)
+        try:
+            open_training(read_data(method.reads, data, config.seed), settings, config.seed)
+        except InputError as error:
+            raise InputError(f"{name} of tune.methods can't start with the section cf: {error}") from error
+
+
+def _made_up() -> CFData:
+    """Return data that has everything a method may read."""
+    from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives
+
+    draw = np.random.default_rng(0)
+    users, items = np.repeat(np.arange(_USERS), 2), np.arange(2 * _USERS)
+    train = Positives.from_pairs(users, items, _USERS)
+    pool = NegativePool.from_rows(train, users, items, items + 2 * _USERS, np.ones(len(items)), n_items=_ITEMS)
+    text = draw.normal(size=(_ITEMS, _TEXT)).astype(np.float32)
+    unit = text / np.linalg.norm(text, axis=1, keepdims=True)
+    vectors = PairVectors.from_rows(
+        train, users, items, np.arange(len(items)), unit[: len(items)], n_items=_ITEMS, anchors=unit
+    )
+    return CFData(_USERS, _ITEMS, train, pool=pool, vectors=vectors, item_text=text)

@@ -1,0 +1,102 @@
+"""The shipped search spaces, a YAML file each, and what they extend; docs/sweeps.md says what stands in one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from hnlm_ray.config.spaces import DimensionConfig, SpaceConfig, Spaces
+from hnlm_ray.errors import InputError
+from hnlm_ray.yaml_text import YamlTextError, parse_yaml
+
+_SHOWN_CHARS: Final = 80
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A file, or what a run gives: ``method`` is whose it is, ``where`` how errors name it."""
+
+    method: str
+    where: str
+    content: SpaceConfig
+
+
+def layers_of(method: str, spaces: Spaces, below: tuple[str, ...] = ()) -> list[Layer]:
+    """Return what a method is put together from, the root first: what it extends, its file, what a run changes.
+
+    Parameters
+    ----------
+    spaces
+        ``tune.spaces`` of the run.
+    below
+        The methods that extend this one.
+
+    Raises
+    ------
+    InputError
+        A file is no search space, extends what isn't there, or extends itself.
+    """
+    given = spaces.get(method)
+    own = [] if given is None else [Layer(method, _place(method, given), given)]
+    if method in shipped_files():
+        own.insert(0, Layer(method, f"{method}.yaml", read_shipped(method)))
+    if not own:
+        named = f"search space {below[-1]}: extends: got" if below else "search space"
+        known = ", ".join(sorted({*shipped_files(), *spaces}))
+        raise InputError(f"{named} {method[:_SHOWN_CHARS]!r}, which is no method or part; use one of {known}")
+    base = own[0].content.extends
+    if base is None:
+        return own
+    if base in (*below, method):
+        chain = " extends ".join([*below, method, base])
+        raise InputError(f"search space {own[0].where}: extends: {chain}, which goes round; end the chain")
+    return [*layers_of(base, spaces, (*below, method)), *own]
+
+
+def _place(method: str, given: SpaceConfig) -> str:
+    return f"tune.spaces.{method}" if given.file is None else f"tune.spaces.{method} ({given.file})"
+
+
+@lru_cache(maxsize=1)
+def shipped_files() -> tuple[str, ...]:
+    """Return the names of the shipped files: methods, and parts, which begin with _."""
+    names = (entry.name for entry in _folder().iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
+
+
+def _folder() -> Any:  # noqa: ANN401  importlib's Traversable
+    return files("hnlm_ray") / "tune" / "spaces"
+
+
+@lru_cache(maxsize=128)
+def read_shipped(name: str) -> SpaceConfig:
+    """Return a shipped file."""
+    return parse_space((_folder() / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
+
+
+def parse_space(text: str, where: str) -> SpaceConfig:
+    """Return what a file holds; InputError with its name and the field that is wrong."""
+    try:
+        tree = parse_yaml(text)
+    except YamlTextError as error:
+        raise InputError(f"search space {where} {error}") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"search space {where} holds no mapping: see docs/sweeps.md for what stands in it")
+    try:
+        return SpaceConfig.model_validate(tree)
+    except ValidationError as error:
+        raise InputError(_sentence(where, error)) from error
+
+
+def _sentence(where: str, error: ValidationError) -> str:
+    detail = error.errors()[0]
+    field = ".".join(str(key)[:_SHOWN_CHARS] for key in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        known = SpaceConfig.model_fields if len(detail["loc"]) == 1 else (*DimensionConfig.kinds, "is")
+        return f"search space {where}: {field}: unknown key; use one of {', '.join(known)}"
+    got, told = repr(detail["input"])[:_SHOWN_CHARS], detail["msg"].removeprefix("Value error, ")
+    return f"search space {where}: {field}: got {got}; {told[0].lower()}{told[1:]}"
