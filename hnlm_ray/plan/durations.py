@@ -9,12 +9,13 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from hnlm_ray.config import Config, MethodName
+from hnlm_ray.config import Config
 from hnlm_ray.plan.answers import Answers
 from hnlm_ray.plan.engine_meter import slots
 from hnlm_ray.plan.rates import EngineRate
 from hnlm_ray.plan.rows import Prepared, records, steps, training_records
 from hnlm_ray.plan.step_cost import Load, stage_seconds
+from hnlm_ray.plan.training_time import first_trials
 from hnlm_ray.plan.works import Works
 
 STAGE_S: Final = 3.0
@@ -116,13 +117,24 @@ class Durations:
         encoded = (actors * self.data.items + texts) * encoder.text_s
         return STAGE_S + encoder.load_s + encoded / side_by_side + self.data.train * 2e-4
 
-    def trainings(self, each: int, left: int) -> float:
-        """Return ``left`` trainings of a comparison in which every method has ``each``."""
+    def trials(self, left: int) -> float:
+        """Return ``left`` trials; a method's CPU seconds may end them before."""
+        tune = self.config.tune
+        most = None if tune.cpu_seconds is None else tune.cpu_seconds / tune.cpus_per_trial
+        return self._trainings(tune.trials, left, most)
+
+    def results(self, left: int) -> float:
+        """Return ``left`` refits of the winners."""
+        return self._trainings(self.config.tune.seeds, left, None)
+
+    def _trainings(self, each: int, left: int, most: float | None) -> float:
+        """Return ``left`` trainings of a comparison in which every method has ``each``, of ``most`` seconds in all."""
         tune, times = self.config.tune, self.works.trainings
         side_by_side = at_once(self.config, tune.concurrent, tune.cpus_per_trial)
-        one = [times.pace(model, method).seconds(self.epochs) for model in tune.models for method in tune.methods]
-        every = len(one) * each
-        return TUNE_START_S + left * TRAINING_S + left / max(1, every) * each * sum(one) / side_by_side
+        own = [each * times.pace(settings).seconds(self.epochs) for _, settings in first_trials(self.config).values()]
+        whole = sum(own if most is None else (min(one, most) for one in own))
+        share = left / max(1, len(own) * each)
+        return TUNE_START_S + left * TRAINING_S + share * whole / side_by_side
 
     @property
     def epochs(self) -> int:
@@ -131,9 +143,8 @@ class Durations:
 
     def final_model(self) -> float:
         """Return one training more, of the slowest kind that may win."""
-        tune, times = self.config.tune, self.works.trainings
-        names: list[MethodName] = list(tune.methods)
-        return SMALL_S + max(times.pace(model, name).seconds(self.epochs) for model in tune.models for name in names)
+        paces = self.works.trainings.paces.values()
+        return SMALL_S + max(pace.seconds(self.epochs) for pace in paces)
 
     def recommendations(self) -> float:
         """Return the lists of all users."""

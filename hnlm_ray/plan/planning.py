@@ -105,8 +105,8 @@ class Planner:
             "finetune_eval": times.finetune_eval(),
             "embeddings": times.embeddings(rows),
             "negative_pool": times.negative_pool(self.found.data.pairs(config.negatives.pairs_per_user)),
-            "trials": times.trainings(config.tune.trials, rows),
-            "results": times.trainings(config.tune.seeds, rows),
+            "trials": times.trials(rows),
+            "results": times.results(rows),
             "final_model": times.final_model(),
             "recommendations": times.recommendations(),
         }

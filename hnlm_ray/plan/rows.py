@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from hnlm_ray.config import Config
 from hnlm_ray.finetune.meanings import MEANINGS
+from hnlm_ray.tune.methods import compared_methods
 from hnlm_ray.workspace import Workspace
 
 Counts = npt.NDArray[np.int64]
@@ -70,7 +71,7 @@ def steps(config: Config, data: Prepared) -> int:
 
 def trainings(config: Config, each: int) -> int:
     """Return the trainings of a comparison in which every method has ``each``."""
-    return len(config.tune.models) * len(config.tune.methods) * each
+    return len(compared_methods(config.tune)) * each
 
 
 _MEASUREMENTS: Final = 2  # rows of the fine-tuning's log before its first step

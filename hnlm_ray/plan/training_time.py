@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from hnlm_ray.cf import CFData, train
-from hnlm_ray.config import CFConfig, Config, MethodName, ModelName
+from hnlm_ray.config import CFConfig, Config
 from hnlm_ray.plan.pace import Pace
 from hnlm_ray.plan.stand_in import stand_in_data
 from hnlm_ray.plan.teacher_time import TeacherTimes, measure_teacher
-from hnlm_ray.tune.methods import METHODS
-from hnlm_ray.tune.spaces import sample_trials
+from hnlm_ray.tune.methods import Reads, compared_methods
+from hnlm_ray.tune.trial_configs import published_config
 from hnlm_ray.workspace import Workspace
 
 _WHOLE_S: Final = 20.0
@@ -24,25 +24,41 @@ _ALL_S: Final = 90.0
 
 @dataclass(frozen=True)
 class TrainingTimes:
-    """Paces by model and kind of method, the teacher's, and the epochs after which a training stopped.
+    """Paces by kind of training, the teacher's, and the epochs after which a training stopped.
 
     ``teacher`` is None where none is trained; ``epochs`` where the whole training did not end within the time that a
     measurement gets.
     """
 
-    paces: Mapping[tuple[ModelName, str], Pace]
+    paces: Mapping[str, Pace]
     teacher: TeacherTimes | None
     epochs: int | None
 
-    def pace(self, model: ModelName, method: MethodName) -> Pace:
-        """Return the pace of a method; of one that was not measured (time was up) the slowest measured."""
+    def pace(self, settings: CFConfig) -> Pace:
+        """Return the pace of a training; of a kind that was not measured (time was up) the slowest measured."""
         slowest = max(self.paces.values(), key=lambda pace: pace.epoch_s)
-        return self.paces.get((model, kind_of(method)), slowest)
+        return self.paces.get(kind_of(settings), slowest)
 
 
-def kind_of(method: MethodName) -> str:
-    """Return what a method's time depends on: its sampler, and whether it guards."""
-    return "guard" if method.startswith("guard") else METHODS[method].sampler
+def kind_of(settings: CFConfig) -> str:
+    """Return what a training's time depends on: its model, its sampler, and whether it guards."""
+    return f"{settings.model} {settings.sampler}{' guarded' if settings.guard else ''}"
+
+
+def first_trials(config: Config) -> dict[str, tuple[Reads, CFConfig]]:
+    """Return what is compared, by the names of results: what each reads, and its first trial."""
+    return {
+        name: (one.method.reads, published_config(config.cf, one.method, one.model))
+        for name, one in compared_methods(config.tune).items()
+    }
+
+
+def kinds(config: Config) -> dict[str, tuple[Reads, CFConfig]]:
+    """Return the first trial of each kind of training that is compared, by kind."""
+    found: dict[str, tuple[Reads, CFConfig]] = {}
+    for reads, settings in first_trials(config).values():
+        found.setdefault(kind_of(settings), (reads, settings))
+    return found
 
 
 def measure_trainings(config: Config, workspace: Workspace) -> TrainingTimes:
@@ -52,31 +68,20 @@ def measure_trainings(config: Config, workspace: Workspace) -> TrainingTimes:
     torch.set_num_threads(max(1, int(config.tune.cpus_per_trial)))
     device = "cuda" if config.tune.gpus_per_trial and torch.cuda.is_available() else "cpu"
     data, until = stand_in_data(config, workspace), time.monotonic() + _ALL_S
-    paces: dict[tuple[ModelName, str], Pace] = {}
+    paces: dict[str, Pace] = {}
     epochs = None
     # What a process does once (PyTorch's own start) belongs to no training.
-    _train(_data_of("rns", data), config.cf.model_copy(update={"epochs": 1}), config, device, _Watch(1, _KIND_S))
-    for model, method in _kinds(config):
-        settings = sample_trials(config.cf, method, model, 1, config.seed)[0]
+    once = CFConfig(epochs=1)
+    _train(_data_of("nothing", data), once, config, device, _Watch(1, _KIND_S))
+    for kind, (reads, settings) in kinds(config).items():
         first = not paces
         if first or time.monotonic() < until:
             watch = _Watch(config.cf.epochs, _WHOLE_S) if first else _Watch(_KIND_EPOCHS, _KIND_S)
-            ended = _train(_data_of(method, data), settings, config, device, watch)
+            ended = _train(_data_of(reads, data), settings, config, device, watch)
             epochs = watch.epochs if first and ended else epochs
-            paces[model, kind_of(method)] = watch.pace()
+            paces[kind] = watch.pace()
     own = config.finetune.enabled and config.teacher.embeddings is None
     return TrainingTimes(paces, measure_teacher(config, data, device) if own else None, epochs)
-
-
-def kinds(config: Config) -> list[tuple[ModelName, str]]:
-    """Return the models with the kinds of methods that are compared."""
-    return [(model, kind_of(method)) for model, method in _kinds(config)]
-
-
-def _kinds(config: Config) -> Sequence[tuple[ModelName, MethodName]]:
-    """Return one method of each kind that is compared, for each model."""
-    by_kind = {kind_of(method): method for method in reversed(config.tune.methods)}
-    return [(model, method) for model in config.tune.models for method in reversed(by_kind.values())]
 
 
 class _EnoughSeenError(Exception):
@@ -122,9 +127,8 @@ def _train(data: CFData, settings: CFConfig, config: Config, device: str, watch:
     return True
 
 
-def _data_of(method: MethodName, data: CFData) -> CFData:
-    """Return the data with what the method's kind reads."""
-    reads = METHODS[method].reads
+def _data_of(reads: Reads, data: CFData) -> CFData:
+    """Return the data with what is read."""
     return replace(
         data,
         pool=data.pool if reads.endswith("pool") else None,

@@ -49,6 +49,8 @@ def _of_trainings(task: Task, found: Found) -> Iterator[str]:
         yield f"each training runs for all {task.config.cf.epochs} epochs of cf.epochs, though some may stop earlier"
     else:
         yield f"each training runs for {epochs} epochs, after which a measured one stopped"
+    if task.config.tune.cpu_seconds is not None or task.config.tune.stopping != "none":
+        yield "no trial is stopped early and no method's time is up: tune.stopping and tune.cpu_seconds make it less"
     if "records" in names:
         share = f"{found.data.mined_share:.0%}" if found.data.mined_share < 1 else "all"
         yield f"{share} of the mined pairs have a hard negative: {records(task.config, found.data):,} records"

@@ -72,9 +72,8 @@ def known_works(work: Work, rates: Rates) -> Works:
         sources[part] = f"measured earlier, on {whole[0].day}" if whole else ASSUMED
         return [rate.seconds for rate in whole]
 
-    every = kinds(work.config)
-    names = [f"{model} {kind}" for model, kind in every]
-    pairs = recall("trainings", names, lambda: [_PAIR_EPOCH_S] * len(every))
+    every = list(kinds(work.config))
+    pairs = recall("trainings", every, lambda: [_PAIR_EPOCH_S] * len(every))
     paces = {kind: Pace(0.0, pair_s * work.data.train) for kind, pair_s in zip(every, pairs, strict=True)}
     teacher = TeacherTimes(Pace(0.0, min(pairs) * work.data.train), _MINED_PAIR_S, None)
     tuning = TuningPace(*recall("tuning", _TUNING, lambda: _assumed_tuning(work.parameters)))
@@ -89,7 +88,7 @@ def _assumed_tuning(parameters: int) -> Sequence[float]:
 def remember_works(work: Work, works: Works, rates: Rates) -> None:
     """Remember the paces that were measured here."""
     paces: dict[str, dict[str, float]] = {
-        "trainings": {f"{m} {kind}": p.epoch_s / work.data.train for (m, kind), p in works.trainings.paces.items()},
+        "trainings": {kind: pace.epoch_s / work.data.train for kind, pace in works.trainings.paces.items()},
         "tuning": {name: getattr(works.tuning, name) for name in _TUNING},
         "encoder": {name: getattr(works.encoder, name) for name in _ENCODER},
     }
