@@ -8,6 +8,7 @@ import asyncio
 import json
 import re
 import subprocess
+import uuid
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
@@ -332,17 +333,14 @@ def _most_in_flight(world):
         finally:
             flying.now -= 1
 
-    columns, prompts = {"a": "summary"}, [load_prompt(f"item_profile.{kind}v1") for kind in ("", "simple.")]
-    task = LLMTask("item_profiles", ("item",), 1, lambda _: [], AnswerFormat({"a": 40}), columns, 32, *prompts)
-    job = RowJob(task, world.config, world.workspace, "e" * 64, "f" * 64)
-    job.store.filesystem.create_dir(job.store.parts_folder(job.chunks))
+    expected, prompts = AnswerFormat({"a": 40, "b": 40}), [load_prompt("item_profile.v1")] * 2
+    columns = {"a": "summary", "b": "reasoning"}
+    task = LLMTask("item_profiles", ("item",), 1, lambda _: [], expected, columns, 32, *prompts)
+    job = RowJob(task, world.config, world.workspace, uuid.uuid4().hex * 2, "f" * 64)
     rows = json.dumps([[[item], {"title": str(item)}, 0, False, [0, 0, 0]] for item in range(6)])
 
     async def ask(worker):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("hnlm_ray.workspace.TableStore.write_part", lambda *_: None)
-            patch.setattr("hnlm_ray.workspace.TableStore.has_part", lambda *_: flying.most > 0)
-            return [part async for part in worker(pa.table({"bucket": [0], "rows": [rows]}))]
+        return [part async for part in worker(pa.table({"bucket": [0], "rows": [rows]}))]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScriptedEngine, "generate", counted)
@@ -351,8 +349,7 @@ def _most_in_flight(world):
 
 
 def ask_one_after_the_other(patch):
-    async def serial(*waiting, return_exceptions):
-        assert return_exceptions
+    async def serial(*waiting, return_exceptions=False):
         return [await one for one in waiting]
 
     patch.setattr("hnlm_ray.llm.worker.asyncio.gather", serial)

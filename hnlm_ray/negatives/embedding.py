@@ -89,6 +89,8 @@ class EmbeddingWorker:
                 with self._one_at_a_time:
                     table = self._piece(journal, piece, asked)
                 yield counted(table, asked)
+                if len(asked) == len(rows):
+                    break  # all of it is written: no need to look
 
     def _piece(self, journal: Journal, piece: Piece, rows: Sequence[RowPrompt]) -> pa.Table:
         if not piece.poison:

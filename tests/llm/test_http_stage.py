@@ -43,7 +43,7 @@ def profiles(workspace):
 
 @pytest.mark.real
 def test_a_pipeline_asks_a_server_for_profiles_negatives_and_vectors(tmp_path, monkeypatch):
-    monkeypatch.setenv("SMALL_RUN_KEY", "sk-small-run-0123456789")
+    monkeypatch.setenv("SMALL_RUN_KEY", "sk-small-run-0123")
     with HostileServer(answer) as server:
         config = server_config(tmp_path, server.url, llm__http__api_key_env="SMALL_RUN_KEY", llm__encoder="http:e")
         workspace, _ = run(config, "negative_pool")
@@ -52,7 +52,7 @@ def test_a_pipeline_asks_a_server_for_profiles_negatives_and_vectors(tmp_path, m
         assert {row["status"] for row in rows} == {"ok"}
         assert {row["model"] for row in rows} == {"http:some-model"}
         assert {(row["tokens_in"], row["tokens_out"]) for row in rows} == {(21, 9)}
-        assert {asked.headers["authorization"] for asked in server.asked} == {"Bearer sk-small-run-0123456789"}
+        assert {asked.headers["authorization"] for asked in server.asked} == {"Bearer sk-small-run-0123"}
         assert {asked.path for asked in server.asked} == {"/v1/chat/completions", "/v1/embeddings"}
         assert server.most_at_once <= 4
         asked = len(server.asked)
