@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of one training: before its first epoch, and for an epoch with its evaluation."""
+    """Seconds of one training: before its first epoch, and for an epoch with its evaluation.
+
+    ``ends_after``: epochs after which it ended by itself; None: nobody has seen its end.
+    """
 
     start_s: float
     epoch_s: float
+    ends_after: int | None = None
 
     @classmethod
     def of(cls, ends: Sequence[float]) -> Pace:
@@ -25,5 +29,5 @@ class Pace:
         return cls(max(0.0, ends[0] - epoch), epoch)
 
     def seconds(self, epochs: float) -> float:
-        """Return the time of a training of so many epochs."""
-        return self.start_s + epochs * self.epoch_s
+        """Return the time of a training of so many epochs, or of fewer where it ends by itself."""
+        return self.start_s + min(epochs, self.ends_after or epochs) * self.epoch_s

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from hnlm_ray.cf import CFData, train
+from hnlm_ray.cf import CFData, DivergedError, train
 from hnlm_ray.config import CFConfig, Config
+from hnlm_ray.errors import InputError
 from hnlm_ray.plan.pace import Pace
 from hnlm_ray.plan.stand_in import stand_in_data
 from hnlm_ray.plan.teacher_time import TeacherTimes, measure_teacher
@@ -16,10 +18,12 @@ from hnlm_ray.tune.methods import Reads, compared_methods
 from hnlm_ray.tune.trial_configs import published_config
 from hnlm_ray.workspace import Workspace
 
+log = logging.getLogger(__name__)
 _WHOLE_S: Final = 20.0
 _KIND_S: Final = 3.0
 _KIND_EPOCHS: Final = 4
 _ALL_S: Final = 90.0
+_MANY: Final = 100
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,18 @@ class TrainingTimes:
     epochs: int | None
 
     def pace(self, settings: CFConfig) -> Pace:
-        """Return the pace of a training; of a kind that was not measured (time was up) the slowest measured."""
-        slowest = max(self.paces.values(), key=lambda pace: pace.epoch_s)
+        """Return the pace of a training; of a kind that was not measured the slowest measured."""
+        slowest = max(self.paces.values(), key=lambda pace: pace.seconds(_MANY), default=Pace(0.0, 0.0))
         return self.paces.get(kind_of(settings), slowest)
+
+    def measures(self, settings: CFConfig) -> bool:
+        """Tell whether the kind of a training was measured: time may be up, or its data be made later alone."""
+        return kind_of(settings) in self.paces
 
 
 def kind_of(settings: CFConfig) -> str:
-    """Return what a training's time depends on: its model, its sampler, and whether it guards."""
-    return f"{settings.model} {settings.sampler}{' guarded' if settings.guard else ''}"
+    """Return what a training's time depends on: its model, its sampler, its loss, and whether it guards."""
+    return f"{settings.model} {settings.sampler} {settings.loss}{' guarded' if settings.guard else ''}"
 
 
 def first_trials(config: Config) -> dict[str, tuple[Reads, CFConfig]]:
@@ -77,9 +85,13 @@ def measure_trainings(config: Config, workspace: Workspace) -> TrainingTimes:
         first = not paces
         if first or time.monotonic() < until:
             watch = _Watch(config.cf.epochs, _WHOLE_S) if first else _Watch(_KIND_EPOCHS, _KIND_S)
-            ended = _train(_data_of(reads, data), settings, config, device, watch)
+            try:
+                ended = _train(_data_of(reads, data), settings, config, device, watch)
+            except (InputError, DivergedError) as error:
+                log.warning("a training of kind %s can't be measured: %s", kind, error)
+                continue
             epochs = watch.epochs if first and ended else epochs
-            paces[kind] = watch.pace()
+            paces[kind] = replace(watch.pace(), ends_after=watch.epochs if ended else None)
     own = config.finetune.enabled and config.teacher.embeddings is None
     return TrainingTimes(paces, measure_teacher(config, data, device) if own else None, epochs)
 

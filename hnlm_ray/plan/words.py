@@ -8,6 +8,7 @@ from hnlm_ray.plan.engine_meter import slots
 from hnlm_ray.plan.gathering import Found, Task
 from hnlm_ray.plan.http_time import ASSUMED_READ, ASSUMED_WRITE
 from hnlm_ray.plan.rows import records
+from hnlm_ray.plan.training_time import first_trials
 
 
 def assumptions(task: Task, found: Found) -> list[str]:
@@ -44,7 +45,11 @@ def _of_trainings(task: Task, found: Found) -> Iterator[str]:
     names = {stage.name for stage in task.todo}
     if not names & {"trials", "results", "final_model"}:
         return
-    epochs = found.works.trainings.epochs
+    times = found.works.trainings
+    every = first_trials(task.config)
+    if unknown := [name for name, (_, settings) in every.items() if not times.measures(settings)]:
+        yield f"trainings of {', '.join(unknown)} were not measured and take as long as the slowest that was"
+    epochs = times.epochs
     if epochs is None:
         yield f"each training runs for all {task.config.cf.epochs} epochs of cf.epochs, though some may stop earlier"
     else:
