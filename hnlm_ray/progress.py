@@ -25,6 +25,9 @@ class Progress(Protocol):
     def advance(self, rows: int = 1, tokens: int = 0, statuses: Mapping[str, int] | None = None) -> None:
         """Count finished rows, the tokens read and written for them, and what became of them."""
 
+    def note(self, text: str) -> None:
+        """Say something of the running stage, beside its counts, until something else is said."""
+
     def finish(self) -> None:
         """End the stage."""
 
@@ -36,6 +39,7 @@ class _Meter:
         self.stage, self.total, self.unit = stage, total, unit
         self.already, self.rows, self.tokens = done, 0, 0
         self.statuses: Counter[str] = Counter()
+        self.note = ""
         self.started = time.monotonic()
 
     def add(self, rows: int, tokens: int, statuses: Mapping[str, int] | None) -> None:
@@ -46,7 +50,9 @@ class _Meter:
     def rates(self) -> str:
         seconds = max(time.monotonic() - self.started, 1e-3)
         text = f"{self.rows / seconds:.1f} {self.unit}/s"
-        return f"{text}, {self.tokens / seconds:.0f} tokens/s{self._shares()}" if self.tokens else text
+        if self.tokens:
+            text += f", {self.tokens / seconds:.0f} tokens/s{self._shares()}"
+        return f"{text}; {self.note}" if self.note else text
 
     def _shares(self) -> str:
         """Return the share of each status of the rows done so far, the largest first."""
@@ -91,6 +97,10 @@ class JournalProgress:
         self._note(self._total, self._done)
         self._shown.advance(rows, tokens, statuses)
 
+    def note(self, text: str) -> None:
+        """See :class:`Progress`."""
+        self._shown.note(text)
+
     def finish(self) -> None:
         """See :class:`Progress`."""
         self._shown.finish()
@@ -112,6 +122,11 @@ class LineProgress:
         """See :class:`Progress`."""
         if self._meter is not None:
             self._meter.add(rows, tokens, statuses)
+
+    def note(self, text: str) -> None:
+        """See :class:`Progress`."""
+        if self._meter is not None:
+            self._meter.note = text
 
     def finish(self) -> None:
         """See :class:`Progress`."""
@@ -167,6 +182,12 @@ class BarProgress:
             return
         self._meter.add(rows, tokens, statuses)
         self._bars.update(self._task, advance=rows, rates=self._meter.rates())
+
+    def note(self, text: str) -> None:
+        """See :class:`Progress`."""
+        if self._meter is not None:
+            self._meter.note = text
+            self._bars.update(self._task, rates=self._meter.rates())
 
     def finish(self) -> None:
         """See :class:`Progress`."""

@@ -226,7 +226,7 @@ STAGES: tuple[Stage, ...] = (
         resumes=True,
         bundles=_one_trial,
         check=_check_search,
-        version=3,
+        version=4,
     ),
     Stage(
         name="results",
@@ -238,7 +238,7 @@ STAGES: tuple[Stage, ...] = (
         resumes=True,
         bundles=_one_trial,
         check=_check_comparison,
-        version=4,
+        version=5,
     ),
     Stage(
         name="final_model",

@@ -29,18 +29,19 @@ _LLM_OUTCOME: Final = [
     pa.field("prompt_defused", pa.bool_(), nullable=False),
 ]
 
+
+def _curve(*more: pa.Field) -> pa.Field:
+    """Return the learning curve: an epoch each, its mean loss, and the compared metric where validation was evaluated.
+
+    A training that diverged or was ended early has one too.
+    """
+    point = [pa.field("epoch", pa.int32()), pa.field("loss", pa.float64()), pa.field("validation", pa.float64())]
+    return pa.field("curve", pa.list_(pa.struct([*point, *more])))
+
+
 # Of a CF training that ended well. skipped_pairs: of users who have a positive with every item. With pair vectors
 # alone: the share of training pairs that have one, and how far the adapter moved from its start (relative, L2).
 _TRAINED: Final = [
-    # An epoch each: mean loss, and the compared metric on validation where it was evaluated. Also of one that diverged.
-    pa.field(
-        "curve",
-        pa.list_(
-            pa.struct(
-                [pa.field("epoch", pa.int32()), pa.field("loss", pa.float64()), pa.field("validation", pa.float64())]
-            )
-        ),
-    ),
     pa.field("skipped_pairs", pa.int64()),
     pa.field("vector_coverage", pa.float64()),
     pa.field("adapter_shift", pa.float64()),
@@ -238,12 +239,17 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("method", pa.string(), nullable=False),
             pa.field("trial", pa.int32(), nullable=False),
             pa.field("config", pa.string(), nullable=False),  # JSON of the `cf` section
-            pa.field("status", pa.string(), nullable=False),  # ok, diverged or failed
+            # ok, pruned (ended early; its figures count), diverged or failed; error: why, of all but ok
+            pa.field("status", pa.string(), nullable=False),
             pa.field("error", pa.string()),
             pa.field("epochs", pa.int32(), nullable=False),
             pa.field("best_epoch", pa.int32(), nullable=False),
             pa.field("validation", pa.map_(pa.string(), pa.float64())),
             pa.field("seconds", pa.float64(), nullable=False),
+            pa.field("cpu_seconds", pa.float64(), nullable=False),  # of all processes that worked on it
+            # The epoch that its last process went on from: 0, unless it was interrupted.
+            pa.field("started_epoch", pa.int32(), nullable=False),
+            _curve(pa.field("cpu_seconds", pa.float64())),  # since the start
             *_TRAINED,
         ]
     ),
@@ -270,6 +276,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("hardness", pa.float64()),
             pa.field("false_negative_share", pa.float64()),
             pa.field("seconds", pa.float64(), nullable=False),
+            _curve(),
             *_TRAINED,
         ]
     ),

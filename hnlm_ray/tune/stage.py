@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from hnlm_ray.cf import CFData
-from hnlm_ray.config import CFConfig, Config, MethodName
+from hnlm_ray.config import CFConfig, Config, TuneConfig
 from hnlm_ray.errors import InputError, StageError
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tune.data import load_cf_data
@@ -21,29 +22,18 @@ from hnlm_ray.tune.false_negatives import (
     random_false_negatives,
     text_false_negatives,
 )
-from hnlm_ray.tune.methods import METHODS, Reads, method_of, result_name
-from hnlm_ray.tune.spaces import sample_trials
-from hnlm_ray.tune.training_row import Job
-from hnlm_ray.tune.trainings import run_trainings
+from hnlm_ray.tune.job import FINISHED, Job
+from hnlm_ray.tune.job_queue import ListedJobs, Searched, SearchedJobs
+from hnlm_ray.tune.methods import Compared, Reads, compared_methods, methods_of
+from hnlm_ray.tune.suggest import Suggestions
+from hnlm_ray.tune.trainings import Sweep, reads_of_test
 from hnlm_ray.workspace import Rows
 
-
-def trial_jobs(config: Config, data: CFData) -> list[Job]:
-    """Return the same number of trials for each method; all share one seed, so that they differ in method alone."""
-    return [
-        Job({"method": name, "trial": trial}, method, settings, config.seed, reads_test=False)
-        for name, method in _methods(config, data).items()
-        for trial, settings in enumerate(
-            sample_trials(config.cf, method, _model(name), config.tune.trials, config.seed)
-        )
-    ]
+log = logging.getLogger(__name__)
 
 
-def _model(name: str) -> Any:  # noqa: ANN401  one of ModelName's literals
-    return name.partition("-")[0]
-
-
-def _methods(config: Config, data: CFData) -> dict[str, MethodName]:
+def searched_methods(config: Config, data: CFData) -> list[Searched]:
+    """Return what is searched, a method each; InputError where the data lacks what one reads."""
     _reject_unmade(
         config,
         "pool",
@@ -58,11 +48,17 @@ def _methods(config: Config, data: CFData) -> dict[str, MethodName]:
         "no training pair has a vector, so methods of tune.methods that use them can't run: "
         "raise embeddings.pairs_per_user, or leave these methods out",
     )
-    return {result_name(model, method): method for model in config.tune.models for method in config.tune.methods}
+    return [_searched(name, compared, config) for name, compared in compared_methods(config.tune).items()]
+
+
+def _searched(name: str, compared: Compared, config: Config) -> Searched:
+    method = compared.method
+    suggestions = Suggestions(method.name, config.cf, compared.model, config.tune, config.seed)
+    return Searched(name, method.reads, suggestions, learns=config.tune.search != "random")
 
 
 def _reject_unmade(config: Config, kind: Reads, made: object, sentence: str) -> None:
-    if made is None and any(METHODS[method].reads.endswith(kind) for method in config.tune.methods):
+    if made is None and any(method.reads.endswith(kind) for method in methods_of(config.tune).values()):
         raise InputError(sentence)
 
 
@@ -71,8 +67,31 @@ def search(run: StageRun) -> Outcome:
     data = load_cf_data(run.config, run.workspace)
     if data.validation is None:
         raise InputError("there are no validation rows to choose by: set prepare.split.validation above 0")
-    rows = run_trainings(run, "trials", data, trial_jobs(run.config, data))
-    return _outcome(rows)
+    sweep = Sweep.open(run, "trials", data)
+    settings = run.config.tune
+    queue = SearchedJobs(
+        searched_methods(run.config, data),
+        seed=run.config.seed,
+        trials=settings.trials,
+        cpu_seconds=settings.cpu_seconds,
+        begun=sweep.shared.rows.states.begun(),
+    )
+    rows = sweep.run_all(queue)
+    return replace(_outcome(rows), counts=search_counts(settings, rows))
+
+
+def search_counts(settings: TuneConfig, rows: pa.Table) -> dict[str, int | float | str | None]:
+    """Return the budget that every method had, how many trials were ended early, and the methods without a winner."""
+    budget = {"cpu_seconds_a_method": settings.cpu_seconds} if settings.cpu_seconds else {}
+    statuses = zip(rows["method"].to_pylist(), rows["status"].to_pylist(), strict=True)
+    finished = {method for method, status in statuses if status in FINISHED}
+    failed = sorted(set(rows["method"].to_pylist()) - finished)
+    return {
+        "trials_a_method": settings.trials,
+        **budget,
+        **({"pruned": rows["status"].to_pylist().count("pruned")} if settings.stopping != "none" or budget else {}),
+        **({"methods_all_of_whose_trials_failed": ", ".join(failed)} if failed else {}),
+    }
 
 
 def refit_jobs(config: Config, trials: Sequence[dict[str, Any]]) -> list[Job]:
@@ -80,13 +99,14 @@ def refit_jobs(config: Config, trials: Sequence[dict[str, Any]]) -> list[Job]:
     metric = config.tune.metric
     winners: dict[str, tuple[float, int, str]] = {}
     for row in trials:
-        if row["status"] == "ok":
+        if row["status"] in FINISHED:
             value = dict(row["validation"])[metric]
             winners[row["method"]] = max(
                 winners.get(row["method"], (-1.0, 0, "")), (value, -row["trial"], row["config"])
             )
+    compared = compared_methods(config.tune)
     return [
-        Job({"method": name, "seed": seed}, method_of(name), _settings(text), seed, reads_test=True)
+        Job({"method": name, "seed": seed}, _settings(text), compared[name].method.reads, seed, reads_test=True)
         for name, (_, _, text) in sorted(winners.items())
         for seed in range(config.seed + 1, config.seed + 1 + config.tune.seeds)
     ]
@@ -104,13 +124,22 @@ def compare(run: StageRun) -> Outcome:
     jobs = refit_jobs(run.config, run.workspace.table("trials").read().to_pylist())
     if not jobs:
         raise StageError("all trials of all methods failed: see `hnlm status` and the errors in the trials table")
-    outcome = _outcome(run_trainings(run, "results", data, jobs))
+    outcome = _outcome(Sweep.open(run, "results", data).run_all(ListedJobs(jobs)))
     users, items = items_named(run.workspace.table("negative_pool"))
     of_texts = text_false_negatives(data, users, items)
-    return replace(outcome, counts={**pool_false_negatives(data), **of_texts, **random_false_negatives(data)})
+    counts = {**pool_false_negatives(data), **of_texts, **random_false_negatives(data), **_repeated_reads(run, jobs)}
+    return replace(outcome, counts=counts)
+
+
+def _repeated_reads(run: StageRun, jobs: Sequence[Job]) -> dict[str, int]:
+    repeated = reads_of_test(run).repeated(jobs)
+    if repeated:
+        log.warning("test has been read before with other settings for %d refits", repeated)
+    return {"refits_whose_test_was_read_with_other_settings_too": repeated} if repeated else {}
 
 
 def _outcome(rows: pa.Table) -> Outcome:
     by_status = Counter(rows["status"].to_pylist())
-    failed = {status: count for status, count in sorted(by_status.items()) if status != "ok"}
-    return Outcome(Rows(ok=by_status["ok"], failed=sum(failed.values())), failed_by_reason=failed)
+    failed = {status: count for status, count in sorted(by_status.items()) if status not in FINISHED}
+    finished = sum(by_status[status] for status in FINISHED)
+    return Outcome(Rows(ok=finished, failed=sum(failed.values())), failed_by_reason=failed)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from hnlm_ray.cf import (
     CFData,
@@ -20,41 +18,79 @@ from hnlm_ray.cf import (
     measure_slices,
     train,
 )
-from hnlm_ray.config import CFConfig, MethodName, TuneConfig
+from hnlm_ray.config import TuneConfig
+from hnlm_ray.config.spaces import Reads
 from hnlm_ray.errors import InputError
+from hnlm_ray.tune.curve import Curve, Point, Watch
+from hnlm_ray.tune.job import Job, Row
+from hnlm_ray.tune.training_states import StateStore, TrainingStates
 from hnlm_ray.workspace.folder import first_line
 
 log = logging.getLogger(__name__)
-Row = dict[str, Any]
-DataOf = Callable[[MethodName], CFData]
+DataOf = Callable[[Reads], CFData]
+RowOf = Callable[[], Row]
 
 
 @dataclass(frozen=True)
-class Job:
-    """One training: the key of its row, what to train, and on which data."""
+class Attendance:
+    """Who follows a training while it runs.
 
-    key: Mapping[str, str | int]
-    method: MethodName
-    config: CFConfig
-    seed: int
-    reads_test: bool
+    Attributes
+    ----------
+    states
+        Where its state is kept between epochs.
+    on_point
+        Gets each epoch, those of an earlier process first, and what makes the row so far: that of a training that
+        would end there. It may end it, by SystemExit.
+    before_test
+        Called before test is read.
+    """
 
-    @property
-    def part(self) -> str:
-        """The name of the part that holds its row."""
-        return "-".join(str(value) for value in self.key.values())
+    states: StateStore | None = None
+    on_point: Callable[[Point, RowOf], None] = lambda _point, _row: None
+    before_test: Callable[[Job], None] = lambda _job: None
 
 
-def training_row(job: Job, data_of: DataOf, settings: TuneConfig) -> Row:
+def training_row(job: Job, data_of: DataOf, settings: TuneConfig, attendance: Attendance | None = None) -> Row:
     """Train and evaluate one job on its method's data; a training that fails is a row with its reason."""
-    import torch
-
-    torch.set_num_threads(max(1, int(settings.cpus_per_trial)))
-    device = "cuda" if settings.gpus_per_trial and torch.cuda.is_available() else "cpu"
-    started = time.monotonic()
-    row, curve = _empty_row(job), Curve(settings.metric)
+    running = _Running(job, settings, attendance or Attendance())
     try:
-        own = data_of(job.method)
+        figures = running.train(data_of)
+    except DivergedError as error:
+        figures = _ended_badly("diverged", first_line(error))
+    except (InputError, RuntimeError, ValueError, MemoryError) as error:
+        log.exception("training %s failed", job.part)
+        figures = _ended_badly("failed", first_line(error))
+    running.watch.stop_into(running.curve)
+    return running.row() | figures
+
+
+def failed_row(job: Job, reason: str) -> Row:
+    """Return the row of a training of which nothing is known but that it failed."""
+    return _empty_row(job) | _times(Curve()) | _ended_badly("failed", reason)
+
+
+def _ended_badly(status: str, reason: str) -> Row:
+    """Return what a training that can't be used says: its curve stays, its best epoch is none."""
+    return {"status": status, "error": reason, "best_epoch": 0, "validation": None}
+
+
+class _Running:
+    """A training on its way."""
+
+    def __init__(self, job: Job, settings: TuneConfig, attendance: Attendance) -> None:
+        self.job, self.settings, self.attendance = job, settings, attendance
+        self.watch, self.curve, self.started_epoch = Watch(), Curve(), 0
+
+    def row(self) -> Row:
+        """Return the row so far, as of one that was ended."""
+        return _empty_row(self.job) | _times(self.curve) | {"started_epoch": self.started_epoch}
+
+    def train(self, data_of: DataOf) -> Row:
+        """Train to the end; returns what is known then."""
+        job, settings = self.job, self.settings
+        device = _device(settings)
+        own = data_of(job.reads)
         if own.pool is not None and own.pool.dropped:
             log.warning("training %s: %d pool entries were dropped as training positives", job.part, own.pool.dropped)
         training = train(
@@ -63,54 +99,76 @@ def training_row(job: Job, data_of: DataOf, settings: TuneConfig) -> Row:
             job.seed,
             metric=settings.metric,
             cutoffs=settings.cutoffs,
-            on_epoch=curve.add,
+            on_epoch=self._add,
             device=device,
+            checkpoints=self._states(),
         )
-        row |= _figures(training, job, settings)
-    except DivergedError as error:
-        row |= {"status": "diverged", "error": first_line(error)}
-    except (InputError, RuntimeError, ValueError, MemoryError) as error:
-        log.exception("training %s failed", job.part)
-        row |= {"status": "failed", "error": first_line(error)}
-    return row | {"curve": curve.epochs, "seconds": round(time.monotonic() - started, 3)}
+        figures = _figures(training)
+        if job.reads_test:
+            self.attendance.before_test(job)
+            figures |= _test_figures(training, job, settings)
+        return figures
+
+    def _add(self, report: EpochReport, means: Mapping[str, float] | None) -> None:
+        self.watch.stop_into(self.curve)
+        point = self.curve.add(report, means, self.settings.metric)
+        self.attendance.on_point(point, self.row)
+
+    def _states(self) -> TrainingStates | None:
+        if self.attendance.states is None:
+            return None
+        return TrainingStates(self.attendance.states, self.job, self.curve, self._taken_up)
+
+    def _taken_up(self) -> None:
+        self.started_epoch = self.curve.epochs
+        log.warning("training %s goes on after epoch %d", self.job.part, self.started_epoch)
+        for point in self.curve.points:
+            self.attendance.on_point(point, self.row)
 
 
-class Curve:
-    """Collects a training's learning curve, an epoch at a time; of one that ends early what there was."""
+def _device(settings: TuneConfig) -> str:
+    import torch
 
-    def __init__(self, metric: str) -> None:
-        self.metric, self.epochs = metric, list[Row]()
-
-    def add(self, report: EpochReport, means: Mapping[str, float] | None) -> None:
-        """Take an epoch's mean loss and, where it was evaluated, the metric on validation."""
-        validation = None if means is None else means[self.metric]
-        self.epochs.append({"epoch": report.epoch, "loss": report.loss, "validation": validation})
+    torch.set_num_threads(max(1, int(settings.cpus_per_trial)))
+    if settings.gpus_per_trial and not torch.cuda.is_available():
+        raise InputError(
+            f"tune.gpus_per_trial is {settings.gpus_per_trial:g} and torch sees no GPU on this worker: "
+            "install torch with CUDA there, or set it to 0"
+        )
+    return "cuda" if settings.gpus_per_trial else "cpu"
 
 
 def _empty_row(job: Job) -> Row:
     config = json.dumps(job.config.model_dump(mode="json"), sort_keys=True)
     blank = {
         "error": None,
-        "epochs": 0,
-        "best_epoch": 0,
-        "validation": None,
         "test": None,
         "per_user": None,
         "found": None,
         "slices": None,
         "hardness": None,
         "false_negative_share": None,
-        "curve": None,
-        "seconds": 0.0,
+        "started_epoch": 0,
         "skipped_pairs": None,
         "vector_coverage": None,
         "adapter_shift": None,
     }
-    return {**job.key, "config": config, "status": "failed", **blank}
+    return {**job.key, "config": config, "status": "pruned", **blank}
 
 
-def _figures(training: Training, job: Job, settings: TuneConfig) -> Row:
-    figures: Row = {
+def _times(curve: Curve) -> Row:
+    return {
+        "epochs": curve.epochs,
+        "best_epoch": curve.best_epoch,
+        "validation": curve.validation or None,
+        "curve": [point.model_dump() for point in curve.points],
+        "seconds": round(curve.seconds, 3),
+        "cpu_seconds": round(curve.cpu_seconds, 3),
+    }
+
+
+def _figures(training: Training) -> Row:
+    return {
         "status": "ok",
         "epochs": training.epochs,
         "best_epoch": training.best_epoch,
@@ -119,7 +177,6 @@ def _figures(training: Training, job: Job, settings: TuneConfig) -> Row:
         "vector_coverage": training.vector_coverage,
         "adapter_shift": training.adapter_shift,
     }
-    return figures | _test_figures(training, job, settings) if job.reads_test else figures
 
 
 def _test_figures(training: Training, job: Job, settings: TuneConfig) -> Row:

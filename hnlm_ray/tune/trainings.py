@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -14,129 +15,168 @@ import pyarrow as pa
 from ray import tune
 
 from hnlm_ray.cf import CFData
-from hnlm_ray.config import MethodName, TuneConfig
-from hnlm_ray.errors import StageError
+from hnlm_ray.config import CFConfig
 from hnlm_ray.fingerprint import fingerprint_of
 from hnlm_ray.stage import StageRun, chunks_of
 from hnlm_ray.tables import KEYS
-from hnlm_ray.tune.control_data import KeptData
-from hnlm_ray.tune.training_row import Job, Row, training_row
-from hnlm_ray.workspace import TableFile, TableStore
+from hnlm_ray.tune.job import Ending, Job, Row, Training
+from hnlm_ray.tune.job_queue import JobQueue, ListedJobs
+from hnlm_ray.tune.reads_of_test import ReadsOfTest
+from hnlm_ray.tune.searcher import JobSearcher
+from hnlm_ray.tune.stopping import MethodStopping, open_rule
+from hnlm_ray.tune.sweep_board import Board, SweepState
+from hnlm_ray.tune.training_row import failed_row
+from hnlm_ray.tune.worker import Rows, Shared, run_training
 
 log = logging.getLogger(__name__)
-_KEPT_DATA: Final = KeptData()
+DIED_TWICE: Final = "its process died twice: give it memory or a smaller model"
+_OF_ENDING: Final = ("config", "status", "validation", "cpu_seconds", "curve")
+Finished = list[tuple[Training, Ending]]
 
 
 @dataclass(frozen=True)
-class _Shared:
-    """What every trial of a run needs, through the object store once."""
+class Sweep:
+    """The trainings of one table, and what earlier runs left of them."""
 
-    data: CFData
-    jobs: Sequence[Job]
-    tune: TuneConfig
-    store: TableStore
-    chunks: str
-    control_seed: int
+    run: StageRun
+    table: str
+    shared: Shared
+    finished: Finished
 
+    @classmethod
+    def open(cls, run: StageRun, table: str, data: CFData) -> Sweep:
+        """Read what is there."""
+        settings = run.config.tune
+        rows = Rows(run.output(table), chunks_of(run.fingerprint))
+        watched = table == "trials" and (settings.stopping != "none" or settings.cpu_seconds is not None)
+        shared = Shared(data, settings, rows, reads_of_test(run), run.config.seed, watched, _events_folder(run, table))
+        return cls(run, table, shared, _finished(rows, settings.metric))
 
-def run_trainings(run: StageRun, table: str, data: CFData, jobs: Sequence[Job]) -> pa.Table:
-    """Run the jobs that have no row yet; returns all rows, in key order.
+    def run_all(self, queue: JobQueue) -> pa.Table:
+        """Run what the queue gives; returns all rows, in key order.
 
-    A job whose process dies (out of memory, a lost node) is tried once more, alone.
+        A training whose process dies (out of memory, a lost node) is tried once more, alone, then recorded as failed.
+        """
+        board = self._open_board(queue)
+        self.run.progress.start(self.table, queue.total, len(self.finished), unit="trainings")
+        lost = self._train(queue, board, self.shared, self.finished)
+        if lost:
+            log.warning("the processes of %d trainings died: trying these once more, one at a time", len(lost))
+            alone = replace(
+                self.shared, settings=self.shared.settings.model_copy(update={"concurrent": 1}), watched=False
+            )
+            for job in self._train(ListedJobs(lost), board, alone, []):
+                self._write(job, failed_row(job, DIED_TWICE))
+        self.run.progress.finish()
+        board.remove()
+        return _all_rows(self.shared.rows, self.run.fingerprint)
 
-    Raises
-    ------
-    StageError
-        When a job's process died twice; what the others found stays.
-    """
-    store, chunks = run.output(table), chunks_of(run.fingerprint)
-    todo = _without_row(store, chunks, jobs)
-    run.progress.start(table, len(jobs), len(jobs) - len(todo), unit="trainings")
-    shared = _Shared(data, todo, run.config.tune, store, chunks, run.config.seed)
-    if todo:
-        _tune(shared, run.progress.advance)
-    lost = _without_row(store, chunks, todo)
-    if lost:
-        log.warning("the processes of %d trainings died: trying these once more, one at a time", len(lost))
-        _tune(replace(shared, jobs=lost, tune=shared.tune.model_copy(update={"concurrent": 1})), run.progress.advance)
-    run.progress.finish()
-    if lost := _without_row(store, chunks, todo):
-        names = ", ".join(job.part for job in lost[:3])
-        raise StageError(
-            f"the processes of {len(lost)} trainings died twice ({names}): see the log, give them memory or lower "
-            "tune.concurrent, and run the same command again"
+    def _open_board(self, queue: JobQueue) -> Board:
+        metric = self.shared.settings.metric
+        state = SweepState(fingerprint=self.run.fingerprint, metric=metric, total=queue.total)
+        board = Board(self.run.workspace, self.table, state, self.run.progress.note)
+        for training, ending in self.finished:
+            queue.end(training, ending)
+            board.count(training, ending)
+        board.begin(queue.left()[0])
+        return board
+
+    def _train(self, queue: JobQueue, board: Board, shared: Shared, finished: Finished) -> list[Job]:
+        """Run a queue to its end; returns the trainings that ended without a row."""
+        searcher = JobSearcher(queue, board, shared.settings.metric, self.run.progress.advance)
+        settings = shared.settings if shared.watched else shared.settings.model_copy(update={"stopping": "none"})
+        stopping = MethodStopping(
+            lambda: open_rule(settings, self.run.config.cf.epochs), queue, settings.stopping, self._pruned(searcher)
         )
-    return _all_rows(store, chunks, run.fingerprint, jobs)
+        for training, ending in finished:
+            stopping.replay(training, ending)
+        _tune(shared, searcher, stopping, board)
+        return searcher.lost
+
+    def _pruned(self, searcher: JobSearcher) -> Callable[[Job, Row], None]:
+        def prune(job: Job, row: Row) -> None:
+            self._write(job, row)
+            searcher.prune(job, row)
+
+        return prune
+
+    def _write(self, job: Job, row: Row) -> None:
+        self.shared.rows.write(job, row)
 
 
-def _rows_by_name(store: TableStore, chunks: str) -> dict[str, TableFile]:
-    return {file.path.rsplit("/", 1)[1].removesuffix(".parquet"): file for file in store.parts(chunks)}
+def reads_of_test(run: StageRun) -> ReadsOfTest:
+    """Return the marks of who has read test, for the split that is there."""
+    return ReadsOfTest(run.workspace, run.workspace.table("interactions").published().content)
 
 
-def _without_row(store: TableStore, chunks: str, jobs: Sequence[Job]) -> list[Job]:
-    done = _rows_by_name(store, chunks)
-    return [job for job in jobs if job.part not in done]
+def _events_folder(run: StageRun, table: str) -> str | None:
+    if not run.config.tune.tensorboard:
+        return None
+    return f"{run.workspace.root}/tensorboard/{table}"
 
 
-def _all_rows(store: TableStore, chunks: str, final: str, jobs: Sequence[Job]) -> pa.Table:
-    files = _rows_by_name(store, chunks)
-    rows = store.read_parts([files[job.part] for job in jobs])
-    rows = rows.sort_by([(key, "ascending") for key in KEYS[store.name]])
-    store.write_part(final, "part-00000", rows)
-    return rows
+def _finished(rows: Rows, metric: str) -> Finished:
+    """Return the trainings that have a row, in key order."""
+    keys = KEYS[rows.store.name]
+    wanted = [name for name in rows.store.schema.names if name in {*keys, *_OF_ENDING}]
+    found = rows.store.read_parts(rows.store.parts(rows.chunks), wanted)
+    ordered = found.sort_by([(key, "ascending") for key in keys]).to_pylist()
+    return [(Training({key: row[key] for key in keys}, _config(row)), Ending.of(row, metric)) for row in ordered]
 
 
-def _nothing() -> None:
-    """Count nothing."""
+def _config(row: Row) -> CFConfig:
+    return CFConfig.model_validate(json.loads(row["config"]))
 
 
-class _Advance(tune.Callback):  # type: ignore[misc]  # Ray is untyped
-    """Counts finished trials."""
+def _all_rows(rows: Rows, final: str) -> pa.Table:
+    store = rows.store
+    found = store.read_parts(store.parts(rows.chunks)).sort_by([(key, "ascending") for key in KEYS[store.name]])
+    store.write_part(final, "part-00000", found)
+    return found
 
-    def __init__(self, advance: Callable[[], None]) -> None:
-        self._advance = advance
+
+class _Steps(tune.Callback):  # type: ignore[misc]  # Ray is untyped
+    """Writes the board when there is time."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
 
     def __getstate__(self) -> dict[str, Any]:
-        """Stay out of the experiment's own snapshot: progress belongs to this process."""
-        return {"_advance": _nothing}
+        """Stay out of Tune's own snapshots."""
+        return {}
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ANN401, ARG002  Ray's interface
-        self._advance()
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ANN401, ARG002  Ray's interface
-        self._advance()
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ANN401, ARG002  Ray's interface
+        self._board.write()
 
 
-def _tune(shared: _Shared, advance: Callable[[], None]) -> None:
-    settings = shared.tune
+def _tune(shared: Shared, searcher: JobSearcher, stopping: MethodStopping, board: Board) -> None:
+    settings = shared.settings
     resources = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
-    trainable = tune.with_resources(tune.with_parameters(_trial, shared=shared), resources)
+    trainable = tune.with_resources(tune.with_parameters(run_training, shared=shared), resources)
     # Tune's own records; the rows are ours. Named after the work, so that a killed run's are found and removed.
-    scratch = os.path.join(tempfile.gettempdir(), f"hnlm-tune-{fingerprint_of({'of': shared.store.folder})[:16]}")
+    folder = fingerprint_of({"of": shared.rows.store.folder})[:16]
+    scratch = os.path.join(tempfile.gettempdir(), f"hnlm-tune-{folder}")
     shutil.rmtree(scratch, ignore_errors=True)
+    # It would list every trial as one without files of results: the rows are these.
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
     try:
         tune.Tuner(
             trainable,
-            param_space={"job": tune.grid_search(list(range(len(shared.jobs))))},
-            tune_config=tune.TuneConfig(max_concurrent_trials=settings.concurrent, reuse_actors=True),
-            run_config=tune.RunConfig(name="trainings", storage_path=scratch, verbose=0, callbacks=[_Advance(advance)]),
+            tune_config=tune.TuneConfig(
+                metric="value",
+                mode="max",
+                search_alg=searcher,
+                scheduler=stopping,
+                num_samples=-1,
+                max_concurrent_trials=settings.concurrent,
+                reuse_actors=True,
+                trial_dirname_creator=_trial_folder,
+            ),
+            run_config=tune.RunConfig(name="trainings", storage_path=scratch, verbose=0, callbacks=[_Steps(board)]),
         ).fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _trial(params: Mapping[str, int], shared: _Shared) -> None:
-    """Train one job in a Tune worker and write its row."""
-    job = shared.jobs[params["job"]]
-
-    def data_of(method: MethodName) -> CFData:
-        return _KEPT_DATA.method_data(shared.chunks, method, shared.data, shared.control_seed)
-
-    row = training_row(job, data_of, shared.tune)
-    _write(shared, job, row)
-    tune.report({"value": (row["validation"] or {}).get(shared.tune.metric, float("nan"))})
-
-
-def _write(shared: _Shared, job: Job, row: Row) -> None:
-    schema = shared.store.schema
-    shared.store.write_part(shared.chunks, job.part, pa.Table.from_pylist([row], schema=schema))
+def _trial_folder(trial: Any) -> str:  # noqa: ANN401  Ray's
+    return str(trial.trial_id)

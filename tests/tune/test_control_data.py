@@ -61,12 +61,12 @@ def test_what_a_control_is_made_from_must_be_there(data):
 
 def test_a_process_keeps_the_same_object_for_the_same_reading_of_a_run(data):
     kept, copy = KeptData(), replace(data)
-    text = kept.method_data("run", "guard", data, 1)
-    assert kept.method_data("run", "guard", copy, 1) is text
-    plain = kept.method_data("run", "dns", data, 1)
-    assert kept.method_data("run", "guard_no_text", copy, 1) is plain
-    assert kept.method_data("another", "guard", copy, 1) is not text
-    assert kept.method_data("run", "guard", copy, 2) is not text
-    kept.method_data("run", "pool", data, 1)
-    kept.method_data("run", "hnlmrec", data, 1)
-    assert kept.method_data("run", "guard", copy, 1) is not text  # four others came since
+    text = kept.read_data("run", "text", data, 1)
+    assert kept.read_data("run", "text", copy, 1) is text
+    plain = kept.read_data("run", "nothing", data, 1)
+    assert kept.read_data("run", "nothing", copy, 1) is plain
+    assert kept.read_data("another", "text", copy, 1) is not text
+    assert kept.read_data("run", "text", copy, 2) is not text
+    kept.read_data("run", "pool", data, 1)
+    kept.read_data("run", "vectors", data, 1)
+    assert kept.read_data("run", "text", copy, 1) is not text  # four others came since

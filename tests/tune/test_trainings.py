@@ -4,17 +4,27 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives
 from hnlm_ray.config import CFConfig, Config, TuneConfig
 from hnlm_ray.errors import InputError
 from hnlm_ray.tables import TABLES
-from hnlm_ray.tune.control_data import method_data
+from hnlm_ray.tune.control_data import read_data
+from hnlm_ray.tune.job import Ending, Job
+from hnlm_ray.tune.job_queue import SearchedJobs
 from hnlm_ray.tune.methods import METHODS
-from hnlm_ray.tune.stage import refit_jobs, trial_jobs
-from hnlm_ray.tune.training_row import Job, training_row
+from hnlm_ray.tune.stage import refit_jobs, search_counts, searched_methods
+from hnlm_ray.tune.training_row import training_row
 
 TREE = {"name": "x", "workspace": "/nowhere", "source": {"format": "movielens_100k"}, "cf": {"dim": 4, "epochs": 2}}
+
+
+def trial_jobs(config, data):
+    queue = SearchedJobs(
+        searched_methods(config, data), seed=config.seed, trials=config.tune.trials, cpu_seconds=None, begun={}
+    )
+    return list(iter(queue.next, None))
 
 
 def config(**tune):
@@ -75,19 +85,17 @@ def trial(method, number, value, status="ok"):
 
 def test_the_best_trial_on_validation_is_refitted_and_the_earlier_wins_a_tie():
     rows = [trial("mf-rns", 0, 0.2), trial("mf-rns", 1, 0.3), trial("mf-rns", 2, 0.3), trial("mf-dns", 0, 0, "failed")]
-    jobs = refit_jobs(config(seeds=3), rows)
+    jobs = refit_jobs(config(seeds=3, models=["mf"]), rows)
     assert {(job.key["method"], job.config.dim) for job in jobs} == {("mf-rns", 5)}
     assert len({job.seed for job in jobs}) == 3
     assert all(job.reads_test for job in jobs)
     assert Config.model_validate(TREE).seed not in {job.seed for job in jobs}
 
 
-def row(data, reads_test, method="rns", **cf):
+def row(data, reads_test, method="rns", tune=None, **cf):
     settings = CFConfig.model_validate({"dim": 4, "epochs": 2, "model": "mf", **cf})
-    key = {"method": "mf-rns", "seed": 5}
-    return training_row(
-        Job(key, method, settings, 5, reads_test), lambda name: method_data(name, data, 1), TuneConfig()
-    )
+    job = Job({"method": "mf-rns", "seed": 5}, settings, METHODS[method].reads, 5, reads_test)
+    return training_row(job, lambda reads: read_data(reads, data, 1), tune or TuneConfig())
 
 
 def test_a_trial_has_validation_figures_only_and_a_refit_has_test_values_a_user(data):
@@ -118,7 +126,7 @@ def test_only_a_refit_says_whom_it_serves_and_how_hard_its_negatives_are(data):
     assert 0 < refitted["false_negative_share"] < 1
     stored = pa.Table.from_pylist([refitted], schema=TABLES["results"]).to_pylist()[0]
     assert dict(stored["slices"]) == refitted["slices"]
-    assert stored["curve"] == refitted["curve"]
+    assert stored["curve"] == [{name: point[name] for name in stored["curve"][0]} for point in refitted["curve"]]
 
 
 @pytest.mark.parametrize("method", ["hnlmrec", "hnlmrec_frozen", "guard"])
@@ -134,7 +142,7 @@ def test_a_row_says_what_was_trained(data, method):
 
 def test_every_method_trains_with_what_is_drawn_for_it(data):
     for job in trial_jobs(config(trials=3, models=["mf", "lightgcn"]), data):
-        figures = training_row(job, lambda name: method_data(name, data, 1), TuneConfig())
+        figures = training_row(job, lambda reads: read_data(reads, data, 1), TuneConfig())
         assert figures["status"] == "ok", (job.part, figures["error"])
 
 
@@ -143,3 +151,46 @@ def test_a_diverging_training_is_a_row_and_not_an_exception(data):
     assert failed["status"] == "diverged"
     assert failed["error"]
     assert failed["test"] is None
+
+
+def test_a_trial_says_what_it_cost(data):
+    figures = row(data, reads_test=False, epochs=3)
+    stored = pa.Table.from_pylist([figures | {"trial": 0}], schema=TABLES["trials"]).to_pylist()[0]
+    assert 0 < stored["curve"][0]["cpu_seconds"] <= stored["curve"][2]["cpu_seconds"] <= stored["cpu_seconds"]
+    assert stored["started_epoch"] == 0
+    assert Ending.of(stored, "ndcg@20").value == dict(stored["validation"])["ndcg@20"]
+    assert [epoch for epoch, _ in Ending.of(stored, "ndcg@20").points] == [1, 2, 3]
+
+
+def test_a_gpu_that_is_not_there_fails_the_training_and_is_told(data):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    failed = row(data, reads_test=False, tune=TuneConfig(gpus_per_trial=0.5))
+    assert failed["status"] == "failed"
+    assert "tune.gpus_per_trial is 0.5 and torch sees no GPU" in failed["error"]
+
+
+def test_memory_that_runs_out_is_a_row_and_not_an_exception(data, monkeypatch):
+    def greedy(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("hnlm_ray.tune.training_row.train", greedy)
+    failed = row(data, reads_test=False)
+    assert (failed["status"], failed["error"]) == ("failed", "MemoryError")
+
+
+def counted(**tune):
+    rows = [("a", "ok"), ("a", "pruned"), ("b", "failed"), ("b", "diverged"), ("c", "pruned"), ("c", "failed")]
+    table = pa.table({"method": [method for method, _ in rows], "status": [status for _, status in rows]})
+    return search_counts(config(trials=2, **tune).tune, table)
+
+
+def test_the_budget_and_the_methods_that_failed_are_counted():
+    assert counted() == {"trials_a_method": 2, "methods_all_of_whose_trials_failed": "b"}
+    assert counted(stopping="asha")["pruned"] == 2
+    assert counted(cpu_seconds=30)["cpu_seconds_a_method"] == 30
+
+
+def test_a_pruned_trial_may_win(data):
+    rows = [trial("mf-rns", 0, 0.2), trial("mf-rns", 1, 0.3) | {"status": "pruned"}]
+    assert {job.config.dim for job in refit_jobs(config(models=["mf"]), rows)} == {5}

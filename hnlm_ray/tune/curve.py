@@ -1,0 +1,67 @@
+"""What a training shows while it runs: its learning curve, its best epoch so far, and the time it took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hnlm_ray.cf import EpochReport
+
+
+class Point(BaseModel):
+    """An epoch: mean loss, the compared metric on validation where it was evaluated, CPU seconds since the start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epoch: int = Field(ge=1)
+    loss: float
+    validation: float | None
+    cpu_seconds: float
+
+
+class Curve(BaseModel):
+    """A training up to now; one that is taken up again goes on with what it had."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    points: list[Point] = []
+    best_epoch: int = 0
+    validation: dict[str, float] = {}
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+    @property
+    def epochs(self) -> int:
+        """Epochs done."""
+        return self.points[-1].epoch if self.points else 0
+
+    def go_on_from(self, kept: Curve) -> None:
+        """Take over what an earlier process had; the time spent since then stays."""
+        self.points, self.best_epoch, self.validation = kept.points, kept.best_epoch, kept.validation
+        self.seconds += kept.seconds
+        self.cpu_seconds += kept.cpu_seconds
+
+    def add(self, report: EpochReport, means: Mapping[str, float] | None, metric: str) -> Point:
+        """Take an epoch; the first of equally good ones is the best."""
+        value = None if means is None else means[metric]
+        point = Point(epoch=report.epoch, loss=report.loss, validation=value, cpu_seconds=round(self.cpu_seconds, 3))
+        self.points.append(point)
+        if means is not None and value is not None and value > self.validation.get(metric, -1.0):
+            self.best_epoch, self.validation = report.epoch, dict(means)
+        return point
+
+
+class Watch:
+    """Adds wall and CPU seconds of this process to a curve, from its making on."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+
+    def stop_into(self, curve: Curve) -> None:
+        """Add the time since the last call."""
+        wall, cpu = time.monotonic(), time.process_time()
+        curve.seconds += wall - self._wall
+        curve.cpu_seconds += cpu - self._cpu
+        self._wall, self._cpu = wall, cpu
