@@ -80,7 +80,15 @@ def stage(
 
 
 def status(
+    context: typer.Context,
     *,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="Show what runs, again and again until nothing does; with --json one object a line.",
+        ),
+    ] = False,
     config: ConfigPath = None,
     overrides: Overrides = None,
     workspace: WorkspaceUri = None,
@@ -92,9 +100,16 @@ def status(
 
     Example: hnlm status --config configs/demo.yaml --set cf.epochs=20
     """
+    loaded, folder = open_run(config, overrides, workspace)
+    if follow:
+        from hnlm_ray.commands.follow import follow as follow_run
+
+        current(context).stopped = "stopped looking; the run goes on"
+        follow_run(folder, Output(as_json, json_out))
+        return
     from hnlm_ray.commands.status import report_status
 
-    report_status(*open_run(config, overrides, workspace), Output(as_json, json_out))
+    report_status(loaded, folder, Output(as_json, json_out))
 
 
 def failures(

@@ -34,13 +34,16 @@ class Output:
 
     def emit(self, answer: Mapping[str, Any], show: Callable[[Console], None]) -> None:
         """Print the answer as text or as JSON, and write the file that was asked for."""
-        text = json.dumps(answer, indent=1, allow_nan=False)
-        if self.json_out is not None:
-            _write(self.json_out, text)
+        self.keep(answer)
         if self.as_json:
-            sys.stdout.write(f"{text}\n")
+            sys.stdout.write(f"{_text(answer)}\n")
         else:
             show(open_console())
+
+    def keep(self, answer: Mapping[str, Any]) -> None:
+        """Write the file that was asked for, and print nothing."""
+        if self.json_out is not None:
+            _write(self.json_out, _text(answer))
 
 
 def open_console(*, stderr: bool = False) -> Console:
@@ -49,6 +52,10 @@ def open_console(*, stderr: bool = False) -> Console:
     if not console.is_terminal:
         console.width = max(console.width, _PLAIN_WIDTH)
     return console
+
+
+def _text(answer: Mapping[str, Any]) -> str:
+    return json.dumps(answer, indent=1, allow_nan=False)
 
 
 def _check_writable(path: str) -> None:

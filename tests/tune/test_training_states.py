@@ -1,4 +1,4 @@
-"""A training that is started again goes on at its epoch; a state that was cut off while it was written is passed over."""
+"""A training that is started again goes on at its epoch; a state that was cut off as it was written is passed over."""
 
 import numpy as np
 import pytest
