@@ -14,6 +14,8 @@ from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.pipeline import what_differs
 from hnlm_ray.redaction import redacted
+from hnlm_ray.tune.method_rows import refit_rows
+from hnlm_ray.tune.user_groups import groups_of
 from hnlm_ray.workspace import Manifest, PublishedTables, Workspace
 
 Answer = dict[str, Any]
@@ -29,14 +31,28 @@ def read_results(config: Config, workspace: Workspace) -> Answer:
         When the tables ``trials`` and ``results`` are not there yet, or don't belong to the same run.
     """
     from hnlm_ray.tune.leaderboard import leaderboard
+    from hnlm_ray.tune.methods import RunMethods
 
     published = PublishedTables.look(workspace)
     manifest = _results_manifest(published, workspace.uri)
-    trials, results = (workspace.table(name).read().to_pylist() for name in ("trials", "results"))
-    metric = str(manifest.depends_on.get("tune.metric", config.tune.metric))
     differs = _difference(config, workspace)
-    freshness = {"fresh": differs is None, "reason": differs}
-    return {**leaderboard(trials, results, dataset_facts(published), metric), **freshness}
+    board = leaderboard(
+        workspace.table("trials").read().to_pylist(),
+        refit_rows(workspace.table("results").read()),
+        dataset_facts(published),
+        str(manifest.depends_on.get("tune.metric", config.tune.metric)),
+        groups=groups_of(workspace.table("interactions").read(["user", "item", "split"])),
+        search=search_facts(published.manifests["trials"].depends_on),
+        methods=RunMethods(config.tune.spaces),
+    )
+    return {**board, "fresh": differs is None, "reason": differs}
+
+
+def search_facts(depends_on: Mapping[str, Any]) -> Answer:
+    """Return how the trials were searched for, from the settings that their table was made with."""
+    by_seconds = depends_on.get("tune.cpu_seconds") is not None
+    told = {name: depends_on.get(f"tune.{name}") for name in ("search", "stopping")}
+    return {**told, "equal": "cpu_seconds" if by_seconds else "trials"}
 
 
 def _results_manifest(published: PublishedTables, uri: str) -> Manifest:

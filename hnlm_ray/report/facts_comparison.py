@@ -7,11 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from hnlm_ray.tune.methods import METHODS, controls_of, method_of
-
 Facts = dict[str, Any]
 Row = Mapping[str, Any]
-# The names are those of hnlm_ray.cf.slices, which needs torch; a report doesn't.
+_METHOD_FAMILIES: Final = ("classical", "text", "semantic")
 HISTORIES: Final = {
     "history_short": "short histories",
     "history_middle": "middle histories",
@@ -32,10 +30,9 @@ def comparison(answer: Mapping[str, Any]) -> list[Facts]:
     entries = [_entry(entry, metric, rank) for rank, entry in enumerate(answer["methods"], 1)]
     by_name = {entry["name"]: entry for entry in entries}
     ordered: list[Facts] = []
-    for entry in [entry for family in ("classical", "semantic") for entry in entries if entry["family"] == family]:
+    for entry in [entry for family in _METHOD_FAMILIES for entry in entries if entry["family"] == family]:
         ordered.append(entry)
-        below = controls_of(entry["name"]) if entry["family"] == "semantic" else []
-        ordered += [by_name[name] for name in below if name in by_name]
+        ordered += [by_name[name] for name in entry["controls"] if name in by_name]
     return ordered + [entry for entry in entries if entry not in ordered]  # controls whose method was left out
 
 
@@ -43,7 +40,7 @@ def _entry(entry: Mapping[str, Any], metric: str, rank: int) -> Facts:
     versus = entry["versus_best_classical"]
     failed = {what: sum(counts.values()) for what, counts in entry["errors"].items()}
     return {
-        **{name: entry[name] for name in ("name", "family", "trials", "seeds")},
+        **{name: entry[name] for name in ("name", "family", "trials", "seeds", "control_of", "controls")},
         "rank": rank,
         "test": entry["test"][metric],
         "std": entry["test_std"][metric],
@@ -52,7 +49,7 @@ def _entry(entry: Mapping[str, Any], metric: str, rank: int) -> Facts:
         "low": versus["ci95"][0],
         "high": versus["ci95"][1],
         "p": versus["p_holm"],
-        "control_of": METHODS[method_of(entry["name"])].controls,
+        **{name: versus[name] for name in ("relative", "effect_size", "wins", "ties", "losses", "by_group")},
         "failed": {what: count for what, count in failed.items() if count},
         "versus_controls": entry.get("versus_controls", []),
     }

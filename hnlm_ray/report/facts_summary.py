@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hnlm_ray.tune.leaderboard import best_by_validation
-from hnlm_ray.tune.methods import controls_of
 from hnlm_ray.tune.verdict import LEVEL
 
 Facts = dict[str, Any]
@@ -75,7 +74,7 @@ def _controls(ours: Mapping[str, Any]) -> list[Facts]:
 def _missing(ours: Mapping[str, Any]) -> list[str]:
     """Return the method's own controls that there is no difference to: not compared, or not finished."""
     told = {control["name"] for control in _controls(ours) if control["difference"] is not None}
-    return [name for name in controls_of(ours["name"]) if name not in told]
+    return [name for name in ours["controls"] if name not in told]
 
 
 def _is_beaten(control: Mapping[str, Any]) -> bool:

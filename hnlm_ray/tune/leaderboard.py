@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hnlm_ray.config import MethodName
 from hnlm_ray.tune.method_rows import Figures, MethodRows, Row, group_rows
-from hnlm_ray.tune.methods import controls_of, family
+from hnlm_ray.tune.methods import METHODS, Method, controls_of, family, method_of
 from hnlm_ray.tune.user_groups import Groups
 from hnlm_ray.tune.verdict import verdict
 from hnlm_ray.tune.versus import corrected, itself, versus
@@ -22,6 +23,7 @@ def leaderboard(
     *,
     groups: Groups | None = None,
     search: Mapping[str, Any] | None = None,
+    methods: Mapping[MethodName, Method] = METHODS,
 ) -> dict[str, Any]:
     """Compare the methods: means, paired differences to the best classical one, a verdict in words.
 
@@ -39,22 +41,29 @@ def leaderboard(
         Of the test users and rows, for the figures by group; none: without these.
     search
         How the trials were searched for, told beside what they spent.
+    methods
+        What the names stand for; by default the shipped ones.
 
     Returns
     -------
     dict
         JSON without NaN: a figure that doesn't exist is null. A method whose trials all failed is
         listed with its error counts, and named in ``failed_methods`` with its errors.
+
+    Raises
+    ------
+    InputError
+        A method is unknown, or the rows are of different test users.
     """
     rows = group_rows(trials, results)
     metrics = sorted({metric, *(name for group in rows for name in (*group.test, *group.validation))})
-    entries = [_entry(group, metric, metrics) for group in rows]
+    entries = [{**_named(group.name, methods), **_entry(group, metric, metrics)} for group in rows]
     by_name = {group.name: group for group in rows}
     best = best_by_validation(entries, "classical", metric)
     _add_versus_best(entries, by_name, best, groups)
     for entry in entries:
-        if entry["family"] == "semantic":
-            entry["versus_controls"] = _versus_controls(entry["name"], by_name, groups)
+        if entry["controls"]:
+            entry["versus_controls"] = _versus_controls(entry, by_name, groups)
     entries.sort(key=lambda entry: (entry["test"][metric] is None, -(entry["test"][metric] or 0), entry["name"]))
     board: dict[str, Any] = {
         "dataset": dict(dataset),
@@ -80,12 +89,11 @@ def best_by_validation(entries: Sequence[Entry], of_family: str, metric: str) ->
 
 def budget(methods: Sequence[MethodRows], search: Mapping[str, Any]) -> Entry:
     """Return what the methods had: the fewest and most trials and CPU seconds of one, and how was searched."""
-    spent = [method.cpu_seconds for method in methods]
-    known = [seconds for seconds in spent if seconds is not None]
+    tried = [method for method in methods if method.trials]
     return {
         **search,
-        "trials": _ends([len(method.trials) for method in methods]),
-        "cpu_seconds": _ends(known if len(known) == len(spent) else []),
+        "trials": _ends([len(method.trials) for method in tried]),
+        "cpu_seconds": _ends([method.cpu_seconds for method in tried]),
     }
 
 
@@ -102,13 +110,21 @@ def failed_methods(methods: Sequence[MethodRows]) -> list[Entry]:
     ]
 
 
+def _named(name: str, methods: Mapping[MethodName, Method]) -> Entry:
+    """Return what a result is: ``controls`` names its own ones, also those that have no rows."""
+    return {
+        "name": name,
+        "family": family(name, methods),
+        "control_of": methods[method_of(name, methods)].controls,
+        "controls": controls_of(name, methods),
+    }
+
+
 def _entry(group: MethodRows, metric: str, metrics: Sequence[str]) -> Entry:
     validation = group.validation
     if metric not in validation:
         validation = group.best_trial(metric)
     return {
-        "name": group.name,
-        "family": family(group.name),
         "trials": len(group.trials),
         "pruned": group.pruned,
         "cpu_seconds": group.cpu_seconds,
@@ -137,8 +153,8 @@ def _add_versus_best(
             entry["versus_best_classical"] = itself()
 
 
-def _versus_controls(semantic: str, by_name: dict[str, MethodRows], groups: Groups | None) -> list[Entry]:
+def _versus_controls(entry: Entry, by_name: dict[str, MethodRows], groups: Groups | None) -> list[Entry]:
     """Return the comparisons with the method's own controls of the same model, corrected among themselves."""
-    names = sorted(name for name in controls_of(semantic) if name in by_name)
-    found = [versus(by_name[semantic], by_name[name], groups) for name in names]
+    names = sorted(name for name in entry["controls"] if name in by_name)
+    found = [versus(by_name[entry["name"]], by_name[name], groups) for name in names]
     return [{"name": name, **facts} for name, facts in zip(names, corrected(found), strict=True)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from hnlm_ray.errors import InputError
@@ -18,6 +19,7 @@ Figures = dict[str, float | None]
 COUNTED: Final = ("ok", "pruned")
 """Trials with a validation figure: one that was stopped early has that of its best epoch so far."""
 _REASONS: Final = 3
+_ARRAYS: Final = ["per_user", "found"]
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,18 @@ class MethodRows:
         return sum(row["status"] == "pruned" for row in self.trials)
 
     @property
-    def cpu_seconds(self) -> float | None:
-        """CPU seconds of all trials together; none where a trial's are not known."""
-        spent = [row.get("cpu_seconds") for row in self.trials]
-        return None if not spent or None in spent else float(sum(filter(None, spent)))
+    def cpu_seconds(self) -> float:
+        """CPU seconds of all trials together."""
+        return float(sum(row["cpu_seconds"] for row in self.trials))
+
+
+def refit_rows(results: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows of the table ``results``; what it holds for each user and test row as arrays."""
+    rows: list[dict[str, Any]] = results.drop_columns(_ARRAYS).to_pylist()
+    for name in _ARRAYS:
+        for row, values in zip(rows, results[name], strict=True):
+            row[name] = values.values.to_numpy(zero_copy_only=False) if values.is_valid else None
+    return rows
 
 
 def group_rows(trials: Sequence[Row], results: Sequence[Row]) -> list[MethodRows]:

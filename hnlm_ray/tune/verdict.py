@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from hnlm_ray.tune.methods import controls_of
-
 LEVEL: Final = 0.05
 Entry = dict[str, Any]
 _UNITS: Final = {"trials": "trials", "cpu_seconds": "CPU seconds"}
@@ -47,10 +45,10 @@ def _budget(budget: Mapping[str, Any]) -> list[str]:
     if least is None:
         return []
     trials = f"{'' if least == most else f'{least} to '}{most} trial{'' if most == 1 else 's'}"
-    seconds = "" if short is None else f" and {short:,.0f} to {long:,.0f} CPU seconds"
-    search = f", {budget['search']} search" if budget.get("search") else ""
-    equal = f"; equal for all by {_UNITS[budget['equal']]}" if budget.get("equal") else ""
-    return [f"Tuning of each method: {trials}{seconds}{search}{equal}."]
+    seconds = f"{short:,.0f} CPU seconds" if round(short) == round(long) else f"{short:,.0f} to {long:,.0f} CPU seconds"
+    search = f", {budget['search']} search" if "search" in budget else ""
+    equal = f"; equal for all by {_UNITS[budget['equal']]}" if "equal" in budget else ""
+    return [f"Tuning of each method: {trials} and {seconds}{search}{equal}."]
 
 
 def _failed(methods: Sequence[Entry]) -> list[str]:
@@ -103,7 +101,7 @@ def _p(value: float) -> str:
 
 def _controls(ours: Entry) -> str:
     """Return what the method's own controls say; a gain counts as the LLM's only where every one is beaten."""
-    compared = [control for control in ours["versus_controls"] if control["difference"] is not None]
+    compared = [control for control in ours.get("versus_controls", ()) if control["difference"] is not None]
     if not compared:
         return f"no control run of {ours['name']} finished, so no gain could be credited to the LLM"
     unbeaten = [control for control in compared if not _is_beaten(control)]
@@ -112,7 +110,7 @@ def _controls(ours: Entry) -> str:
     )
     if unbeaten:
         return f"it does not beat every control ({listed}), so no gain can be credited to the LLM"
-    missing = sorted(set(controls_of(ours["name"])) - {control["name"] for control in compared})
+    missing = sorted(set(ours["controls"]) - {control["name"] for control in compared})
     if missing:
         return (
             f"it beats the controls that finished ({listed}); {', '.join(missing)} did not, so the gain is not proven"

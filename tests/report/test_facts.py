@@ -31,6 +31,7 @@ BEATEN = [(0.1, 0.01), (0.1, 0.01)]
 def versus(difference, p, controls=()):
     return {
         "name": "mf-pool",
+        "controls": list(CONTROLS),
         "versus_best_classical": {"difference": difference, "ci95": [0, 0], "p_holm": p},
         "versus_controls": [
             {"name": name, "difference": d, "p_holm": q} for name, (d, q) in zip(CONTROLS, controls, strict=False)

@@ -14,7 +14,15 @@ USERS = np.random.default_rng(0).uniform(0.05, 0.3, 300)
 
 def trial(method, status="ok", value=0.2, number=0):
     found = [("ndcg@20", value)] if status == "ok" else None
-    return {"method": method, "trial": number, "config": "{}", "status": status, "error": None, "validation": found}
+    return {
+        "method": method,
+        "trial": number,
+        "config": "{}",
+        "status": status,
+        "error": None,
+        "validation": found,
+        "cpu_seconds": 1.0,
+    }
 
 
 def refit(method, seed, mean, validation, status="ok"):
@@ -248,9 +256,9 @@ def test_groups_of_users_and_items_have_differences_and_wins_of_their_own():
 
 def test_the_verdict_states_the_budget_and_the_best_classical_sampler():
     found, _ = board(GOOD)
-    assert found["budget"] == {"trials": [1, 1], "cpu_seconds": [None, None]}
+    assert found["budget"] == {"trials": [1, 1], "cpu_seconds": [1.0, 1.0]}
     assert "the best classical method lightgcn-dns" in found["verdict"]
-    assert found["verdict"].endswith("Tuning of each method: 1 trial.")
+    assert found["verdict"].endswith("Tuning of each method: 1 trial and 1 CPU seconds.")
     trials = [
         {**trial(name), "cpu_seconds": seconds} for name, seconds in zip(GOOD, (9, 11, 10, 10, 10, 10.4), strict=True)
     ]

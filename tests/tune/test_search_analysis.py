@@ -119,33 +119,24 @@ def test_importance_says_what_it_lacks():
     assert "same figure" in importance(points(drawn(30, lambda s: 0.5)))["lacking"]
 
 
-def timed(method, number, seconds, figures, **own):
-    curve = [{"epoch": n + 1, "loss": 1.0, "validation": figure} for n, figure in enumerate(figures)]
-    return {"method": method, "trial": number, "seconds": seconds, "curve": curve, **own}
+def timed(method, number, cpu_seconds, figures, **own):
+    """Each epoch takes a second."""
+    curve = [{"epoch": n, "loss": 1.0, "validation": figure, "cpu_seconds": n} for n, figure in enumerate(figures, 1)]
+    return {"method": method, "trial": number, "cpu_seconds": cpu_seconds, "curve": curve, **own}
 
 
 def test_anytime_curves_rise_over_the_seconds_of_all_trials_before():
     rows = [
-        timed("mf-rns", 1, 4.0, [0.05, 0.3, None, 0.2]),
-        timed("mf-rns", 0, 2.0, [0.1, 0.2]),
-        timed("mf-rns", 2, 3.0, None or [], status="failed"),
-        timed("mf-dns", 0, 1.0, []),
+        timed("mf-rns", 1, 4.5, [0.05, 0.3, None, 0.2]),
+        timed("mf-rns", 0, 2.5, [0.1, 0.2]),
+        timed("mf-rns", 2, 3.0, [], status="failed"),
+        timed("mf-rns", 3, 0.5, [0.4]),
+        timed("mf-dns", 0, 1.0, [None]),
+        timed("mf-pns", 0, 1.0, [], curve=None),
     ]
-    found = anytime(rows)
-    assert found["unit"] == "seconds"
-    (curve,) = found["methods"]
-    assert curve["points"] == [(1.0, 0.1), (2.0, 0.2), (4.0, 0.3), (9.0, 0.3)]
-    assert (curve["name"], curve["trials"], curve["spent"], curve["best"]) == ("mf-rns", 3, 9.0, 0.3)
-
-
-def test_anytime_curves_take_cpu_seconds_where_all_trials_have_them():
-    first, second = (
-        timed("mf-rns", 0, 2.0, [0.1, 0.2], cpu_seconds=1.0),
-        timed("mf-rns", 1, 2.0, [0.4], cpu_seconds=3.0),
-    )
-    first["curve"][0]["cpu_seconds"] = 0.9
-    found = anytime([first, second])
-    assert found["unit"] == "CPU seconds"
-    assert found["methods"][0]["points"] == [(0.9, 0.1), (1.0, 0.2), (4.0, 0.4)]
-    assert anytime([first, {**second, "cpu_seconds": None}])["unit"] == "seconds"
-    assert anytime([]) == {"unit": "CPU seconds", "methods": []}
+    (curve,) = anytime(rows)
+    assert curve["points"] == [(1.0, 0.1), (2.0, 0.2), (4.5, 0.3), (10.5, 0.4)]
+    assert (curve["name"], curve["trials"], curve["spent"], curve["best"]) == ("mf-rns", 4, 10.5, 0.4)
+    (shorter,) = anytime(rows[:3])
+    assert shorter["points"][-1] == (10.0, 0.3)
+    assert anytime([]) == []
