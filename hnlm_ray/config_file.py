@@ -155,7 +155,9 @@ def _known_keys(schema: Mapping[str, Any], section: Sequence[str]) -> set[str]:
 
 def _children(root: Mapping[str, Any], node: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     found = _resolve(root, node)
-    child = found.get("properties", {}).get(key, found.get("additionalProperties"))
+    # Of a mapping with keys of the user's own (tune.spaces), what every value is.
+    of_any = [found.get("additionalProperties"), *found.get("patternProperties", {}).values()]
+    child = found.get("properties", {}).get(key, of_any[-1])
     if not isinstance(child, dict):
         return []
     options = child.get("oneOf") or child.get("anyOf") or [child]

@@ -3,17 +3,17 @@
 import itertools
 import re
 import shlex
-from typing import get_args
 
 import pytest
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
-from hnlm_ray.config import MethodName
+from hnlm_ray.config.method_names import shipped_methods
 from hnlm_ray.config_file import load_cf_config, load_config
 from hnlm_ray.finetune.export import DESCRIPTION_FILE, PARTS_FILE
 from hnlm_ray.finetune.meanings import MEANINGS, METRICS
 from hnlm_ray.stages import STAGES
+from hnlm_ray.tune.methods import METHODS, RunMethods, compared_methods
 
 GROUPS = {"config", "models", "finetune", "export", "cf"}
 
@@ -139,7 +139,28 @@ def test_every_stage_and_table_and_method_stands_in_the_description_of_the_pipel
     rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
     for stage in STAGES:
         assert all(f"`{table}`" in rows[stage.name] for table in stage.outputs), stage.name
-    assert all(f"`{method}`" in text for method in get_args(MethodName))
+    assert all(f"`{method}`" in text for method in shipped_methods())
+
+
+def test_every_method_stands_in_the_description_of_sweeps_with_what_it_searches(repository):
+    text = (repository / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
+    for name, method in METHODS.items():
+        if method.family != "control":
+            assert rows[name].endswith(f"| {', '.join(f'`{parameter}`' for parameter in method.space)} |"), name
+    assert all(method.controls in rows for method in METHODS.values() if method.controls)
+
+
+def test_the_yaml_of_the_description_of_sweeps_is_a_file_and_a_configuration(repository, tmp_path):
+    file, changes = blocks((repository / "docs" / "sweeps.md").read_text(encoding="utf-8"), "yaml")
+    (tmp_path / "mine.yaml").write_text(file, encoding="utf-8")
+    (tmp_path / "run.yaml").write_text(
+        f"name: x\nworkspace: w\nsource: {{format: movielens_100k}}\n{changes}", encoding="utf-8"
+    )
+    own = f"tune.spaces.mine={tmp_path / 'mine.yaml'}"
+    tune = load_config(str(tmp_path / "run.yaml"), [own]).tune
+    assert list(compared_methods(tune)) == [f"lightgcn-{name}" for name in ("rns", "dns", "softmax", "my_softmax")]
+    assert len(RunMethods(tune.spaces)["mine"].space) == 5
 
 
 def test_every_row_of_the_evaluation_is_explained(repository):

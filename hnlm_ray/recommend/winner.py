@@ -48,8 +48,8 @@ def choose_winner(
     found = [group for name in names for group in groups if group.name == name]
     if not found:
         raise StageError(
-            "no method but controls (and ease, which has no vectors) finished its refits, so none can recommend: see "
-            "the errors in the results table, mend their cause and run the same command again"
+            "no method that can recommend (controls can't, nor can ease) finished its refits: see the errors in the "
+            "results table, mend their cause and run the same command again"
         )
     best = max(found, key=lambda group: _validation(group, metric) or 0.0)
     epochs = sum(int(row["best_epoch"]) for row in best.refits) / len(best.refits)

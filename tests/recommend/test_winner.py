@@ -3,8 +3,10 @@
 import pytest
 
 from hnlm_ray.config import CFConfig
+from hnlm_ray.config.spaces import SpaceConfig
 from hnlm_ray.errors import StageError
 from hnlm_ray.recommend.winner import choose_winner
+from hnlm_ray.tune.methods import RunMethods
 
 METRIC = "ndcg@20"
 
@@ -30,6 +32,22 @@ def test_a_control_never_recommends():
     assert found.name == "mf-rns"
 
 
+def test_ease_has_no_vectors_and_a_model_that_reads_text_has_some():
+    assert winner(refits("mf-rns", 0.2), refits("ease", 0.9)).name == "mf-rns"
+    assert (
+        winner(refits("mf-rns", 0.2), refits("ials", 0.3), refits("kar", 0.4), refits("kar_shuffled", 0.5)).name
+        == "kar"
+    )
+    with pytest.raises(StageError, match="no method that can recommend"):
+        winner(refits("ease", 0.9))
+
+
+def test_a_method_of_ones_own_is_chosen_like_a_shipped_one():
+    methods = RunMethods({"mine": SpaceConfig(extends="dns")})
+    rows = [*refits("mf-rns", 0.2), *refits("mf-mine", 0.3)]
+    assert choose_winner([], rows, METRIC, methods).method == "mine"
+
+
 def test_of_equals_the_classical_one_recommends():
     assert winner(refits("mf-hnlmrec", 0.2), refits("mf-rns", 0.2)).name == "mf-rns"
 
@@ -50,5 +68,5 @@ def test_refits_without_validation_are_chosen_by_their_best_trial():
 def test_a_method_whose_refits_all_failed_does_not_recommend():
     failed = [{**row, "status": "failed", "test": None} for row in refits("mf-dns", 0.9)]
     assert winner(failed, refits("mf-rns", 0.1)).name == "mf-rns"
-    with pytest.raises(StageError, match="no method but controls finished"):
+    with pytest.raises(StageError, match="no method that can recommend"):
         winner(failed, refits("mf-pool_alpha0", 0.9))

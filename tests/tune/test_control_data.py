@@ -21,11 +21,12 @@ def data():
 
 
 def parts(data):
-    return {name for name in ("pool", "vectors", "item_text") if getattr(data, name) is not None}
+    return {name for name in ("pool", "triples", "vectors", "item_text") if getattr(data, name) is not None}
 
 
 def test_a_method_gets_what_it_reads_and_nothing_else(data):
     expected = {"pool": {"pool"}, "vectors": {"vectors"}, "text": {"item_text"}, "nothing": set()}
+    expected["triples"] = {"triples"}
     for method, entry in METHODS.items():
         own = method_data(method, data, 1)
         assert own.train is data.train
@@ -38,6 +39,7 @@ def test_a_method_gets_what_it_reads_and_nothing_else(data):
         ("pool", lambda data: data.pool.items),
         ("hnlmrec", lambda data: data.vectors.vectors[data.vectors.row]),
         ("guard", lambda data: data.item_text),
+        ("kar", lambda data: data.item_text),
     ],
 )
 def test_only_the_controls_differ_from_the_real_and_repeat_with_their_seed(data, method, values):
@@ -52,9 +54,23 @@ def test_only_the_controls_differ_from_the_real_and_repeat_with_their_seed(data,
         assert (values(method_data(other, data, 2)).tolist() != own) == changed
 
 
+def test_triples_are_the_pool_s_and_their_control_has_another_pair_s(data):
+    triples = method_data("llmrec", data, 1).triples
+    users, items = data.train.pairs()
+    assert triples.tolist() == np.stack([users, items, data.pool.items], 1).tolist()
+    shuffled = method_data("llmrec_shuffled", data, 1).triples
+    assert shuffled.tolist() != triples.tolist()
+    assert sorted(set(shuffled[:, 2])) == sorted(set(triples[:, 2]))
+
+
 def test_what_a_control_is_made_from_must_be_there(data):
     bare = replace(data, pool=None, vectors=None, item_text=None)
-    for method, told in (("pool_random", "pool"), ("hnlmrec_random", "vectors"), ("guard_shuffled", "text")):
+    for method, told in (
+        ("pool_random", "pool"),
+        ("hnlmrec_random", "vectors"),
+        ("guard_shuffled", "text"),
+        ("llmrec", "pool"),
+    ):
         with pytest.raises(InputError, match=told):
             method_data(method, bare, 1)
 
