@@ -24,7 +24,7 @@ from hnlm_ray.tune.false_negatives import (
 )
 from hnlm_ray.tune.job import FINISHED, Job
 from hnlm_ray.tune.job_queue import ListedJobs, Searched, SearchedJobs
-from hnlm_ray.tune.methods import Compared, Reads, compared_methods, methods_of
+from hnlm_ray.tune.methods import Compared, compared_methods, methods_of
 from hnlm_ray.tune.suggest import Suggestions
 from hnlm_ray.tune.trainings import Sweep, reads_of_test
 from hnlm_ray.workspace import Rows
@@ -57,8 +57,8 @@ def _searched(name: str, compared: Compared, config: Config) -> Searched:
     return Searched(name, method.reads, suggestions, learns=config.tune.search != "random")
 
 
-def _reject_unmade(config: Config, kind: Reads, made: object, sentence: str) -> None:
-    if made is None and any(method.reads.endswith(kind) for method in methods_of(config.tune).values()):
+def _reject_unmade(config: Config, kind: str, made: object, sentence: str) -> None:
+    if made is None and any(method.needs == kind for method in methods_of(config.tune).values()):
         raise InputError(sentence)
 
 

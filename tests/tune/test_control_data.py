@@ -63,16 +63,14 @@ def test_triples_are_the_pool_s_and_their_control_has_another_pair_s(data):
     assert sorted(set(shuffled[:, 2])) == sorted(set(triples[:, 2]))
 
 
-def test_what_a_control_is_made_from_must_be_there(data):
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [("pool_random", "pool"), ("hnlmrec_random", "vectors"), ("guard_shuffled", "text"), ("llmrec", "pool")],
+)
+def test_what_a_control_is_made_from_must_be_there(data, method, told):
     bare = replace(data, pool=None, vectors=None, item_text=None)
-    for method, told in (
-        ("pool_random", "pool"),
-        ("hnlmrec_random", "vectors"),
-        ("guard_shuffled", "text"),
-        ("llmrec", "pool"),
-    ):
-        with pytest.raises(InputError, match=told):
-            method_data(method, bare, 1)
+    with pytest.raises(InputError, match=told):
+        method_data(method, bare, 1)
 
 
 def test_a_process_keeps_the_same_object_for_the_same_reading_of_a_run(data):

@@ -91,7 +91,8 @@ def test_another_process_suggests_the_same():
         "    told.append(Told(trial, config, config.alpha, 'ok'))\n"
         "print(config.model_dump_json())\n"
     )
-    outputs = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True) for _ in range(2)]
+    command = [sys.executable, "-c", program]
+    outputs = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(2)]
     assert outputs[0].stdout == outputs[1].stdout != ""
     assert outputs[0].stderr == ""
 
