@@ -14,6 +14,8 @@ from hnlm_ray.config import Config
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import ConfigError
 from hnlm_ray.redaction import redacted, redacted_tree
+from hnlm_ray.tune.methods import compared_methods
+from hnlm_ray.tune.suggest import Suggestions
 from hnlm_ray.workspace import Workspace
 
 SHORT = b"""name: mine
@@ -22,13 +24,28 @@ extends: laptop
 source: {format: table, interactions: {path: e.csv, columns: {user: u, timestamp: t}}}
 prepare: {min_rating: 4.0, since: 2015-01-01, split: {method: random, validation: 0.1}}
 llm: &llm {engine: scripted, engine_kwargs: {a: 1, b: two}}
-tune: {methods: [rns, dns], cutoffs: [10, 20]}
+tune:
+  methods: [rns, dns]
+  cutoffs: [10, 20]
+  spaces: {dns: {fixed: {dim: 8}, space: {lr: {log_uniform: [0.001, 0.1]}, reg: null}}, mine: {extends: dns}}
+"""
+SPACE = b"""# mine
+extends: _mixed
+family: classical
+reads: nothing
+models: [mf, lightgcn]
+fixed: {sampler: pool}
+published: {alpha: 0.1}
+space: {dim: {when: base_sampler, is: {rns: {int: [4, 8]}}}, candidates: null, margin: {choice: [0.1, 1]}}
 """
 PLACES = ["s3://[", "s3://", "file://x/y", "gs:///", "a://b", "~\0", "/" * 5000]
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=30)
 PATHS = st.one_of(
     st.sampled_from(
-        ["seed", "cf.dim", "llm", "llm.engine_kwargs.x", "source", "source.path", "tune.methods", "name", ""]
+        [
+            *("seed", "cf.dim", "llm", "llm.engine_kwargs.x", "source", "source.path", "tune.methods", "name", ""),
+            *("tune.spaces", "tune.spaces.dns", "tune.spaces.dns.space.lr.choice"),
+        ]
     ),
     ANY_TEXT,
     st.integers(1, 5000).map(lambda deep: "a." * deep + "b"),
@@ -59,6 +76,25 @@ def load(folder, text, overrides=(), workspace=None):
 @given(found=damages)
 def test_a_damaged_preset_is_refused_or_loaded(tmp_path, found):
     assert isinstance(load(tmp_path, damaged(SHORT, found)), Config | Exception)
+
+
+@cases(400)
+@given(found=damages)
+def test_a_damaged_search_space_is_refused_or_searched(tmp_path, found):
+    (tmp_path / "space.yaml").write_bytes(damaged(SPACE, found))
+    (tmp_path / "run.yaml").write_text(
+        "name: a\nworkspace: b\nsource: {format: movielens_100k}\n"
+        f"tune: {{methods: [rns, mine], spaces: {{mine: {tmp_path / 'space.yaml'}}}}}\n",
+        encoding="utf-8",
+    )
+
+    def searched():
+        config = load_config(str(tmp_path / "run.yaml"))
+        for compared in compared_methods(config.tune).values():
+            search = Suggestions(compared.method.name, config.cf, compared.model, config.tune, 1)
+            [search.suggest(trial) for trial in range(3)]
+
+    bounded("search space", searched)
 
 
 @pytest.mark.parametrize("name", ["laptop"])

@@ -1,0 +1,42 @@
+"""Every shipped method trains with what is drawn for it, on data that has everything."""
+
+import numpy as np
+import pytest
+
+from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives, train
+from hnlm_ray.config import CFConfig, TuneConfig
+from hnlm_ray.config.method_names import shipped_methods
+from hnlm_ray.tune.control_data import read_data
+from hnlm_ray.tune.methods import METHODS, compared_methods
+from hnlm_ray.tune.suggest import Suggestions
+
+BASE = CFConfig(dim=4, epochs=2, batch_size=64)
+
+
+@pytest.fixture(scope="module")
+def data():
+    draw = np.random.default_rng(3)
+    rows = np.array([(user, item) for user in range(20) for item in draw.choice(30, 9, replace=False)])
+    fit, stop = (Positives.from_pairs(*rows[np.arange(len(rows)) % 9 % 3 // 2 == part].T, 20) for part in (0, 1))
+    users, items = fit.pairs()
+    own = [set(rows[rows[:, 0] == user, 1]) for user in range(20)]
+    negatives = [next(item for item in range(30) if item not in own[user]) for user in users]
+    pool = NegativePool.from_rows(fit, users, items, negatives, np.ones(len(users)), n_items=30)
+    text = draw.normal(size=(30, 32)).astype(np.float32)
+    unit = text / np.linalg.norm(text, axis=1, keepdims=True)
+    some = np.arange(len(users) // 2)
+    vectors = PairVectors.from_rows(fit, users[some], items[some], some, unit[some % 30], n_items=30, anchors=unit)
+    return CFData(20, 30, fit, stop, None, pool, vectors, text)
+
+
+@pytest.mark.parametrize("name", shipped_methods())
+def test_a_method_trains_with_what_is_drawn_for_it(data, name):
+    models = METHODS[name].models or ("mf", "lightgcn")
+    tune = TuneConfig(methods=(name,) if METHODS[name].family == "classical" else ("rns", name), models=models)
+    one = [found for found in compared_methods(tune).values() if found.method.name == name]
+    assert len(one) == (1 if METHODS[name].model else len(models))
+    for compared in one:
+        search = Suggestions(name, BASE, compared.model, tune, 5)
+        for trial in range(4):
+            training = train(read_data(METHODS[name].reads, data, 1), search.suggest(trial), 5)
+            assert 0 <= training.validation["ndcg@20"] <= 1
