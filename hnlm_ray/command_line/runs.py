@@ -139,6 +139,9 @@ def failures(
 
 def results(
     *,
+    csv: Annotated[
+        str | None, typer.Option("--csv", metavar="FILE", help="Write the methods as a CSV file too.")
+    ] = None,
     config: ConfigPath = None,
     overrides: Overrides = None,
     workspace: WorkspaceUri = None,
@@ -152,4 +155,4 @@ def results(
     """
     from hnlm_ray.commands.results import report_results
 
-    report_results(*open_run(config, overrides, workspace), Output(as_json, json_out))
+    report_results(*open_run(config, overrides, workspace), Output(as_json, json_out), csv)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from hnlm_ray.commands.narration import say
 from hnlm_ray.commands.output import Output, open_console
+from hnlm_ray.commands.results_csv import csv_target, write_csv
+from hnlm_ray.commands.results_table import results_table
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.pipeline import what_differs
@@ -80,62 +81,24 @@ def dataset_facts(published: PublishedTables) -> dict[str, int]:
     return {name: sum(file.rows for file in found.files) if found else 0 for name, found in manifests.items()}
 
 
-def report_results(config: Config, workspace: Workspace, output: Output) -> None:
-    """Print the comparison; a note beside it when it is another configuration's."""
+def report_results(config: Config, workspace: Workspace, output: Output, csv: str | None = None) -> None:
+    """Print the comparison and write it to the CSV file named; a note beside it when it is another configuration's."""
+    target = None if csv is None else csv_target(csv)
     answer = read_results(config, workspace)
     if not answer["fresh"]:
         note = f"note: these results are not of the configuration given ({answer['reason']}): `hnlm run` makes those"
         say(open_console(stderr=True), note)
+    if target is not None:
+        write_csv(target, answer)
     output.emit(answer, lambda console: show_results(console, answer))
 
 
 def show_results(console: Console, answer: Mapping[str, Any]) -> None:
-    """Print the verdict and the ranked table."""
+    """Print the verdict and the ranked table, with as many of its columns as there is room for."""
     data, metric = answer["dataset"], answer["metric"]
     say(console, f"{data['users']:,} users, {data['items']:,} items, {data['interactions']:,} interactions")
-    console.print(_table(answer["methods"], metric))
+    table, left_out = results_table(answer["methods"], metric, console.width)
+    console.print(table)
+    if left_out:
+        say(console, f"for want of room without: {', '.join(left_out)} (all with --json or --csv FILE)")
     say(console, answer["verdict"])
-
-
-def _table(methods: Sequence[Mapping[str, Any]], metric: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "method", "family"):
-        table.add_column(heading)
-    for heading in (
-        f"test {metric}",
-        "std",
-        "validation",
-        "vs best classical",
-        "95% CI",
-        "p (Holm)",
-        "trials",
-        "seeds",
-    ):
-        table.add_column(heading, justify="right")
-    for rank, method in enumerate(methods, 1):
-        table.add_row(str(rank), *_cells(method, metric))
-    return table
-
-
-def _cells(method: Mapping[str, Any], metric: str) -> list[str]:
-    versus = method["versus_best_classical"]
-    low, high = versus["ci95"]
-    return [
-        method["name"],
-        method["family"],
-        figure(method["test"][metric]),
-        figure(method["test_std"][metric]),
-        figure(method["validation"][metric]),
-        figure(versus["difference"], sign=True),
-        "" if low is None else f"[{low:+.4f}, {high:+.4f}]",
-        figure(versus["p_holm"]),
-        str(method["trials"]),
-        str(method["seeds"]),
-    ]
-
-
-def figure(value: float | None, *, sign: bool = False) -> str:
-    """Write a metric with four digits; nothing where there is none."""
-    if value is None:
-        return ""
-    return f"{value:+.4f}" if sign else f"{value:.4f}"

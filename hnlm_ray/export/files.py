@@ -23,28 +23,31 @@ Format = Literal["parquet", "csv"]
 
 @dataclass(frozen=True)
 class Target:
-    """The file to write: ``path`` within the filesystem, ``shown`` as it was named."""
+    """The file to write: ``path`` within the filesystem, ``shown`` as it was named, by the option ``option``."""
 
     filesystem: pafs.FileSystem
     path: str
     shown: str
+    option: str = "--out"
 
     @classmethod
-    def named(cls, uri: str) -> Target:
+    def named(cls, uri: str, option: str = "--out") -> Target:
         """Return the target at a local path or an s3:// or gs:// URI; InputError where it can't be one."""
         filesystem, path = resolve_filesystem(uri)
-        return cls(filesystem, path, uri)
+        return cls(filesystem, path, uri, option)
 
     def inside(self, name: str) -> Target:
         """Return the file of this name in a folder."""
-        return Target(self.filesystem, f"{self.path}/{name}", f"{self.shown}/{name}")
+        return Target(self.filesystem, f"{self.path}/{name}", f"{self.shown}/{name}", self.option)
 
     def make_folder(self) -> None:
         """Make a folder, unless it is there; InputError where that can't be done."""
         try:
             self.filesystem.create_dir(self.path, recursive=True)
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{self.shown} can't be made ({first_line(error)}): choose another --out") from error
+            raise InputError(
+                f"{self.shown} can't be made ({first_line(error)}): choose another {self.option}"
+            ) from error
 
     def check(self, *, force: bool) -> None:
         """Refuse a target that can't be written, or must not be.
@@ -57,13 +60,17 @@ class Target:
         try:
             kind = self.filesystem.get_file_info(self.path).type
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"can't look at {self.shown} ({first_line(error)}): choose another --out") from error
+            raise InputError(
+                f"can't look at {self.shown} ({first_line(error)}): choose another {self.option}"
+            ) from error
         if kind == pafs.FileType.Directory:
             raise InputError(f"{self.shown} is a folder: name a file in it, such as negatives.parquet")
         if kind == pafs.FileType.File and not force:
-            raise InputError(f"{self.shown} exists: choose another --out, or replace it with --force")
+            raise InputError(f"{self.shown} exists: choose another {self.option}, or replace it with --force")
         if isinstance(self.filesystem, pafs.LocalFileSystem) and not os.path.isdir(os.path.dirname(self.path)):
-            raise InputError(f"there is no folder {os.path.dirname(self.path)}: make it, or choose another --out")
+            raise InputError(
+                f"there is no folder {os.path.dirname(self.path)}: make it, or choose another {self.option}"
+            )
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,9 @@ def whole_file(target: Target) -> Iterator[Any]:
                 yield stream
             target.filesystem.move(scratch, target.path)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{target.shown} can't be written ({first_line(error)}): choose another --out") from error
+        raise InputError(
+            f"{target.shown} can't be written ({first_line(error)}): choose another {target.option}"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -116,7 +116,8 @@ def test_json_is_one_object_on_standard_output(hnlm, tmp_path):
     assert answer["results"]["dataset"] == {"users": 4, "items": 3, "interactions": 12}
     assert "user_profiles done" in done.stderr
     results = hnlm.json("results")
-    assert set(results) == {"dataset", "metric", "best_classical", "methods", "verdict", "fresh", "reason"}
+    told = {"dataset", "metric", "best_classical", "budget", "failed_methods", "methods", "verdict", "fresh", "reason"}
+    assert set(results) == told
     assert results == answer["results"]
 
 
