@@ -78,6 +78,11 @@ class Compared:
 def methods_of(tune: TuneConfig) -> dict[MethodName, Method]:
     """Return the methods that a run compares, with its changes of their spaces; InputError for what can't be."""
     known = RunMethods(tune.spaces)
+    for name in tune.methods:
+        if (of := known[name].controls) is not None and of not in known:
+            raise InputError(
+                f"method {name} of tune.methods controls {of!r}, which is no method; name one of tune.methods"
+            )
     return {name: known[name] for name in tune.methods}
 
 
@@ -89,10 +94,16 @@ def compared_methods(tune: TuneConfig) -> dict[str, Compared]:
     Raises
     ------
     InputError
-        A method runs on none of these models, or searches nothing and has more than one trial.
+        There is no classical method, or a method runs on none of these models, or searches nothing and has more than
+        one trial.
     """
     found: dict[str, Compared] = {}
-    for name, method in methods_of(tune).items():
+    methods = methods_of(tune)
+    if not any(method.family == "classical" for method in methods.values()):
+        raise InputError(
+            f"tune.methods {', '.join(methods)} hold no classical method to compare with; add one, such as dns"
+        )
+    for name, method in methods.items():
         if not method.space and tune.trials > 1:
             raise InputError(
                 f"method {name} of tune.methods searches nothing, so its {tune.trials} trials would be alike; "

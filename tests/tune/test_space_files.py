@@ -265,6 +265,19 @@ def test_a_file_of_ones_own_is_named_with_the_field_that_is_wrong(load):
         methods_of(config.tune)
 
 
+def test_a_run_of_ones_own_methods_alone_needs_a_classical_one():
+    semantic = {"mine": {"extends": "pool"}}
+    with pytest.raises(InputError, match=r"tune\.methods mine hold no classical method"):
+        compared_methods(tune(semantic, methods=["mine"]))
+    assert compared_methods(tune({"mine": {"extends": "dns"}}, methods=["mine"]))
+
+
+def test_a_control_is_one_of_a_method():
+    lost = {"mine": {"extends": "dns", "family": "control", "controls": "dsn"}}
+    with pytest.raises(InputError, match=r"method mine of tune\.methods controls 'dsn', which is no method"):
+        methods_of(tune(lost, methods=["dns", "mine"]))
+
+
 def test_a_method_that_searches_nothing_has_one_trial():
     spaces = {"rns": {"space": {"lr": None, "reg": None}}}
     with pytest.raises(
