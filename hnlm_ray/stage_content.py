@@ -54,7 +54,10 @@ def ingest(config: Config) -> Mapping[str, object]:
 
 def prepare(config: Config) -> Mapping[str, object]:
     """Return what counts as a positive, and the split."""
-    return {**_section(config, "prepare"), "seed": config.seed}
+    values = _section(config, "prepare")
+    if config.prepare.split.train_share == 1:  # nothing is left out, as before there was this setting
+        del values["prepare"]["split"]["train_share"]
+    return {**values, "seed": config.seed}
 
 
 def item_profiles(config: Config) -> Mapping[str, object]:

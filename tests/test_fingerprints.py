@@ -47,3 +47,8 @@ def test_the_length_of_the_lists_trains_no_model_anew(depends_on):
     assert depends_on("recommendations", "recommend.k=7") != depends_on("recommendations")
     for stage in ("final_model", "recommendations"):
         assert depends_on(stage, "recommend.train_on=train") != depends_on(stage)
+
+
+def test_a_share_of_the_training_rows_shapes_the_data_and_all_of_them_as_if_there_were_no_such_setting(depends_on):
+    assert depends_on("prepare", "prepare.split.train_share=0.5") != depends_on("prepare")
+    assert "train_share" not in depends_on("prepare")["prepare"]["split"]

@@ -21,6 +21,10 @@ class SplitConfig(Section):
     )
     test: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="Share of a user's positives; random only.")
 
+    train_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="Share of each user's training rows that is kept, drawn by the seed and one at least."
+    )
+
     @model_validator(mode="after")
     def _shares_leave_training_rows(self) -> SplitConfig:
         if self.method == "random" and self.validation + self.test >= 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from hnlm_ray.prepare.duplicates import REVIEW, TRAINS, drop_duplicates
 from hnlm_ray.tables import SPLITS, TABLES
 
 Codes = npt.NDArray[np.int32]
+LEFT_OUT: Final = "train_left_out"
+"""The count of training rows that ``prepare.split.train_share`` takes away."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,8 @@ def number_and_split(pairs: pa.Table, users: KeptUsers, numbering: Numbering) ->
     Returns
     -------
     tuple
-        Rows a split, and the rows, sorted by (user, item): columns of ``interactions``, of which ``split`` is a
-        code (int8), and where the data has reviews those of training rows.
+        Rows a split and training rows left out, and the rows, sorted by (user, item): columns of ``interactions``, of
+        which ``split`` is a code (int8), and where the data has reviews those of training rows.
     """
     rows = user_rows(pairs, users.first, users.end)
     stays = rows.of(users.stay) & (numbering.items >= 0)[rows.items]
@@ -133,11 +136,15 @@ def number_and_split(pairs: pa.Table, users: KeptUsers, numbering: Numbering) ->
     places = index.dense(users.stay)[rows.users[stays] - users.first]
     items = numbering.items[rows.items[stays]]
     codes = _split(kept, places, items, users, numbering)
+    named = {name: int((codes == code).sum()) for code, name in enumerate((*SPLITS, LEFT_OUT))}
+    if named[LEFT_OUT]:
+        there = codes != split.LEFT_OUT
+        kept, places, items, codes = kept.filter(pa.array(there)), places[there], items[there], codes[there]
     columns = {"user": places + np.int32(users.number), "item": items}
     columns |= {"rating": kept["rating"], "timestamp": kept["timestamp"], "split": codes}
     if REVIEW in kept.column_names:
         columns[REVIEW] = pc.if_else(pa.array(codes == split.TRAIN), kept[REVIEW], pa.scalar(None, pa.string()))
-    return {name: int((codes == code).sum()) for code, name in enumerate(SPLITS)}, pa.table(columns)
+    return named, pa.table(columns)
 
 
 def _split(kept: pa.Table, places: Codes, items: Codes, users: KeptUsers, numbering: Numbering) -> split.Codes:

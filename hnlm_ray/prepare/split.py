@@ -17,6 +17,8 @@ from hnlm_ray.errors import InputError
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """Codes of the splits: places in ``tables.SPLITS``."""
+LEFT_OUT = 3
+"""Code of a training row that ``prepare.split.train_share`` takes away."""
 
 Keys = npt.NDArray[np.uint64]
 Codes = npt.NDArray[np.int8]
@@ -67,7 +69,21 @@ def assign(  # noqa: PLR0917 - one array a column, in the order of the table
         of validation is not 0.
     given
         Test as the source says; validation is drawn from the user's training rows, of which one stays.
+
+    With a ``train_share`` below 1, ``floor(n * share + 0.5)`` of a user's n training rows stay, one at least; the
+    others are LEFT_OUT. Those of a smaller share are among those of a larger one; no held-out row changes.
     """
+    return _thinned(users, items, keys, _assigned(users, items, keys, timestamps, trains, config), config.train_share)
+
+
+def _assigned(  # noqa: PLR0917 - as above
+    users: npt.NDArray[np.int32],
+    items: npt.NDArray[np.int32],
+    keys: Keys,
+    timestamps: Integers,
+    trains: npt.NDArray[np.bool_],
+    config: SplitConfig,
+) -> Codes:
     if config.method == "leave_last_out":
         rank, count = _rank_in_user(users, (items, timestamps))
         return _last_out(count - 1 - rank, count, config)
@@ -78,6 +94,20 @@ def assign(  # noqa: PLR0917 - one array a column, in the order of the table
     rank, count = _rank_in_user(users[trains], (items[trains], keys[trains]))
     codes[trains] = _shares(rank, count, test=0.0, validation=config.validation)
     return codes
+
+
+def _thinned(
+    users: npt.NDArray[np.int32], items: npt.NDArray[np.int32], keys: Keys, codes: Codes, share: float
+) -> Codes:
+    """Mark the training rows that are left out: by keys of their own, for the split goes by the others."""
+    trains = codes == TRAIN
+    if share == 1:
+        return codes
+    rank, count = _rank_in_user(users[trains], (items[trains], _splitmix64(keys[trains])))
+    left_out = rank >= np.maximum(1, np.floor(count * share + 0.5))
+    thinned = codes.copy()
+    thinned[np.flatnonzero(trains)[left_out]] = LEFT_OUT
+    return thinned
 
 
 def _rank_in_user(

@@ -148,7 +148,9 @@ def _buckets(
     notes = list(workers.phase([note for note, *_ in done]))
     counts |= {name: sum(note[name] for note in notes) for name in SPLITS}
     counts["interactions"] = sum(counts[name] for name in SPLITS)
-    counts["dropped_by_sample_and_kcore"] = _positives(counts) - counts["interactions"]
+    left_out = sum(note[blocks.LEFT_OUT] for note in notes)
+    counts |= {blocks.LEFT_OUT: left_out} if left_out else {}
+    counts["dropped_by_sample_and_kcore"] = _positives(counts) - counts["interactions"] - left_out
     filled = min(numbering.config.buckets, sum(len(users.ids) for users in kept))
     return [(bucket, [pieces[1 + bucket] for pieces in done]) for bucket in range(filled)]
 

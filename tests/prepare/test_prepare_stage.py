@@ -183,3 +183,16 @@ def test_too_little_left_says_what_each_step_dropped(prepared):
         prepared(raw(), min_rating=5, user_core=900)
     with pytest.raises(InputError, match="1 users and"):
         prepared(raw(users=1), user_core=1, item_core=1)
+
+
+def test_training_rows_that_are_left_out_are_nowhere_and_counted(prepared):
+    table = raw()
+    whole, half = (prepared(table, split={"train_share": share}) for share in (1, 0.5))
+    before, after = ({(row["user"], row["item"]): row["split"] for row in rows_of(result)} for result in (whole, half))
+    gone = before.keys() - after.keys()
+    assert after.items() <= before.items()
+    assert {before[pair] for pair in gone} == {"train"}
+    assert half.counts["train_left_out"] == len(gone) == whole.counts["train"] - half.counts["train"] > 100
+    assert half.counts["dropped_by_sample_and_kcore"] == whole.counts["dropped_by_sample_and_kcore"]
+    told = reviews_of(half)
+    assert set(zip(told["user"].to_pylist(), told["item"].to_pylist(), strict=True)) <= after.keys()

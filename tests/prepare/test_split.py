@@ -109,3 +109,26 @@ def test_a_split_that_was_not_asked_for_may_be_empty(config):
     asked = SplitConfig(**config)
     counts = {"users": 3, "validation": int(asked.validation > 0), "test": int(asked.test > 0)}
     split.check_held_out(counts, asked)
+
+
+@given(
+    st.sets(st.tuples(st.integers(0, 5), st.integers(0, 20)), min_size=1),
+    st.sampled_from(["random", "leave_last_out", "given"]),
+    st.floats(0.01, 1),
+    st.floats(0.01, 1),
+)
+def test_a_share_of_the_training_rows_stays_and_no_held_out_row_changes(pairs, method, one, other):
+    pairs = sorted(pairs)
+    smaller, larger = sorted((one, other))
+    whole, less, more = (
+        assign(pairs, SplitConfig(method=method, validation=0.1, train_share=share)) for share in (1, smaller, larger)
+    )
+    held_out = whole != split.TRAIN
+    assert np.array_equal(less[held_out], whole[held_out])
+    assert set(less[~held_out].tolist()) <= {split.TRAIN, split.LEFT_OUT}
+    assert not np.any((less == split.TRAIN) & (more != split.TRAIN))
+    users = np.array([user for user, _ in pairs])
+    for user in set(users[~held_out].tolist()):
+        own = users == user
+        there = int((whole[own] == split.TRAIN).sum())
+        assert (less[own] == split.TRAIN).sum() == max(1, int(there * smaller + 0.5))
