@@ -1,0 +1,109 @@
+"""The two sides of sweep_overhead.py, each a process: `python -m cf_bench.sweep_sides sweep|loop JSON`."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sys
+from typing import Any
+
+from hnlm_ray.cf import CFData
+from hnlm_ray.config import CFConfig, Config
+
+METHOD = "rns"
+
+
+def open_config(asked: dict[str, Any]) -> Config:
+    """Return the run's configuration: one method, MF, every trial as many epochs."""
+    cf = {"epochs": asked["epochs"], "patience": asked["epochs"]}
+    tune = {"methods": [METHOD], "models": ["mf"], "trials": asked["trials"], "concurrent": asked["concurrent"]}
+    tree = {"name": "sweep-overhead", "workspace": asked["workspace"], "source": {"format": "movielens_100k"}}
+    return Config.model_validate(tree | {"cf": cf, "tune": tune | asked["tune"], "ray": {"cpus": asked["ray_cpus"]}})
+
+
+def open_data() -> CFData:
+    """Return data of MovieLens 100K's size, with a tenth of the pairs for validation."""
+    from cf_bench.datasets import power_law_pairs
+    from hnlm_ray.cf import Positives
+
+    users, items = power_law_pairs(110_000, 943, 1_682)
+    held_out = (users * 31 + items * 17) % 10 == 0
+    train, validation = (Positives.from_pairs(users[part], items[part], 943) for part in (~held_out, held_out))
+    return CFData(943, 1_682, train, validation)
+
+
+def settings_of(config: Config) -> list[CFConfig]:
+    """Return what is trained, one configuration a trial: the same on both sides."""
+    from hnlm_ray.tune.suggest import Suggestions
+
+    suggestions = Suggestions(METHOD, config.cf, "mf", config.tune, config.seed)
+    return [suggestions.suggest(trial) for trial in range(config.tune.trials)]
+
+
+def train_all(config: Config, share: int, shares: int) -> None:
+    """Train a share of the trials one after the other, as one would by hand: no table, no state, no report."""
+    import torch
+
+    from hnlm_ray.cf import train
+
+    torch.set_num_threads(1)
+    data = open_data()
+    for settings in settings_of(config)[share::shares]:
+        train(data, settings, config.seed, metric=config.tune.metric, cutoffs=config.tune.cutoffs)
+
+
+def run_loop(config: Config) -> None:
+    """Train all, in as many processes as the sweep has trials at a time."""
+    shares = config.tune.concurrent
+    if shares == 1:
+        train_all(config, 0, 1)
+        return
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=train_all, args=(config, share, shares)) for share in range(shares)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        if process.exitcode:
+            sys.exit(f"a share of the loop ended with {process.exitcode}")
+
+
+def run_sweep(config: Config) -> None:
+    """Search with the sweep of the pipeline, Ray's start and end included."""
+    import pyarrow as pa
+    from rich.console import Console
+
+    from hnlm_ray.cluster import connected
+    from hnlm_ray.pipeline import find_stage
+    from hnlm_ray.progress import LineProgress
+    from hnlm_ray.stage import StageRun
+    from hnlm_ray.tables import TABLES
+    from hnlm_ray.workspace import Manifest, Workspace
+
+    workspace = Workspace.open(config.workspace)
+    workspace.create()
+    store = workspace.table("interactions")
+    file = store.write_part("0" * 64, "part-0", pa.Table.from_pylist([], schema=TABLES["interactions"]))
+    store.publish(Manifest(table="interactions", stage="prepare", fingerprint="0" * 64, files=(file,)))
+    progress = LineProgress(Console(stderr=True), every_s=30)
+    with connected(config, [find_stage("trials")]), progress:
+        from hnlm_ray.tune.job_queue import SearchedJobs
+        from hnlm_ray.tune.stage import searched_methods
+        from hnlm_ray.tune.trainings import Sweep
+
+        data = open_data()
+        queue = SearchedJobs(
+            searched_methods(config, data), seed=config.seed, trials=config.tune.trials, cpu_seconds=None, begun={}
+        )
+        rows = Sweep.open(StageRun(config, workspace, "1" * 64, progress), "trials", data).run_all(queue)
+    print(json.dumps(_figures(rows)))
+
+
+def _figures(rows: Any) -> dict[str, float]:  # noqa: ANN401  a table of pyarrow's
+    if set(rows["status"].to_pylist()) != {"ok"}:
+        sys.exit(f"not every trial ended well: {rows['status'].value_counts().to_pylist()}")
+    return {"trials": rows.num_rows, "training_cpu_s": sum(rows["cpu_seconds"].to_pylist())}
+
+
+if __name__ == "__main__":
+    {"sweep": run_sweep, "loop": run_loop}[sys.argv[1]](open_config(json.loads(sys.argv[2])))
