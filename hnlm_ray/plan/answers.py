@@ -11,7 +11,8 @@ import numpy as np
 
 from hnlm_ray.config import Config
 from hnlm_ray.llm.job import LLMTask, RowPrompt
-from hnlm_ray.plan.engine_meter import Asked, OpenMeter
+from hnlm_ray.plan.engine_meter import Asked
+from hnlm_ray.plan.open_meter import OpenMeter
 from hnlm_ray.plan.rates import AnswerRate, Rates, answer_key
 from hnlm_ray.plan.sampling import Sampler, Text, Texts
 from hnlm_ray.plan.step_cost import Call

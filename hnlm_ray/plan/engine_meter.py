@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from hnlm_ray.config import Config, LLMConfig
 from hnlm_ray.errors import StageError
@@ -16,9 +15,6 @@ from hnlm_ray.llm.job import LLMTask, RowPrompt
 from hnlm_ray.llm.open_engine import open_engine
 from hnlm_ray.plan.sampling import Text
 from hnlm_ray.plan.step_cost import Call
-from hnlm_ray.progress import Progress
-
-_POLL_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ class EngineMeter:
         try:
             return await self._ask(task, rows)
         except EngineDied as error:
-            raise StageError(_died(task, str(error))) from error
+            raise StageError(died_sentence(task, str(error))) from error
 
     async def _ask(self, task: LLMTask, rows: Sequence[RowPrompt]) -> Asked:
         llm = self._config.llm
@@ -124,7 +120,8 @@ class EngineMeter:
         self._engine.shutdown()
 
 
-def _died(task: LLMTask, how: str) -> str:
+def died_sentence(task: LLMTask, how: str) -> str:
+    """Say that the engine died, and what to do."""
     told = f"the engine died while it answered a sample of {task.table} ({how})"
     return f"{told}: see the log, or plan without measuring (--no-measure)"
 
@@ -132,65 +129,3 @@ def _died(task: LLMTask, how: str) -> str:
 def _asked_row(row: RowPrompt, outcome: Outcome, column: str) -> AskedRow:
     text = outcome.parsed.fields.get(column)
     return AskedRow(row.key[0], outcome.attempts, outcome.tokens_in, outcome.tokens_out, text)
-
-
-@dataclass(frozen=True)
-class OpenMeter:
-    """A started engine, and how long its start took in seconds."""
-
-    actor: Any
-    start_s: float
-
-    def close(self) -> None:
-        """End the engine, for the memory and the processors of what is measured next."""
-        import ray
-
-        ray.get(self.actor.close.remote())
-        ray.kill(self.actor)
-
-    def ask(self, task: LLMTask, rows: Sequence[RowPrompt], progress: Progress) -> Asked:
-        """Have the sample of a stage answered, and show how far it is."""
-        import ray
-
-        progress.start(f"sample of {task.table}", len(rows))
-        asked, shown = self.actor.ask.remote(task, rows), 0
-        try:
-            while not ray.wait([asked], timeout=_POLL_S)[0]:
-                done = ray.get(self.actor.done.remote())
-                progress.advance(done - shown)
-                shown = done
-            result: Asked = ray.get(asked)
-        except ray.exceptions.RayActorError as error:
-            raise StageError(_died(task, "its process is gone")) from error
-        progress.advance(len(rows) - shown)
-        progress.finish()
-        return result
-
-
-def open_meter(config: Config, progress: Progress) -> OpenMeter:
-    """Start the engine in a Ray actor with the resources and the environment of a stage's."""
-    import ray
-
-    from hnlm_ray.llm.vllm_engine import engine_environment
-
-    llm = config.llm
-    progress.start("engine start", 1, unit="engines")
-    started = time.monotonic()
-    actor = (
-        ray.remote(EngineMeter)
-        .options(
-            num_cpus=llm.cpus_per_engine,
-            num_gpus=llm.gpus_per_engine,
-            runtime_env={"env_vars": engine_environment(llm)},
-        )
-        .remote(config)
-    )
-    try:
-        ray.get(actor.ready.remote(), timeout=llm.start_timeout_s)
-    except ray.exceptions.GetTimeoutError:
-        raise StageError(
-            f"the LLM engine did not start in {llm.start_timeout_s:.0f} s: see the log, or raise llm.start_timeout_s"
-        ) from None
-    progress.advance()
-    progress.finish()
-    return OpenMeter(actor, time.monotonic() - started)

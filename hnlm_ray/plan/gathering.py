@@ -11,8 +11,8 @@ from hnlm_ray.config import Config
 from hnlm_ray.errors import ResourceError
 from hnlm_ray.plan.answers import Answers, ask, expect, key_of, remembered, written_texts
 from hnlm_ray.plan.checkpoint_shape import CheckpointShape
-from hnlm_ray.plan.engine_meter import open_meter
 from hnlm_ray.plan.engine_rates import KnownEngine, known_engine, measured_engine
+from hnlm_ray.plan.open_meter import open_meter
 from hnlm_ray.plan.options import Options
 from hnlm_ray.plan.queries import encoder_texts, sample_queries
 from hnlm_ray.plan.rates import AnswerRate, EngineRate, Rates, changed_rates, engine_key, read_rates
