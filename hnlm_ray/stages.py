@@ -238,7 +238,7 @@ STAGES: tuple[Stage, ...] = (
         resumes=True,
         bundles=_one_trial,
         check=_check_comparison,
-        version=5,
+        version=6,
     ),
     Stage(
         name="final_model",

@@ -15,19 +15,20 @@ HEAD: Final = 0.2
 def catalogue_figures(
     ranked: NDArray[np.int32], popularity: NDArray[np.int64], n_users: int, cutoffs: Sequence[int]
 ) -> dict[str, float]:
-    """Return coverage, gini, popularity_share and novelty at every cut-off k, named ``coverage@k``.
+    """Return coverage, gini, popularity, popularity_share and novelty at every cut-off k, named ``coverage@k``.
 
     e(i) is the number of lists that hold item i in their first k places, n the size of the catalogue.
 
     - ``coverage@k``: the share of items with e(i) > 0.
     - ``gini@k``: the sum of abs(e(i) - e(j)) over all pairs (i, j), divided by 2 n times the sum of e. 0: every
       item is in equally many lists; 1 - 1 / n: all places hold one item.
+    - ``popularity@k``: the mean over all places of the item's training positives.
     - ``popularity_share@k``: the share of places that hold one of the ceil(n / 5) most popular items (of equal
       popularity the lower index).
     - ``novelty@k``: the mean of -log2 p(i) over all places, p(i) being the share of users that i is a training
       positive of (Zhou et al., PNAS 2010). An item without any counts as if one user had it.
 
-    Where no list holds an item all four are 0. Time: users times k, and a sort of the catalogue.
+    Where no list holds an item all of them are 0. Time: users times k, and a sort of the catalogue.
 
     Parameters
     ----------
@@ -48,6 +49,7 @@ def catalogue_figures(
         places = max(int(exposure.sum()), 1)
         figures[f"coverage@{k}"] = float(np.mean(exposure > 0))
         figures[f"gini@{k}"] = gini(exposure)
+        figures[f"popularity@{k}"] = float((exposure * popularity).sum() / places)
         figures[f"popularity_share@{k}"] = float(exposure[head].sum() / places)
         figures[f"novelty@{k}"] = float((exposure * information).sum() / places)
     return figures

@@ -146,6 +146,7 @@ def _empty_row(job: Job) -> Row:
         "per_user": None,
         "found": None,
         "slices": None,
+        "catalogue": None,
         "hardness": None,
         "false_negative_share": None,
         "started_epoch": 0,
@@ -190,6 +191,7 @@ def _test_figures(training: Training, job: Job, settings: TuneConfig) -> Row:
         "per_user": test.per_user[settings.metric],
         "found": found_test_rows(training.data, test, longest),
         "slices": groups,
+        "catalogue": test.catalogue,
         "hardness": hardness.hardness if hardness else None,
         "false_negative_share": hardness.false_negative_share if hardness else None,
     }

@@ -11,13 +11,14 @@ def by_loops(ranked, popularity, n_users, k):
     items = range(len(popularity))
     shown = [item for row in ranked for item in row[:k] if item != -1]
     if not shown:
-        return {f"{name}@{k}": 0.0 for name in ("coverage", "gini", "popularity_share", "novelty")}
+        return {f"{name}@{k}": 0.0 for name in ("coverage", "gini", "popularity", "popularity_share", "novelty")}
     exposure = [shown.count(item) for item in items]
     head = sorted(items, key=lambda item: (-popularity[item], item))[: math.ceil(len(popularity) / 5)]
     apart = sum(abs(a - b) for a in exposure for b in exposure)
     return {
         f"coverage@{k}": len(set(shown)) / len(popularity),
         f"gini@{k}": apart / (2 * len(popularity) * sum(exposure)),
+        f"popularity@{k}": sum(int(popularity[item]) for item in shown) / len(shown),
         f"popularity_share@{k}": sum(item in head for item in shown) / len(shown),
         f"novelty@{k}": sum(-math.log2(max(popularity[item], 1) / n_users) for item in shown) / len(shown),
     }
@@ -39,10 +40,14 @@ def test_figures_equal_loops_over_their_definitions(seed):
 def test_lists_alike_and_lists_that_share_nothing():
     popularity = np.array([8, 4, 2, 1, 0])
     alike = catalogue_figures(np.zeros((5, 1), np.int32), popularity, 8, (1,))
-    assert alike == {"coverage@1": 0.2, "gini@1": pytest.approx(0.8), "popularity_share@1": 1, "novelty@1": 0}
+    gini_of_one = pytest.approx(0.8)
+    assert alike == {
+        "coverage@1": 0.2, "gini@1": gini_of_one, "popularity@1": 8, "popularity_share@1": 1, "novelty@1": 0
+    }  # fmt: skip
     apart = catalogue_figures(np.arange(5, dtype=np.int32)[:, None], popularity, 8, (1,))
     # Bits: 0, 1, 2, 3, and 3 again for the item without positives.
-    assert apart == {"coverage@1": 1, "gini@1": 0, "popularity_share@1": 0.2, "novelty@1": pytest.approx(9 / 5)}
+    bits = pytest.approx(9 / 5)
+    assert apart == {"coverage@1": 1, "gini@1": 0, "popularity@1": 3, "popularity_share@1": 0.2, "novelty@1": bits}
 
 
 def test_of_equally_popular_items_the_lower_ones_are_the_popular_ones():

@@ -85,6 +85,7 @@ def test_every_figure_has_a_row():
         "map",
         "coverage",
         "gini",
+        "popularity",
         "popularity_share",
         "novelty",
     ):
