@@ -10,8 +10,10 @@ from hnlm_ray import stage_content as content
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError
 from hnlm_ray.llm.models import base_model, check_model, encoder_path
+from hnlm_ray.redaction import redacted
 from hnlm_ray.stage import Bundle, Outcome, Stage, StageRun
-from hnlm_ray.tune.methods import methods_of
+from hnlm_ray.workspace import Workspace
+from hnlm_ray.tune.methods import makes_negatives, methods_of, reads_text
 from hnlm_ray.workspace.exports import export_is_whole
 
 
@@ -42,8 +44,16 @@ def _one_engine(config: Config) -> list[Bundle]:
     return [{"CPU": config.llm.cpus_per_engine, "GPU": min(1, config.finetune.gpus_per_worker)}]
 
 
+def _describes_items(config: Config) -> bool:
+    return makes_negatives(config) or reads_text(config.tune)
+
+
 def _is_on(config: Config) -> bool:
-    return config.finetune.enabled
+    return config.finetune.enabled and makes_negatives(config)
+
+
+def _all_are_wanted(config: Config) -> bool:
+    return config.stages == "all"
 
 
 def _check_model(config: Config) -> None:
@@ -66,6 +76,7 @@ def _check_encoder(config: Config) -> None:
 
 
 def _check_search(config: Config) -> None:
+    _check_trainings(config)
     if not config.prepare.split.validation:
         raise InputError(
             "trials are chosen on validation rows, and there are none: set prepare.split.validation above 0"
@@ -89,7 +100,17 @@ def _check_search(config: Config) -> None:
     rehearse(config)
 
 
+def _check_trainings(config: Config) -> None:
+    """Refuse event files where TensorBoard's writer can't write."""
+    if config.tune.tensorboard and Workspace.open(config.workspace).local_path is None:
+        raise InputError(
+            f"tune.tensorboard writes local files and the workspace is {redacted(config.workspace)}: "
+            "choose a local one, or set it to false"
+        )
+
+
 def _check_comparison(config: Config) -> None:
+    _check_trainings(config)
     if config.prepare.split.method == "random" and not config.prepare.split.test:
         raise InputError("methods are compared on test rows, and there are none: set prepare.split.test above 0")
 
@@ -120,6 +141,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("item_profiles",),
         depends_on=content.item_profiles,
         run=_later("hnlm_ray.profiles.items:write_item_profiles"),
+        enabled=_describes_items,
         resumes=True,
         bundles=_engines,
         check=_check_model,
@@ -131,6 +153,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("user_profiles",),
         depends_on=content.user_profiles,
         run=_later("hnlm_ray.profiles.users:write_user_profiles"),
+        enabled=makes_negatives,
         resumes=True,
         bundles=_engines,
         check=_check_model,
@@ -142,6 +165,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("semantic_negatives",),
         depends_on=content.semantic_negatives,
         run=_later("hnlm_ray.negatives.text:write_semantic_negatives"),
+        enabled=makes_negatives,
         resumes=True,
         bundles=_engines,
         check=_check_model,
@@ -188,7 +212,7 @@ STAGES: tuple[Stage, ...] = (
         run=_later("hnlm_ray.finetune.eval_stage:evaluate_finetuned"),
         bundles=_one_engine,
         check=_check_encoder,
-        enabled=_is_on,
+        enabled=lambda config: _is_on(config) and _all_are_wanted(config),
     ),
     Stage(
         name="embeddings",
@@ -214,6 +238,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("negative_pool",),
         depends_on=content.negative_pool,
         run=_later("hnlm_ray.negatives.pool:make_negative_pool"),
+        enabled=makes_negatives,
         check=_check_encoder,
     ),
     Stage(
@@ -250,6 +275,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("model_users", "model_items"),
         depends_on=content.final_model,
         run=_later("hnlm_ray.recommend.final_model:train_final_model"),
+        enabled=_all_are_wanted,
         bundles=_one_trial,
     ),
     Stage(
@@ -259,6 +285,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("recommendations",),
         depends_on=content.recommendations,
         run=_later("hnlm_ray.recommend.lists:recommend_to_all"),
+        enabled=_all_are_wanted,
         resumes=True,
         bundles=_one_trial,
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -34,6 +34,10 @@ class Config(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Names the run in its results.")
     workspace: str = Field(description="Folder of the run: a local path, s3://bucket/path or gs://bucket/path.")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    stages: Literal["all", "needed"] = Field(
+        "all",
+        description="needed: those that tune.methods read something of, up to results; no LLM for classical ones.",
+    )
     ray: RayConfig = RayConfig()
     source: Source
     prepare: PrepareConfig = PrepareConfig()

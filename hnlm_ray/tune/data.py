@@ -8,13 +8,13 @@ import pyarrow.compute as pc
 from hnlm_ray.cf import CFData, NegativePool, Positives
 from hnlm_ray.config import Config
 from hnlm_ray.tune.item_text import encode_item_text
-from hnlm_ray.tune.methods import reads_text
+from hnlm_ray.tune.methods import makes_negatives, reads_text
 from hnlm_ray.tune.pair_vectors import load_pair_vectors
 from hnlm_ray.workspace import Workspace
 
 
 def load_cf_data(config: Config, workspace: Workspace) -> CFData:
-    """Read the splits, the pool, its vectors and, where a method reads them, the items' text vectors.
+    """Read the splits and, where the run makes them, the pool, its vectors and the items' text vectors.
 
     Raises
     ------
@@ -25,6 +25,7 @@ def load_cf_data(config: Config, workspace: Workspace) -> CFData:
     items = workspace.table("items").read(["item"]).num_rows
     rows = workspace.table("interactions").read(["user", "item", "split"])
     train = _positives(rows, "train", users)
+    made = makes_negatives(config)
     assert train is not None  # noqa: S101  prepare leaves each user a training row
     return CFData(
         users=users,
@@ -32,8 +33,8 @@ def load_cf_data(config: Config, workspace: Workspace) -> CFData:
         train=train,
         validation=_positives(rows, "validation", users),
         test=_positives(rows, "test", users),
-        pool=_pool(workspace, train, items),
-        vectors=load_pair_vectors(workspace, train, items) if config.finetune.enabled else None,
+        pool=_pool(workspace, train, items) if made else None,
+        vectors=load_pair_vectors(workspace, train, items) if made and config.finetune.enabled else None,
         item_text=encode_item_text(config, workspace) if reads_text(config.tune) else None,
     )
 

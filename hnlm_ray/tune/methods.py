@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from hnlm_ray.config import MethodName, ModelName, TuneConfig
+from hnlm_ray.config import Config, MethodName, ModelName, TuneConfig
 from hnlm_ray.config.method_names import shipped_methods
 from hnlm_ray.config.spaces import Family, Reads, Spaces
 from hnlm_ray.errors import InputError
@@ -25,6 +25,7 @@ __all__ = [
     "compared_methods",
     "controls_of",
     "family",
+    "makes_negatives",
     "method_of",
     "methods_of",
     "reads_text",
@@ -154,6 +155,13 @@ def controls_of(name: str, methods: Mapping[MethodName, Method] = METHODS) -> li
 def spaces_content(tune: TuneConfig) -> dict[str, str]:
     """Return a hash of each of a run's methods: what it reads, what is fixed, published and searched."""
     return {name: fingerprint_of(asdict(method))[:16] for name, method in methods_of(tune).items()}
+
+
+def makes_negatives(config: Config) -> bool:
+    """Tell whether a run asks the LLM for negatives and makes the pool: always, or where a method reads them."""
+    return config.stages == "all" or any(
+        method.needs in {"pool", "vectors"} for method in methods_of(config.tune).values()
+    )
 
 
 def reads_text(tune: TuneConfig) -> bool:

@@ -17,6 +17,7 @@ from hnlm_ray.errors import InputError, StageError
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tune.data import load_cf_data
 from hnlm_ray.tune.false_negatives import (
+    Counts,
     items_named,
     pool_false_negatives,
     random_false_negatives,
@@ -24,7 +25,7 @@ from hnlm_ray.tune.false_negatives import (
 )
 from hnlm_ray.tune.job import FINISHED, Job
 from hnlm_ray.tune.job_queue import ListedJobs, Searched, SearchedJobs
-from hnlm_ray.tune.methods import Compared, compared_methods, methods_of
+from hnlm_ray.tune.methods import Compared, compared_methods, makes_negatives, methods_of
 from hnlm_ray.tune.suggest import Suggestions
 from hnlm_ray.tune.trainings import Sweep, reads_of_test
 from hnlm_ray.workspace import Rows
@@ -125,10 +126,14 @@ def compare(run: StageRun) -> Outcome:
     if not jobs:
         raise StageError("all trials of all methods failed: see `hnlm status` and the errors in the trials table")
     outcome = _outcome(Sweep.open(run, "results", data).run_all(ListedJobs(jobs)))
-    users, items = items_named(run.workspace.table("negative_pool"))
-    of_texts = text_false_negatives(data, users, items)
+    of_texts = _false_in_texts(run, data) if makes_negatives(run.config) else {}
     counts = {**pool_false_negatives(data), **of_texts, **random_false_negatives(data), **_repeated_reads(run, jobs)}
     return replace(outcome, counts=counts)
+
+
+def _false_in_texts(run: StageRun, data: CFData) -> Counts:
+    users, items = items_named(run.workspace.table("negative_pool"))
+    return text_false_negatives(data, users, items)
 
 
 def _repeated_reads(run: StageRun, jobs: Sequence[Job]) -> dict[str, int]:

@@ -122,5 +122,6 @@ def test_a_table_without_losses_is_shown_as_well():
 def test_without_fine_tuning_it_says_what_to_set(call, tmp_path):
     done = call("--set", "finetune.enabled=false")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == ("error: stage finetune_eval is left out by this configuration: set finetune.enabled=true\n")
+    left_out = "stage finetune_eval is left out by this configuration: set finetune.enabled=true and stages=all"
+    assert done.stderr == f"error: {left_out}\n"
     assert not (tmp_path / "calls.txt").exists()
