@@ -5,6 +5,7 @@ import pytest
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError
 from hnlm_ray.pipeline import find_stage
+from hnlm_ray.stages import STAGES
 
 TREE = {"name": "x", "workspace": "/nowhere", "source": {"format": "movielens_100k"}}
 
@@ -51,3 +52,19 @@ def test_results_need_test_rows():
     check("results", prepare={"split": {"method": "leave_last_out", "test": 0}})
     with pytest.raises(InputError, match=r"set prepare\.split\.test above 0"):
         check("results", prepare={"split": {"test": 0}})
+
+
+def test_the_stages_that_methods_need_are_those_that_they_read_something_of():
+    def needed(*methods, **sections):
+        tree = {**TREE, "stages": "needed", "tune": {"methods": methods}, **sections}
+        return [stage.name for stage in STAGES if stage.enabled(Config.model_validate(tree))]
+
+    ends = (["ingest", "prepare"], ["trials", "results"])
+    assert needed("rns", "ease") == [*ends[0], *ends[1]]
+    assert needed("rns", "alpharec") == [*ends[0], "item_profiles", *ends[1]]
+    written = ["item_profiles", "user_profiles", "semantic_negatives"]
+    assert needed("rns", "pool", **OFF) == [*ends[0], *written, "negative_pool", *ends[1]]
+    tuned = ["teacher", "records", "finetune", "embeddings"]
+    assert needed("rns", "hnlmrec") == [*ends[0], *written, *tuned, "negative_pool", *ends[1]]
+    everything = Config.model_validate(TREE | {"tune": {"methods": ["rns"]}})
+    assert all(stage.enabled(everything) for stage in STAGES)
