@@ -12,8 +12,8 @@ from hnlm_ray.errors import InputError
 from hnlm_ray.llm.models import base_model, check_model, encoder_path
 from hnlm_ray.redaction import redacted
 from hnlm_ray.stage import Bundle, Outcome, Stage, StageRun
-from hnlm_ray.workspace import Workspace
 from hnlm_ray.tune.methods import makes_negatives, methods_of, reads_text
+from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.exports import export_is_whole
 
 

@@ -18,6 +18,10 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
 
     Parameters
     ----------
+    first
+        The training that it hands out first; the others come from the queue.
+    most
+        How many it hands out.
     ended
         Called after each training that has a row.
 
@@ -27,9 +31,13 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         Trainings that ended without a row: their process died.
     """
 
-    def __init__(self, queue: JobQueue, board: Board, metric: str, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, first: Job, most: int, queue: JobQueue, board: Board, *, metric: str, ended: Callable[[], None]
+    ) -> None:
         super().__init__(metric="value", mode="max")
         self._queue, self._board, self._measured, self._ended = queue, board, metric, ended
+        self._first: Job | None = first
+        self._left = most
         self._running: dict[str, Job] = {}
         self._pruned: dict[str, Ending] = {}
         self.lost: list[Job] = []
@@ -40,9 +48,10 @@ class JobSearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
 
     def suggest(self, trial_id: str) -> Any:  # noqa: ANN401  Ray's interface
         """Return the next training as Tune's configuration of a trial."""
-        job = self._queue.next()
+        job, self._first = self._first or (self._queue.next() if self._left else None), None
         if job is None:
             return Searcher.FINISHED
+        self._left -= 1
         self._running[trial_id] = job
         self._board.start(job)
         return {"job": job.to_json()}

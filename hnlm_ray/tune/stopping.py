@@ -47,16 +47,22 @@ class MethodStopping(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
     ----------
     rule
         Makes the rule of a method; earlier trials are replayed into it (:meth:`replay`).
+
+    Attributes
+    ----------
     pruned
         Gets each trial that is ended early, with its row: nobody else writes it.
     """
 
-    def __init__(
-        self, rule: Callable[[], Any], queue: JobQueue, stopping: str, pruned: Callable[[Job, Row], None]
-    ) -> None:
+    def __init__(self, rule: Callable[[], Any], queue: JobQueue, stopping: str) -> None:
         super().__init__()
-        self._rule, self._queue, self._stopping, self._pruned = rule, queue, stopping, pruned
+        self._rule, self._queue, self._stopping = rule, queue, stopping
         self._rules: dict[str, Any] = {}
+        self.pruned: Callable[[Job, Row], None]
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: object) -> bool:  # noqa: ARG002  Ray's interface
+        """Take nothing over: the rules know what they compare."""
+        return True
 
     def __getstate__(self) -> dict[str, Any]:
         """Stay out of Tune's own snapshots."""
@@ -94,7 +100,7 @@ class MethodStopping(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         return _CONTINUE
 
     def _end(self, job: Job, result: Result, why: str) -> None:
-        self._pruned(job, json.loads(result["row"]) | {"status": "pruned", "error": why})
+        self.pruned(job, json.loads(result["row"]) | {"status": "pruned", "error": why})
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: Result) -> None:  # noqa: ANN401  Ray's interface
         """Tell the method's rule of a trial's last figure."""

@@ -31,6 +31,8 @@ from hnlm_ray.tune.worker import Rows, Shared, run_training
 log = logging.getLogger(__name__)
 DIED_TWICE: Final = "its process died twice: give it memory or a smaller model"
 _OF_ENDING: Final = ("config", "status", "validation", "cpu_seconds", "curve")
+TRIALS_A_RUN: Final = 500
+"""Tune keeps what it knows of every trial in memory (some 27 kB each), so a long sweep is several runs of it."""
 Finished = list[tuple[Training, Ending]]
 
 
@@ -83,17 +85,21 @@ class Sweep:
 
     def _train(self, queue: JobQueue, board: Board, shared: Shared, finished: Finished) -> list[Job]:
         """Run a queue to its end; returns the trainings that ended without a row."""
-        searcher = JobSearcher(queue, board, shared.settings.metric, self.run.progress.advance)
         settings = shared.settings if shared.watched else shared.settings.model_copy(update={"stopping": "none"})
-        stopping = MethodStopping(
-            lambda: open_rule(settings, self.run.config.cf.epochs), queue, settings.stopping, self._pruned(searcher)
-        )
+        stopping = MethodStopping(lambda: open_rule(settings, self.run.config.cf.epochs), queue, settings.stopping)
         for training, ending in finished:
             stopping.replay(training, ending)
-        _tune(shared, searcher, stopping, board)
-        return searcher.lost
+        lost: list[Job] = []
+        while (first := queue.next()) is not None:
+            searcher = JobSearcher(
+                first, TRIALS_A_RUN, queue, board, metric=settings.metric, ended=self.run.progress.advance
+            )
+            stopping.pruned = self._prune_in(searcher)
+            _tune(shared, searcher, stopping, board)
+            lost += searcher.lost
+        return lost
 
-    def _pruned(self, searcher: JobSearcher) -> Callable[[Job, Row], None]:
+    def _prune_in(self, searcher: JobSearcher) -> Callable[[Job, Row], None]:
         def prune(job: Job, row: Row) -> None:
             self._write(job, row)
             searcher.prune(job, row)

@@ -29,9 +29,8 @@ class Trial:
 def stopping_with(kind, budget=None):
     settings = TuneConfig(stopping=kind, grace_epochs=3)
     ended = {}
-    made = MethodStopping(
-        lambda: open_rule(settings, EPOCHS), budget or Budget(), kind, lambda job, row: ended.update({job.part: row})
-    )
+    made = MethodStopping(lambda: open_rule(settings, EPOCHS), budget or Budget(), kind)
+    made.pruned = lambda job, row: ended.update({job.part: row})
     return made, ended
 
 
