@@ -8,7 +8,7 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from hnlm_ray.config import Config
-from hnlm_ray.report import plots
+from hnlm_ray.report import plots, plots_search
 from hnlm_ray.report.facts_comparison import HISTORIES, POPULARITIES, comparison, hardness_facts, slice_facts
 from hnlm_ray.report.facts_data import data_facts
 from hnlm_ray.report.facts_run import (
@@ -20,15 +20,18 @@ from hnlm_ray.report.facts_run import (
     version_facts,
 )
 from hnlm_ray.report.facts_samples import sample_facts
+from hnlm_ray.report.facts_search import search_facts
 from hnlm_ray.report.facts_summary import cost, summary
 from hnlm_ray.report.facts_texts import text_facts
 from hnlm_ray.report.facts_training import curve_facts, finetune_facts
 from hnlm_ray.report.words import masked
 from hnlm_ray.shown_tables import ShownTables
 from hnlm_ray.tables import TABLES
+from hnlm_ray.tune.verdict import budget_sentence
 
 Facts = dict[str, Any]
 Row = Mapping[str, Any]
+_TRIAL: Final = ["method", "trial", "config", "status", "validation", "cpu_seconds", "curve"]
 _REFIT: Final = [
     *("method", "seed", "epochs", "best_epoch"),
     *("curve", "slices", "hardness", "false_negative_share"),
@@ -100,12 +103,15 @@ def _results(answer: Row, costs: Sequence[Row], tables: ShownTables) -> Facts:
         "summary": told,
         "fresh": answer["fresh"],
         "reason": answer["reason"],
+        "budget": budget_sentence(answer["budget"]),
+        "failed_methods": answer["failed_methods"],
         "methods": methods,
         "forest": plots.forest(methods, answer["metric"], answer["best_classical"]) if told["base"] else None,
         "lead": lead,
         "curves": _curves(rows, families, lead, answer["metric"]),
         "slices": _slices(rows, families, lead, answer["metric"]),
         "hardness": _hardness(rows, families, tables),
+        "search": _search(tables, families, lead, answer["metric"]),
     }
 
 
@@ -137,3 +143,17 @@ def _hardness(rows: Sequence[Row], families: Mapping[str, str], tables: ShownTab
     at_random = tables.published.manifests["results"].counts.get("random_false_negative_share")
     expected = at_random if isinstance(at_random, float) else None
     return {"points": points, "at_random": expected, "plot": plots.hardness(points, expected)}
+
+
+def _search(tables: ShownTables, families: Mapping[str, str], lead: Sequence[str], metric: str) -> Facts:
+    found = search_facts(tables.read("trials", _TRIAL).to_pylist(), list(families), metric)
+    parameters = [
+        {**own, "plot": plots_search.sensitivity(own, families, lead, metric)} for own in found["sensitivity"]
+    ]
+    told = [own for own in found["importance"] if own["name"] in lead and own["shares"]]
+    return {
+        **found,
+        "sensitivity": parameters,
+        "importance_plots": [plots_search.importance(own, families[own["name"]]) for own in told],
+        "anytime_plot": plots_search.anytime(found["anytime"], families, lead, metric) if found["anytime"] else None,
+    }

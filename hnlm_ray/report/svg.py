@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 # Colours that stand for variables of the page: so a plot follows its light or dark mode.
 INK, MUTED, LINE = "#010101", "#020202", "#030303"
-FAMILIES: Final = {"classical": "#040404", "semantic": "#050505", "control": "#060606"}
+FAMILIES: Final = {"classical": "#040404", "semantic": "#050505", "control": "#060606", "text": "#080808"}
 PAPER: Final = "#070707"
 _VARIABLES: Final = {
     INK: "var(--ink)",
@@ -24,10 +24,11 @@ _VARIABLES: Final = {
     FAMILIES["classical"]: "var(--classical)",
     FAMILIES["semantic"]: "var(--semantic)",
     FAMILIES["control"]: "var(--control)",
+    FAMILIES["text"]: "var(--text)",
     PAPER: "var(--paper)",
 }
 # Shapes tell the families apart where colours don't.
-MARKERS: Final = {"classical": "s", "semantic": "o", "control": "D"}
+MARKERS: Final = {"classical": "s", "semantic": "o", "control": "D", "text": "^"}
 _STYLE: Final[dict[Any, object]] = {
     "svg.fonttype": "none",
     "font.size": 11,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +16,7 @@ from hnlm_ray.tune.method_rows import COUNTED, Row
 Value = bool | int | float | str
 FEW_VALUES: Final = 6
 """A number with at most so many values is a choice: its values stand side by side."""
-_LOG_SPAN: Final = 20
+_LOG_SPAN: Final = 10
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,15 @@ def _parameter(name: str, values: set[Value]) -> Parameter:
     if not all(is_number(value) for value in values):
         return Parameter(name, tuple(sorted(values, key=str)), is_choice=True, is_log=False)
     numbers = sorted(float(value) for value in values)
-    is_log = numbers[0] > 0 and numbers[-1] / numbers[0] >= _LOG_SPAN
-    return Parameter(name, tuple(numbers), is_choice=len(numbers) <= FEW_VALUES, is_log=is_log)
+    return Parameter(name, tuple(numbers), is_choice=len(numbers) <= FEW_VALUES, is_log=_is_log(numbers))
+
+
+def _is_log(numbers: Sequence[float]) -> bool:
+    """Tell whether rising numbers span an order of magnitude and lie more evenly by their logarithm."""
+    low, middle, high = numbers[0], numbers[len(numbers) // 2], numbers[-1]
+    if low <= 0 or high < _LOG_SPAN * low:
+        return False
+    return abs(math.log(middle / low) / math.log(high / low) - 0.5) < abs((middle - low) / (high - low) - 0.5)
 
 
 def is_number(value: Value) -> bool:

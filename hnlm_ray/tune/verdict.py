@@ -22,7 +22,8 @@ def verdict(board: Mapping[str, Any], semantic: str | None) -> str:
     semantic
         The best semantic method, chosen on validation; none where none finished.
     """
-    return " ".join([_answer(board, semantic), *_budget(board["budget"]), *_failed(board["failed_methods"])])
+    sentences = [_answer(board, semantic), budget_sentence(board["budget"]), *_failed(board["failed_methods"])]
+    return " ".join(filter(None, sentences))
 
 
 def _answer(board: Mapping[str, Any], semantic: str | None) -> str:
@@ -39,16 +40,16 @@ def _answer(board: Mapping[str, Any], semantic: str | None) -> str:
     return f"{_outcome(ours, base, metric)}; {_controls(ours)}."
 
 
-def _budget(budget: Mapping[str, Any]) -> list[str]:
-    """Return the sentence about the budget; none without trials."""
+def budget_sentence(budget: Mapping[str, Any]) -> str:
+    """Say what each method had to be tuned with; nothing without trials."""
     (least, most), (short, long) = budget["trials"], budget["cpu_seconds"]
     if least is None:
-        return []
+        return ""
     trials = f"{'' if least == most else f'{least} to '}{most} trial{'' if most == 1 else 's'}"
     seconds = f"{short:,.0f} CPU seconds" if round(short) == round(long) else f"{short:,.0f} to {long:,.0f} CPU seconds"
     search = f", {budget['search']} search" if "search" in budget else ""
     equal = f"; equal for all by {_UNITS[budget['equal']]}" if "equal" in budget else ""
-    return [f"Tuning of each method: {trials} and {seconds}{search}{equal}."]
+    return f"Tuning of each method: {trials} and {seconds}{search}{equal}."
 
 
 def _failed(methods: Sequence[Entry]) -> list[str]:

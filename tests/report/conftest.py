@@ -1,7 +1,9 @@
 """A small workspace whose every text is the test's own, and the page that becomes of it."""
 
 import itertools
+import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -11,11 +13,12 @@ from hnlm_ray.report.page import render
 from hnlm_ray.shown_tables import ShownTables
 from hnlm_ray.tables import TABLES
 from hnlm_ray.tune.leaderboard import leaderboard
+from hnlm_ray.tune.user_groups import Groups
 from hnlm_ray.workspace import Manifest, PublishedTables, Rows, Tokens, Workspace
 
 CONTROLS = {"mf-pool_alpha0": 0.20, "mf-pool_random": 0.19, "mf-pool_shuffled": 0.18}
 METHODS = {"mf-rns": 0.20, "mf-dns": 0.21, "mf-pool": 0.25, **CONTROLS}
-USERS, ITEMS, EPOCHS = 6, 8, 4
+USERS, ITEMS, EPOCHS, TRIALS = 6, 8, 4, 21
 TEXT_COUNTS = {
     "valid_share": 0.7, "duplicate_share": 0.125, "distinct_1": 0.5, "distinct_2": 0.75, "compression_ratio": 2.5,
     "words_mean": 3.5, "words_median": 3.0, "sampled_texts": 7, "prompts_cut": 2, "prompts_defused": 1,
@@ -24,6 +27,7 @@ POOL_COUNTS = {
     "grounded_share": 0.8, "exact": 3, "fuzzy": 1, "nearest": 4, "ungrounded": 2, "met_training_positive": 1,
     "duplicate": 1, "own_pairs": 6, "borrowed_pairs": 3, "fallback_pairs": 3,
 }  # fmt: skip
+GROUPS = Groups(np.arange(2 * USERS) % 3, np.arange(2 * USERS), np.arange(2 * USERS) % 4)
 LATEST = "2026-01-02T00:00:00+00:00"
 SPLITS = ("train",) * 5 + ("validation", "test", "test")
 
@@ -53,12 +57,28 @@ def trained(name, **own):
     }  # fmt: skip
 
 
-def comparison_rows():
-    trials = [trained(name, trial=0) for name in METHODS]
+def settings(trial):
+    """A first trial and others that differ in four parameters, with words, numbers and nested names."""
+    if not trial:
+        return "{}"
+    drawn = {"lr": 1e-3 * 1.2**trial, "alpha": trial / 100, "candidates": 2 ** (trial % 3)}
+    return json.dumps({**drawn, "base_sampler": ("rns", "dns")[trial % 2], "dns": {"top": 1 + trial}})
+
+
+def comparison_rows(word=lambda: "plain words"):
+    """What is searched, what was refitted, and a method of which no trial came to a figure."""
+    trials = [
+        trained(name, trial=n, config=settings(n), validation={"ndcg@20": METHODS[name] - n / 1000})
+        for name in METHODS
+        for n in range(TRIALS)
+    ]
+    lost = {"method": "mf-pns", "status": "failed", "validation": None, "curve": None, "config": "{}"}
+    trials += [{**trials[0], **lost, "trial": n, "error": word()} for n in (0, 1)]
     groups = {"history_short": 0.1, "history_short_users": 4, "items_rare": 0.3, "items_rare_rows": 7}
     results = [
         trained(
             name, seed=seed, test={"ndcg@20": mean}, per_user=[mean + u / 100 + seed / 1000 for u in range(2 * USERS)],
+            found=[True, False] * USERS,
             slices=groups, hardness=mean, false_negative_share=mean / 4,
         )
         for name, mean in METHODS.items()
@@ -113,7 +133,7 @@ def fill(folder, word):
     publish(workspace, "finetune_log", steps)
     evaluated = [{"method": word(), "pairs": 5, "metrics": {"mrr": 0.5, "recall@10": 0.25}}]
     publish(workspace, "finetune_eval", evaluated)
-    trials, results = comparison_rows()
+    trials, results = comparison_rows(word)
     publish(workspace, "trials", trials)
     at_random = {"random_false_negative_share": 0.05, "share_at_random": 0.9}
     named = {"text_named": 4, "text_false_negatives": 1, "text_false_negative_share": 0.25, "text_share_at_random": 0.1}
@@ -142,7 +162,7 @@ def page_of(folder, word):
     """Return the whole page of a workspace full of the test's texts."""
     workspace = fill(folder, word)
     tables = ShownTables(workspace, PublishedTables.look(workspace))
-    board = leaderboard(*comparison_rows(), {"users": USERS, "items": ITEMS, "interactions": 48})
+    board = leaderboard(*comparison_rows(word), {"users": USERS, "items": ITEMS, "interactions": 48}, groups=GROUPS)
     answer = {**board, "fresh": False, "reason": word()}
     told = {"answer": answer, "lacking": None, "differs": word()}
     facts = gather(config_with(word), tables, stage_rows(word), options=word(), **told)

@@ -15,6 +15,7 @@ from hnlm_ray.report.facts_comparison import (
 from hnlm_ray.report.facts_data import data_facts, lost, settings, tail_facts
 from hnlm_ray.report.facts_run import is_checkable, recommendation_facts, spent, stage_facts
 from hnlm_ray.report.facts_samples import sample_facts
+from hnlm_ray.report.facts_search import by_parameter, search_facts
 from hnlm_ray.report.facts_summary import HEADLINES, caveats, cost, judge, summary
 from hnlm_ray.report.facts_texts import negative_facts, text_facts
 from hnlm_ray.report.facts_training import curve_facts, finetune_facts, thinned
@@ -22,6 +23,7 @@ from hnlm_ray.report.words import counted, figure, metric_in_words, moment, p_va
 from hnlm_ray.shown_tables import ShownTables
 from hnlm_ray.tables import TABLES
 from hnlm_ray.tune.leaderboard import leaderboard
+from hnlm_ray.tune.search_points import Point
 from hnlm_ray.workspace import Manifest, PublishedTables
 
 CONTROLS = ("mf-pool_alpha0", "mf-pool_random", "mf-pool_shuffled")
@@ -289,3 +291,28 @@ def test_words():
     assert text(None) == ""
     for name in ("ndcg", "recall", "precision", "hit_rate", "mrr"):
         assert "7" in metric_in_words(f"{name}@7")
+
+
+def test_parameters_are_told_for_all_methods_that_search_them():
+    draws = {"mf-rns": [1, 2, 2, 4], "mf-dns": list(range(1, 9)), "mf-pns": [3, 3]}
+    points = {
+        name: [Point({"candidates": value, "sampler": name[3:]}, value / 10) for value in values]
+        for name, values in draws.items()
+    }
+    (found,) = by_parameter(points)
+    assert (found["name"], found["is_choice"], found["is_log"]) == ("candidates", False, False)
+    assert [own["method"] for own in found["methods"]] == ["mf-rns", "mf-dns"]
+    assert [step["label"] for step in found["methods"][0]["steps"]] == ["1", "2", "4"]
+
+
+def test_the_search_is_told_in_the_order_of_the_methods(filled):
+    trials = filled.read("trials", [*TABLES["trials"].names]).to_pylist()
+    found = search_facts(trials, ["mf-pool", "mf-dns", "mf-pns"], "ndcg@20")
+    assert (
+        [own["name"] for own in found["importance"]]
+        == [own["name"] for own in found["anytime"]]
+        == ["mf-pool", "mf-dns"]
+    )
+    assert all(sum(own["shares"].values()) == pytest.approx(1) for own in found["importance"])
+    assert {own["name"] for own in found["sensitivity"]} == {"alpha", "base_sampler", "candidates", "dns.top", "lr"}
+    assert len(found["anytime"][0]["shown"]) <= 8

@@ -10,7 +10,7 @@ import pytest
 from hostile import HOSTILE
 from markupsafe import Markup
 
-from hnlm_ray.report import plots
+from hnlm_ray.report import plots, plots_search
 from hnlm_ray.report.page import policy, render
 from hnlm_ray.shown_text import clean
 
@@ -47,7 +47,8 @@ class Structure(HTMLParser):
 @pytest.fixture
 def plain_plots(monkeypatch):
     """Plots hold no text from outside (a test below); without them a page is made at once."""
-    monkeypatch.setattr(plots, "plot", lambda name, title, size, draw: Markup("<svg></svg>"))
+    for module in (plots, plots_search):
+        monkeypatch.setattr(module, "plot", lambda name, title, size, draw: Markup("<svg></svg>"))
 
 
 def write(make_page, folder, text):
@@ -168,3 +169,35 @@ def test_the_figures_of_texts_stand_in_the_page_and_a_missing_one_is_a_dash(make
     assert "Items drawn at random would be wrong in 10.0% of the cases." in section
     assert '<td class="n" data-value="">-</td>' in section
     assert "None" not in section
+
+
+def section(page, name):
+    start = page.index(f'<section id="{name}"')
+    return " ".join(page[start : page.index("</section>", start)].split())
+
+
+def test_the_search_is_told_in_three_sections(make_page, tmp_path, plain_plots):
+    page = write(make_page, tmp_path, "words")
+    sensitivity = section(page, "sensitivity")
+    assert sensitivity.count("<svg>") == len(("alpha", "base_sampler", "candidates", "dns.top", "lr"))
+    assert '<th scope="row">candidates</th><td>mf-pool</td><td>4</td><td class="n">7</td>' in sensitivity
+    importance = section(page, "importance")
+    assert importance.count("<svg>") == 2
+    assert "mf-pool_alpha0" in importance
+    assert "not told" not in importance
+    anytime = section(page, "anytime")
+    assert anytime.count("<svg>") == 1
+    # Three epochs of a quarter of a second each, then twenty more trials of a second.
+    assert "0.2: 0.2500, 0.5: 0.5000, 0.8: 0.7500, 21.0: 0.7500" in anytime
+
+
+def test_budget_and_failed_methods_are_told_with_the_comparison(make_page, tmp_path, plain_plots):
+    comparison = section(write(make_page, tmp_path, "words"), "comparison")
+    assert "Tuning of each method: 2 to 21 trials and 2 to 21 CPU seconds." in comparison
+    assert (
+        "No trial of <bdi>mf-pns</bdi> came to a figure (2 <bdi>failed</bdi>); 2 times: <bdi>words</bdi>." in comparison
+    )
+    assert "12, 0, 0</td>" in comparison
+    groups = section(write(make_page, tmp_path / "other", "words"), "slices")
+    assert "Differences to mf-dns by group" in groups
+    assert "+0.0400 (4, 0, 0)" in groups

@@ -1,10 +1,13 @@
 import re
 from xml.dom.minidom import parseString
 
+import numpy as np
 import pytest
 
-from hnlm_ray.report import plots
+from hnlm_ray.report import plots, plots_search
+from hnlm_ray.report.plots_ranks import rank_diagram
 from hnlm_ray.report.svg import FAMILIES, inlined, plot
+from hnlm_ray.tune.ranks import rank_methods
 
 FAMILY = {"mf-rns": "classical", "mf-pool": "semantic", "mf-pool_random": "control"}
 ROWS = [
@@ -30,6 +33,17 @@ def drawn():
         [{"step": 0, "loss": None, "held_out_loss": 2.0}, {"step": 1, "loss": 1.0, "held_out_loss": None}]
     )
     yield plots.groups(GROUPS, ["mf-rns", "mf-pool"], FAMILY, "ndcg@20", ["history_short"])
+    for values in ((2, 8), (1e-4, 0.5), ("rns", True)):
+        steps = [{"low": value, "high": value, "mean": 0.1} for value in values]
+        methods = [{"method": name, "points": [(value, 0.1) for value in values], "steps": steps} for name in FAMILY]
+        kind = {"is_choice": values[0] in (2, "rns"), "is_log": values[0] == 1e-4}
+        found = {"name": f"softmax.{len(str(values))}", **kind, "methods": methods}
+        yield plots_search.sensitivity(found, FAMILY, ["mf-rns", "mf-pool"], "ndcg@20")
+    yield plots_search.importance({"name": "mf-pool", "shares": {"alpha": 0.7, "lr": 0.3}}, "semantic")
+    rising = [{"name": name, "points": [(1.0, 0.1), (2.5, 0.2)]} for name in FAMILY]
+    yield plots_search.anytime(rising, FAMILY, ["mf-rns", "mf-pool"], "ndcg@20")
+    for correction in ("nemenyi", "wilcoxon"):
+        yield rank_diagram(rank_methods(tuple(FAMILY), np.arange(24).reshape(8, 3) % 5, correction), FAMILY)
     yield plots.hardness([{**row, "hardness": 0.4, "share": 0.1} for row in ROWS], 0.08)
 
 

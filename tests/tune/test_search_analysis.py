@@ -32,7 +32,7 @@ def test_points_are_the_trials_with_a_figure_in_order_pruned_ones_too():
 
 def test_searched_is_what_trials_differ_in():
     rows = [
-        trial(n, 0.1, lr=10 ** -(1 + n / 3), candidates=2 ** (n % 3), adapter_attention=n > 3, alpha=n / 8,
+        trial(n, 0.1, lr=10 ** -(1 + n / 3), candidates=2 ** (n % 3), adapter_attention=n > 3, alpha=(n + 0.1) / 8,
               adapter_hidden=(8,) * (1 + n % 2), softmax={"negatives": 4 + n})
         for n in range(8)
     ]  # fmt: skip
