@@ -18,7 +18,7 @@ class EventFiles:
     """Writes the points of one training below ``folder``, a local one; one that starts again writes all anew."""
 
     def __init__(self, folder: str, metric: str) -> None:
-        self._folder, self._metric = folder, metric
+        self._folder, self._tag = folder, f"validation/{metric.replace('@', '_')}"  # its tags have no @
         self._writer: SummaryWriter | None = None
 
     def add(self, point: Point) -> None:
@@ -26,7 +26,7 @@ class EventFiles:
         writer = self._open()
         writer.add_scalar("loss", point.loss, point.epoch)
         if point.validation is not None:
-            writer.add_scalar(f"validation/{self._metric}", point.validation, point.epoch)
+            writer.add_scalar(self._tag, point.validation, point.epoch)
 
     def close(self) -> None:
         """Write what is left."""

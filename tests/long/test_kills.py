@@ -45,7 +45,13 @@ def table_bytes(workspace, table):
 
 
 def without_times(workspace, table):
-    return workspace.table(table).read().drop_columns(["seconds"]).to_pylist()
+    rows = workspace.table(table).read().to_pylist()
+    points = {"epoch", "loss", "validation"}
+    return [
+        {name: value for name, value in row.items() if name not in {"seconds", "cpu_seconds", "started_epoch"}}
+        | {"curve": [{name: point[name] for name in points} for point in row["curve"]]}
+        for row in rows
+    ]
 
 
 def same(killed, undisturbed, engine):
