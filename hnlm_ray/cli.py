@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import typer
 
-from hnlm_ray.command_line import cf, configs, finetune, models, plan, readings, runs, setup
+from hnlm_ray.command_line import cf, configs, finetune, models, plan, readings, runs, setup, study
 from hnlm_ray.commands.invocation import ReportingGroup, unwind_on_sigterm
 
 COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
@@ -52,6 +52,14 @@ app = typer.Typer(
 )
 
 
+def _add_study() -> None:
+    """Add a command that has a command of its own below it."""
+    both = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+    both.callback()(study.study)
+    both.command()(study.merge)
+    app.add_typer(both, name="study")
+
+
 def _add_group(name: str, about: str, commands: dict[str, Callable[..., Any]]) -> None:
     group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=about)
     # With a callback of its own, a group of one command is a group still.
@@ -65,6 +73,7 @@ for command in COMMANDS:
     app.command()(command)
 for group_name, (about, commands) in GROUPS.items():
     _add_group(group_name, about, commands)
+_add_study()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

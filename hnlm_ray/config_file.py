@@ -38,7 +38,7 @@ def load_config(path: str, overrides: Sequence[str] = (), workspace: str | None 
     problems = [problem for text in overrides if (problem := _override(tree, text))]
     if workspace is not None:
         tree["workspace"] = workspace
-    return _validated(Config, with_space_files(tree), problems, path)
+    return validated(Config, with_space_files(tree), problems, path)
 
 
 class _Alone(Section):
@@ -55,7 +55,7 @@ def load_cf_config(given: Mapping[str, Any], overrides: Sequence[str] = ()) -> C
     """
     tree: dict[str, Any] = {"cf": dict(given)}
     problems = [problem for text in overrides if (problem := _outside_cf(text) or _override(tree, text))]
-    return _validated(_Alone, tree, problems, "the options").cf
+    return validated(_Alone, tree, problems, "the options").cf
 
 
 def _outside_cf(text: str) -> str | None:
@@ -71,12 +71,13 @@ def _outside_cf(text: str) -> str | None:
 Tree = TypeVar("Tree", bound=Section)
 
 
-def _validated(kind: type[Tree], tree: Mapping[str, Any], problems: list[str], path: str) -> Tree:
+def validated(kind: type[Tree], tree: Mapping[str, Any], problems: list[str], path: str) -> Tree:
+    """Return a tree of YAML as what it is to be; ConfigError with its problems and those given, a line each."""
     config = None
     try:
         config = kind.model_validate(tree)
     except ValidationError as error:
-        problems += [_describe(detail) for detail in error.errors()]
+        problems += [_describe(detail, kind) for detail in error.errors()]
     if config is None or problems:
         count = "1 value is" if len(problems) == 1 else f"{len(problems)} values are"
         more = [f"  and {len(problems) - _SHOWN_PROBLEMS} more"] if len(problems) > _SHOWN_PROBLEMS else []
@@ -105,7 +106,7 @@ def _override(tree: dict[str, Any], text: str) -> str | None:
     return None
 
 
-def _describe(detail: ErrorDetails) -> str:
+def _describe(detail: ErrorDetails, kind: type[Section]) -> str:
     keys = _keys(detail)
     path = ".".join(keys) or "the file"
     if detail["type"] == "union_tag_invalid":
@@ -116,7 +117,7 @@ def _describe(detail: ErrorDetails) -> str:
     got = repr(detail["input"])
     got = got if len(got) <= _SHOWN_CHARS else got[: _SHOWN_CHARS - 3] + "..."
     if detail["type"] == "extra_forbidden":
-        return f"  {path}: unknown key{_closest(keys)}"
+        return f"  {path}: unknown key{_closest(keys, kind)}"
     if detail["type"] == "missing":
         return f"  {path}: missing; it is required"
     message = _EXPECTED.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
@@ -135,15 +136,15 @@ def _line(text: str) -> str:
     return " ".join(text[:_SHOWN_CHARS].split())
 
 
-def _closest(keys: Sequence[str]) -> str:
-    known = sorted(_known_keys(_schema(), keys[:-1]))
+def _closest(keys: Sequence[str], kind: type[Section]) -> str:
+    known = sorted(_known_keys(_schema(kind), keys[:-1]))
     near = difflib.get_close_matches(keys[-1], known, n=1)
     return f"; did you mean '{near[0]}'?" if near else f"; allowed: {', '.join(known)}"
 
 
-@lru_cache(maxsize=1)
-def _schema() -> dict[str, Any]:
-    return Config.model_json_schema()
+@lru_cache(maxsize=4)
+def _schema(kind: type[Section]) -> dict[str, Any]:
+    return kind.model_json_schema()
 
 
 def _known_keys(schema: Mapping[str, Any], section: Sequence[str]) -> set[str]:

@@ -29,6 +29,14 @@ def read_preset(path: str) -> dict[str, Any]:
     return _read(path, ())
 
 
+def base_tree(base: str | Mapping[str, Any], beside: str) -> dict[str, Any]:
+    """Return what a file at ``beside`` builds on: a shipped preset's name, a YAML file's path, or keys and ``extends``.
+
+    ConfigError as of :func:`read_preset`.
+    """
+    return _read(_base_path(base, beside), (beside,)) if isinstance(base, str) else _extended(base, beside, ())
+
+
 def shipped_presets() -> list[str]:
     """Return the names of the presets that come with the package."""
     return sorted(entry.name.removesuffix(".yaml") for entry in _shipped().iterdir() if entry.name.endswith(".yaml"))
@@ -39,7 +47,11 @@ def _shipped() -> Any:  # noqa: ANN401  importlib's Traversable
 
 
 def _read(path: str, below: tuple[str, ...]) -> dict[str, Any]:
-    tree = _mapping(path)
+    return _extended(_mapping(path), path, below)
+
+
+def _extended(given: Mapping[str, Any], path: str, below: tuple[str, ...]) -> dict[str, Any]:
+    tree = dict(given)
     base = tree.pop(EXTENDS, None)
     if base is None:
         return tree
@@ -49,7 +61,7 @@ def _read(path: str, below: tuple[str, ...]) -> dict[str, Any]:
     found = _base_path(base, path)
     if found in chain or len(chain) > _MOST_LEVELS:
         raise ConfigError(f"config {path} extends {base}, which extends it again or too deep: end the chain")
-    return _merged(_read(found, chain), tree)
+    return merged(_read(found, chain), tree)
 
 
 def _base_path(base: str, path: str) -> str:
@@ -66,12 +78,13 @@ def _known() -> str:
     return ", ".join(shipped_presets())
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with the values of ``over``: sections key by key, lists and `source` whole."""
+    both_of = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict) and key != _WHOLE
-        merged[key] = _merged(base[key], value) if both else value
-    return merged
+        both_of[key] = merged(base[key], value) if both else value
+    return both_of
 
 
 def with_space_files(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +105,7 @@ def _with_file(given: object) -> object:
     if not isinstance(path, str):
         return given
     beside = given if isinstance(given, dict) else {"file": path}
-    return _merged(_mapping(path), beside)
+    return merged(_mapping(path), beside)
 
 
 def _mapping(path: str) -> dict[str, Any]:

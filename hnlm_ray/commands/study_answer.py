@@ -1,0 +1,82 @@
+"""What ``hnlm study`` prints and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hnlm_ray.commands.narration import say
+from hnlm_ray.commands.output import Output
+from hnlm_ray.commands.results_table import figure
+from hnlm_ray.config.study import StudyConfig
+from hnlm_ray.redaction import redacted
+from hnlm_ray.study.finished import FinishedRun
+from hnlm_ray.workspace import Workspace
+
+
+def emit_study(
+    output: Output,
+    workspace: Workspace,
+    study: StudyConfig,
+    finished: Sequence[FinishedRun],
+    unfinished: Sequence[Mapping[str, str]],
+) -> None:
+    """Write the study's files into its folder, then print its answer."""
+    from hnlm_ray.study.outputs import write_outputs
+    from hnlm_ray.study.table import families, study_answer
+
+    answer, ranking = study_answer(study, finished, unfinished)
+    files = write_outputs(workspace, answer, ranking, families(finished))
+    whole = {"workspace": redacted(workspace.uri), **answer, "files": files}
+    output.emit(whole, lambda console: show_study(console, whole))
+
+
+def show_study(console: Console, answer: Mapping[str, Any]) -> None:
+    """Print the methods of each run, the ranks, and the claims with their verdicts."""
+    metric = answer["metric"]
+    for run in answer["runs"]:
+        say(console, f"{run['dataset']}/{run['variant']}: best classical method {run['best_classical'] or 'none'}")
+        console.print(_table(run["methods"], metric))
+    for better in answer["better"]:
+        place = f"{better['dataset']}/{better['variant']}"
+        say(console, f"{place}: {better['method']} beats {better['against']} by {better['difference']:.4f} {metric}")
+    _show_ranks(console, answer["ranks"])
+    for claim in answer["claims"]:
+        told = "; ".join([*([claim["needed"]] if claim["needed"] else []), *claim["lacking"]])
+        say(
+            console,
+            f"claim {claim['name']}: {claim['verdict'].upper()}: {claim['claim']}{f' [{told}]' if told else ''}",
+        )
+    for one in answer["unfinished"]:
+        say(console, f"not in this table: {one['dataset']}/{one['variant']} ({one['reason']})")
+    say(console, f"files: {', '.join(answer['files'].values())}")
+
+
+def _show_ranks(console: Console, ranks: Mapping[str, Any]) -> None:
+    if ranks["reason"]:
+        say(console, f"no ranks: {ranks['reason']}")
+        return
+    listed = ", ".join(f"{row['name']} {row['rank']:.2f}" for row in ranks["methods"])
+    say(console, f"average ranks over {ranks['datasets']} data sets: {listed}")
+    say(console, f"critical difference {ranks['critical_difference']:.2f}, Friedman's p {ranks['friedman_p']:.4f}")
+
+
+def _table(methods: Sequence[Mapping[str, Any]], metric: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("method")
+    for heading in (f"test {metric}", "std", "vs best classical", "95% CI", "p (Holm)"):
+        table.add_column(heading, justify="right")
+    for method in methods:
+        low, high = method["ci95"]
+        table.add_row(
+            method["name"],
+            figure(method["test"]),
+            figure(method["test_std"]),
+            figure(method["difference"], sign=True),
+            "" if low is None else f"[{low:+.4f}, {high:+.4f}]",
+            figure(method["p_holm"]),
+        )
+    return table

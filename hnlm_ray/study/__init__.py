@@ -1,0 +1,1 @@
+"""Several data sets and variants in one comparison, and the paper's claims tested on it."""

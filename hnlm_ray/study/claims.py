@@ -1,0 +1,87 @@
+"""The paper's claims, each with a verdict; p is corrected over all tests of all claims of a study (Holm)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from hnlm_ray.config.study import ClaimName
+from hnlm_ray.study.claims_convergence import convergence
+from hnlm_ray.study.claims_false_negatives import false_negatives
+from hnlm_ray.study.claims_generalisation import generalisation
+from hnlm_ray.study.claims_popularity import popularity
+from hnlm_ray.study.claims_semantic import semantic
+from hnlm_ray.study.claims_sparsity import sparsity
+from hnlm_ray.study.differences import Difference, Facts, Tested
+from hnlm_ray.study.finished import FinishedRun
+from hnlm_ray.tune.significance import holm
+
+CLAIMS: Final[dict[ClaimName, Callable[[Sequence[FinishedRun]], Tested]]] = {
+    "semantic": semantic,
+    "sparsity": sparsity,
+    "popularity": popularity,
+    "false_negatives": false_negatives,
+    "convergence": convergence,
+    "generalisation": generalisation,
+}
+_OVER_VARIANTS: Final = {"sparsity", "generalisation"}
+"""Claims about several variants of a data set; the others are about the first one."""
+NOT_TESTED: Final = "not tested"
+
+
+def judge_claims(names: Sequence[ClaimName], runs: Sequence[FinishedRun], first_variant: str) -> list[Facts]:
+    """Return each claim with its verdict, tests, figures, and what is lacking or would be needed."""
+    first = [run for run in runs if run.variant == first_variant]
+    tested = [CLAIMS[name](runs if name in _OVER_VARIANTS else first) for name in names]
+    corrected = iter(holm([one.p for claim in tested for one in claim.differences]))
+    return [_judged(claim, corrected) for claim in tested]
+
+
+def _judged(claim: Tested, corrected: Iterator[float]) -> Facts:
+    tests = [_test(one, next(corrected)) for one in claim.differences]
+    verdict = verdict_of([test["outcome"] for test in tests])
+    if verdict == "holds" and claim.unproven:
+        verdict = "can't be told"
+    return {
+        "name": claim.name,
+        "claim": claim.claim,
+        "verdict": verdict,
+        "needed": _needed(claim) if verdict == "can't be told" else None,
+        "tests": tests,
+        "figures": [dict(row) for row in claim.figures],
+        "lacking": list(claim.lacking) or ([] if tests else ["no run of this study is finished"]),
+    }
+
+
+def _test(one: Difference, p_holm: float) -> Facts:
+    return {
+        "about": one.about,
+        "unit": one.unit,
+        "difference": one.difference,
+        "ci95": list(one.ci95),
+        "base": one.base,
+        "p": one.p,
+        "p_holm": p_holm,
+        "outcome": one.outcome(p_holm),
+    }
+
+
+def verdict_of(outcomes: Sequence[str]) -> str:
+    """Return what the tests say together: one that does not hold refutes a claim, and all must hold to prove it."""
+    if not outcomes:
+        return NOT_TESTED
+    if "does not hold" in outcomes:
+        return "does not hold"
+    return "holds" if set(outcomes) == {"holds"} else "can't be told"
+
+
+def _needed(claim: Tested) -> str:
+    if claim.unproven:
+        return claim.unproven
+    times = max(one.needed() for one in claim.differences)
+    if not math.isfinite(times):
+        return "figures above 0: where all are 0 there is nothing to compare"
+    if times == 1:
+        return "more seeds or test users: the intervals leave 0 out, the correction for many tests does not"
+    return f"about {times:,.1f} times as many test users and seeds, if the differences stay as they are"

@@ -1,0 +1,109 @@
+"""A finished run of a study, from its published tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hnlm_ray.config import Config
+from hnlm_ray.errors import WorkspaceError
+from hnlm_ray.tune.leaderboard import Entry, best_by_validation, leaderboard
+from hnlm_ray.tune.method_rows import MethodRows, group_rows, refit_rows
+from hnlm_ray.tune.methods import RunMethods
+from hnlm_ray.tune.user_groups import Groups, groups_of
+from hnlm_ray.workspace import PublishedTables, Workspace
+
+CONFIG_FILE: Final = "config.json"
+"""The run's configuration, beside its tables: `hnlm report --config` and others take it."""
+READ: Final = ("users", "items", "interactions", "trials", "results")
+"""What a study reads of a run."""
+_WHOLE_SHARE: Final = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """What a study knows of a run.
+
+    Attributes
+    ----------
+    board
+        Its leaderboard (:mod:`hnlm_ray.tune.leaderboard`).
+    methods
+        The rows of each of its methods, by their names in results.
+    reads_vectors
+        Those of them that read the vectors of a fine-tuned LLM.
+    groups
+        Its test users and rows by activity and popularity; none without test rows.
+    train_share
+        The share of the training rows that it was given.
+    counts
+        What its stage ``results`` counted.
+    content
+        The hash of what its results are made from.
+    """
+
+    dataset: str
+    variant: str
+    board: Mapping[str, Any]
+    methods: Mapping[str, MethodRows]
+    reads_vectors: frozenset[str]
+    groups: Groups | None
+    train_share: float
+    counts: Mapping[str, int | float | str | None]
+    content: str
+
+    @property
+    def name(self) -> str:
+        """Its name in texts."""
+        return f"{self.dataset}/{self.variant}"
+
+    @property
+    def metric(self) -> str:
+        """The compared metric."""
+        return str(self.board["metric"])
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The methods' entries on the leaderboard."""
+        return list(self.board["methods"])
+
+    def best(self, family: str, among: Mapping[str, object] | frozenset[str] | None = None) -> str | None:
+        """Return the family's best method by validation, of those in ``among``; none where none finished."""
+        entries = [entry for entry in self.entries if among is None or entry["name"] in among]
+        return best_by_validation(entries, family, self.metric)
+
+
+def read_finished(workspace: Workspace, dataset: str, variant: str) -> FinishedRun:
+    """Read a run's published tables.
+
+    Raises
+    ------
+    WorkspaceError
+        It has no results yet, they don't belong to the tables beside them, or its configuration is damaged.
+    """
+    published = PublishedTables.look(workspace)
+    if published.state("results") != "there":
+        raise WorkspaceError(f"there are no results of run {dataset}/{variant} in {workspace.uri}: run `hnlm study`")
+    config = workspace.read_json(CONFIG_FILE, Config)
+    if config is None:
+        raise WorkspaceError(f"{workspace.uri}/{CONFIG_FILE} is missing or damaged: run `hnlm study` to write it")
+    manifests = published.manifests
+    trials, results = workspace.table("trials").read().to_pylist(), refit_rows(workspace.table("results").read())
+    groups = groups_of(workspace.table("interactions").read(["user", "item", "split"]))
+    known = RunMethods(config.tune.spaces)
+    sizes = {name: sum(file.rows for file in manifests[name].files) for name in READ[:3] if name in manifests}
+    board = leaderboard(trials, results, sizes, config.tune.metric, groups=groups, methods=known)
+    methods = {rows.name: rows for rows in group_rows(trials, results)}
+    share = manifests["interactions"].depends_on.get("prepare.split.train_share", _WHOLE_SHARE)
+    return FinishedRun(
+        dataset,
+        variant,
+        board,
+        methods,
+        frozenset(name for name in methods if known[name.rpartition("-")[2]].needs == "vectors"),
+        groups,
+        float(share),
+        manifests["results"].counts,
+        manifests["results"].content,
+    )

@@ -1,0 +1,109 @@
+"""A study as a Markdown page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from hnlm_ray.shown_text import clean
+
+Facts = Mapping[str, Any]
+
+
+def markdown(answer: Facts) -> str:
+    """Return the page: claims first, then ranks, then a table a run; ``ranks.svg`` lies beside it."""
+    return "\n".join([f"# Study {_cell(answer['name'])}", "", *_page(answer)]) + "\n"
+
+
+def _page(answer: Facts) -> Iterator[str]:
+    yield from (f"Metric {answer['metric']}, {answer['seeds']} seeds. {answer['correction']}.", "")
+    if answer["claims"]:
+        yield from ("## Claims", "", *_claims(answer["claims"]))
+    yield from ("## Ranks", "", *_ranks(answer["ranks"]))
+    for run in answer["runs"]:
+        yield from (f"## {run['dataset']}, {run['variant']}", "", *_run(run))
+    if answer["unfinished"]:
+        yield from ("## Not in this table", "")
+        yield from (f"- {one['dataset']}/{one['variant']}: {_cell(one['reason'])}" for one in answer["unfinished"])
+        yield ""
+
+
+def _claims(claims: Sequence[Facts]) -> Iterator[str]:
+    rows = [[claim["name"], claim["claim"], f"**{claim['verdict']}**", _why(claim)] for claim in claims]
+    yield from _table(["claim", "what it says", "verdict", "what is lacking or needed"], rows)
+    for claim in claims:
+        if claim["tests"]:
+            yield from (f"### {claim['name']}", "")
+            head = ["test", "unit", "difference", "95% CI", "p (Holm)", "outcome"]
+            yield from _table(head, [_test(test) for test in claim["tests"]])
+        if claim["figures"]:
+            names = list(dict.fromkeys(name for row in claim["figures"] for name in row))
+            yield from _table(names, [[_figure(row.get(name)) for name in names] for row in claim["figures"]])
+
+
+def _why(claim: Facts) -> str:
+    return "; ".join([*([claim["needed"]] if claim["needed"] else []), *claim["lacking"]])
+
+
+def _test(test: Facts) -> list[str]:
+    return [
+        *(test["about"], test["unit"], f"{test['difference']:+.4f}", _interval(test["ci95"])),
+        *(_figure(test["p_holm"]), test["outcome"]),
+    ]
+
+
+def _ranks(ranks: Facts) -> Iterator[str]:
+    if ranks["reason"]:
+        yield from (f"None: {ranks['reason']}.", "")
+        return
+    yield from ("![average ranks](ranks.svg)", "")
+    yield from _table(["method", "average rank"], [[row["name"], f"{row['rank']:.2f}"] for row in ranks["methods"]])
+    distance = f"critical difference {ranks['critical_difference']:.2f}"
+    yield from (f"{ranks['datasets']} data sets, Friedman's p {_figure(ranks['friedman_p'])}, {distance}.", "")
+    if ranks["left_out"]:
+        yield from (f"Without figures on all of them, and left out: {', '.join(ranks['left_out'])}.", "")
+
+
+def _run(run: Facts) -> Iterator[str]:
+    sizes = ", ".join(f"{count:,} {name}" for name, count in run["sizes"].items())
+    yield from (f"{sizes}; best classical method: {run['best_classical'] or 'none finished'}.", "")
+    head = ["method", "family", "test", "std", "difference", "95% CI", "p (Holm)", "effect", "better"]
+    yield from _table(head, [_method(method) for method in run["methods"]])
+    for failed in run["failed_methods"]:
+        yield from (f"No trial of {failed['name']} finished.", "")
+
+
+def _method(method: Facts) -> list[str]:
+    return [
+        *(method["name"], method["family"], _figure(method["test"]), _figure(method["test_std"])),
+        *(_figure(method["difference"]), _interval(method["ci95"]), _figure(method["p_holm"])),
+        *(_figure(method["effect_size"]), "yes" if method["better"] else ""),
+    ]
+
+
+def _interval(ends: Sequence[float | None]) -> str:
+    low, high = ends
+    return "" if low is None or high is None else f"[{low:+.4f}, {high:+.4f}]"
+
+
+def _figure(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield _row(head)
+    yield _row(["---"] * len(head))
+    yield from (_row(row) for row in rows)
+    yield ""
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    """Keep a text on its line and in its cell, and from being markup."""
+    shown = clean(text).replace("\\", "\\\\")
+    for mark in "|<>[]`":
+        shown = shown.replace(mark, f"\\{mark}")
+    return shown

@@ -1,0 +1,86 @@
+"""From a study's YAML file to the configuration of each of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hnlm_ray.config import Config
+from hnlm_ray.config.study import Changes, StudyConfig
+from hnlm_ray.config_file import validated
+from hnlm_ray.errors import ConfigError, InputError
+from hnlm_ray.preset import base_tree, merged, read_preset, with_space_files
+
+_NAME_CHARS = 64
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a study: a data set in a variant."""
+
+    dataset: str
+    variant: str
+    config: Config
+
+    @property
+    def name(self) -> str:
+        """Its name in texts."""
+        return f"{self.dataset}/{self.variant}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's file, and its runs in order."""
+
+    config: StudyConfig
+    runs: tuple[PlannedRun, ...]
+
+    def of(self, datasets: Sequence[str]) -> tuple[PlannedRun, ...]:
+        """Return the runs of these data sets, of all without any.
+
+        Raises
+        ------
+        InputError
+            The study has no such data set.
+        """
+        known = [dataset.name for dataset in self.config.datasets]
+        if unknown := sorted(set(datasets) - set(known)):
+            raise InputError(f"the study has no data set '{unknown[0][:80]}': name one of {', '.join(known)}")
+        return tuple(run for run in self.runs if not datasets or run.dataset in datasets)
+
+
+def load_study(path: str, workspace: str | None = None) -> Study:
+    """Read a study's file and work out its runs' configurations.
+
+    Raises
+    ------
+    ConfigError
+        With one line for each value that is wrong, in the file or in what a run's configuration becomes with it.
+    """
+    tree = read_preset(path)
+    if workspace is not None:
+        tree["workspace"] = workspace
+    study = validated(StudyConfig, tree, [], path)
+    base = base_tree(study.base, path)
+    pairs = [(dataset, variant) for dataset in study.datasets for variant in study.all_variants]
+    return Study(study, tuple(_planned(study, base, *pair, path) for pair in pairs))
+
+
+def run_folder(workspace: str, dataset: str, variant: str) -> str:
+    """Return the folder of a run below a study's."""
+    return f"{workspace.rstrip('/')}/runs/{dataset}/{variant}"
+
+
+def _planned(study: StudyConfig, base: dict[str, Any], dataset: Changes, variant: Changes, path: str) -> PlannedRun:
+    tree = merged(merged(base, dataset.changes), variant.changes)
+    own = {
+        "name": f"{dataset.name}-{variant.name}"[:_NAME_CHARS],
+        "workspace": run_folder(study.workspace, dataset.name, variant.name),
+        "stages": "needed",
+        "tune": {"methods": list(study.methods), "seeds": study.seeds, "metric": study.metric},
+    }
+    place = f"{path}, data set {dataset.name}, variant {variant.name}"
+    if not isinstance(tree.get("tune", {}), dict):
+        raise ConfigError(f"{place}: tune holds no section of keys and values: mend it and run again")
+    return PlannedRun(dataset.name, variant.name, validated(Config, with_space_files(merged(tree, own)), [], place))

@@ -1,0 +1,112 @@
+"""A study's answer: every run's methods against its best classical one, ranks over data sets, and claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from hnlm_ray.config.study import StudyConfig
+from hnlm_ray.study.claims import judge_claims
+from hnlm_ray.study.differences import LEVEL
+from hnlm_ray.study.finished import FinishedRun
+from hnlm_ray.study.ranking import rank_runs
+from hnlm_ray.tune.ranks import Ranking
+from hnlm_ray.tune.significance import holm
+from hnlm_ray.tune.versus import Entry, Versus, unknown, versus
+
+Answer = dict[str, Any]
+CORRECTION: Final = (
+    "p of the table: Holm over all comparisons of all runs with their best classical methods, controls apart; "
+    "p of the claims: Holm over all tests of all claims"
+)
+
+
+def study_answer(
+    study: StudyConfig, finished: Sequence[FinishedRun], unfinished: Sequence[Mapping[str, str]]
+) -> tuple[Answer, Ranking | None]:
+    """Return the study's JSON without NaN, and the ranking for its diagram.
+
+    Parameters
+    ----------
+    unfinished
+        ``{"dataset", "variant", "state", "reason"}`` of each run that is not in the table.
+    """
+    first = study.all_variants[0].name
+    ranking, left_out, reason = rank_runs([run for run in finished if run.variant == first])
+    runs = _runs(finished)
+    answer = {
+        "name": study.name,
+        "metric": study.metric,
+        "seeds": study.seeds,
+        "correction": CORRECTION,
+        "runs": runs,
+        "unfinished": [dict(one) for one in unfinished],
+        "better": [_better(run, method) for run in runs for method in run["methods"] if method["better"]],
+        "ranks": {**_ranks(ranking), "variant": first, "left_out": left_out, "reason": reason},
+        "claims": judge_claims(study.claims, finished, first),
+    }
+    return answer, ranking
+
+
+def families(finished: Sequence[FinishedRun]) -> dict[str, str]:
+    """Return the family of each method, by its name in results."""
+    return {entry["name"]: entry["family"] for run in finished for entry in run.entries}
+
+
+def _runs(finished: Sequence[FinishedRun]) -> list[Answer]:
+    compared = [{entry["name"]: _versus_best(run, entry["name"]) for entry in run.entries} for run in finished]
+    counted = [
+        found.p
+        for run, by_name in zip(finished, compared, strict=True)
+        for entry in run.entries
+        if entry["family"] != "control" and (found := by_name[entry["name"]]) is not None
+    ]
+    corrected = iter(holm(counted))
+    return [_run(run, by_name, corrected) for run, by_name in zip(finished, compared, strict=True)]
+
+
+def _versus_best(run: FinishedRun, name: str) -> Versus | None:
+    best = run.board["best_classical"]
+    return None if best in {None, name} else versus(run.methods[name], run.methods[best])
+
+
+def _run(run: FinishedRun, found: Mapping[str, Versus | None], corrected: Iterator[float]) -> Answer:
+    return {
+        "dataset": run.dataset,
+        "variant": run.variant,
+        "sizes": dict(run.board["dataset"]),
+        "train_share": run.train_share,
+        "content": run.content,
+        "best_classical": run.board["best_classical"],
+        "failed_methods": run.board["failed_methods"],
+        "methods": [_method(entry, found[entry["name"]], run.metric, corrected) for entry in run.entries],
+    }
+
+
+def _method(entry: Entry, found: Versus | None, metric: str, corrected: Iterator[float]) -> Answer:
+    named = {name: entry[name] for name in ("name", "family", "control_of", "trials", "seeds", "cpu_seconds")}
+    figures = {"test": entry["test"][metric], "test_std": entry["test_std"][metric]}
+    if found is None:
+        return {**named, **figures, **unknown(), "p": None, "better": False}
+    p_holm = None if entry["family"] == "control" else next(corrected)
+    facts = {**unknown(), **found.facts, "p": found.p, "p_holm": p_holm}
+    better = p_holm is not None and p_holm < LEVEL and facts["difference"] > 0
+    return {**named, **figures, **facts, "better": better}
+
+
+def _better(run: Mapping[str, Any], method: Mapping[str, Any]) -> Answer:
+    told = {name: method[name] for name in ("difference", "ci95", "p_holm")}
+    place = {"dataset": run["dataset"], "variant": run["variant"]}
+    return {**place, "method": method["name"], "against": run["best_classical"], **told}
+
+
+def _ranks(ranking: Ranking | None) -> Answer:
+    if ranking is None:
+        return {"methods": [], "datasets": 0, "friedman_p": None, "critical_difference": None, "alike": []}
+    return {
+        "methods": [{"name": name, "rank": rank} for name, rank in zip(ranking.methods, ranking.ranks, strict=True)],
+        "datasets": ranking.datasets,
+        "friedman_p": ranking.friedman_p,
+        "critical_difference": ranking.critical_difference,
+        "alike": [list(ranking.methods[first : last + 1]) for first, last in ranking.cliques],
+    }

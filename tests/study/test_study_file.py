@@ -1,0 +1,78 @@
+"""From a study's file to its runs' configurations; whatever is wrong is told before anything starts."""
+
+import pytest
+import yaml
+
+from hnlm_ray.errors import ConfigError, InputError
+from hnlm_ray.study.study_file import load_study
+
+TREE = {
+    "name": "x",
+    "workspace": "runs/x",
+    "base": {"extends": "laptop", "cf": {"dim": 8, "epochs": 3}},
+    "datasets": [
+        {"name": "ml", "set": {"source": {"format": "movielens_100k"}, "prepare": {"min_rating": 4}}},
+        {"name": "own", "set": {"source": {"format": "ngcf", "path": "data"}, "cf": {"epochs": 5}}},
+    ],
+    "variants": [{"name": "all"}, {"name": "half", "set": {"prepare": {"split": {"train_share": 0.5}}}}],
+    "methods": ["rns", "dns"],
+    "metric": "recall@10",
+}
+
+
+def load(tmp_path, **changes):
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(TREE | changes), encoding="utf-8")
+    return load_study(str(path))
+
+
+def test_each_data_set_is_run_in_each_variant_on_what_all_build_on(tmp_path):
+    study = load(tmp_path)
+    assert [run.name for run in study.runs] == ["ml/all", "ml/half", "own/all", "own/half"]
+    ml, half, own, _ = (run.config for run in study.runs)
+    assert (ml.cf.dim, ml.cf.epochs, own.cf.epochs, ml.prepare.max_users) == (8, 3, 5, 300)
+    assert (ml.prepare.split.train_share, half.prepare.split.train_share) == (1, 0.5)
+    assert half.prepare.min_rating == 4
+    assert half.workspace == "runs/x/runs/ml/half"
+    assert {run.config.stages for run in study.runs} == {"needed"}
+    assert ml.tune.methods == ("rns", "dns")
+    assert (ml.tune.metric, ml.tune.seeds) == ("recall@10", 3)
+
+
+def test_a_study_builds_on_a_run_s_file_beside_it(tmp_path):
+    (tmp_path / "run.yaml").write_text("name: r\nworkspace: w\ncf: {dim: 6}\ntune: {methods: [pns], trials: 3}\n")
+    config = load(tmp_path, base="run.yaml").runs[0].config
+    assert (config.cf.dim, config.tune.trials, config.tune.methods) == (6, 3, ("rns", "dns"))
+    assert config.name == "ml-all"
+
+
+def test_some_data_sets_alone(tmp_path):
+    study = load(tmp_path)
+    assert [run.name for run in study.of(["own"])] == ["own/all", "own/half"]
+    with pytest.raises(InputError, match="no data set 'nope': name one of ml, own"):
+        study.of(["nope"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"claim": ["semantic"]}, r"claim: unknown key; did you mean 'claims'"),
+        ({"claims": ["everything"]}, "claims.0: got 'everything'"),
+        ({"datasets": []}, "datasets"),
+        ({"datasets": [{"name": "../up"}]}, "datasets.0.name"),
+        ({"datasets": [{"name": "a"}, {"name": "A"}]}, "name a once"),
+        ({"datasets": [{"name": "a", "set": {"workspace": "/etc"}}]}, "workspace is the study's own"),
+        ({"datasets": [{"name": "a", "set": {"tune": {"seeds": 9}}}]}, r"tune\.seeds is the study's own"),
+        ({"datasets": [{"name": "a"}]}, "data set a, variant all: 1 value is wrong(.|\n)*source: missing"),
+        ({"datasets": [{"name": "a", "set": {"source": {"format": "movielens_100k"}, "tune": 3}}]}, "tune holds no"),
+        ({"methods": ["rnz"]}, "no method 'rnz': did you mean 'rns'"),
+        ({"methods": ["pool"]}, "it needs a classical one"),
+        ({"methods": ["rns", "rns"]}, "name rns once"),
+        ({"base": "nope"}, "no preset 'nope'"),
+        ({"base": "nope.yaml"}, "does not exist"),
+        ({"metric": "ndcg"}, "metric"),
+    ],
+)
+def test_what_is_wrong_is_one_error_with_its_place(tmp_path, changes, told):
+    with pytest.raises(ConfigError, match=told):
+        load(tmp_path, **changes)
