@@ -16,7 +16,8 @@ from hnlm_ray.tune.job_queue import JobQueue
 
 Result = Mapping[str, Any]
 REDUCTION: Final = 3
-_STOP, _CONTINUE = FIFOScheduler.STOP, FIFOScheduler.CONTINUE
+_STOP: Final[str] = FIFOScheduler.STOP
+_CONTINUE: Final[str] = FIFOScheduler.CONTINUE
 
 
 def open_rule(settings: TuneConfig, epochs: int) -> Any:  # noqa: ANN401  a scheduler of Ray's
