@@ -55,7 +55,8 @@ class Groups:
         owner, users = self.owner[inside], len(self.history)
         of = np.bincount(owner, minlength=users)
         hits = np.array([np.bincount(owner[own[inside]], minlength=users) for own in found], np.float64)
-        return np.divide(hits, of, out=np.full(hits.shape, np.nan), where=of > 0)
+        shares: NDArray[np.float64] = np.divide(hits, of, out=np.full(hits.shape, np.nan), where=of > 0)
+        return shares
 
 
 def groups_of(interactions: pa.Table) -> Groups | None:
