@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -9,10 +10,13 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
+from hnlm_ray.redaction import redacted
 from hnlm_ray.tune.job import FINISHED, Ending, Job, Training
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.folder import first_line
 from hnlm_ray.workspace.manifest import Counted, Seconds
 
+log = logging.getLogger(__name__)
 WRITE_EVERY_S: Final = 2.0
 
 
@@ -95,9 +99,14 @@ class Board:
 
     def write(self, *, now: bool = False) -> None:
         """Write what has changed, unless it was written just now."""
-        if self._dirty and (now or time.monotonic() - self._written >= WRITE_EVERY_S):
+        if not self._dirty or not (now or time.monotonic() - self._written >= WRITE_EVERY_S):
+            return
+        self._written = time.monotonic()
+        try:
             self._workspace.write_json(self._path, self.state)
-            self._written, self._dirty = time.monotonic(), False
+            self._dirty = False
+        except OSError as error:  # an object store may fail for a moment: the next one follows
+            log.warning("where the sweep stands could not be written: %s", redacted(first_line(error)))
 
     def remove(self) -> None:
         """Remove the file: the rows tell everything."""

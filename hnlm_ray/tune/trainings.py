@@ -30,6 +30,7 @@ from hnlm_ray.tune.worker import Rows, Shared, run_training
 
 log = logging.getLogger(__name__)
 DIED_TWICE: Final = "its process died twice: give it memory or a smaller model"
+_ACTOR_DIED: Final = ("ActorDiedError", "ActorUnavailableError", "The actor died", "WorkerCrashedError")
 _OF_ENDING: Final = ("config", "status", "validation", "cpu_seconds", "curve")
 TRIALS_A_RUN: Final = 500
 """Tune keeps what it knows of every trial in memory (some 27 kB each), so a long sweep is several runs of it."""
@@ -59,16 +60,17 @@ class Sweep:
 
         A training whose process dies (out of memory, a lost node) is tried once more, alone, then recorded as failed.
         """
-        board = self._open_board(queue)
         self.run.progress.start(self.table, queue.total, len(self.finished), unit="trainings")
+        board = self._open_board(queue)
         lost = self._train(queue, board, self.shared, self.finished)
         if lost:
             log.warning("the processes of %d trainings died: trying these once more, one at a time", len(lost))
             alone = replace(
                 self.shared, settings=self.shared.settings.model_copy(update={"concurrent": 1}), watched=False
             )
-            for job in self._train(ListedJobs(lost), board, alone, []):
-                self._write(job, failed_row(job, DIED_TWICE))
+            jobs = [job for job, _ in lost]
+            for job, why in self._train(ListedJobs(jobs), board, alone, []):
+                self._write(job, failed_row(job, why))
         self.run.progress.finish()
         board.remove()
         return _all_rows(self.shared.rows, self.run.fingerprint)
@@ -83,20 +85,21 @@ class Sweep:
         board.begin(queue.left()[0])
         return board
 
-    def _train(self, queue: JobQueue, board: Board, shared: Shared, finished: Finished) -> list[Job]:
-        """Run a queue to its end; returns the trainings that ended without a row."""
+    def _train(self, queue: JobQueue, board: Board, shared: Shared, finished: Finished) -> list[tuple[Job, str]]:
+        """Run a queue to its end; returns the trainings that ended without a row, and why."""
         settings = shared.settings if shared.watched else shared.settings.model_copy(update={"stopping": "none"})
         stopping = MethodStopping(lambda: open_rule(settings, self.run.config.cf.epochs), queue, settings.stopping)
         for training, ending in finished:
             stopping.replay(training, ending)
-        lost: list[Job] = []
+        lost: list[tuple[Job, str]] = []
         while (first := queue.next()) is not None:
             searcher = JobSearcher(
                 first, TRIALS_A_RUN, queue, board, metric=settings.metric, ended=self.run.progress.advance
             )
             stopping.pruned = self._prune_in(searcher)
-            _tune(shared, searcher, stopping, board)
-            lost += searcher.lost
+            steps = _Steps(board)
+            _tune(shared, searcher, stopping, steps)
+            lost += [(job, steps.errors.get(job.part, DIED_TWICE)) for job in searcher.lost]
         return lost
 
     def _prune_in(self, searcher: JobSearcher) -> Callable[[Job, Row], None]:
@@ -142,10 +145,11 @@ def _all_rows(rows: Rows, final: str) -> pa.Table:
 
 
 class _Steps(tune.Callback):  # type: ignore[misc]  # Ray is untyped
-    """Writes the board when there is time."""
+    """Writes the board when there is time; ``errors`` says why trainings ended without a row, by part."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
+        self.errors: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Stay out of Tune's own snapshots."""
@@ -154,8 +158,19 @@ class _Steps(tune.Callback):  # type: ignore[misc]  # Ray is untyped
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ANN401, ARG002  Ray's interface
         self._board.write()
 
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ANN401, ARG002  Ray's interface
+        with open(trial.error_file, encoding="utf-8", errors="replace") as stream:
+            self.errors[Job.from_json(trial.config["job"]).part] = why_lost(stream.read())
 
-def _tune(shared: Shared, searcher: JobSearcher, stopping: MethodStopping, board: Board) -> None:
+
+def why_lost(error: str) -> str:
+    """Return why a training has no row, from what Ray says of its worker: its process died, or an error of its own."""
+    if any(sign in error for sign in _ACTOR_DIED):
+        return DIED_TWICE
+    return f"it failed twice: {error.strip().splitlines()[-1][:300]}"
+
+
+def _tune(shared: Shared, searcher: JobSearcher, stopping: MethodStopping, steps: _Steps) -> None:
     settings = shared.settings
     resources = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
     trainable = tune.with_resources(tune.with_parameters(run_training, shared=shared), resources)
@@ -178,7 +193,7 @@ def _tune(shared: Shared, searcher: JobSearcher, stopping: MethodStopping, board
                 reuse_actors=True,
                 trial_dirname_creator=_trial_folder,
             ),
-            run_config=tune.RunConfig(name="trainings", storage_path=scratch, verbose=0, callbacks=[_Steps(board)]),
+            run_config=tune.RunConfig(name="trainings", storage_path=scratch, verbose=0, callbacks=[steps]),
         ).fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

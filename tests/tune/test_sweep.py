@@ -185,3 +185,16 @@ def test_a_training_whose_process_dies_is_tried_once_more_and_the_sweep_goes_on(
     assert len(killer.killed) == kills
     assert row["status"] == status
     assert (row["error"] or "").startswith("its process died twice" if status == "failed" else "")
+
+
+def test_a_training_that_can_not_write_its_row_says_so_and_the_others_go_on(ray_runs, data, tmp_path):
+    workspace = open_workspace(tmp_path / "ws")
+    store = workspace.table("trials")
+    # A folder stands where the row is to be written.
+    blocked = tmp_path / "ws" / "tables" / "trials" / store.parts_folder(chunks_of(FINGERPRINT)).rpartition("/")[2]
+    (blocked / "mf-rns-1.parquet").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"mf-rns-1\.parquet"):
+        sweep(config(trials=3, methods=["rns"]), data, workspace)
+    assert [path.rpartition("/")[2] for path in chunk_files(workspace)[1]] == ["mf-rns-0.parquet", "mf-rns-2.parquet"]
+    (blocked / "mf-rns-1.parquet").rmdir()
+    assert [row["status"] for row in sweep(config(trials=3, methods=["rns"]), data, workspace)] == ["ok"] * 3
