@@ -13,6 +13,7 @@ from hnlm_ray.config_file import load_cf_config, load_config
 from hnlm_ray.finetune.export import DESCRIPTION_FILE, PARTS_FILE
 from hnlm_ray.finetune.meanings import MEANINGS, METRICS
 from hnlm_ray.stages import STAGES
+from hnlm_ray.study.study_file import load_study
 from hnlm_ray.tune.methods import METHODS, RunMethods, compared_methods
 
 GROUPS = {"config", "models", "finetune", "export", "cf"}
@@ -63,8 +64,11 @@ def test_every_set_option_and_preset_of_a_command_is_valid(repository):
         overrides = [value for option, value in itertools.pairwise(words) if option == "--set"]
         presets = [value for option, value in itertools.pairwise(words) if option == "--config"]
         own = (str(repository / preset) for preset in presets if preset.startswith("configs/"))
-        loaded |= {load_config(preset, overrides).name for preset in own}
-    assert {"demo", "paper_7b"} <= loaded
+        if words[0] == "study":
+            loaded |= {load_study(study).config.name for study in own}
+        else:
+            loaded |= {load_config(preset, overrides).name for preset in own}
+    assert {"demo", "paper_7b", "claims"} <= loaded
 
 
 def test_every_setting_of_a_training_alone_is_valid(repository):
@@ -128,6 +132,7 @@ def test_every_folder_of_the_map_exists(repository):
         "export",
         "recommend",
         "cf",
+        "study",
     ],
 )
 def test_every_command_is_described(repository, command):

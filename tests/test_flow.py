@@ -4,7 +4,7 @@ import ast
 from graphlib import TopologicalSorter
 
 FOLDERS = ("sources", "prepare", "llm", "profiles", "teacher", "finetune", "negatives", "export", "cf", "tune")
-FOLDERS += ("recommend", "report", "discover", "plan", "commands")
+FOLDERS += ("recommend", "report", "discover", "plan", "study", "commands")
 
 
 def imports(path):
@@ -34,7 +34,7 @@ def test_no_two_folders_depend_on_each_other(repository):
     assert order.index("teacher") < order.index("finetune") < order.index("negatives") < order.index("tune")
     assert order.index("tune") < order.index("recommend")
     assert {folder for folder, needed in inside.items() if "tune" in needed} == {
-        *("recommend", "report", "plan", "commands"),
+        *("recommend", "report", "plan", "study", "commands"),
     }
     assert {folder for folder, needed in inside.items() if "recommend" in needed} == {"commands"}
     assert "commands" not in set().union(*inside.values())

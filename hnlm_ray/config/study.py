@@ -13,7 +13,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ClaimName = Literal["semantic", "sparsity", "popularity", "false_negatives", "convergence", "generalisation"]
 WHOLE: Final = "main"
 """The variant of a study that names none."""
-_OF_THE_STUDY: Final = ("name", "workspace", "stages", "extends")
+_OF_THE_STUDY: Final[tuple[str, ...]] = ("name", "workspace", "stages", "extends")
 _OF_ITS_TUNE: Final = ("methods", "seeds", "metric")
 
 

@@ -88,7 +88,7 @@ class Tested:
 def over_users(about: str, unit: str, a: ArrayLike, b: ArrayLike) -> Difference:
     """Return a - b of float[seeds, users]: users and seeds are samples."""
     found = compare(a, b)
-    return Difference(about, unit, found.difference, found.ci95, found.p, float(np.mean(b)))
+    return Difference(about, unit, found.difference, found.ci95, found.p, float(np.asarray(b).mean()))
 
 
 def over_seeds(about: str, unit: str, a: ArrayLike, b: ArrayLike) -> Difference:

@@ -1,9 +1,14 @@
 """From a study's file to its runs' configurations; whatever is wrong is told before anything starts."""
 
+import re
+import shutil
+
 import pytest
 import yaml
 
 from hnlm_ray.errors import ConfigError, InputError
+from hnlm_ray.stages import STAGES
+from hnlm_ray.study.claims import CLAIMS
 from hnlm_ray.study.study_file import load_study
 
 TREE = {
@@ -76,3 +81,26 @@ def test_some_data_sets_alone(tmp_path):
 def test_what_is_wrong_is_one_error_with_its_place(tmp_path, changes, told):
     with pytest.raises(ConfigError, match=told):
         load(tmp_path, **changes)
+
+
+@pytest.mark.parametrize("name", ["classical", "claims"])
+def test_a_shipped_study_opens_with_the_command_that_runs_it_and_loads(repository, name):
+    path = repository / "configs" / "studies" / f"{name}.yaml"
+    assert path.read_text(encoding="utf-8").startswith(f"# hnlm study --config configs/studies/{name}.yaml\n")
+    study = load_study(str(path))
+    assert study.config.name == name
+    kinds = {stage.name for run in study.runs for stage in STAGES if stage.enabled(run.config)}
+    assert ("item_profiles" in kinds) == (name == "claims")
+
+
+def test_the_studies_of_the_description_load(repository, tmp_path):
+    text = (repository / "docs" / "studies.md").read_text(encoding="utf-8")
+    (tmp_path / "studies").mkdir()
+    shutil.copy(repository / "configs" / "demo.yaml", tmp_path)
+    found = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    for block in found:
+        path = tmp_path / "studies" / "study.yaml"
+        path.write_text(block, encoding="utf-8")
+        assert len(load_study(str(path)).runs) in {2, 4}
+    assert len(found) == 2
+    assert all(f"| `{name}` |" in text for name in CLAIMS)
