@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 from small_run import ITEMS, USERS, WHOLE, WHOLE_METHODS, run_pipeline, small_config, write_split
 
+from hnlm_ray.commands.results import read_results
 from hnlm_ray.pipeline import find_stage, statuses
 from hnlm_ray.stages import STAGES
 from hnlm_ray.tables import KEYS, TABLES
@@ -137,6 +138,27 @@ def test_trials_are_equal_in_number_and_results_read_test_once_a_method_and_seed
     assert {row["config"] for row in results if row["method"] == "lightgcn-dns"} == {best["config"]}
     assert all({"ndcg@20", "recall@10", "mrr@20"} <= dict(row["test"]).keys() for row in results)
     assert len({len(row["per_user"]) for row in results}) == 1
+
+
+def test_the_comparison_tells_sizes_groups_and_budget_of_real_trainings(finished):
+    config, workspace, _ = finished
+    answer = read_results(config, workspace)
+    refits = workspace.table("results").read(["per_user", "found"]).to_pylist()
+    users, rows = ({len(row[name]) for row in refits} for name in ("per_user", "found"))
+    test_rows = workspace.table("interactions").read(["split"])["split"].to_pylist().count("test")
+    (compared,) = users
+    assert rows == {test_rows}
+    assert answer["budget"]["trials"] == [config.tune.trials] * 2
+    assert 0 < answer["budget"]["cpu_seconds"][0] <= answer["budget"]["cpu_seconds"][1]
+    assert (answer["budget"]["search"], answer["budget"]["equal"]) == ("random", "trials")
+    assert answer["failed_methods"] == []
+    for method in answer["methods"]:
+        versus = method["versus_best_classical"]
+        if method["name"] != answer["best_classical"]:
+            assert versus["wins"] + versus["ties"] + versus["losses"] == compared
+            histories = [own["users"] for name, own in versus["by_group"].items() if name.startswith("history")]
+            assert sum(histories) == compared
+            assert any(name.startswith("items") for name in versus["by_group"])
 
 
 def test_a_second_run_redoes_nothing_and_does_not_start_ray(finished):
