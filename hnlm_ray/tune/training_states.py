@@ -60,13 +60,13 @@ class StateStore:
         stream = io.BytesIO()
         torch.save(state, stream)
         body = header.model_dump_json().encode() + b"\n" + stream.getvalue()
-        path = f"{self.folder}/{part}/{header.curve.epochs:06}"
+        name = f"{header.curve.epochs:06}"
         self.filesystem.create_dir(f"{self.folder}/{part}", recursive=True)
-        with self.filesystem.open_output_stream(path) as out:
+        with self.filesystem.open_output_stream(f"{self.folder}/{part}/{name}") as out:
             out.write(hashlib.sha256(body).hexdigest().encode())
             out.write(body)
         for info in self._files(part):
-            if info.path != path:
+            if info.base_name != name:
                 self.filesystem.delete_file(info.path)
 
     def read(self, part: str) -> tuple[StateHeader, State] | None:

@@ -1,14 +1,17 @@
 """A training that is started again goes on at its epoch; a state that was cut off as it was written is passed over."""
 
+import fsspec
 import numpy as np
 import pytest
+from pyarrow import fs as pafs
 
 from hnlm_ray.cf import CFData, Positives
 from hnlm_ray.config import CFConfig, TuneConfig
 from hnlm_ray.tune import training_states
+from hnlm_ray.tune.curve import Curve, Point
 from hnlm_ray.tune.job import Job
 from hnlm_ray.tune.training_row import Attendance, training_row
-from hnlm_ray.tune.training_states import StateStore
+from hnlm_ray.tune.training_states import StateHeader, StateStore
 from hnlm_ray.workspace import Workspace
 
 JOB = Job(
@@ -36,6 +39,20 @@ def data():
 @pytest.fixture
 def store(tmp_path):
     return StateStore(Workspace.open(str(tmp_path)).filesystem, f"{tmp_path}/states")
+
+
+def test_states_lie_in_any_filesystem():
+    memory = pafs.PyFileSystem(pafs.FSSpecHandler(fsspec.filesystem("memory")))
+    store = StateStore(memory, "bucket/run/states")
+    assert (store.begun(), store.read("a-0")) == ({}, None)
+    for epochs in (3, 9):
+        points = [Point(epoch=n, loss=0.5, validation=None, cpu_seconds=n) for n in range(1, epochs + 1)]
+        store.write("a-0", StateHeader(config=JOB.config, seed=1, curve=Curve(points=points)), {"epoch": epochs})
+    assert store.begun() == {"a-0": JOB.config}
+    assert len(store._files("a-0")) == 1
+    assert store.read("a-0")[1] == {"epoch": 9}
+    store.remove("a-0")
+    assert store.begun() == {}
 
 
 def train(data, store, killed_after=None, job=JOB):
