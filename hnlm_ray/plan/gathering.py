@@ -125,8 +125,9 @@ def _missing_gpus(config: Config, stages: Sequence[Stage]) -> str | None:
 
 
 def _known_texts(task: Task) -> dict[str, Texts]:
-    """Return texts of the LLM stages that are finished."""
-    done = [name for name in _COLUMNS if name not in task.llm_stages]
+    """Return texts of the LLM stages that are finished; of those that the run leaves out there are none."""
+    asked = (name for name in _COLUMNS if name not in task.llm_stages)
+    done = [name for name in asked if task.workspace.table(name).manifest() is not None]
     return {name: written_texts(task.workspace, name, _COLUMNS[name]) for name in done}
 
 
