@@ -6,6 +6,7 @@ from typing import Final
 
 from hnlm_ray.config.study import StudyConfig
 from hnlm_ray.errors import InputError
+from hnlm_ray.redaction import redacted
 from hnlm_ray.study.study_file import run_folder
 from hnlm_ray.workspace import Workspace
 
@@ -16,6 +17,7 @@ def write_definition(workspace: Workspace, study: StudyConfig) -> None:
     """Note which study the folder is of; what its runs build on stands in the runs' own configurations."""
     own = study.model_copy(
         update={
+            "workspace": redacted(study.workspace),
             "base": {},
             "datasets": tuple(one.model_copy(update={"changes": {}}) for one in study.datasets),
             "variants": tuple(one.model_copy(update={"changes": {}}) for one in study.variants),

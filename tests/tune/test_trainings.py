@@ -127,6 +127,8 @@ def test_only_a_refit_says_whom_it_serves_and_how_hard_its_negatives_are(data):
     assert 0 < refitted["false_negative_share"] < 1
     stored = pa.Table.from_pylist([refitted], schema=TABLES["results"]).to_pylist()[0]
     assert dict(stored["slices"]) == refitted["slices"]
+    assert dict(stored["catalogue"])["popularity@20"] > 0
+    assert searched["catalogue"] is None
     assert stored["curve"] == [{name: point[name] for name in stored["curve"][0]} for point in refitted["curve"]]
 
 

@@ -1,0 +1,54 @@
+"""A run that fails stops no other run of a study, and the answer says which failed and why."""
+
+import json
+
+import pytest
+from small_run import write_split
+
+from hnlm_ray.commands.execution import Execution
+from hnlm_ray.commands.invocation import Invocation
+from hnlm_ray.commands.output import Output
+from hnlm_ray.commands.study import StudyCommand
+from hnlm_ray.errors import ResourceError, StageError
+from hnlm_ray.session import Session
+from hnlm_ray.study.study_file import load_study
+from hnlm_ray.workspace import Workspace
+
+
+@pytest.fixture
+def command(tmp_path):
+    write_split(tmp_path / "data", test_seed=1)
+    source = {"source": {"format": "ngcf", "path": str(tmp_path / "data")}, "prepare": {"split": {"method": "given"}}}
+    study = {
+        "name": "x", "workspace": str(tmp_path / "study"), "base": source, "methods": ["rns"],
+        "datasets": [{"name": "a"}, {"name": "b"}], "claims": ["semantic"],
+    }  # fmt: skip
+    (tmp_path / "study.yaml").write_text(json.dumps(study))
+    return StudyCommand(load_study(str(tmp_path / "study.yaml")), Output(as_json=True), Invocation())
+
+
+def test_the_others_are_run_and_the_answer_is_written_without_it(command, tmp_path, monkeypatch, capsys):
+    begun = []
+
+    def run(execution):
+        begun.append(execution.config.name)
+        if execution.config.name == "a-main":
+            raise StageError("the disk of s3://key:secret@bucket is full")
+
+    monkeypatch.setattr(Execution, "run", run)
+    with pytest.raises(
+        StageError, match=r"1 of 2 runs failed; a/main: the disk of .* is full; the same command goes on"
+    ):
+        command.run([])
+    assert begun == ["a-main", "b-main"]
+    answer = json.loads(capsys.readouterr().out)
+    assert [(one["dataset"], one["state"]) for one in answer["unfinished"]] == [("a", "failed"), ("b", "not run")]
+    assert answer["claims"][0]["verdict"] == "not tested"
+    assert json.loads((tmp_path / "study" / "study.json").read_text())["unfinished"] == answer["unfinished"]
+    assert not any("secret@" in path.read_text() for path in (tmp_path / "study").glob("*.*"))
+
+
+def test_one_study_at_a_time_works_in_a_folder(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(Execution, "run", lambda execution: pytest.fail(execution.config.name))
+    with Session(Workspace.open(str(tmp_path / "study"))), pytest.raises(ResourceError, match="is in use by process"):
+        command.run([])
