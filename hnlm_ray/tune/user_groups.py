@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hnlm_ray.errors import InputError
 from hnlm_ray.cf.quarters import quarters
+from hnlm_ray.errors import InputError
 
 # The names of hnlm_ray.cf.slices, which needs torch.
 HISTORIES: Final = ("history_short", "history_middle", "history_long")
