@@ -32,7 +32,8 @@ def make_plan(execution: Execution, options: Options) -> None:
     if any(status.state != "fresh" for status in _cheap(config, workspace)):
         execution.run(only=find_stage(_CHEAP[-1]))
     standing = statuses(config, workspace)
-    task = _task(config, workspace, standing)
+    with execution.connected([]):  # a model that is made on first use prints what it likes
+        task = _task(config, workspace, standing)
     for stage in task.todo:
         stage.check(config)
     spent = {status.stage.name: stage_row(status, workspace) for status in standing}
