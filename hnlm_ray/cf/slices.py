@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.evaluation import Evaluation
-from hnlm_ray.cf.quarters import quarters
 from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.errors import InputError
+from hnlm_ray.quarters import quarters
 
 HISTORIES: Final = ("history_short", "history_middle", "history_long")
 POPULARITIES: Final = ("items_unseen", "items_rare", "items_common", "items_popular")

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hnlm_ray.cf.quarters import quarters
 from hnlm_ray.errors import InputError
+from hnlm_ray.quarters import quarters
 
 # The names of hnlm_ray.cf.slices, which needs torch.
 HISTORIES: Final = ("history_short", "history_middle", "history_long")
@@ -62,7 +62,7 @@ class Groups:
 def groups_of(interactions: pa.Table) -> Groups | None:
     """Return the groups from the columns user, item and split; none without test rows.
 
-    Histories and popularities are those of training alone; quarters as in :func:`hnlm_ray.cf.quarters.quarters`, of
+    Histories and popularities are those of training alone; quarters as in :func:`hnlm_ray.quarters.quarters`, of
     the test users and of the items that have training positives.
     """
     train, test = (interactions.filter(pc.equal(interactions["split"], split)) for split in ("train", "test"))
