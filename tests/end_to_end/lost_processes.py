@@ -85,23 +85,31 @@ class TwoNodes:
 
     def __enter__(self):
         port = self.address.rpartition(":")[2]
-        self._first = self._start(
-            "--head", f"--port={port}", "--include-dashboard=false", "--node-ip-address=127.0.0.1"
-        )
-        wait_for(120, "a head node", lambda: self._raylet(self._first) and accepts(int(port)))
+        self._first = self._started("--head", f"--port={port}", "--include-dashboard=false")
         self.add_second_node()
         return self
 
-    def _start(self, *options):
-        command = [*RAY, "start", "--block", *NODE, *options, f"--dashboard-agent-listen-port={free_port()}"]
-        with open(self._log, "a") as log:
-            environment = {**os.environ, **self.environment, MARK: self._mark}
-            return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-
     def add_second_node(self):
         """Let the cluster have two nodes."""
-        self._second = self._start(f"--address={self.address}")
-        wait_for(120, "a second node", lambda: self._raylet(self._second))
+        self._second = self._started(f"--address={self.address}")
+
+    def _started(self, *options):
+        """Start a node; Ray gives its start 30 s, which a busy machine may not keep."""
+        for _ in range(5):
+            node = self._start(options)
+            wait_for(120, "a node started", lambda node=node: "Ray runtime started" in self._told() or node.poll())
+            if node.poll() is None:
+                return node
+        raise AssertionError(self._told())
+
+    def _start(self, options):
+        command = [*RAY, "start", "--block", *NODE, *options, f"--dashboard-agent-listen-port={free_port()}"]
+        environment = {**os.environ, **self.environment, MARK: self._mark}
+        with open(self._log, "w") as log:
+            return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+
+    def _told(self):
+        return self._log.read_text()
 
     def _raylet(self, node):
         found = [one for one in self.alive("raylet") if os.getpgid(one.pid) == node.pid]
@@ -137,12 +145,6 @@ class TwoNodes:
         for node in (self._first, self._second):
             node.wait(timeout=30)
         shutil.rmtree(self._scratch, ignore_errors=True)
-
-
-def accepts(port):
-    """Tell whether something listens there."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_for(seconds, what, happens):
