@@ -87,6 +87,7 @@ def request(number, text, attempt=1):
     return Request(f"r{number}", messages, 64, PROFILE, attempt)
 
 
+@pytest.mark.long
 @pytest.mark.real
 @pytest.mark.timeout(600)
 def test_a_vllm_server_answers_by_schema_and_by_seed_and_refuses_what_is_too_long(tmp_path, monkeypatch):

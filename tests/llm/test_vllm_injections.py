@@ -51,6 +51,7 @@ SCRIPT = textwrap.dedent("""
 """)
 
 
+@pytest.mark.long
 @pytest.mark.real
 @pytest.mark.timeout(600)
 def test_answers_about_hostile_titles_keep_their_form_and_every_row_has_a_status(tmp_path):
