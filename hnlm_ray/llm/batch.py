@@ -110,13 +110,15 @@ def _answered(job: RowJob, buckets: Sequence[int], worker: type, flow: Flow) -> 
 
     llm, shared = job.llm, ray.put(job)
     source = ray.data.from_items([{"bucket": bucket} for bucket in buckets], override_num_blocks=len(buckets))
+    limits = ray.data.ExecutionResources.for_limits(object_store_memory=flow.bytes_ahead(llm))
+    source.context.execution_options.resource_limits = limits
     chunks = source.flat_map(lambda row: list(bucket_chunks(ray.get(shared), row["bucket"])), num_cpus=0.5)
     written = chunks.repartition(target_num_rows_per_block=flow.chunks).map_batches(
         worker,
         fn_constructor_args=(job,),
         batch_size=flow.chunks,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=llm.engines, max_tasks_in_flight_per_actor=2 * flow.tasks),
+        compute=ray.data.ActorPoolStrategy(size=llm.engines, max_tasks_in_flight_per_actor=flow.with_an_actor),
         ray_remote_args_fn=lambda: {"max_concurrency": flow.tasks},
         num_cpus=llm.cpus_per_engine,
         num_gpus=llm.gpus_per_engine,

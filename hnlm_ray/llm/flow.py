@@ -8,6 +8,9 @@ from hnlm_ray.config import LLMConfig
 
 _LEAST_CHUNKS_IN_FLIGHT = 4
 _LEAST_TASKS_PER_ENGINE = 8
+_QUEUED = 2
+"""Tasks that are with an actor, for each that it works on."""
+_BYTES_PER_ROW, _LEAST_BYTES = 2**15, 2**23
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,19 @@ class Flow:
 
     tasks: int
     chunks: int
+
+    @property
+    def with_an_actor(self) -> int:
+        """Tasks that an actor works on or will begin next."""
+        return _QUEUED * self.tasks
+
+    def bytes_ahead(self, llm: LLMConfig) -> int:
+        """Bound the prompts that are made ahead of the engines: small blocks lie in the driver's own memory.
+
+        It is what all actors have with them, at far more bytes a row than prompts have.
+        """
+        rows = llm.engines * self.with_an_actor * self.chunks * llm.batch_rows
+        return _LEAST_BYTES + _BYTES_PER_ROW * rows
 
 
 def flow_of(llm: LLMConfig, rows: int) -> Flow:

@@ -21,3 +21,9 @@ def test_few_rows_go_in_single_chunks_and_many_in_tasks_of_several():
     llm = LLMConfig(engine="scripted", max_num_seqs=64, batch_rows=4)
     assert flow_of(llm, 60) == Flow(tasks=32, chunks=1)
     assert flow_of(llm, 10_000) == Flow(tasks=2, chunks=16)
+
+
+def test_what_lies_ahead_grows_with_the_engines_and_not_with_the_rows():
+    few, many = (LLMConfig(engine="scripted", engines=engines) for engines in (1, 100))
+    assert flow_of(few, 10**4).bytes_ahead(few) == flow_of(few, 10**9).bytes_ahead(few) == 2**24
+    assert flow_of(many, 10**9).bytes_ahead(many) < 2**30
