@@ -9,7 +9,7 @@ import pytest
 import yaml
 from small_run import small_config, write_split
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]  # three starts of a whole pipeline
 
 METHODS = ["rns", "dns", "pool", "pool_alpha0"]
 
