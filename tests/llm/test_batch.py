@@ -1,5 +1,7 @@
 """How a bucket is cut into chunks and what a resume does again; no Ray."""
 
+import threading
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -123,3 +125,16 @@ def test_a_row_twice_is_never_published(job):
     job.store.write_part(job.chunks, "b00000-again", pa.concat_tables([table.slice(1)]))
     with pytest.raises(StageError, match="rows twice"):
         gather_bucket(job, 0)
+
+
+def test_a_stage_waits_for_an_answer_only_so_long():
+    first = {"rows": 1}
+
+    def answers():
+        yield first
+        threading.Event().wait()
+
+    waiting = batch._with_timeout(answers(), 0.2)
+    assert next(waiting) is first
+    with pytest.raises(StageError, match=r"no answer .* in 0 s: see the log, or raise llm.start_timeout_s"):
+        next(waiting)
