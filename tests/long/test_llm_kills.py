@@ -2,6 +2,7 @@
 
 import os
 import random
+import threading
 import time
 from collections import Counter
 
@@ -10,12 +11,12 @@ from lost_processes import TwoNodes, files_of, profiles, stage, wait_for, write_
 
 ROWS, BATCH_ROWS, ENGINES, CHUNKS_IN_FLIGHT, KILLS = 2000, 4, 3, 4, 20
 SETTINGS = {
-    "ray__wait_for_nodes_s": 60,  # a driver may start while the second node is not back yet
+    "ray__wait_for_nodes_s": 240,  # a driver may start while the second node is not back yet
     "llm__engines": ENGINES,
     "llm__cpus_per_engine": 1,
     "llm__batch_rows": BATCH_ROWS,
     "llm__max_num_seqs": 8,
-    "llm__scripted__seconds_per_row": 3,
+    "llm__scripted__seconds_per_row": 2,
 }
 KINDS = ("driver", "engine", "node")
 
@@ -29,6 +30,8 @@ class KilledStage:
             "item_profiles", write_items(root, ROWS), nodes.environment, ray__address=nodes.address, **SETTINGS
         )
         self._process = self._run.start()
+        self._coming = threading.Thread()
+        self._coming.start()
         self.open_chunks = []
 
     def parts(self):
@@ -49,10 +52,17 @@ class KilledStage:
             wait_for(120, "an engine", self._nodes.engines)
             self._draw.choice(self._nodes.engines()).kill()
         else:
-            self._nodes.kill_second_node()
-            self._nodes.add_second_node()
+            self._lose_node()
+
+    def _lose_node(self):
+        """The stage goes on while another node starts."""
+        self._coming.join(timeout=600)
+        self._nodes.kill_second_node()
+        self._coming = threading.Thread(target=self._nodes.add_second_node)
+        self._coming.start()
 
     def finish(self):
+        self._coming.join(timeout=600)
         output, _ = self._process.communicate(timeout=900)
         assert self._process.returncode == 0, output
 
