@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
+from cf_bench.sweep_watch import NOTES, own_mib, watched_training, write_note
 from hnlm_ray.cf import CFData
 from hnlm_ray.config import CFConfig, Config
+from hnlm_ray.progress import LineProgress
 
 METHOD = "rns"
 
@@ -21,15 +25,18 @@ def open_config(asked: dict[str, Any]) -> Config:
     return Config.model_validate(tree | {"cf": cf, "tune": tune | asked["tune"], "ray": {"cpus": asked["ray_cpus"]}})
 
 
-def open_data() -> CFData:
-    """Return data of MovieLens 100K's size, with a tenth of the pairs for validation."""
+def open_data(text_mib: int = 0) -> CFData:
+    """Return data of MovieLens 100K's size, with a tenth of the pairs for validation, and so much text beside them."""
+    import numpy as np
+
     from cf_bench.datasets import power_law_pairs
     from hnlm_ray.cf import Positives
 
     users, items = power_law_pairs(110_000, 943, 1_682)
     held_out = (users * 31 + items * 17) % 10 == 0
     train, validation = (Positives.from_pairs(users[part], items[part], 943) for part in (~held_out, held_out))
-    return CFData(943, 1_682, train, validation)
+    text = np.ones((1_682, text_mib * 2**18 // 1_682), np.float32) if text_mib else None
+    return CFData(943, 1_682, train, validation, item_text=text)
 
 
 def settings_of(config: Config) -> list[CFConfig]:
@@ -52,7 +59,7 @@ def train_all(config: Config, share: int, shares: int) -> None:
         train(data, settings, config.seed, metric=config.tune.metric, cutoffs=config.tune.cutoffs)
 
 
-def run_loop(config: Config) -> None:
+def run_loop(config: Config, asked: dict[str, Any]) -> None:  # noqa: ARG001  it has no text and takes no notes
     """Train all, in as many processes as the sweep has trials at a time."""
     shares = config.tune.concurrent
     if shares == 1:
@@ -68,42 +75,57 @@ def run_loop(config: Config) -> None:
             sys.exit(f"a share of the loop ended with {process.exitcode}")
 
 
-def run_sweep(config: Config) -> None:
-    """Search with the sweep of the pipeline, Ray's start and end included."""
+def run_sweep(config: Config, asked: dict[str, Any]) -> None:
+    """Search with the sweep of the pipeline, Ray's start and end included; notes of it go into a file."""
     import pyarrow as pa
     from rich.console import Console
 
     from hnlm_ray.cluster import connected
     from hnlm_ray.pipeline import find_stage
-    from hnlm_ray.progress import LineProgress
     from hnlm_ray.stage import StageRun
     from hnlm_ray.tables import TABLES
     from hnlm_ray.workspace import Manifest, Workspace
 
+    os.environ[NOTES] = asked["notes"]
     workspace = Workspace.open(config.workspace)
     workspace.create()
     store = workspace.table("interactions")
     file = store.write_part("0" * 64, "part-0", pa.Table.from_pylist([], schema=TABLES["interactions"]))
     store.publish(Manifest(table="interactions", stage="prepare", fingerprint="0" * 64, files=(file,)))
-    progress = LineProgress(Console(stderr=True), every_s=30)
+    progress = NotedProgress(Console(stderr=True), every_s=30)
     with connected(config, [find_stage("trials")]), progress:
+        from hnlm_ray.tune import trainings
         from hnlm_ray.tune.job_queue import SearchedJobs
         from hnlm_ray.tune.stage import searched_methods
-        from hnlm_ray.tune.trainings import Sweep
 
-        data = open_data()
+        trainings.run_training = watched_training
+        data = open_data(asked["text_mib"])
         queue = SearchedJobs(
             searched_methods(config, data), seed=config.seed, trials=config.tune.trials, cpu_seconds=None, begun={}
         )
-        rows = Sweep.open(StageRun(config, workspace, "1" * 64, progress), "trials", data).run_all(queue)
-    print(json.dumps(_figures(rows)))
+        rows = trainings.Sweep.open(StageRun(config, workspace, "1" * 64, progress), "trials", data).run_all(queue)
+    note_rows(rows)
 
 
-def _figures(rows: Any) -> dict[str, float]:  # noqa: ANN401  a table of pyarrow's
+class NotedProgress(LineProgress):
+    """Takes a note of the driver's memory with every trial that is counted."""
+
+    def advance(self, rows: int = 1, tokens: int = 0, statuses: Mapping[str, int] | None = None) -> None:
+        """See :class:`hnlm_ray.progress.Progress`."""
+        super().advance(rows, tokens, statuses)
+        write_note("counted", own_mib=own_mib())
+
+
+def note_rows(rows: Any) -> None:  # noqa: ANN401  a table of pyarrow's
+    """Note when each trial was done with its first epoch; exit unless all trials ended well."""
     if set(rows["status"].to_pylist()) != {"ok"}:
         sys.exit(f"not every trial ended well: {rows['status'].value_counts().to_pylist()}")
-    return {"trials": rows.num_rows, "training_cpu_s": sum(rows["cpu_seconds"].to_pylist())}
+    found = rows.select(["method", "trial", "curve"]).to_pylist()
+    write_note(
+        "rows", first_epochs={f"{row['method']}-{row['trial']}": row["curve"][0]["cpu_seconds"] for row in found}
+    )
 
 
 if __name__ == "__main__":
-    {"sweep": run_sweep, "loop": run_loop}[sys.argv[1]](open_config(json.loads(sys.argv[2])))
+    given = json.loads(sys.argv[2])
+    {"sweep": run_sweep, "loop": run_loop}[sys.argv[1]](open_config(given), given)
