@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from torch import Tensor
@@ -11,12 +11,13 @@ from torch import Tensor
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
 
+CANDIDATE_SAMPLERS: Final = ("dns", "dns_mn", "mixgcf", "dins", "ahns")
+"""Samplers that choose among candidates: their choice can be guarded, their candidates can come from a pool."""
+
 
 def reject_ignored_settings(config: CFConfig) -> None:
-    """Raise InputError where a setting would change nothing, such as a guard without DNS."""
-    sampled_by = config.base_sampler if config.sampler in {"pool", "vectors"} else config.sampler
-    if config.guard and sampled_by != "dns":
-        raise InputError(f"cf.guard {config.guard} guards the candidates of dns, not {sampled_by!r}; use dns or 0")
+    """Raise InputError where a setting would change nothing, such as a guard without candidates."""
+    _reject_settings_of_candidates(config)
     if config.graph and config.model != "lightgcn":
         raise InputError(f"cf.graph {config.graph} is part of lightgcn, not of {config.model!r}; use lightgcn or 0")
     if config.bias and config.model != "mf":
@@ -36,6 +37,17 @@ def reject_ignored_settings(config: CFConfig) -> None:
         )
     if config.softmax.distill and config.loss != "softmax":
         raise InputError(f"cf.softmax.distill is part of loss softmax, not of {config.loss!r}; use softmax or set it 0")
+
+
+def _reject_settings_of_candidates(config: CFConfig) -> None:
+    sampled_by = config.base_sampler if config.sampler in {"pool", "vectors"} else config.sampler
+    if sampled_by in CANDIDATE_SAMPLERS:
+        return
+    told = f"the candidates of {', '.join(CANDIDATE_SAMPLERS)}, not {sampled_by!r}; use one of these or 0"
+    if config.guard:
+        raise InputError(f"cf.guard {config.guard} guards {told}")
+    if config.pool_share:
+        raise InputError(f"cf.pool_share {config.pool_share} is a share of {told}")
 
 
 def check_seed(seed: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from hnlm_ray.cf.settings import CANDIDATE_SAMPLERS
 from hnlm_ray.cf.solved import SOLVED
 from hnlm_ray.config import CFConfig
 
@@ -63,12 +64,11 @@ READERS: Final[dict[str, Reader]] = {
     "epochs": ("models that take more than one", lambda config: config.model != "ease"),
     **dict.fromkeys(("patience", "eval_every"), VALIDATION),
     "popularity_power": _samplers("pns"),
-    "candidates": _samplers("dns", "dns_mn", "mixgcf", "dins", "ahns"),
+    **dict.fromkeys(("candidates", "pool_share", "guard"), _samplers(*CANDIDATE_SAMPLERS)),
     "dins_alpha": _samplers("dins"),
     **dict.fromkeys(("alpha", "base_sampler"), _mixing("pool", "vectors")),
     **dict.fromkeys(("adapter_hidden", "adapter_attention", "adapter_training"), _mixing("vectors")),
     **dict.fromkeys(("contrastive", "temperature", "alignment"), _mixing("vectors")),
-    "guard": _samplers("dns"),
     "guard_features": ("cf.guard above 0", lambda config: config.guard > 0),
     "graph": _models("lightgcn"),
     "graph_neighbours": ("cf.graph above 0", lambda config: config.graph > 0),

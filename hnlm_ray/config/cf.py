@@ -58,6 +58,7 @@ class CFConfig(Section):
     candidates: Count = Field(
         8, description="Candidates of which one is taken: M of dns, ahns, mixgcf and dins; N of dns_mn."
     )
+    pool_share: Probability = Field(0.0, description="Share of the candidates that come from the pair's own pool.")
     dins_alpha: Annotated[float, Field(gt=0)] = Field(2.0, description="dins: weight of the positive's side.")
     alpha: Probability = Field(0.3, description="pool, vectors: e~ = alpha e_hard + (1 - alpha) e_sampled.")
     base_sampler: Literal["rns", "pns", "dns"] = Field("rns", description="pool, vectors: sampler of e_sampled.")
@@ -74,7 +75,7 @@ class CFConfig(Section):
         0.0, description="vectors: weight of the alignment of adapted teacher items with the model's items."
     )
     guard: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="dns: lambda, how much a candidate believed to be a false negative is held back."
+        0.0, description="Lambda: how much a candidate believed to be a false negative is held back."
     )
     guard_features: Literal["cf", "text", "full"] = Field("full", description="What the guard's belief rests on.")
     graph: Annotated[float, Field(ge=0)] = Field(

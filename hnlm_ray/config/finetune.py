@@ -37,8 +37,10 @@ class TeacherConfig(Section):
 
     @model_validator(mode="after")
     def _comes_before_the_llm(self) -> TeacherConfig:
-        if self.cf.sampler in {"pool", "vectors"} or self.cf.guard or self.cf.graph:
-            raise ValueError("cf must be classical (rns, pns or dns, without guard and graph): it comes before the LLM")
+        if self.cf.sampler in {"pool", "vectors"} or self.cf.guard or self.cf.pool_share or self.cf.graph:
+            raise ValueError(
+                "cf must be classical (rns, pns or dns, without guard, pool and graph): it comes before the LLM"
+            )
         if self.window[0] > self.window[1]:
             raise ValueError("window needs its first rank before its last")
         return self

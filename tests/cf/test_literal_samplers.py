@@ -211,7 +211,7 @@ def test_shared_in_batch_negatives_leave_out_positives_and_know_their_odds(data)
 def test_the_pool_walks_its_weights_to_the_drawn_point(pooled):
     sampler, batch = build("pool", pooled, alpha=0.4), every_pair(pooled)
     twin = torch.Generator()
-    twin.set_state(sampler.generator.get_state())
+    twin.set_state(sampler.pool.generator.get_state())
     points = torch.rand(len(batch.users), generator=twin, dtype=torch.float64).tolist()
     negatives, pool = sampler.sample(batch, final_of(pooled)), pooled.pool
     seen = set()

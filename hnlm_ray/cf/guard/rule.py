@@ -1,4 +1,4 @@
-"""The guard's rule inside DNS."""
+"""The guard's rule inside the samplers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _logits(data: CFData, features: str) -> NDArray[np.float16]:
 
 
 class Guard:
-    """j* = argmax over the candidates of s(u, j) - lambda * std_j(s) * g(u, j).
+    """A sampler that takes the highest score takes the argmax over the candidates of s(u, j) - lambda std_j(s) g(u, j).
 
     std_j is the standard deviation of the user's scores over the candidates (divided by M), lambda is
     ``config.guard`` and g the row-standardised logit of :func:`false_negative_logits`. The belief depends
@@ -35,10 +35,16 @@ class Guard:
         self.strength, self.items = config.guard, data.items
         self.logits = torch.from_numpy(_logits(data, config.guard_features)).view(-1).to(device)
 
-    def hold_back(self, scores: Tensor, users: Tensor, candidates: Tensor) -> Tensor:
-        """Return the guarded scores, float32[batch, M], of ``scores`` float32[batch, M].
+    def penalty(self, scores: Tensor, users: Tensor, candidates: Tensor) -> Tensor:
+        """Return lambda * std_j(s) * g of each candidate, of the shape of ``scores``: [batch, M] or [batch, layers, M].
 
-        ``users`` int64[batch]; ``candidates`` int64[batch, M].
+        ``scores`` float32; ``users`` int64[batch]; ``candidates`` int64[batch, M].
         """
         belief = self.logits[users[:, None] * self.items + candidates].float()
-        return scores - self.strength * scores.std(1, keepdim=True, correction=0) * belief
+        if scores.dim() > belief.dim():
+            belief = belief.unsqueeze(1)
+        return self.strength * scores.std(-1, keepdim=True, correction=0) * belief
+
+    def hold_back(self, scores: Tensor, users: Tensor, candidates: Tensor) -> Tensor:
+        """Return the guarded scores, the scores less the :meth:`penalty`."""
+        return scores - self.penalty(scores, users, candidates)

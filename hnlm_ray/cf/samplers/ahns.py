@@ -21,6 +21,11 @@ class AdaptiveHardnessSampler(CandidateSampler):
     s(u, i) + alpha above 0; at 0 the power is infinite and below 0 it changes sign or is no number. So the base
     is at least 0.001: for such a positive the wanted score lies above all others, and the hardest candidate is taken.
     Distances are compared in float64, where scores stay apart that are far below the wanted one.
+
+    With a guard the distance is lengthened by lambda std(s) g: what AHNS chooses by is minus the distance, and that is
+    held back. (The guarded score in the place of the score would do the opposite for a sure positive: the wanted score
+    lies low there, and a likely false negative would be moved down to it.) Where the wanted score lies above all
+    others the choice is that of guarded DNS.
     """
 
     def __init__(self, inputs: SamplerInputs) -> None:
@@ -34,4 +39,7 @@ class AdaptiveHardnessSampler(CandidateSampler):
         users, positives = (embeddings.index_select(0, rows) for rows in (batch.users, self.users + batch.items))
         base = (users * positives).sum(1).double().add_(self.settings.alpha).clamp_(min=SMALLEST)
         wanted = self.settings.beta * base.pow(self.settings.power + 1)
-        return Negatives(choose(candidates, (scores.double() - wanted.unsqueeze(1)).abs_().argmin(1)))
+        distance = (scores.double() - wanted.unsqueeze(1)).abs_()
+        if self.guard is not None:
+            distance += self.guard.penalty(scores, batch.users, candidates)
+        return Negatives(choose(candidates, distance.argmin(1)))

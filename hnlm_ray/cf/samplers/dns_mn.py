@@ -16,7 +16,8 @@ class TopOfManySampler(CandidateSampler):
 
     M is ``config.dns.top``, N ``config.candidates`` (published: 2 of 200). Rule ``sum`` gives all M, highest first,
     and their losses are summed; rule ``one`` gives one of them, each with the same odds. Candidates are independent
-    draws, as in DNS: one item can be several of the M.
+    draws, as in DNS: one item can be several of the M. With a guard the guarded score takes the place of the score:
+    the M highest of these are kept.
 
     Raises
     ------
@@ -36,7 +37,8 @@ class TopOfManySampler(CandidateSampler):
     def sample(self, batch: Batch, embeddings: Tensor) -> Negatives:
         """Draw candidates; keep int64[batch, M] of them (rule sum) or int64[batch] (rule one)."""
         candidates, scores = self.draw(batch, embeddings)
-        hardest = candidates.gather(1, scores.topk(self.top, 1).indices)
+        places = self.hold_back(scores, batch, candidates).topk(self.top, 1).indices
+        hardest = candidates.gather(1, places)
         if self.rule == "sum":
             return Negatives(hardest)
         place = torch.randint(self.top, (len(hardest),), generator=self.generator, device=hardest.device)

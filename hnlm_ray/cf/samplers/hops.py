@@ -31,7 +31,8 @@ class Hardest:
 class HopSampler(CandidateSampler):
     """Draws M candidates a pair, the same for all layers, and takes in each layer l the argmax of <u, e_jl>.
 
-    u is the final embedding, the mean over the layers, as in the authors' definition of both samplers.
+    u is the final embedding, the mean over the layers, as in the authors' definition of both samplers. With a guard
+    each layer chooses by its guarded scores: their deviation is that of the layer, the belief the same in all.
     """
 
     reads: ClassVar[Literal["nothing", "final", "hops"]] = "hops"
@@ -41,12 +42,12 @@ class HopSampler(CandidateSampler):
         hops, dim = embeddings.shape[1:]
         layer = torch.arange(hops, device=batch.users.device)
         users = embeddings.index_select(0, batch.users).mean(1)
-        candidates = self.unobserved.draw(batch.users, self.candidates)
+        candidates = self.draw_candidates(batch)
         # One row an (item, layer), so that all layers are scored at once.
         flat = embeddings[self.users :].reshape(-1, dim)
         rows = (candidates.unsqueeze(1) * hops + layer.unsqueeze(1)).view(len(users), -1)
         scores = score_candidates(users, flat, rows).view(len(users), hops, self.candidates)
-        items = candidates.gather(1, scores.argmax(2))
+        items = candidates.gather(1, self.hold_back(scores, batch, candidates).argmax(2))
         negatives = flat.index_select(0, (items * hops + layer).view(-1)).view(-1, hops, dim)
         return Hardest(items, users, embeddings.index_select(0, self.users + batch.items), negatives)
 

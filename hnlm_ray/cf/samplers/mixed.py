@@ -8,6 +8,7 @@ from torch import Tensor
 from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.samplers.base import Negatives, Sampler, SamplerInputs
 from hnlm_ray.cf.samplers.classical import CLASSICAL
+from hnlm_ray.cf.samplers.pool_items import PoolItems
 from hnlm_ray.errors import InputError
 
 
@@ -18,33 +19,15 @@ class PoolSampler(Sampler):
     """
 
     def __init__(self, inputs: SamplerInputs) -> None:
-        if (pool := inputs.data.pool) is None:
-            raise InputError(
-                "cf.sampler 'pool' needs a pool of negatives and the data has none; choose another sampler"
-            )
-        self.alpha, self.generator = inputs.config.alpha, inputs.pool_generator
+        self.alpha, self.pool = inputs.config.alpha, PoolItems(inputs, "cf.sampler 'pool'")
         self.base = CLASSICAL[inputs.config.base_sampler](inputs)
-        self.indptr = torch.from_numpy(pool.indptr).to(inputs.device)
-        # Entry 0 of the sum is 0: the total before an edge is cumulative[indptr[edge]].
-        total = torch.from_numpy(pool.weights).double().cumsum(0)
-        self.cumulative = torch.cat([torch.zeros(1, dtype=torch.float64), total]).to(inputs.device)
-        # The sentinel is what an edge without entry points at when it is the last one; its mix is 0.
-        self.entries = torch.cat([torch.from_numpy(pool.items).long(), torch.zeros(1, dtype=torch.long)])
-        self.entries = self.entries.to(inputs.device)
 
     def sample(self, batch: Batch, embeddings: Tensor) -> Negatives:
         """Draw the base sampler's negatives and the pool items to mix with them."""
         negatives = self.base.sample(batch, embeddings).items
-        first, end = self.indptr[batch.edges], self.indptr[batch.edges + 1]
-        covered = first < end
-        pool_items = torch.where(covered, self.entries[self._draw(first, end)], negatives)
+        items, covered = (column.squeeze(1) for column in self.pool.draw(batch.edges, 1))
+        pool_items = torch.where(covered, items, negatives)
         return Negatives(negatives, pool_items=pool_items, mix=covered * self.alpha)
-
-    def _draw(self, first: Tensor, end: Tensor) -> Tensor:
-        low, high = self.cumulative[first], self.cumulative[end]
-        uniform = torch.rand(len(first), generator=self.generator, device=first.device, dtype=torch.float64)
-        entry = torch.searchsorted(self.cumulative, low + uniform * (high - low), right=True) - 1
-        return torch.maximum(first, torch.minimum(entry, end - 1))
 
 
 class VectorSampler(Sampler):

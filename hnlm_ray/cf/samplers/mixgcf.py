@@ -14,7 +14,8 @@ class MixGCFSampler(HopSampler):
     """MixGCF (Huang et al., KDD 2021): e'_jl = a e_il + (1 - a) e_jl in layer l, a ~ U(0, 1).
 
     One a for each pair and layer, the same for all candidates. So argmax over candidates of <u, e'_jl> is that of
-    <u, e_jl>: the positive's part is the same for all, and 1 - a is above 0.
+    <u, e_jl>: the positive's part is the same for all, and 1 - a is above 0. The guard's term, lambda times the
+    deviation times g, shrinks with 1 - a too, so this holds with a guard.
     """
 
     @torch.no_grad()
