@@ -132,6 +132,34 @@ TABLES: Final[dict[str, pa.Schema]] = {
             *_LLM_OUTCOME,
         ]
     ),
+    # What the LLM is to judge: items that a sampler of hard negatives meets for the user, in the order of their numbers
+    # in the prompt. logits: of the false-negative model, 0 is its decision point. mass: the sum of 4 p (1 - p), by
+    # which users are chosen. tokens: what the prompt and its longest answer take, as estimated.
+    "candidates": pa.schema(
+        [
+            pa.field("user", pa.int32(), nullable=False),
+            pa.field("items", pa.list_(pa.int32()), nullable=False),
+            pa.field("logits", pa.list_(pa.float32()), nullable=False),
+            pa.field("mass", pa.float64(), nullable=False),
+            pa.field("tokens", pa.int64(), nullable=False),
+        ]
+    ),
+    # candidates: as they were listed. verdicts: on each of them, 1 wanted, 0 unsure, -1 not wanted, null: none; where
+    # the answer is to the simpler prompt, on the first ones that it lists alone. Then how many candidates have no
+    # entry in the answer, an entry that is no verdict, or two; and how many entries are for a number not listed.
+    "judgements": pa.schema(
+        [
+            pa.field("user", pa.int32(), nullable=False),
+            pa.field("candidates", pa.list_(pa.int32()), nullable=False),
+            pa.field("verdicts", pa.list_(pa.float32())),
+            pa.field("reasons", pa.list_(pa.string())),
+            pa.field("missing", pa.int32()),
+            pa.field("malformed", pa.int32()),
+            pa.field("repeated", pa.int32()),
+            pa.field("unknown", pa.int32()),
+            *_LLM_OUTCOME,
+        ]
+    ),
     # The teacher's space: null where your own embeddings lack a user or item.
     "teacher_users": pa.schema(
         [
@@ -278,7 +306,8 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("hardness", pa.float64()),
             pa.field("false_negative_share", pa.float64()),
             pa.field("seconds", pa.float64(), nullable=False),
-            _curve(),
+            # After the first epoch and each fifth: the same two of the negatives that the sampler draws then.
+            _curve(pa.field("hardness", pa.float64()), pa.field("false_negative_share", pa.float64())),
             *_TRAINED,
         ]
     ),
@@ -318,6 +347,8 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "item_profiles": ("item",),
     "user_profiles": ("user",),
     "semantic_negatives": ("user", "item"),
+    "candidates": ("user",),
+    "judgements": ("user",),
     "teacher_users": ("user",),
     "teacher_items": ("item",),
     "mined_negatives": ("user", "item"),

@@ -8,7 +8,7 @@ from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
 from hnlm_ray.cf.fusion import Fusion, choose_fusion, fuse
 from hnlm_ray.cf.guard import false_negative_logits
-from hnlm_ray.cf.hardness import Hardness, measure_hardness
+from hnlm_ray.cf.hardness import Hardness, measure_hardness, measure_hardness_now
 from hnlm_ray.cf.highest import top_k
 from hnlm_ray.cf.models import MODELS
 from hnlm_ray.cf.objectives import LOSSES
@@ -51,6 +51,7 @@ __all__ = [
     "found_test_rows",
     "fuse",
     "measure_hardness",
+    "measure_hardness_now",
     "measure_slices",
     "open_training",
     "random_pool",

@@ -1,4 +1,4 @@
-"""How hard the negatives of a finished training are, and how many of them are false."""
+"""How hard the negatives of a training are, and how many of them are false."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from torch import Tensor
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.losses import PAIR_LOSSES, leads
 from hnlm_ray.cf.objectives import Step, negative_rows
-from hnlm_ray.cf.samplers import AnyNegatives, Batch, Negatives
+from hnlm_ray.cf.samplers import AnyNegatives, Batch, Negatives, Sampler
 from hnlm_ray.cf.sorted_keys import contains
+from hnlm_ray.cf.stepped import Stepped
 from hnlm_ray.cf.trainer import Trainer
 from hnlm_ray.cf.training import Training
 from hnlm_ray.config import CFConfig
@@ -48,16 +49,35 @@ def measure_hardness(training: Training, seed: int, most: int = PAIRS) -> Hardne
     pool's item is a held-out positive, and the rest if the sampled one is. A pair's own vector is no item, so there the
     sampled item alone counts, whole. None of a training that draws no negative for a pair.
     """
-    trainer, data = training.trainer, training.data
+    trainer = training.trainer
     if not isinstance(trainer, Trainer) or trainer.sampler is None or not draws_for_pairs(trainer.config):
         return None
-    users, items = data.train.pairs()
     final = torch.cat([training.user_embeddings, training.item_embeddings])
-    hops = trainer.model.hops() if trainer.sampler.reads == "hops" else None
+    return _measured(trainer, trainer.sampler, training.data, final, choose_pairs(training.data, seed, most))
+
+
+@torch.no_grad()
+def measure_hardness_now(stepped: Stepped, seed: int, most: int = PAIRS) -> Hardness | None:
+    """Measure a running training, between two epochs, as :func:`measure_hardness` does; it goes on unchanged.
+
+    What is drawn comes from streams of ``seed`` and the epoch, the pairs are the same in all epochs. The figure reads
+    held-out positives: it is to be shown, and nothing may be chosen by it.
+    """
+    if not isinstance(stepped, Trainer) or not draws_for_pairs(stepped.config):
+        return None
+    pairs, final = choose_pairs(stepped.data, seed, most), torch.cat(stepped.model.embeddings())
+    own = int(np.random.default_rng([seed, stepped.epoch]).integers(2**62))
+    with stepped.drawing_apart(own) as sampler:
+        return None if sampler is None else _measured(stepped, sampler, stepped.data, final, pairs)
+
+
+def _measured(trainer: Trainer, sampler: Sampler, data: CFData, final: Tensor, pairs: NDArray[np.int64]) -> Hardness:
+    users, items = data.train.pairs()
+    hops = trainer.model.hops() if sampler.reads == "hops" else None
     scores, false = list[Tensor](), list[NDArray[np.float64]]()
-    for edges in _in_batches(choose_pairs(data, seed, most), trainer.config.batch_size):
+    for edges in _in_batches(pairs, trainer.config.batch_size):
         batch = _batch(users[edges], items[edges], edges, final.device)
-        negatives = trainer.sampler.sample(batch, final if hops is None else hops)
+        negatives = sampler.sample(batch, final if hops is None else hops)
         rows = negative_rows(Step(final, hops, batch, negatives), data.users, trainer.adapted)
         scores.append(negative_wins(final[batch.users], final[data.users + batch.items], rows).reshape(-1))
         false.append(false_shares(users[edges], negatives, data))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
@@ -142,6 +144,21 @@ class Trainer:
     def _step(self, batch: Batch) -> Tensor:
         return self.steps.step(batch)
 
+    @contextmanager
+    def drawing_apart(self, seed: int) -> Iterator[Sampler | None]:
+        """Give the sampler between two epochs, drawing from streams of ``seed``; afterwards all is as it was."""
+        kept = {name: generator.get_state() for name, generator in self._generators.items()}
+        state = None if self.sampler is None else copy.deepcopy(self.sampler.state_dict())
+        for generator, own in zip(self._generators.values(), _seeds(seed, len(kept)), strict=True):
+            generator.manual_seed(own)
+        try:
+            yield self.sampler
+        finally:
+            for name, generator in self._generators.items():
+                generator.set_state(kept[name])
+            if self.sampler is not None and state is not None:
+                self.sampler.load_state_dict(state)
+
     def scorer(self) -> EmbeddingScores:
         """Return copies of the current embeddings; at unit length where the loss scores by cosine.
 
@@ -196,11 +213,13 @@ class Trainer:
 
 def _generators(seed: int, device: torch.device) -> tuple[torch.Generator, torch.Generator, dict[str, torch.Generator]]:
     check_seed(seed)
-    children = np.random.SeedSequence(seed).spawn(len(STREAMS))
-    seeds = {
-        name: int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))
-        for name, child in zip(STREAMS, children, strict=True)
-    }
+    seeds = dict(zip(STREAMS, _seeds(seed, len(STREAMS)), strict=True))
     # Starts are drawn on the CPU, so that a seed means the same model and adapter on every device.
     start, adapter = (torch.Generator("cpu").manual_seed(seeds.pop(name)) for name in ("start", "adapter"))
     return start, adapter, {name: torch.Generator(device).manual_seed(own) for name, own in seeds.items()}
+
+
+def _seeds(seed: int, count: int) -> list[int]:
+    """Return the seeds of independent streams."""
+    children = np.random.SeedSequence(seed).spawn(count)
+    return [int(child.generate_state(1, np.uint64)[0] >> np.uint64(1)) for child in children]

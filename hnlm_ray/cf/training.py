@@ -31,6 +31,7 @@ class Checkpoints(Protocol):
 
 
 OnEpoch = Callable[[EpochReport, dict[str, float] | None], None]
+OnStart = Callable[[Stepped], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +95,7 @@ def train(
     *,
     metric: str = "ndcg@20",
     cutoffs: Sequence[int] = (10, 20),
+    on_start: OnStart | None = None,
     on_epoch: OnEpoch | None = None,
     device: str = "cpu",
     checkpoints: Checkpoints | None = None,
@@ -107,6 +109,8 @@ def train(
     ----------
     metric
         The early-stopping metric, one of those measured at ``cutoffs``.
+    on_start
+        Called once before the first epoch, with what is stepped.
     on_epoch
         Called after every epoch, before it is kept, with its report and, where it was evaluated, the validation
         means.
@@ -128,6 +132,8 @@ def train(
         seconds = list(state["seconds"])
         if stopping:
             stopping.load_state_dict(state["stopping"])
+    if on_start is not None:
+        on_start(trainer)
     while not _is_over(trainer, stopping):
         report = trainer.run_epoch()
         seconds.append(report.seconds)

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hnlm_ray.cf import EpochReport
+from hnlm_ray.cf import EpochReport, Hardness
 
 
 class Point(BaseModel):
-    """An epoch: mean loss, the compared metric on validation where it was evaluated, CPU seconds since the start."""
+    """An epoch: mean loss, the compared metric on validation where it was evaluated, CPU seconds since the start.
+
+    Of some epochs of a refit also how hard its negatives are and how many are false; nothing is chosen by these.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -19,6 +22,8 @@ class Point(BaseModel):
     loss: float
     validation: float | None
     cpu_seconds: float
+    hardness: float | None = None
+    false_negative_share: float | None = None
 
 
 class Curve(BaseModel):
@@ -43,10 +48,19 @@ class Curve(BaseModel):
         self.seconds += kept.seconds
         self.cpu_seconds += kept.cpu_seconds
 
-    def add(self, report: EpochReport, means: Mapping[str, float] | None, metric: str) -> Point:
+    def add(
+        self, report: EpochReport, means: Mapping[str, float] | None, metric: str, negatives: Hardness | None = None
+    ) -> Point:
         """Take an epoch; the first of equally good ones is the best."""
         value = None if means is None else means[metric]
-        point = Point(epoch=report.epoch, loss=report.loss, validation=value, cpu_seconds=round(self.cpu_seconds, 3))
+        point = Point(
+            epoch=report.epoch,
+            loss=report.loss,
+            validation=value,
+            cpu_seconds=round(self.cpu_seconds, 3),
+            hardness=negatives.hardness if negatives else None,
+            false_negative_share=negatives.false_negative_share if negatives else None,
+        )
         self.points.append(point)
         if means is not None and value is not None and value > self.validation.get(metric, -1.0):
             self.best_epoch, self.validation = report.epoch, dict(means)

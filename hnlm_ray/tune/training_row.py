@@ -6,15 +6,19 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from hnlm_ray.cf import (
     CFData,
     DivergedError,
     EpochReport,
+    Hardness,
+    Stepped,
     Training,
     evaluate,
     found_test_rows,
     measure_hardness,
+    measure_hardness_now,
     measure_slices,
     train,
 )
@@ -29,6 +33,8 @@ from hnlm_ray.workspace.folder import first_line
 log = logging.getLogger(__name__)
 DataOf = Callable[[Reads], CFData]
 RowOf = Callable[[], Row]
+NEGATIVES_EVERY: Final = 5
+"""A refit's negatives are measured after the first epoch, and after each so many."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Attendance:
         Gets each epoch, those of an earlier process first, and what makes the row so far: that of a training that
         would end there. It may end it, by SystemExit.
     before_test
-        Called before test is read.
+        Called before test is read: of a refit before it is trained, for its curve tells which negatives are false.
     """
 
     states: StateStore | None = None
@@ -81,6 +87,7 @@ class _Running:
     def __init__(self, job: Job, settings: TuneConfig, attendance: Attendance) -> None:
         self.job, self.settings, self.attendance = job, settings, attendance
         self.watch, self.curve, self.started_epoch = Watch(), Curve(), 0
+        self.stepped: Stepped | None = None
 
     def row(self) -> Row:
         """Return the row so far, as of one that was ended."""
@@ -93,26 +100,37 @@ class _Running:
         own = data_of(job.reads)
         if own.pool is not None and own.pool.dropped:
             log.warning("training %s: %d pool entries were dropped as training positives", job.part, own.pool.dropped)
+        if job.reads_test:
+            self.attendance.before_test(job)
         training = train(
             own,
             job.config,
             job.seed,
             metric=settings.metric,
             cutoffs=settings.cutoffs,
+            on_start=self._start,
             on_epoch=self._add,
             device=device,
             checkpoints=self._states(),
         )
         figures = _figures(training)
         if job.reads_test:
-            self.attendance.before_test(job)
             figures |= _test_figures(training, job, settings)
         return figures
 
+    def _start(self, stepped: Stepped) -> None:
+        self.stepped = stepped
+
     def _add(self, report: EpochReport, means: Mapping[str, float] | None) -> None:
         self.watch.stop_into(self.curve)
-        point = self.curve.add(report, means, self.settings.metric)
+        point = self.curve.add(report, means, self.settings.metric, self._negatives(report.epoch))
         self.attendance.on_point(point, self.row)
+
+    def _negatives(self, epoch: int) -> Hardness | None:
+        due = epoch == 1 or epoch % NEGATIVES_EVERY == 0
+        if self.stepped is None or not self.job.reads_test or not due:
+            return None
+        return measure_hardness_now(self.stepped, self.job.seed)
 
     def _states(self) -> TrainingStates | None:
         if self.attendance.states is None:

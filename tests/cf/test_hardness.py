@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from hnlm_ray.cf import CFData, NegativePool, Positives, measure_hardness, train
+from hnlm_ray.cf import (
+    CFData,
+    NegativePool,
+    Positives,
+    Trainer,
+    measure_hardness,
+    measure_hardness_now,
+    open_training,
+    train,
+)
 from hnlm_ray.cf.hardness import choose_pairs, false_shares, held_out_positives, negative_wins
 from hnlm_ray.cf.samplers import Negatives
 from hnlm_ray.config import CFConfig
@@ -123,3 +132,39 @@ def test_dynamic_negatives_are_harder_than_uniform_ones(data):
     fitted = [train(data, CFConfig(sampler=sampler, **{**SMALL, "epochs": 20}), 1) for sampler in ("rns", "dns")]
     uniform, dynamic = (measure_hardness(replace(fitted[0], trainer=one.trainer), 7).hardness for one in fitted)
     assert dynamic > uniform  # both samplers on the same embeddings
+
+
+@pytest.mark.parametrize("model", ["mf", "lightgcn", "simgcl"])
+@pytest.mark.parametrize("sampler", ["rns", "dns", "dns_mn", "ahns", "srns", "in_batch", "pool", "vectors", "mixgcf"])
+def test_a_training_that_is_measured_goes_on_bit_for_bit(data, make_pooled, make_vectored, model, sampler):
+    model = "lightgcn" if sampler == "mixgcf" else model
+    both = replace(make_vectored(data), pool=make_pooled(data).pool)
+    srns = {"warm_up": 0, "epochs": 2}
+    config = CFConfig(**{**SMALL, "model": model}, sampler=sampler, base_sampler="dns", srns=srns)
+    quiet, watched = Trainer(both, config, 1), Trainer(both, config, 1)
+    for _ in range(3):
+        assert quiet.run_epoch().loss == watched.run_epoch().loss
+        found = measure_hardness_now(watched, 7, 100)
+        assert 0 < found.hardness < 1
+        assert found == measure_hardness_now(watched, 7, 100)
+        assert found != measure_hardness_now(watched, 8, 100)
+    assert torch.equal(quiet.model.table, watched.model.table)
+
+
+def test_the_false_share_of_an_epoch_is_that_of_what_the_sampler_takes(data):
+    trainer = Trainer(data, CFConfig(sampler="dns", candidates=32, **SMALL), 1)
+    for _ in range(20):
+        trainer.run_epoch()
+    shares = [measure_hardness_now(trainer, seed).false_negative_share for seed in range(20)]
+    final, users, items = trainer.model().detach(), [], []
+    for batch in [batch for _ in range(20) for batch in trainer._batches()]:
+        users.append(batch.users)
+        items.append(trainer.sampler.sample(batch, final).items)
+    false = held_out_positives(torch.cat(users).numpy().astype(np.int32), torch.cat(items).numpy(), data)
+    assert false.mean() > 0.1
+    assert np.mean(shares) == pytest.approx(false.mean(), abs=0.02)
+
+
+def test_what_draws_no_negative_for_a_pair_has_no_hardness(data):
+    for settings in ({"model": "ease"}, {"loss": "softmax"}, {"loss": "sampled_softmax"}):
+        assert measure_hardness_now(open_training(data, CFConfig(**settings), 1), 7) is None

@@ -15,7 +15,7 @@ from hnlm_ray.tune.job import Ending, Job
 from hnlm_ray.tune.job_queue import SearchedJobs
 from hnlm_ray.tune.methods import METHODS
 from hnlm_ray.tune.stage import refit_jobs, search_counts, searched_methods
-from hnlm_ray.tune.training_row import training_row
+from hnlm_ray.tune.training_row import Attendance, training_row
 from hnlm_ray.tune.trainings import DIED_TWICE, why_lost
 
 TREE = {"name": "x", "workspace": "/nowhere", "source": {"format": "movielens_100k"}, "cf": {"dim": 4, "epochs": 2}}
@@ -115,6 +115,30 @@ def test_a_row_has_its_learning_curve(data):
     measured = {point["epoch"]: point["validation"] for point in figures["curve"]}
     assert [epoch for epoch, value in measured.items() if value is not None] == [2, 4, 5]
     assert measured[figures["best_epoch"]] == figures["validation"]["ndcg@20"]
+
+
+def test_the_curve_of_a_refit_tells_every_few_epochs_how_many_negatives_are_false(data):
+    searched, refitted = (row(data, reads_test, "dns", sampler="dns", epochs=11) for reads_test in (False, True))
+    told = {point["epoch"]: point for point in refitted["curve"]}
+    assert [epoch for epoch, point in told.items() if point["false_negative_share"] is not None] == [1, 5, 10]
+    for epoch in (1, 5, 10):
+        assert 0 < told[epoch]["false_negative_share"] < 1
+        assert 0 < told[epoch]["hardness"] < 1
+    assert {point["false_negative_share"] for point in searched["curve"]} == {None}
+    for name in ("loss", "validation"):
+        assert [point[name] for point in searched["curve"]] == [point[name] for point in refitted["curve"]]
+
+
+def test_a_refit_is_marked_before_its_first_epoch_for_its_curve_reads_test(data):
+    for reads_test in (False, True):
+        seen = []
+        job = Job({"method": "mf-rns", "seed": 5}, CFConfig(model="mf", dim=4, epochs=2), "nothing", 5, reads_test)
+        follows = Attendance(
+            on_point=lambda point, _row, seen=seen: seen.append(point.epoch),
+            before_test=lambda _job, seen=seen: seen.append("test"),
+        )
+        training_row(job, lambda _: data, TuneConfig(), follows)
+        assert seen == (["test", 1, 2] if reads_test else [1, 2])
 
 
 def test_only_a_refit_says_whom_it_serves_and_how_hard_its_negatives_are(data):
