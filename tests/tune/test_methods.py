@@ -30,6 +30,7 @@ from hnlm_ray.tune.trial_configs import choose
 
 BASE = CFConfig(epochs=7, dim=16, lr=0.002, candidates=5)
 ALL = shipped_methods()
+SEMANTIC = ["dns_pool", "guard", "guard_ahns", "guard_dns_mn", "guard_mixgcf", "hnlmrec", "pool"]
 POOLS = ("pool", "pool_alpha0", "pool_random", "pool_shuffled")
 MODELS = ("mf", "lightgcn", "ngcf", "sgl", "simgcl", "xsimgcl")
 
@@ -182,6 +183,32 @@ def test_guard_controls_differ_in_what_they_fix_alone():
     assert {config.graph for config in trials("guard", 30, model="mf")} == {0.0}
 
 
+def test_the_other_guarded_samplers_have_the_controls_of_guard_and_search_what_their_sampler_does():
+    for sampler in ("dns_mn", "ahns", "mixgcf"):
+        real, plain, shuffled = (trials(f"guard_{sampler}{suffix}", 30) for suffix in ("", "_no_text", "_shuffled"))
+        assert shuffled == real
+        assert {config.sampler for config in real + plain} == {sampler}
+        fixed = ("guard_features", "graph")
+        assert [without(config, *fixed) for config in plain] == [without(config, *fixed) for config in real]
+        assert {(config.guard_features, config.graph) for config in plain} == {("cf", 0.0)}
+        assert {config.guard for config in real} == {0.0, 0.3, 0.5, 1.0}
+        assert METHODS[sampler].space.keys() <= METHODS[f"guard_{sampler}"].space.keys()
+
+
+def test_the_controls_of_pooled_candidates_differ_in_their_share_and_their_pool_alone():
+    real, none, *others = (trials(f"dns_pool{suffix}", 30) for suffix in ("", "_share0", "_random", "_shuffled"))
+    assert others == [real, real]
+    assert [without(config, "pool_share") for config in none] == [without(config, "pool_share") for config in real]
+    assert {config.pool_share for config in none} == {0.0}
+    assert {config.pool_share for config in real} == {0.0, 0.25, 0.5, 1.0}
+    assert {config.guard for config in real} == {0.0, 0.3, 0.5, 1.0}
+    assert {config.guard_features for config in real} == {"cf"}
+    assert [METHODS[name].reads for name in ("dns_pool_random", "dns_pool_shuffled")] == [
+        "random_pool",
+        "shuffled_pool",
+    ]
+
+
 def test_the_controls_of_models_that_read_text_have_their_trials():
     for method in ("rlmrec_con", "rlmrec_gen", "alpharec", "kar", "llmrec", "id_text"):
         assert trials(method, 6) == trials(f"{method}_shuffled", 6)
@@ -214,7 +241,7 @@ def test_names_and_families():
     assert result_name("lightgcn", "ease") == "ease"
     families = {method: family(result_name("mf", method)) for method in ALL}
     assert {name for name, found in families.items() if found == "classical"} == set(CLASSICAL_METHODS)
-    assert [name for name, found in families.items() if found == "semantic"] == ["guard", "hnlmrec", "pool"]
+    assert [name for name, found in families.items() if found == "semantic"] == SEMANTIC
     assert all((found == "control") == (METHODS[name].controls is not None) for name, found in families.items())
     assert set(SHARED) <= set(METHODS["rns"].space)
     assert method_of("lightgcn-hnlmrec_frozen") == "hnlmrec_frozen"
