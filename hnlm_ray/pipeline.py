@@ -285,9 +285,7 @@ def until(last: Stage, before: list[StageStatus]) -> list[StageStatus]:
     """Return the statuses up to a stage; InputError where the configuration leaves it out."""
     stages = [status.stage for status in before]
     if last not in stages:
-        raise InputError(
-            f"stage {last.name} is left out by this configuration: set finetune.enabled=true and stages=all"
-        )
+        raise InputError(f"stage {last.name} is left out by this configuration: set {last.enabled_by}")
     return before[: stages.index(last) + 1]
 
 

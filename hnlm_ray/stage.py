@@ -68,6 +68,8 @@ class Stage:
     """Raises an InputError for what can be known to fail before hours of other stages have run."""
     enabled: Callable[[Config], bool] = lambda _: True
     """False: the configuration leaves the stage out, and those after it go without its tables."""
+    enabled_by: str = "finetune.enabled=true and stages=all"
+    """The settings that put it back in, as a sentence names them."""
     intact: Callable[[Workspace], bool] = lambda _: True
     """Tells whether what the stage wrote beside its tables is still there."""
     version: int = 1

@@ -19,6 +19,7 @@ _LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max
 _HTTP_LLM_CONTENT = ("engine", "temperature", "top_p", "max_attempts")
 _HTTP_CONTENT = ("model", "structured", "extra")  # a server that moves elsewhere is the same server
 _TUNE_CONTENT = ("methods", "models", "search", "trials", "cpu_seconds", "stopping", "metric", "cutoffs")
+_JUDGEMENT_PROMPT = ("max_tokens", "person_chars", "history", "item_chars")
 _FINETUNE_OPERATION = {
     *("enabled", "cpus_per_worker", "gpus_per_worker", "offload", "gradient_checkpointing"),
     *("checkpoint_every", "max_failures"),
@@ -79,6 +80,19 @@ def semantic_negatives(config: Config) -> Mapping[str, object]:
     keys = ("pairs_per_user", "choose", "max_tokens", "name_chars", "reasoning_chars", "profile_chars")
     negatives = config.negatives
     return _llm(config, (negatives.prompt, negatives.simple_prompt), "negatives", *keys)
+
+
+def candidates(config: Config) -> Mapping[str, object]:
+    """Return how many are chosen, and what shapes the prompts by whose estimated length the budget is kept."""
+    sizes = ("users", "candidates", "hard", "token_budget")
+    prompt = {"prompt": load_prompt(config.evidence.prompt).version, "encoder": encoder_identity(config.llm.encoder)}
+    return {**_section(config, "evidence", *sizes, *_JUDGEMENT_PROMPT), **prompt, "seed": config.seed}
+
+
+def judgements(config: Config) -> Mapping[str, object]:
+    """Return model, prompt and budgets of judgements."""
+    evidence = config.evidence
+    return _llm(config, (evidence.prompt, evidence.simple_prompt), "evidence", *_JUDGEMENT_PROMPT, "reason_chars")
 
 
 def teacher(config: Config) -> Mapping[str, object]:

@@ -13,6 +13,7 @@ from hnlm_ray.llm.models import base_model, check_model, encoder_path
 from hnlm_ray.redaction import redacted
 from hnlm_ray.stage import Bundle, Outcome, Stage, StageRun
 from hnlm_ray.tune.methods import makes_negatives, methods_of, reads_text
+from hnlm_ray.tune.search_checks import check_search
 from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.exports import export_is_whole
 
@@ -45,7 +46,15 @@ def _one_engine(config: Config) -> list[Bundle]:
 
 
 def _describes_items(config: Config) -> bool:
-    return makes_negatives(config) or reads_text(config.tune)
+    return makes_negatives(config) or reads_text(config.tune) or _judges(config)
+
+
+def _describes_users(config: Config) -> bool:
+    return makes_negatives(config) or _judges(config)
+
+
+def _judges(config: Config) -> bool:
+    return config.evidence.judge
 
 
 def _is_on(config: Config) -> bool:
@@ -94,6 +103,7 @@ def _check_search(config: Config) -> None:
             f"no pair gets a vector, which {', '.join(adapted)} need: set finetune.enabled and "
             "embeddings.pairs_per_user, or leave these out of tune.methods"
         )
+    check_search(config)
     # It needs torch, which takes seconds to import.
     from hnlm_ray.tune.rehearsal import rehearse
 
@@ -153,7 +163,32 @@ STAGES: tuple[Stage, ...] = (
         outputs=("user_profiles",),
         depends_on=content.user_profiles,
         run=_later("hnlm_ray.profiles.users:write_user_profiles"),
-        enabled=makes_negatives,
+        enabled=_describes_users,
+        resumes=True,
+        bundles=_engines,
+        check=_check_model,
+    ),
+    Stage(
+        name="candidates",
+        purpose="finds hard candidates on which the false-negative model is not sure",
+        inputs=("interactions", "users", "items", "item_profiles", "user_profiles"),
+        outputs=("candidates",),
+        depends_on=content.candidates,
+        run=_later("hnlm_ray.evidence.candidates:find_candidates"),
+        enabled=_judges,
+        enabled_by="evidence.judge=true",
+        bundles=_one_trial,
+        check=_check_encoder,
+    ),
+    Stage(
+        name="judgements",
+        purpose="the LLM judges which candidates a user would want",
+        inputs=("interactions", "items", "item_profiles", "user_profiles", "candidates"),
+        outputs=("judgements",),
+        depends_on=content.judgements,
+        run=_later("hnlm_ray.evidence.stage:judge"),
+        enabled=_judges,
+        enabled_by="evidence.judge=true",
         resumes=True,
         bundles=_engines,
         check=_check_model,

@@ -296,7 +296,7 @@ def chunks_are_written_as_they_are_made(world):
     worker, store = world.worker("d" * 64), world.workspace.table("negative_embeddings")
     store.remove_parts("d" * 64)
     cut = [world.pairs[:3], world.pairs[3:6]]
-    rows = [json.dumps([[row.key, row.content, 0, False, [0, 0, 0]] for row in part]) for part in cut]
+    rows = [json.dumps([[row.key, row.content, 0, False, [0, 0, 0], {}] for row in part]) for part in cut]
     chunks = pa.table({"bucket": [0, 0], "rows": rows})
     for number, _ in enumerate(worker(chunks), 1):
         assert len(store.parts("d" * 64)) == number
@@ -337,7 +337,7 @@ def _most_in_flight(world):
     columns = {"a": "summary", "b": "reasoning"}
     task = LLMTask("item_profiles", ("item",), 1, lambda _: [], expected, columns, 32, *prompts)
     job = RowJob(task, world.config, world.workspace, uuid.uuid4().hex * 2, "f" * 64)
-    rows = json.dumps([[[item], {"title": str(item)}, 0, False, [0, 0, 0]] for item in range(6)])
+    rows = json.dumps([[[item], {"title": str(item)}, 0, False, [0, 0, 0], {}] for item in range(6)])
 
     async def ask(worker):
         return [part async for part in worker(pa.table({"bucket": [0], "rows": [rows]}))]

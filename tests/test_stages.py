@@ -66,5 +66,9 @@ def test_the_stages_that_methods_need_are_those_that_they_read_something_of():
     assert needed("rns", "pool", **OFF) == [*ends[0], *written, "negative_pool", *ends[1]]
     tuned = ["teacher", "records", "finetune", "embeddings"]
     assert needed("rns", "hnlmrec") == [*ends[0], *written, *tuned, "negative_pool", *ends[1]]
-    everything = Config.model_validate(TREE | {"tune": {"methods": ["rns"]}})
-    assert all(stage.enabled(everything) for stage in STAGES)
+    judged = ["item_profiles", "user_profiles", "candidates", "judgements"]
+    assert needed("rns", evidence={"judge": True}) == [*ends[0], *judged, *ends[1]]
+    everything = TREE | {"tune": {"methods": ["rns"]}}
+    assert all(stage.enabled(Config.model_validate(everything | {"evidence": {"judge": True}})) for stage in STAGES)
+    left_out = [stage.name for stage in STAGES if not stage.enabled(Config.model_validate(everything))]
+    assert left_out == ["candidates", "judgements"]

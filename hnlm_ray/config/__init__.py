@@ -6,6 +6,7 @@ Every field says in its description what it does; ``hnlm config schema`` prints 
 
 from hnlm_ray.config.base import MethodName, ModelName, Section
 from hnlm_ray.config.cf import CFConfig
+from hnlm_ray.config.evidence import EvidenceConfig
 from hnlm_ray.config.finetune import EmbeddingsConfig, FinetuneConfig, LoraConfig, RecordsConfig, TeacherConfig
 from hnlm_ray.config.llm import LLMConfig, NegativesConfig, ProfileConfig, ScriptedConfig
 from hnlm_ray.config.prepare import PrepareConfig, SplitConfig
@@ -34,6 +35,7 @@ __all__ = [
     "CFConfig",
     "Config",
     "EmbeddingsConfig",
+    "EvidenceConfig",
     "FileFormat",
     "FinetuneConfig",
     "InteractionColumns",

@@ -9,6 +9,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hnlm_ray.config.base import Count, Section
 from hnlm_ray.config.cf import CFConfig
+from hnlm_ray.config.evidence import EvidenceConfig
 from hnlm_ray.config.finetune import EmbeddingsConfig, FinetuneConfig, RecordsConfig, TeacherConfig
 from hnlm_ray.config.llm import LLMConfig, NegativesConfig, ProfileConfig
 from hnlm_ray.config.prepare import PrepareConfig
@@ -44,6 +45,7 @@ class Config(Section):
     llm: LLMConfig = LLMConfig()
     profiles: ProfileConfig = ProfileConfig()
     negatives: NegativesConfig = NegativesConfig()
+    evidence: EvidenceConfig = EvidenceConfig()
     teacher: TeacherConfig = TeacherConfig()
     records: RecordsConfig = RecordsConfig()
     finetune: FinetuneConfig = FinetuneConfig()

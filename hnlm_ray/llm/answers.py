@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 _MAX_CHARS = 20_000
 # Letters and marks that show nothing: fillers, of which a title could be made, and variation selectors, of which there
@@ -16,6 +17,16 @@ _MAX_CHARS = 20_000
 _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _NONE = {"none", "n/a", "null", "unknown"}
 _REFUSAL = re.compile(r"\s*(?:i(?:'m| am)? (?:sorry|can(?:no|')t|unable)|as an ai)\b", re.IGNORECASE)
+_WORDS_EACH = 6
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A status of :data:`hnlm_ray.tables.STATUSES`, the fields of an ``ok`` answer, else why not."""
+
+    status: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -23,6 +34,8 @@ class AnswerFormat:
     """The JSON object asked for: its string fields with their longest length; the first one decides."""
 
     fields: Mapping[str, int]
+    of_pairs: ClassVar[Callable[[list[tuple[str, Any]]], dict[str, Any]]] = dict
+    """What becomes of a JSON object's keys and values; of a key that stands in it twice the last value counts."""
 
     @property
     def deciding(self) -> str:
@@ -32,6 +45,14 @@ class AnswerFormat:
     def deciding_alone(self) -> AnswerFormat:
         """Return the format of the simplest usable answer."""
         return AnswerFormat({self.deciding: self.fields[self.deciding]})
+
+    def of(self, data: Mapping[str, Any]) -> AnswerFormat:  # noqa: ARG002  other formats look at it
+        """Return the format of the answer to a prompt with this data."""
+        return self
+
+    def text_of(self, value: Any) -> str:  # noqa: ANN401  what a column holds
+        """Return the text of a deciding field's value: figures of quality are measured on it."""
+        return str(value or "")
 
     def json_schema(self) -> str:
         """Return the schema for guided decoding, as vLLM wants it: a string."""
@@ -46,14 +67,27 @@ class AnswerFormat:
         }
         return json.dumps(schema)
 
+    def parsed(self, value: Mapping[str, object]) -> Parsed:
+        """Read an answer that is a JSON object."""
+        fields = {}
+        for name, length in self.fields.items():
+            got = value.get(name)
+            if not isinstance(got, str):
+                return Parsed("invalid", error=f"field {name} is {type(got).__name__}, not a string")
+            fields[name] = shorten(clean(got), length)
+        decision = fields[self.deciding].strip(" .\"'")
+        if decision.lower() in _NONE:
+            return Parsed("none")
+        if not any(char.isalnum() for char in decision):
+            return Parsed("invalid", error=f"field {self.deciding} has no letter or digit")
+        return Parsed("ok", fields)
 
-@dataclass(frozen=True)
-class Parsed:
-    """A status of :data:`hnlm_ray.tables.STATUSES`, the fields of an ``ok`` answer, else why not."""
-
-    status: str
-    fields: Mapping[str, str] = field(default_factory=dict)
-    error: str | None = None
+    def made_of(self, words: Sequence[str], *, none: bool) -> dict[str, Any]:
+        """Return an answer of this format made of words, or one that says that it can't tell: for dry runs."""
+        starts = range(0, len(self.fields) * _WORDS_EACH, _WORDS_EACH)
+        texts = (" ".join(words[start : start + _WORDS_EACH]) for start in starts)
+        made = {name: text[:length] for text, (name, length) in zip(texts, self.fields.items(), strict=True)}
+        return made | {self.deciding: "None"} if none else made
 
 
 def parse_answer(text: str, expected: AnswerFormat, *, finished: bool) -> Parsed:
@@ -66,27 +100,12 @@ def parse_answer(text: str, expected: AnswerFormat, *, finished: bool) -> Parsed
     if _REFUSAL.match(text):
         return Parsed("refused", error=clean(text)[:120])
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=expected.of_pairs)
     except (ValueError, RecursionError):  # ValueError: no JSON, or a number of over 4,300 digits
         return Parsed("invalid", error=f"no JSON: {clean(text)[:80]!r}")
     if not isinstance(value, dict):
         return Parsed("invalid", error=f"JSON {type(value).__name__} instead of an object")
-    return _parse_object(value, expected)
-
-
-def _parse_object(value: Mapping[str, object], expected: AnswerFormat) -> Parsed:
-    fields = {}
-    for name, length in expected.fields.items():
-        got = value.get(name)
-        if not isinstance(got, str):
-            return Parsed("invalid", error=f"field {name} is {type(got).__name__}, not a string")
-        fields[name] = shorten(clean(got), length)
-    decision = fields[expected.deciding].strip(" .\"'")
-    if decision.lower() in _NONE:
-        return Parsed("none")
-    if not any(char.isalnum() for char in decision):
-        return Parsed("invalid", error=f"field {expected.deciding} has no letter or digit")
-    return Parsed("ok", fields)
+    return expected.parsed(value)
 
 
 def clean(text: str) -> str:

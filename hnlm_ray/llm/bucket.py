@@ -94,14 +94,17 @@ def bucket_chunks(job: RowJob, bucket: int) -> Iterator[dict[str, Any]]:
     before = spent_before(job, bucket)
     for chunk in cut_chunks(job.task.prompts(bucket), done_at_start(job, bucket), job.llm.batch_rows):
         spent = [astuple(before.get(prompt.key, NOTHING)) for prompt in chunk]
-        rows = [[row.key, row.content, row.cut, row.defused, took] for row, took in zip(chunk, spent, strict=True)]
+        rows = [
+            [row.key, row.content, row.cut, row.defused, took, row.beside]
+            for row, took in zip(chunk, spent, strict=True)
+        ]
         yield {"bucket": bucket, "rows": json.dumps(rows)}
 
 
 def chunk_rows(text: str) -> list[RowPrompt]:
     """Read the rows of a chunk again."""
     rows = json.loads(text)
-    return [RowPrompt(tuple(key), content, cut, defused, Spent(*took)) for key, content, cut, defused, took in rows]
+    return [RowPrompt(tuple(key), *asked, Spent(*took), beside) for key, *asked, took, beside in rows]
 
 
 @dataclass(frozen=True)
@@ -161,4 +164,4 @@ def _texts(task: LLMTask, table: pa.Table) -> TextSample:
     hashes = key_hashes([written[name].to_numpy() for name in task.keys])
     places = lowest(hashes)
     texts = written[task.columns[task.expected.deciding]].take(pa.array(places))
-    return sampled(hashes[places], texts.to_pylist())
+    return sampled(hashes[places], [task.expected.text_of(text) for text in texts.to_pylist()])

@@ -60,8 +60,14 @@ def _response_format(expected: AnswerFormat, structured: str) -> dict[str, Any] 
         return {"type": "json_object"}
     schema = json.loads(expected.json_schema())
     if structured == "plain_schema":
-        schema["properties"] = {name: {"type": "string"} for name in schema["properties"]}
+        schema = _without_lengths(schema)
     return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
+
+
+def _without_lengths(schema: Any) -> Any:  # noqa: ANN401  a JSON schema and its parts
+    if isinstance(schema, dict):
+        return {name: _without_lengths(part) for name, part in schema.items() if name not in {"minLength", "maxLength"}}
+    return schema
 
 
 def estimated_tokens(request: Request) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from hnlm_ray.config import Config, LLMConfig
@@ -34,7 +34,8 @@ class RowPrompt:
     """What to ask for one row of the output table: a prompt's data, or what else its worker takes, as JSON.
 
     ``cut``: characters of the data that were left out to keep its limits; ``defused``: it held control characters
-    or a chat's control tokens, which were taken out; ``before``: what earlier outcomes of it took.
+    or a chat's control tokens, which were taken out; ``before``: what earlier outcomes of it took; ``beside``: columns
+    of the row that are known before it is asked, as JSON.
     """
 
     key: Key
@@ -42,6 +43,7 @@ class RowPrompt:
     cut: int = 0
     defused: bool = False
     before: Spent = NOTHING
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class LLMTask(RowTask):
     def request(self, key: Key, data: Mapping[str, Any], attempt: int, *, simple: bool = False) -> Request:
         """Return one attempt at a row; the simpler prompt has less data and asks for the deciding field alone."""
         asked = cast("Mapping[str, Any]", simpler(data)) if simple else data
-        expected = self.expected.deciding_alone() if simple else self.expected
+        expected = (self.expected.deciding_alone() if simple else self.expected).of(asked)
         messages = self.prompt_of(simple=simple).messages(asked)
         return Request("-".join(map(str, key)), messages, self.max_tokens, expected, attempt)
 

@@ -40,6 +40,7 @@ def outcome_table(job: RowJob, rows: Sequence[RowPrompt], outcomes: Sequence[Out
     columns["model"] = [llm_identity(job.llm)] * len(rows)
     columns["prompt_cut"] = [row.cut for row in rows]
     columns["prompt_defused"] = [row.defused for row in rows]
+    columns |= {name: [row.beside[name] for row in rows] for name in job.store.schema.names if name not in columns}
     return pa.table({name: columns[name] for name in job.store.schema.names}, schema=job.store.schema)
 
 

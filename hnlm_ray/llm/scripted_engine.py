@@ -57,13 +57,8 @@ class ScriptedEngine:
         if 0 <= draw < self._config.bad_json:
             return '{"broken": '
         words = [_WORDS[byte % len(_WORDS)] for byte in digest[4:]]
-        fields = {
-            name: " ".join(words[n * 6 : n * 6 + 6])[:length]
-            for n, (name, length) in enumerate(request.expected.fields.items())
-        }
-        if 0 <= draw - self._config.bad_json < self._config.none:
-            fields[request.expected.deciding] = "None"
-        return json.dumps(fields)
+        none = 0 <= draw - self._config.bad_json < self._config.none
+        return json.dumps(request.expected.made_of(words, none=none))
 
     async def restart(self) -> None:
         """Nothing to replace."""

@@ -47,6 +47,10 @@ def _answers(name: str) -> Callable[[Written, int], float]:
     return size
 
 
+def _candidates(written: Written, rows: int) -> float:
+    return rows * (_PAIR + 2 * _LIST_ENTRY * written.config.evidence.candidates)
+
+
 def _teacher(written: Written, _rows: int) -> float:
     data, settings = written.data, written.config.teacher
     vectors = (data.users + data.items) * settings.cf.dim * 4 * _VECTOR
@@ -107,6 +111,8 @@ def _files(written: Written, tables: int) -> float:
 _BYTES: Final[Mapping[str, Callable[[Written, int], float | None]]] = {
     "item_profiles": _answers("item_profiles"),
     "user_profiles": _answers("user_profiles"),
+    "candidates": lambda written, rows: _candidates(written, rows) + _files(written, 1),
+    "judgements": lambda written, rows: _answers("judgements")(written, rows) + 2 * _candidates(written, rows),
     "semantic_negatives": _answers("semantic_negatives"),
     "teacher": _teacher,
     "records": _records,

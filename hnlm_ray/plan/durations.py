@@ -65,6 +65,12 @@ class Durations:
     engine: EngineRate
     query_tokens: float
 
+    def candidates(self) -> float:
+        """Return the choice of candidates: three solutions of EASE, texts through the encoder, scores of all pairs."""
+        encoded = self.works.encoder.load_s + self.data.items * self.works.encoder.text_s
+        solved, scored = 1.5e-10 * self.data.items**3, 1e-6 * self.data.users * self.data.items
+        return STAGE_S + encoded + solved + scored
+
     def teacher(self) -> float:
         """Return the teacher's training and mining."""
         times, settings = self.works.trainings.teacher, self.config.teacher

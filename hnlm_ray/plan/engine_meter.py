@@ -105,7 +105,7 @@ class EngineMeter:
         asking = Asking(timed, task, llm.max_attempts, llm.row_timeout_s)
         column = next(iter(task.columns))
         found = await asyncio.gather(*(self._row(asking, row) for row in rows))
-        answered = [_asked_row(row, outcome, column) for row, outcome in zip(rows, found, strict=True)]
+        answered = [_asked_row(row, outcome, column, task) for row, outcome in zip(rows, found, strict=True)]
         return Asked(tuple(answered), tuple(timed.calls))
 
     async def _row(self, asking: Asking, row: RowPrompt) -> Outcome:
@@ -126,6 +126,7 @@ def died_sentence(task: LLMTask, how: str) -> str:
     return f"{told}: see the log, or plan without measuring (--no-measure)"
 
 
-def _asked_row(row: RowPrompt, outcome: Outcome, column: str) -> AskedRow:
-    text = outcome.parsed.fields.get(column)
+def _asked_row(row: RowPrompt, outcome: Outcome, column: str, task: LLMTask) -> AskedRow:
+    found = outcome.parsed.fields.get(column)
+    text = None if found is None else task.expected.text_of(found)
     return AskedRow(row.key[0], outcome.attempts, outcome.tokens_in, outcome.tokens_out, text)

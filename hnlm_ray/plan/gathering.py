@@ -26,7 +26,7 @@ from hnlm_ray.workspace import Workspace
 _COLUMNS: Final = {"item_profiles": "summary", "user_profiles": "summary"}
 _PARAMETERS: Final = 135_000_000
 _TUNED: Final = {"finetune", "finetune_eval", "embeddings"}
-_MEASURED: Final = {"teacher", "negative_pool", "trials", "results", "final_model"} | _TUNED
+_MEASURED: Final = {"teacher", "candidates", "negative_pool", "trials", "results", "final_model"} | _TUNED
 OpenRay = Callable[[Sequence[Stage]], AbstractContextManager[Progress]]
 
 
@@ -177,7 +177,7 @@ def _worked(
     if not names & _MEASURED:
         return found
     queries = sample_queries(sampler, found.texts) if names & _TUNED else []
-    texts = encoder_texts(sampler) if "negative_pool" in names else []
+    texts = encoder_texts(sampler) if names & {"candidates", "negative_pool"} else []
     works = measure_works(task.work, found.works, queries, texts, progress, anew=anew)
     with changed_rates() as rates:
         remember_works(task.work, works, rates)

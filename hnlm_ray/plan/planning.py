@@ -18,11 +18,12 @@ from hnlm_ray.plan.sampling import LLM_STAGES
 from hnlm_ray.plan.stage_memory import stage_memory
 from hnlm_ray.workspace import Tokens
 
+_JUDGED: Final = {"candidates", "judgements"}
 _TRAINED: Final = {"teacher", "trials", "results", "final_model"}
 _PACES: Final = {
     **dict.fromkeys(_TRAINED, ("trainings", "epochs of each kind of training on this data")),
     **dict.fromkeys(("finetune", "finetune_eval"), ("tuning", "micro-batches of the fine-tuned model")),
-    "negative_pool": ("encoder", "texts through the encoder"),
+    **dict.fromkeys(("candidates", "negative_pool"), ("encoder", "texts through the encoder")),
 }
 
 
@@ -58,7 +59,7 @@ class Planner:
         """Return what a stage will take; of a fresh one nothing."""
         if stage.state == "fresh":
             return Planned(name=stage.name, state="fresh", rows=0, seconds=0.0, basis="it is done")
-        every = ROWS[stage.name](self.config, self.found.data)
+        every = self._rows(stage.name)
         rows = max(0, every - stage.done)
         seconds = self._seconds(stage.name, rows, every)
         gpus = self._gpus(stage.name)
@@ -77,6 +78,14 @@ class Planner:
             basis=self._basis(stage.name),
         )
         return priced(self.config, planned)
+
+    def _rows(self, name: str) -> int:
+        """Return the rows of a stage; users are judged as long as ``evidence.token_budget`` lasts."""
+        every = ROWS[name](self.config, self.found.data)
+        if name not in _JUDGED or "judgements" not in self.found.answers:
+            return every
+        evidence, tokens_in = self.config.evidence, self.found.answers["judgements"].means[0]
+        return min(every, int(evidence.token_budget / (tokens_in + evidence.max_tokens)))
 
     def _prompts(self, name: str, rows: int) -> int | None:
         if name in LLM_STAGES:
@@ -99,6 +108,7 @@ class Planner:
         if name in LLM_STAGES:
             return self._llm_seconds(name, rows)
         one_by_one: Mapping[str, float] = {
+            "candidates": times.candidates(),
             "teacher": times.teacher(),
             "records": times.records(),
             "finetune": times.finetune(rows / max(1, every)),

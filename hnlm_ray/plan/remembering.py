@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hnlm_ray.config import Config
+from hnlm_ray.llm.answers import AnswerFormat
+from hnlm_ray.llm.job import LLMTask
 from hnlm_ray.plan.answers import key_of
 from hnlm_ray.plan.durations import STAGE_S
 from hnlm_ray.plan.engine_meter import slots
@@ -34,12 +36,12 @@ class Seen:
     count: int
     seconds: float
 
-    def answers(self, column: str) -> AnswerRate:
+    def answers(self, column: str, expected: AnswerFormat) -> AnswerRate:
         """Return what was answered; ``column`` holds the texts."""
         return AnswerRate(
             tokens_out=tuple(row["tokens_out"] for row in self.rows),
             tries=min(10.0, max(1.0, sum(row["attempts"] for row in self.rows) / len(self.rows))),
-            chars=tuple(len(row[column] or "") for row in self.rows),
+            chars=tuple(len(expected.text_of(row[column])) for row in self.rows),
             source="run",
         )
 
@@ -57,14 +59,14 @@ def remember_run(run: StageRun, stage: str, seconds: float) -> None:
     if not rows:
         return
     try:
-        _update(run.config, key_of(run.config, task), Seen(rows, sum(part.rows for part in parts), seconds), column)
+        _update(run.config, task, Seen(rows, sum(part.rows for part in parts), seconds), column)
     except OSError as error:
         log.warning("the rates of stage %s can't be remembered: %s", stage, first_line(error))
 
 
-def _update(config: Config, key: str, seen: Seen, column: str) -> None:
+def _update(config: Config, task: LLMTask, seen: Seen, column: str) -> None:
     with changed_rates() as rates:
-        rates.answers[key] = seen.answers(column)
+        rates.answers[key_of(config, task)] = seen.answers(column, task.expected)
         if config.llm.engine == "vllm":
             known = rates.engines.get(engine_key(config)) or assumed_rate(config, _PARAMETERS)
             rates.engines[engine_key(config)] = corrected(config, known, seen)

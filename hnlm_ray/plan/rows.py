@@ -79,6 +79,8 @@ _MEASUREMENTS: Final = 2  # rows of the fine-tuning's log before its first step
 ROWS: Final[Mapping[str, Callable[[Config, Prepared], int]]] = {
     "item_profiles": lambda _config, data: data.items,
     "user_profiles": lambda _config, data: data.users,
+    "candidates": lambda config, data: min(data.users, config.evidence.users),
+    "judgements": lambda config, data: min(data.users, config.evidence.users),
     "semantic_negatives": lambda config, data: data.pairs(config.negatives.pairs_per_user),
     "teacher": lambda _config, data: data.users,
     "records": records,
@@ -91,4 +93,5 @@ ROWS: Final[Mapping[str, Callable[[Config, Prepared], int]]] = {
     "final_model": lambda _config, data: data.users,
     "recommendations": lambda config, data: int(np.clip(data.items - data.per_user, 0, config.recommend.k).sum()),
 }
-"""Rows of each stage's first table. The lists of users who have seen nearly everything may be shorter still."""
+"""Rows of each stage's first table, at most. The lists of users who have seen nearly everything may be shorter still,
+and ``evidence.token_budget`` may leave out users whom ``evidence.users`` allows."""

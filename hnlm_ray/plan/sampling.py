@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from hnlm_ray.config import Config
+from hnlm_ray.evidence.prompts import judgement_prompts, judgement_task
 from hnlm_ray.llm.job import LLMTask, RowPrompt
 from hnlm_ray.negatives.pair_choice import pair_choice
 from hnlm_ray.negatives.text import Described, pair_prompts, semantic_negative_task
@@ -30,7 +31,7 @@ from hnlm_ray.training_data import (
 )
 from hnlm_ray.workspace import Workspace
 
-LLM_STAGES: Final = ("item_profiles", "user_profiles", "semantic_negatives")
+LLM_STAGES: Final = ("item_profiles", "user_profiles", "judgements", "semantic_negatives")
 _BUCKETS: Final = 8
 Text = str | None
 """What was written for a row; None: nothing, the row failed."""
@@ -70,6 +71,7 @@ class Sampler:
         tasks = {
             "item_profiles": item_profile_task,
             "user_profiles": user_profile_task,
+            "judgements": judgement_task,
             "semantic_negatives": semantic_negative_task,
         }
         return tasks[stage](self.config, self.workspace)
@@ -84,11 +86,19 @@ class Sampler:
         if stage == "user_profiles":
             profiles = item_texts.rows(_items_of(users), self.config.seed)
             return user_prompts(users, Known(items, profiles, self._reviews(users)), self.config.profiles)
-        profiles = item_texts.rows(_items_of(users), self.config.seed)
         tastes = texts.get("user_profiles", NOTHING_WRITTEN).rows((one.user for one in users), self.config.seed)
-        negatives = self.config.negatives
+        if stage == "judgements":
+            drawn = self._candidates(users, len(items))
+            profiles = item_texts.rows(_items_of(users).union(*drawn.values()), self.config.seed)
+            return judgement_prompts(users, drawn, Described(items, profiles, tastes), self.config.evidence)
+        profiles, negatives = item_texts.rows(_items_of(users), self.config.seed), self.config.negatives
         choose = pair_choice(self.workspace, negatives.choose, self.config.seed)
         return self._some(pair_prompts(users, Described(items, profiles, tastes), negatives, choose))
+
+    def _candidates(self, users: Sequence[UserHistory], items: int) -> dict[int, list[int]]:
+        """Draw items as long as no candidates are found yet: to be read, they are as good."""
+        most, draw = min(items, self.config.evidence.candidates), np.random.default_rng(self.config.seed)
+        return {one.user: draw.choice(items, most, replace=False).tolist() for one in users}
 
     def users(self) -> list[UserHistory]:
         """Return the sampled users with their training items."""

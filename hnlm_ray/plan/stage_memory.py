@@ -10,6 +10,8 @@ from hnlm_ray.plan.memory import MIB, engine_mib, finetune_mib, training_mib
 from hnlm_ray.plan.sampling import LLM_STAGES
 
 _FLOAT: Final = 4
+_SQUARES: Final = 5
+"""Matrices of items x items in float32: the Gram in double precision while it is solved, and three weights."""
 
 
 def stage_memory(task: Task, found: Found, name: str) -> float | None:
@@ -27,6 +29,10 @@ def _asking(task: Task, found: Found, name: str) -> float | None:
     from hnlm_ray.llm.vllm_engine import fitting_dtype
 
     return engine_mib(task.config, task.shape, fitting_dtype(task.config.llm), sum(found.answers[name].means))
+
+
+def _candidates(task: Task, _found: Found) -> float:
+    return _SQUARES * task.data.items**2 * _FLOAT / MIB
 
 
 def _teacher(task: Task, _found: Found) -> float:
@@ -60,6 +66,7 @@ def _lists(task: Task, _found: Found) -> float:
 
 
 _OTHERS: Final[Mapping[str, Callable[[Task, Found], float | None]]] = {
+    "candidates": _candidates,
     "teacher": _teacher,
     "finetune": _finetune,
     "finetune_eval": _evaluation,

@@ -40,7 +40,7 @@ def worker(made):
 
 def chunk_of(texts, bucket=0):
     """Return a chunk of pairs, with the texts of each."""
-    rows = [[list(pair), own, 0, False, [0, 0, 0]] for pair, own in texts.items()]
+    rows = [[list(pair), own, 0, False, [0, 0, 0], {}] for pair, own in texts.items()]
     return pa.table({"bucket": [bucket], "rows": [json.dumps(rows)]})
 
 

@@ -1,0 +1,52 @@
+"""What the selection rests on, from training rows alone: the teacher's scores and the false-negative model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+import torch
+
+from hnlm_ray.cf import CFData
+from hnlm_ray.cf.guard.features import PairFeatures
+from hnlm_ray.cf.guard.logits import _fit
+from hnlm_ray.cf.solved import EASE
+from hnlm_ray.config import CFConfig
+from hnlm_ray.evidence.selection import Floats
+
+Belief = Callable[[slice], Floats]
+"""From a block of users to float32[n, items]: the log-odds that an item is a positive not seen yet.
+
+0 is the decision point; what stands at items that a user has trained on is never read."""
+CELLS_PER_BLOCK: Final = 2_000_000
+
+
+def belief_of(data: CFData, seed: int) -> Belief:
+    """Fit the false-negative model with all its features; see :mod:`hnlm_ray.cf.guard`."""
+    model, known = _fit(data, "full", seed), PairFeatures(data.train, data.items, "full", data.item_text)
+    return lambda users: model.logits(known.rows(users))
+
+
+def teacher_of(data: CFData, seed: int) -> Belief:
+    """Solve EASE and return its scores, float32[n, items]; InputError where there are too many items for it."""
+    teacher = EASE(data, CFConfig(model="ease"), seed)
+    teacher.run_epoch()
+    scorer = teacher.scorer()
+    return lambda users: scorer.scores(torch.arange(users.start, users.stop)).numpy()
+
+
+def known_items(data: CFData, users: slice) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    """Return which items these users have trained on, bool[n, items]."""
+    known = np.zeros((users.stop - users.start, data.items), np.bool_)
+    of_users, of_items = data.train.pairs()
+    among = slice(*np.searchsorted(of_users, [users.start, users.stop]))
+    known[of_users[among] - users.start, of_items[among]] = True
+    return known
+
+
+def blocks(data: CFData) -> Iterator[slice]:
+    """Cut the users into blocks of a bounded number of cells."""
+    size = max(1, CELLS_PER_BLOCK // data.items)
+    for start in range(0, data.users, size):
+        yield slice(start, min(start + size, data.users))

@@ -1,0 +1,78 @@
+"""What a prompt says: the user's profile, some training items, and the numbered candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hnlm_ray.config import Config, EvidenceConfig
+from hnlm_ray.evidence.answers import PROBLEMS, JudgementFormat
+from hnlm_ray.llm.bounded import BoundedTexts
+from hnlm_ray.llm.job import LLMTask, RowPrompt
+from hnlm_ray.llm.prompts import load_prompt
+from hnlm_ray.negatives.text import Described
+from hnlm_ray.profiles.users import liked_item
+from hnlm_ray.training_data import UserHistory, bucket_count, histories, rows_by_item, training_rows, user_profiles
+from hnlm_ray.workspace import Workspace
+
+Candidates = Mapping[int, Sequence[int]]
+"""By user: items in the order of their numbers, the first is number 1."""
+
+
+def judgement_prompts(
+    users: Sequence[UserHistory], candidates: Candidates, known: Described, config: EvidenceConfig
+) -> list[RowPrompt]:
+    """Return one prompt for each user who has candidates."""
+
+    def told(item: int, texts: BoundedTexts) -> dict[str, str]:
+        return liked_item(known.items[item], known.item_profiles.get(item), config.item_chars, texts)
+
+    def prompt(history: UserHistory, listed: Sequence[int]) -> RowPrompt:
+        texts = BoundedTexts()
+        taste = str((known.user_profiles.get(history.user) or {}).get("summary") or "")[: config.person_chars]
+        data = {
+            **({"person": taste} if taste else {}),
+            "liked": [told(item, texts) for item in history.items[: config.history]],
+            "candidates": [{"number": n, **_without_number(told(item, texts))} for n, item in enumerate(listed, 1)],
+        }
+        return RowPrompt((history.user,), data, texts.cut, texts.defused, beside={"candidates": list(listed)})
+
+    return [prompt(history, listed) for history in users if (listed := candidates.get(history.user))]
+
+
+def _without_number(facts: Mapping[str, str]) -> dict[str, str]:
+    """Leave out an attribute that is called as the candidate's number is: it would take its place."""
+    return {name: value for name, value in facts.items() if name != "number"}
+
+
+def judgement_task(config: Config, workspace: Workspace) -> LLMTask:
+    """Return what the stage asks of users."""
+    evidence = config.evidence
+
+    def prompts(bucket: int) -> list[RowPrompt]:
+        candidates = candidates_of(workspace, bucket)
+        users = [one for one in histories(training_rows(workspace, bucket)) if one.user in candidates]
+        return judgement_prompts(users, candidates, described(workspace, bucket), evidence)
+
+    return LLMTask(
+        table="judgements",
+        keys=("user",),
+        buckets=bucket_count(workspace),
+        prompts=prompts,
+        expected=JudgementFormat.of_candidates(evidence.candidates, evidence.reason_chars),
+        columns={name: name for name in ("reasons", "verdicts", *PROBLEMS)},
+        max_tokens=evidence.max_tokens,
+        prompt=load_prompt(evidence.prompt),
+        simple=load_prompt(evidence.simple_prompt),
+    )
+
+
+def candidates_of(workspace: Workspace, bucket: int) -> dict[int, list[int]]:
+    """Return the candidates of a bucket's users: their table has a file a bucket."""
+    rows = workspace.table("candidates").read_file(bucket, ["user", "items"])
+    return dict(zip(rows["user"].to_pylist(), rows["items"].to_pylist(), strict=True))
+
+
+def described(workspace: Workspace, bucket: int) -> Described:
+    """Return what is known of the catalogue and of a bucket's users."""
+    items, profiles = rows_by_item(workspace, "items"), rows_by_item(workspace, "item_profiles")
+    return Described(items, profiles, user_profiles(workspace, bucket))
