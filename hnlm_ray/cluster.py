@@ -23,10 +23,13 @@ _CONNECT_TIMEOUT_S = 5.0
 _OTHER_TASKS_CPUS = 1.5
 """Ray CPUs for the tasks that feed and drain a stage's actors."""
 
-_REMEDY = (
-    "raise ray.cpus, join a larger cluster or wait for it to grow (ray.wait_for_nodes_s), "
-    "or lower llm.cpus_per_engine, llm.gpus_per_engine, llm.engines, finetune.workers or tune.cpus_per_trial"
-)
+_LARGER = "join a larger cluster or wait for it to grow (ray.wait_for_nodes_s), or lower"
+_REMEDIES = {
+    "CPU": f"raise ray.cpus, {_LARGER} llm.cpus_per_engine, llm.engines, finetune.workers, finetune.cpus_per_worker or "
+    "tune.cpus_per_trial",
+    "GPU": f"{_LARGER} llm.gpus_per_engine, llm.engines, finetune.workers, finetune.gpus_per_worker or "
+    "tune.gpus_per_trial",
+}
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -124,11 +127,14 @@ def require(where: str, nodes: Sequence[Bundle], config: Config, stages: Sequenc
         for kind, need in needs(bundles).items():
             have = sum(node.get(kind, 0) for node in nodes)
             if need > have:
-                raise ResourceError(f"stage {stage.name} needs {need:g} {kind}s and {where} has {have:g}: {_REMEDY}")
+                raise ResourceError(
+                    f"stage {stage.name} needs {need:g} {kind}s and {where} has {have:g}: {_REMEDIES[kind]}"
+                )
         for bundle in bundles:
             if not any(all(node.get(kind, 0) >= amount for kind, amount in bundle.items()) for node in nodes):
                 wanted = " and ".join(f"{amount:g} {kind}s" for kind, amount in bundle.items() if amount)
-                raise ResourceError(f"stage {stage.name} needs {wanted} on one node and no node has that: {_REMEDY}")
+                remedy = _REMEDIES["GPU" if bundle.get("GPU") else "CPU"]
+                raise ResourceError(f"stage {stage.name} needs {wanted} on one node and no node has that: {remedy}")
 
 
 def needs(bundles: Sequence[Bundle]) -> Bundle:

@@ -77,13 +77,24 @@ def validated(kind: type[Tree], tree: Mapping[str, Any], problems: list[str], pa
     try:
         config = kind.model_validate(tree)
     except ValidationError as error:
-        problems += [_describe(detail, kind) for detail in error.errors()]
+        problems += [_describe(detail, kind) for detail in _at_their_places(error.errors())]
     if config is None or problems:
         count = "1 value is" if len(problems) == 1 else f"{len(problems)} values are"
         more = [f"  and {len(problems) - _SHOWN_PROBLEMS} more"] if len(problems) > _SHOWN_PROBLEMS else []
         told = problems[:_SHOWN_PROBLEMS]
         raise ConfigError("\n".join([f"{path}: {count} wrong; mend it and run again:", *told, *more]))
     return config
+
+
+def _at_their_places(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the errors without those of lists that are too short only because an entry of theirs is wrong."""
+    places = [detail["loc"] for detail in details]
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "too_short"
+        or not any(detail["loc"] == place[: len(detail["loc"])] for place in places if place != detail["loc"])
+    ]
 
 
 def _override(tree: dict[str, Any], text: str) -> str | None:

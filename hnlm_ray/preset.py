@@ -47,7 +47,7 @@ def _shipped() -> Any:  # noqa: ANN401  importlib's Traversable
 
 
 def _read(path: str, below: tuple[str, ...]) -> dict[str, Any]:
-    return _extended(_mapping(path), path, below)
+    return _extended(_mapping(path, f"what {below[-1]} builds on" if below else "--config"), path, below)
 
 
 def _extended(given: Mapping[str, Any], path: str, below: tuple[str, ...]) -> dict[str, Any]:
@@ -96,26 +96,26 @@ def with_space_files(tree: Mapping[str, Any]) -> dict[str, Any]:
     spaces = tune.get("spaces") if isinstance(tune, dict) else None
     if not isinstance(tune, dict) or not isinstance(spaces, dict):
         return dict(tree)
-    read = {name: _with_file(given) for name, given in spaces.items()}
+    read = {name: _with_file(given, f"tune.spaces.{name}") for name, given in spaces.items()}
     return {**tree, "tune": {**tune, "spaces": read}}
 
 
-def _with_file(given: object) -> object:
+def _with_file(given: object, named_by: str) -> object:
     path = given.get("file") if isinstance(given, dict) else given
     if not isinstance(path, str):
         return given
     beside = given if isinstance(given, dict) else {"file": path}
-    return merged(_mapping(path), beside)
+    return merged(_mapping(path, named_by), beside)
 
 
-def _mapping(path: str) -> dict[str, Any]:
+def _mapping(path: str, named_by: str) -> dict[str, Any]:
     if os.path.isdir(path):
         raise ConfigError(f"config {path} is a folder: name a YAML file, such as configs/demo.yaml")
     try:
         with open(path, encoding="utf-8") as stream:
             tree = parse_yaml(stream.read(MOST_CHARS + 1))
     except FileNotFoundError as error:
-        raise ConfigError(f"config {path} does not exist: check --config") from error
+        raise ConfigError(f"config {path} does not exist: check {named_by}") from error
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if not isinstance(tree, dict):

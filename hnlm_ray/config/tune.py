@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from hnlm_ray.config.base import Count, MethodName, MetricName, ModelName, Section
 from hnlm_ray.config.method_names import CLASSICAL_METHODS, DEFAULT_METHODS, check_method, shipped_methods
 from hnlm_ray.config.spaces import ROLE, SpaceConfig
+
+LEAST_SHARE: Final = 0.01
+"""Of a CPU or GPU: Ray counts in steps of a ten-thousandth, and takes less for none."""
 
 
 class TuneConfig(Section):
@@ -45,8 +48,12 @@ class TuneConfig(Section):
     cutoffs: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 20)
     metric: MetricName = Field("ndcg@20", description="Chosen and compared by this metric.")
     concurrent: Count = Field(2, description="Trials at the same time.")
-    cpus_per_trial: Annotated[float, Field(gt=0)] = Field(1, description="CPUs of a trial, also a part of one.")
-    gpus_per_trial: Annotated[float, Field(ge=0)] = Field(0, description="GPUs of a trial, also a part of one.")
+    cpus_per_trial: Annotated[float, Field(ge=LEAST_SHARE)] = Field(
+        1, description="CPUs of a trial, also a part of one."
+    )
+    gpus_per_trial: Annotated[float, Field(ge=0, le=1)] = Field(
+        0, description="GPUs of a trial: none, one, or a part of one."
+    )
     tensorboard: bool = Field(
         default=False, description="Write each training's curve below <workspace>/tensorboard, a local one."
     )
@@ -64,6 +71,13 @@ class TuneConfig(Section):
         if repeated := sorted({str(value) for value in values if values.count(value) > 1}):
             raise ValueError(f"name {', '.join(repeated)} once")
         return values
+
+    @field_validator("gpus_per_trial")
+    @classmethod
+    def _is_more_than_a_crumb(cls, gpus: float) -> float:
+        if 0 < gpus < LEAST_SHARE:
+            raise ValueError(f"it must be 0, or {LEAST_SHARE} to 1")
+        return gpus
 
     @field_validator("spaces")
     @classmethod

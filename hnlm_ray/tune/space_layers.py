@@ -70,11 +70,28 @@ class _Draft:
         """Raise InputError for what a method can't be without."""
         for word in ("family", "reads"):
             if self.words.get(word) is None:
-                raise InputError(f"{told}: {word} is missing; a method says it, or extends one that does")
+                raise InputError(
+                    f"{told}: {word} is missing; a new method says it or extends one that does, "
+                    "and a change has the name of a shipped one"
+                )
         if (self.words["family"] == "control") != (self.words.get("controls") is not None):
             raise InputError(f"{told}: a control has the family control, and names in `controls` what it controls")
+        self._check_published(told)
+
+    def _check_published(self, told: str) -> None:
         if unsearched := sorted(self.published.keys() - self.drawn.keys() - self.fixed.keys()):
             raise InputError(f"{told}: published.{unsearched[0]} is not searched; put it under fixed")
+        if outside := sorted(name for name in self.published.keys() - self.fixed.keys() if not self._holds(name)):
+            name = outside[0]
+            raise InputError(
+                f"{told}: published.{name} is {self.published[name]}, which lies outside of space.{name}; "
+                "widen the range, or publish a value of it (null: that of the section cf)"
+            )
+
+    def _holds(self, name: str) -> bool:
+        dimension, value = self.drawn[name], self.published[name]
+        ranges = dimension.ranges.values() if isinstance(dimension, When) else (dimension,)
+        return any(one.holds(value) for one in ranges)
 
 
 def _put(values: dict[str, Value], given: Settings, told: str) -> None:

@@ -46,6 +46,14 @@ def test_a_change_is_merged_into_the_method_and_the_controls_follow():
     assert Suggestions("pool", CFConfig(), "mf", tune(spaces), 3).suggest(0).alpha == 0.4
 
 
+def test_a_range_that_leaves_the_published_value_out_asks_for_another():
+    narrow = {"space": {"candidates": {"choice": [4, 8]}}}
+    with pytest.raises(InputError, match=r"tune\.spaces\.ahns: published\.candidates is 16, which lies outside"):
+        method("ahns", {"ahns": narrow})
+    for published in ({"candidates": 8}, {"candidates": None}):
+        assert method("ahns", {"ahns": {**narrow, "published": published}}).space["candidates"] == Choice((4, 8))
+
+
 def test_what_a_run_searches_is_no_longer_fixed():
     changed = method("softmax", {"softmax": {"space": {"softmax.similarity": {"choice": ["cosine", "dot"]}}}})
     assert "softmax.similarity" not in changed.fixed
@@ -185,6 +193,14 @@ def test_a_range_that_is_none_is_refused_when_the_configuration_is_read(load, sp
         ({"space": {"loss": {"choice": ["bpr", "hinge", "hing"]}}}, r"space\.loss\.choice: cf\.loss can't be 'hing'"),
         ({"fixed": {"dim": 0}}, r"tune\.spaces\.dns: fixed\.dim: cf\.dim can't be '0'"),
         ({"published": {"dim": 64}}, r"published\.dim is not searched; put it under fixed"),
+        (
+            {"published": {"candidates": 9999}},
+            r"published\.candidates is 9999, which lies outside of space\.candidates",
+        ),
+        (
+            {"published": {"lr": 5.0}},
+            r"published\.lr is 5\.0, which lies outside .*widen the range, or publish a value",
+        ),
         ({"fixed": {"lr": 0.1}, "space": {"lr": {"choice": [1]}}}, r"lr stands under fixed and under space"),
         ({"space": {"dim": {"when": "los", "is": {"bpr": {"choice": [1]}}}}}, r"dim\.when: cf has no setting 'los'"),
         ({"space": {"dim": {"when": "loss", "is": {"bpt": {"choice": [1]}}}}}, r"dim\.when: cf\.loss can't be 'bpt'"),
