@@ -266,11 +266,13 @@ def test_a_peer_that_cannot_be_installed_is_reported_with_the_last_words():
 
 
 def test_every_peer_has_pins_and_a_driver_that_parses():
-    from cf_bench.environments import PEERS
+    from cf_bench.environments import DRIVERS, PEERS
 
     for peer in PEERS.values():
         assert "==" in peer.pins.read_text()
-        compile(peer.driver.read_text(), peer.driver, "exec")
+        assert peer.driver.exists()
+    for driver in DRIVERS.glob("*.py"):
+        compile(driver.read_text(), driver, "exec")
 
 
 def test_every_work_knows_its_data_sets():
@@ -326,12 +328,128 @@ def test_a_peer_that_measures_otherwise_is_told():
     assert "recall@20 0.1254, we 0.1234" in disagreement({"recall@20": 0.1254, "ndcg@20": 0.1}, ours)
 
 
-@pytest.mark.parametrize("script", ["cf_speed", "cf_quality"])
+@pytest.mark.parametrize("script", ["cf_speed", "cf_quality", "tuning_peers"])
 def test_without_data_a_script_says_what_to_give(script, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [script])
     with pytest.raises(SystemExit) as ended:
         importlib.import_module(script).parse()
     assert ended.value.code == 2
     said = capsys.readouterr().err
-    assert "--gowalla" in said
+    assert "--ml1m" in said
     assert "user item item" in said
+
+
+def test_a_trial_starts_when_its_workers_trial_before_has_ended():
+    from cf_bench.sweep_watch import seen_rows
+
+    events = [
+        ("begin", 1, 0.0),
+        ("begin", 2, 0.1),
+        ("end", 1, 5.0),
+        ("begin", 1, 5.2),
+        ("end", 2, 6.0),
+        ("end", 1, 9.0),
+    ]
+    notes = [{"event": event, "pid": pid, "at": at, "part": f"mf-{pid}", "own_mib": at} for event, pid, at in events]
+    notes += [{"event": "counted", "pid": 0, "at": at, "own_mib": 100.0} for at in (5.0, 6.0, 9.0)]
+    notes.append({"event": "rows", "first_epochs": {"mf-1": 0.25, "mf-2": 70.0}})
+    driver, worker, start = seen_rows("work", notes, judged=True)
+    assert (driver["ratio"], driver["met"]) == (1.0, True)
+    assert (worker["ours"], worker["theirs"], worker["met"]) == (9.0, 5.0, False)
+    assert (start["ours"], start["met"]) == (pytest.approx(0.45), True)
+
+
+def test_arrays_outside_of_an_object_store_are_copies():
+    from cf_bench.datasets import synthetic
+    from cf_bench.sweep_watch import arrays_of, copied_mib
+
+    arrays = arrays_of(synthetic(3000, 200, 50))
+    assert len(arrays) == 4
+    assert copied_mib(arrays) == sum(array.nbytes for array in arrays) / 2**20 > 0
+
+
+def test_what_a_killed_command_started_ends_with_it(tmp_path):
+    import psutil
+    from cf_bench.process_cpu import measure_until
+
+    child = "import time; end = time.time() + 60\nwhile time.time() < end: pass"
+    code = (
+        f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {child!r}]).pid, flush=True); input()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    pid = int(process.stdout.readline())
+    reached, run = measure_until(process, 0.6, lambda: psutil.pid_exists(pid))
+    assert reached
+    assert run["cpu_s"] > 0
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    with pytest.raises(ChildProcessError, match="by itself, with 3"):
+        measure_until(subprocess.Popen([sys.executable, "-c", "exit(3)"]), 30, dict)
+
+
+def test_all_tuners_see_the_same_pairs_and_never_test(tmp_path):
+    from cf_bench.datasets import synthetic
+    from cf_bench.tuning_job import write_job
+    from cf_bench.tuning_sides import read_seen
+    from serving import read_pairs
+
+    data = synthetic(3000, 200, 50)
+    written = write_job(data, tmp_path / "job", quick=True)
+    seen = read_seen(tmp_path / "job")
+    assert seen.test is written.test is None
+    assert len(seen.train) + len(seen.validation) == len(data.train)
+    for split, positives in (("train", written.train), ("validation", written.validation)):
+        assert np.array_equal(read_pairs(tmp_path / "job", split).T, positives.pairs())
+        assert np.array_equal(getattr(seen, split).items, positives.items)
+
+
+def test_the_shared_job_is_the_same_search_for_the_sweep_and_for_optuna(tmp_path):
+    import optuna
+    from cf_bench.tuning_job import JOB, METHOD, asked_settings, sweep_tree
+
+    from hnlm_ray.config import CFConfig, Config
+    from hnlm_ray.tune.suggest import Suggestions
+
+    config = Config.model_validate(sweep_tree(JOB, str(tmp_path)))
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    by_hand = [CFConfig(**asked_settings(JOB, study.ask())) for _ in range(40)]
+    by_sweep = [
+        Suggestions(METHOD, config.cf, model, config.tune, config.seed).suggest(trial)
+        for model in config.tune.models
+        for trial in range(1, 20)
+    ]
+    for found in (by_hand, by_sweep):
+        assert {one.model for one in found} == {"mf", "lightgcn"}
+        assert {one.candidates for one in found if one.sampler == "dns"} == {4, 8, 16}
+        assert {one.layers for one in found if one.model == "lightgcn"} == {1, 2, 3}
+        assert all(5e-4 <= one.lr <= 1e-2 and 1e-6 <= one.reg <= 1e-3 for one in found)
+        assert {(one.batch_size, one.epochs, one.patience) for one in found} == {(8192, 20, 3)}
+
+
+def test_tuners_are_compared_by_their_best_trial_and_how_many_have_ended(tmp_path):
+    from cf_bench.tuning_race import Tuned, best_of, read_trials, rows_against
+    from cf_bench.tuning_sides import note_trial
+
+    assert read_trials(tmp_path) == []
+    assert best_of(tmp_path, [], None) == 0.0
+    for value in (0.1, 0.25, 0.2):
+        note_trial(tmp_path, value, {"model": "mf", "lr": value / 100})
+    trials = read_trials(tmp_path)
+    ours = Tuned(trials, best_of(tmp_path, trials, None), 9.6)
+    assert ours.told() == "trials 3 of mf in 10 CPU s; best: lr 0.0025, model mf"
+    best, ended = rows_against("ML-1M", 8, ours, "Peer", Tuned(trials[:1], 0.2, 9.0))
+    assert (best["ours"], best["theirs"], best["ratio"]) == (0.25, 0.2, 1.25)
+    assert (ended["peer"], ended["ours"], ended["theirs"]) == ("Peer", 3, 1)
+    assert rows_against("ML-1M", 8, ours, "Peer", Tuned([], 0.0, 9.0))[0]["ratio"] is None
+
+
+def test_a_peers_best_factors_are_measured_by_our_evaluation(tmp_path):
+    from cf_bench.datasets import synthetic
+    from cf_bench.tuning_job import write_job
+    from cf_bench.tuning_race import best_of
+
+    seen = write_job(synthetic(3000, 200, 50), tmp_path / "job", quick=True)
+    likes = np.zeros((seen.users, seen.items), np.float32)
+    likes[seen.validation.pairs()] = 1
+    np.savez(tmp_path / "factors.npz", users=likes, items=np.eye(seen.items, dtype=np.float32))
+    assert best_of(tmp_path, [{"value": 0.5}], seen) == pytest.approx(1.0)

@@ -13,6 +13,8 @@ from cf_bench.sides import open_own, open_peers, warm_up
 from cf_bench.workers import Worker
 
 CANDIDATES: Final = 32
+GUARDED: Final = 16
+UNGUARDED: Final = "our own, unguarded"
 NEGATIVES: Final = 512
 SAMPLED: Final = f"our own, {NEGATIVES} negatives"
 MODELS: Final = {"mf": "MF", "lightgcn": "LightGCN"}
@@ -40,6 +42,16 @@ def dynamic(bench: Bench, dataset: Dataset, targets: Targets, model: str) -> Non
     sides = {"ours": own, **open_peers(bench, dataset, model, ("RecBole",), CANDIDATES)}
     work = f"{MODELS[model]} epoch with DNS of {CANDIDATES}, {dataset.name}"
     add_all(bench, bench.race(_batches(bench, sides)), work, epoch_seconds(dataset), targets)
+
+
+def guarded(bench: Bench, dataset: Dataset, targets: Targets, model: str) -> None:
+    """Time epochs with the guarded hardest of 16 candidates against our own without a guard."""
+    same = {"sampler": "dns", "candidates": GUARDED}
+    with_guard = open_own(bench.own(), dataset, model, guard=0.5, guard_features="cf", **same)
+    without = open_own(bench.own(UNGUARDED), dataset, model, **same)
+    runs = bench.race(_batches(bench, {"ours": with_guard, UNGUARDED: without}))
+    work = f"{MODELS[model]} epoch with guarded DNS of {GUARDED}, {dataset.name}"
+    add_all(bench, runs, work, epoch_seconds(dataset), targets)
 
 
 def _batches(bench: Bench, sides: dict[str, Worker]) -> dict[str, Callable[[], Run]]:

@@ -13,7 +13,7 @@ from cf_bench.environments import PeerMissingError
 from cf_bench.shown import Targets
 from cf_bench.speed_processes import memory, side_by_side
 from cf_bench.speed_ranking import evaluation
-from cf_bench.speed_training import SAMPLED, dynamic, sampling, softmax, training
+from cf_bench.speed_training import SAMPLED, UNGUARDED, dynamic, guarded, sampling, softmax, training
 
 Work = Callable[[Bench, Dataset, Targets], None]
 WORKS: Final[dict[str, Work]] = {
@@ -23,6 +23,8 @@ WORKS: Final[dict[str, Work]] = {
     "evaluation": evaluation,
     "dns-mf": partial(dynamic, model="mf"),
     "dns-lightgcn": partial(dynamic, model="lightgcn"),
+    "guard-mf": partial(guarded, model="mf"),
+    "guard-lightgcn": partial(guarded, model="lightgcn"),
     "softmax-mf": partial(softmax, model="mf"),
     "softmax-lightgcn": partial(softmax, model="lightgcn"),
     "memory": memory,
@@ -36,6 +38,8 @@ TARGETS: Final[dict[str, dict[str, Targets]]] = {
     "evaluation": {"Gowalla": EVALUATION, "ML-1M": EVALUATION},
     "dns-mf": {"Gowalla": {"RecBole": 5.0}, "ML-1M": {"RecBole": 5.0}},
     "dns-lightgcn": {"Gowalla": {"RecBole": 5.0}, "ML-1M": {"RecBole": 5.0}},
+    "guard-mf": {"ML-1M": {UNGUARDED: 1 / 1.25}},
+    "guard-lightgcn": {"ML-1M": {UNGUARDED: 1 / 1.25}},
     "softmax-mf": {"ML-1M": {SAMPLED: 3.0}},
     "softmax-lightgcn": {"ML-1M": {SAMPLED: 3.0}},
     "memory": {"Gowalla": {"RecBole": 1 / 0.65}},

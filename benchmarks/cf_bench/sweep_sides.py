@@ -75,36 +75,16 @@ def run_loop(config: Config, asked: dict[str, Any]) -> None:  # noqa: ARG001  it
             sys.exit(f"a share of the loop ended with {process.exitcode}")
 
 
-def run_sweep(config: Config, asked: dict[str, Any]) -> None:
+def run_noted(config: Config, asked: dict[str, Any]) -> None:
     """Search with the sweep of the pipeline, Ray's start and end included; notes of it go into a file."""
-    import pyarrow as pa
     from rich.console import Console
 
-    from hnlm_ray.cluster import connected
-    from hnlm_ray.pipeline import find_stage
-    from hnlm_ray.stage import StageRun
-    from hnlm_ray.tables import TABLES
-    from hnlm_ray.workspace import Manifest, Workspace
+    from cf_bench.sweep_alone import run_sweep
+    from hnlm_ray.tune import trainings
 
     os.environ[NOTES] = asked["notes"]
-    workspace = Workspace.open(config.workspace)
-    workspace.create()
-    store = workspace.table("interactions")
-    file = store.write_part("0" * 64, "part-0", pa.Table.from_pylist([], schema=TABLES["interactions"]))
-    store.publish(Manifest(table="interactions", stage="prepare", fingerprint="0" * 64, files=(file,)))
-    progress = NotedProgress(Console(stderr=True), every_s=30)
-    with connected(config, [find_stage("trials")]), progress:
-        from hnlm_ray.tune import trainings
-        from hnlm_ray.tune.job_queue import SearchedJobs
-        from hnlm_ray.tune.stage import searched_methods
-
-        trainings.run_training = watched_training
-        data = open_data(asked["text_mib"])
-        queue = SearchedJobs(
-            searched_methods(config, data), seed=config.seed, trials=config.tune.trials, cpu_seconds=None, begun={}
-        )
-        rows = trainings.Sweep.open(StageRun(config, workspace, "1" * 64, progress), "trials", data).run_all(queue)
-    note_rows(rows)
+    trainings.run_training = watched_training
+    note_rows(run_sweep(config, open_data(asked["text_mib"]), NotedProgress(Console(stderr=True), every_s=30)))
 
 
 class NotedProgress(LineProgress):
@@ -128,4 +108,4 @@ def note_rows(rows: Any) -> None:  # noqa: ANN401  a table of pyarrow's
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[2])
-    {"sweep": run_sweep, "loop": run_loop}[sys.argv[1]](open_config(given), given)
+    {"sweep": run_noted, "loop": run_loop}[sys.argv[1]](open_config(given), given)
