@@ -60,7 +60,10 @@ class StudyCommand:
         say(console, f"study {self.study.config.name} in {redacted(self.study.config.workspace)}: {len(runs)} runs")
         for run in runs:
             found = statuses(run.config, Workspace.open(run.config.workspace))
-            todo = [status.stage.name for status in found if status.state != "fresh"]
+            stages = [status.stage for status in found if status.state != "fresh"]
+            for stage in stages:
+                stage.check(run.config)
+            todo = [stage.name for stage in stages]
             what = f"to do: {', '.join(todo)}" if todo else "finished"
             say(console, f"  {run.name:<30} {what}")
 
