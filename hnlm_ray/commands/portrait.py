@@ -36,6 +36,7 @@ def show_user(console: Console, user: Row) -> None:
         say(console, f"  {title(item)}{rating}{said}")
     if len(user["history"]) > _HISTORY_SHOWN:
         say(console, f"  ... and {len(user['history']) - _HISTORY_SHOWN} more (--json lists all)")
+    _show_judged(console, user["judgements"])
     say(console, f"semantic negatives ({len(user['semantic_negatives'])}):")
     for negative in user["semantic_negatives"]:
         _show_negative(console, negative)
@@ -47,6 +48,15 @@ def show_user(console: Console, user: Row) -> None:
     _show_pool(console, user["pool"])
     _show_recommendations(console, user["recommendations"])
     _show_left_out(console, user["left_out"])
+
+
+def _show_judged(console: Console, judged: Sequence[Row]) -> None:
+    if judged:
+        say(console, f"candidates that the LLM judged ({len(judged)}):")
+    for item in judged:
+        reason = f", because: {item['reason']}" if item["reason"] else ""
+        liked = "; a held-out row says that they like it" if item["held_out"] else ""
+        say(console, f"  {title(item)}: {item['verdict'] or 'no verdict'}{reason}{liked}")
 
 
 def _show_pool(console: Console, pool: Mapping[str, int]) -> None:

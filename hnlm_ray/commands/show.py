@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
+from itertools import zip_longest
 from typing import Literal
 
 import pyarrow.compute as pc
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.portrait import show_item, show_user
 from hnlm_ray.errors import InputError, WorkspaceError
+from hnlm_ray.evidence.answers import WORDS
 from hnlm_ray.negatives.embedded import SOURCE
 from hnlm_ray.redaction import redacted
 from hnlm_ray.shown_tables import Row, ShownTables
@@ -23,7 +25,7 @@ _ITEM = ("item", "item_id", "title")
 _ORIGINS = ("own", "borrowed", "fallback")
 _CLOSE = 3
 _ABOUT: Mapping[Kind, Sequence[str]] = {
-    "user": ("reviews", "user_profiles", "semantic_negatives", "negative_pool", "recommendations"),
+    "user": ("reviews", "user_profiles", "judgements", "semantic_negatives", "negative_pool", "recommendations"),
     "item": ("item_profiles", "negative_pool", "recommendations"),
 }
 
@@ -97,6 +99,9 @@ def describe_user(tables: ShownTables, user: int) -> Row:
             if row["split"] == "train"
         ],
         "held_out": {split: sum(row["split"] == split for row in seen) for split in ("validation", "test")},
+        "judgements": [
+            judged for row in tables.rows_where("judgements", user=user) for judged in _judged(row, items, held_out)
+        ],
         "semantic_negatives": [_negative(row, items, pool, held_out) for row in named],
         "vector_negatives": [
             {"positive": items[item], "grounded": _grounded(row, items, held_out)}
@@ -109,6 +114,15 @@ def describe_user(tables: ShownTables, user: int) -> Row:
             for row in sorted(tables.rows_where("recommendations", user=user), key=lambda row: int(row["rank"]))
         ],
     }
+
+
+def _judged(row: Row, items: dict[int, Row], held_out: Collection[int]) -> list[Row]:
+    """Return the candidates of a user, each with its verdict where it has one."""
+    told = zip_longest(row["candidates"], row["verdicts"] or (), row["reasons"] or ())
+    return [
+        {**items[item], "verdict": WORDS.get(verdict), "reason": reason, "held_out": item in held_out}
+        for item, verdict, reason in told
+    ]
 
 
 def _negative(row: Row, items: dict[int, Row], pool: Mapping[int, Row], held_out: Collection[int]) -> Row:

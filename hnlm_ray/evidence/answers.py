@@ -15,6 +15,7 @@ from hnlm_ray.llm.answers import AnswerFormat, Parsed, clean, shorten
 
 VERDICTS: Final = {"yes": 1.0, "unsure": 0.0, "no": -1.0}
 """The word for a verdict and what it counts: 1 is wanted, -1 is not."""
+WORDS: Final = {value: word for word, value in VERDICTS.items()}
 PROBLEMS: Final = ("missing", "malformed", "repeated", "unknown")
 """What may be wrong with a part of an answer: a listed candidate without an entry, an entry that is no verdict, a
 candidate with two entries (neither counts), an entry for a number that is not listed."""

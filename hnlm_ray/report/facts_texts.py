@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hnlm_ray.report.facts_judgements import judgement_facts
 from hnlm_ray.report.facts_samples import item_titles
 from hnlm_ray.shown_tables import ShownTables
 from hnlm_ray.tables import KEYS
@@ -16,7 +17,7 @@ from hnlm_ray.workspace import Manifest
 
 Facts = dict[str, Any]
 Counts = Mapping[str, object]
-TEXTS: Final = ("item_profiles", "user_profiles", "semantic_negatives")
+TEXTS: Final = ("item_profiles", "user_profiles", "judgements", "semantic_negatives")
 _FIGURES: Final = (
     *("valid_share", "duplicate_share", "distinct_1", "distinct_2", "compression_ratio"),
     *("words_mean", "words_median", "sampled_texts", "prompts_cut", "prompts_defused"),
@@ -42,6 +43,7 @@ def text_facts(tables: ShownTables, seed: int) -> Facts:
     titles = item_titles(tables) if there else {}
     return {
         "stages": [{"name": table, **figures_of(tables.published.manifests[table])} for table in there],
+        "judgements": judgement_facts(tables),
         "negatives": negative_facts(_counts(tables, "negative_pool"), _counts(tables, "results")),
         "failed": [example for table in there for example in _failed(tables, table, titles, seed)],
     }

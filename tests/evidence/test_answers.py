@@ -132,9 +132,12 @@ def check(parsed):
 
 
 WORDS = st.sampled_from(["yes", "no", "unsure", "Yes ", "", "maybe"])
-ANY = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | WORDS | st.text(max_size=9), lambda inner: (
-    st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["verdict", "reason", "1", "x"]), inner, max_size=3)
-), max_leaves=6)  # fmt: skip
+KEYS = st.sampled_from(["verdict", "reason", "1", "x"])
+ANY = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | WORDS | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=6,
+)
 
 
 @given(st.dictionaries(st.sampled_from(["1", "2", "3", "4", "", "1.0"]), ANY))

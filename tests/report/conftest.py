@@ -27,6 +27,10 @@ POOL_COUNTS = {
     "grounded_share": 0.8, "exact": 3, "fuzzy": 1, "nearest": 4, "ungrounded": 2, "met_training_positive": 1,
     "duplicate": 1, "own_pairs": 6, "borrowed_pairs": 3, "fallback_pairs": 3,
 }  # fmt: skip
+JUDGED_COUNTS = {
+    "candidates": 18, "judged": 12, "judged_share": 0.6667, "wanted": 6, "not_wanted": 6, "unsure": 0,
+    "wanted_share": 0.5, "entries_missing": 0, "entries_malformed": 6, "entries_repeated": 0, "entries_unknown": 12,
+}  # fmt: skip
 GROUPS = Groups(np.arange(2 * USERS) % 3, np.arange(2 * USERS), np.arange(2 * USERS) % 4)
 LATEST = "2026-01-02T00:00:00+00:00"
 SPLITS = ("train",) * 5 + ("validation", "test", "test")
@@ -112,6 +116,13 @@ def fill(folder, word):
     ]
     told = {"rows": Rows(ok=7, none=1, failed=2), "failed_by_reason": {"invalid": 2}, "counts": TEXT_COUNTS}
     publish(workspace, "semantic_negatives", named, **told, tokens=Tokens(tokens_in=35, tokens_out=20))
+    problems = {"missing": 0, "malformed": 1, "repeated": 0, "unknown": 2}
+    judged = [
+        {"user": u, "candidates": [5, 6, 4], "verdicts": [1.0, -1.0, None], "reasons": [word(), word(), None],
+         **problems, **llm(word)}
+        for u in range(USERS)
+    ]  # fmt: skip
+    publish(workspace, "judgements", judged, counts=JUDGED_COUNTS)
     pool = [
         {"user": u, "item": i, "origin": "own", "negatives": [7, 6], "weights": [0.9, 0.1], "sources": [word(), word()],
          "verdict": word() if i % 2 else "fuzzy"}

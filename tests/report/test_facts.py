@@ -198,8 +198,9 @@ def test_samples_are_drawn_by_seed_good_ones_and_failed_ones(filled):
 
 def test_texts_are_told_with_their_figures_and_what_became_of_the_negatives(filled, text_counts):
     facts = text_facts(filled, 1)
-    assert [stage["name"] for stage in facts["stages"]] == ["item_profiles", "user_profiles", "semantic_negatives"]
-    stage = facts["stages"][2]
+    names = ["item_profiles", "user_profiles", "judgements", "semantic_negatives"]
+    assert [stage["name"] for stage in facts["stages"]] == names
+    stage = facts["stages"][3]
     assert (stage["rows"], stage["by_status"]) == (10, {"ok": 7, "none": 1, "invalid": 2})
     assert (stage["tokens_in"], stage["tokens_out"]) == (3.5, 2.0)
     assert {name: stage[name] for name in text_counts} == text_counts
@@ -214,6 +215,24 @@ def test_texts_are_told_with_their_figures_and_what_became_of_the_negatives(fill
         0.25,
         0.1,
     )
+
+
+def test_judgements_are_told_with_what_is_wrong_with_them_and_what_they_are_worth(filled):
+    judged = text_facts(filled, 1)["judgements"]
+    assert (judged["candidates"], judged["judged"], judged["wanted_share"]) == (18, 12, 0.5)
+    assert [problem["count"] for problem in judged["problems"]] == [6, 12]
+    # Items 5 to 7 are held out of every user, and both candidates with a verdict are among them.
+    assert [(row["verdict"], row["judged"], row["held_out"], row["lift"]) for row in judged["worth"]] == [
+        ("yes", 6, 6, 1),
+        ("unsure", 0, 0, None),
+        ("no", 6, 6, 1),
+    ]
+
+
+def test_what_judgements_are_worth_is_not_told_before_there_are_results(filled):
+    filled.workspace.table("results").remove_parts("a" * 64)
+    before = ShownTables(filled.workspace, PublishedTables.look(filled.workspace))
+    assert text_facts(before, 1)["judgements"]["worth"] == []
 
 
 def test_what_a_manifest_does_not_count_of_texts_is_no_figure(filled):
