@@ -20,6 +20,7 @@ import json
 import os
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,11 @@ def rows_of_work(name: str, options: argparse.Namespace) -> list[Row]:
     concurrent, tune = WORKS[name]
     asked = {"trials": options.trials, "epochs": options.epochs, "concurrent": concurrent, "tune": tune}
     runs: dict[str, list[dict[str, float]]] = {"ours": [], "theirs": []}
-    for _ in range(options.repeats):
-        runs["theirs"].append(run_side("loop", asked, options)[0])
-        run, notes = run_side("sweep", asked, options)
-        runs["ours"].append(run)
+    with ThreadPoolExecutor(2 if options.together else 1) as pool:
+        for _ in range(options.repeats):
+            (theirs, _), (ours, notes) = pool.map(lambda side: run_side(side, asked, options), ("loop", "sweep"))
+            runs["theirs"].append(theirs)
+            runs["ours"].append(ours)
     target = None if options.quick else 1 / TARGET
     work = f"{options.trials} trials, {name}"
     row = compare(work, "a loop", runs, lambda run: run["cpu_s"], unit="CPU s", target=target)
@@ -94,6 +96,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument(
+        "--together", action="store_true", help="both sides at the same time: what else runs then slows both alike"
+    )
     parser.add_argument("--ray-cpus", type=int, default=4, help="ray.cpus: how many idle workers Ray starts with")
     parser.add_argument("--only", nargs="+", choices=(*WORKS, DATA), help="these works alone")
     parser.add_argument("--quick", action="store_true", help="12 trials of 3 epochs, no target")
@@ -107,7 +112,9 @@ def parse() -> argparse.Namespace:
 
 def notes_of(options: argparse.Namespace) -> list[str]:
     """Say what one must know to read the figures."""
+    order = "at the same time" if options.together else "one after the other"
     return [
+        f"Both sides ran {order}.",
         f"MF, BPR, d 64, {options.epochs} epochs with an evaluation after each; 943 users, 1,682 items, synthetic.",
         "CPU seconds of all processes from start to end: the start of Ray (a few seconds) and all imports are in.",
         f"The ratio is the loop's seconds over the sweep's; the target: at most {TARGET:g} times the loop's.",
