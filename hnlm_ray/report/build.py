@@ -142,7 +142,14 @@ def _hardness(rows: Sequence[Row], families: Mapping[str, str], tables: ShownTab
         return None
     at_random = tables.published.manifests["results"].counts.get("random_false_negative_share")
     expected = at_random if isinstance(at_random, float) else None
-    return {"points": points, "at_random": expected, "plot": plots.hardness(points, expected)}
+    curves = [curve for curve in curve_facts(rows) if curve["false"]]
+    return {
+        "points": points,
+        "at_random": expected,
+        "plot": plots.hardness(points, expected),
+        "curves": curves,
+        "curves_plot": plots.false_negatives(curves, families, expected) if curves else None,
+    }
 
 
 def _search(tables: ShownTables, families: Mapping[str, str], lead: Sequence[str], metric: str) -> Facts:

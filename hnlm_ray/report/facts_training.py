@@ -57,7 +57,10 @@ def thinned(rows: Sequence[Any], most: int) -> list[Any]:
 
 
 def curve_facts(results: Sequence[Row]) -> list[Facts]:
-    """Return each method's curve: means over its refits of an epoch, while all of them ran."""
+    """Return each method's curve: means over its refits of an epoch, while all of them ran.
+
+    ``false`` are the epochs whose negatives were measured, with ``share`` (false negatives) and ``hardness``.
+    """
     methods = sorted({str(row["method"]) for row in results})
     found = [_curve(name, [row for row in results if row["method"] == name and row["curve"]]) for name in methods]
     return [curve for curve in found if curve["epochs"]]
@@ -71,15 +74,23 @@ def _curve(name: str, refits: Sequence[Row]) -> Facts:
         "refits": len(refits),
         "epochs": epochs,
         "shown": thinned([epoch for epoch in epochs if epoch["validation"] is not None], _TABLE_POINTS),
+        "false": thinned([epoch for epoch in epochs if epoch["share"] is not None], _TABLE_POINTS),
         "ran": [int(row["epochs"]) for row in refits],
         "best": [int(row["best_epoch"]) for row in refits],
     }
 
 
 def _epoch(points: Sequence[Row]) -> Facts:
-    measured = [point["validation"] for point in points]
     return {
         "epoch": points[0]["epoch"],
         "loss": float(np.mean([point["loss"] for point in points])),
-        "validation": None if None in measured else float(np.mean(measured)),
+        "validation": _mean([point["validation"] for point in points]),
+        "hardness": _mean([point.get("hardness") for point in points]),
+        "share": _mean([point.get("false_negative_share") for point in points]),
     }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean, none where a value is missing."""
+    found = [value for value in values if value is not None]
+    return float(np.mean(found)) if found and len(found) == len(values) else None

@@ -133,6 +133,39 @@ def groups(found: Row, lead: Sequence[str], families: Mapping[str, str], metric:
     return plot(f"groups-{shown[0]}", f"{metric} by group", (5.2, 1.2 + 0.4 * len(shown)), draw)
 
 
+def false_negatives(found: Sequence[Row], families: Mapping[str, str], at_random: float | None) -> Markup:
+    """Draw each method's share of false negatives by epoch: methods with their names, controls thin."""
+
+    def draw(axes: Axes) -> None:
+        if at_random is not None:
+            axes.axhline(at_random, color=MUTED, linewidth=1, linestyle="--")
+        for curve in sorted(found, key=lambda curve: families[curve["name"]] != "control"):  # controls below
+            points, family = [(point["epoch"], point["share"]) for point in curve["false"]], families[curve["name"]]
+            if family == "control":
+                axes.plot(*zip(*points, strict=True), color=MUTED, linewidth=0.7, alpha=0.6)
+                continue
+            axes.plot(*zip(*points, strict=True), f"{MARKERS[family]}-", color=FAMILIES[family], markersize=4)
+            _name(axes, curve["name"], points[-1], family)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("false negatives")
+        _percent(axes)
+
+    return plot("false-negatives", "Share of false negatives by epoch", (7.6, 4.0), draw)
+
+
+def _name(axes: Axes, name: str, point: tuple[float, float], family: str) -> None:
+    """Write a method's name, without its model, beside a point."""
+    short = name.partition("-")[2] or name
+    axes.annotate(short, point, xytext=(6, 4), textcoords="offset points", color=FAMILIES[family])
+
+
+def _percent(axes: Axes) -> None:
+    axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.margins(0.12)
+    axes.set_ylim(bottom=0)
+
+
 def hardness(points: Sequence[Row], at_random: float | None) -> Markup:
     """Draw each method's hardness against its share of false negatives."""
 
@@ -142,18 +175,9 @@ def hardness(points: Sequence[Row], at_random: float | None) -> Markup:
         for point in sorted(points, key=lambda point: point["family"] != "control"):  # controls below
             _marker(axes, point["hardness"], point["share"], point["family"])
             if point["family"] != "control":
-                axes.annotate(
-                    point["name"].partition("-")[2] or point["name"],
-                    (point["hardness"], point["share"]),
-                    xytext=(6, 4),
-                    textcoords="offset points",
-                    color=FAMILIES[point["family"]],
-                )
+                _name(axes, point["name"], (point["hardness"], point["share"]), point["family"])
         axes.set_xlabel("hardness: mean chance that the negative ranks above the positive")
         axes.set_ylabel("false negatives")
-        axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes.margins(0.12)
-        axes.set_ylim(bottom=0)
+        _percent(axes)
 
     return plot("hardness", "Hardness of each method's negatives against the share of false ones", (7.6, 4.0), draw)

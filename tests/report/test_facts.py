@@ -156,11 +156,20 @@ def test_curves_are_means_over_the_seeds_while_all_ran():
 
     (facts,) = curve_facts([refit(1, [4, 2]), refit(2, [2, 1, 9]), {**refit(3, []), "curve": None}])
     assert facts["epochs"] == [
-        {"epoch": 1, "loss": 3.0, "validation": None},
-        {"epoch": 2, "loss": 1.5, "validation": 1.5},
+        {"epoch": 1, "loss": 3.0, "validation": None, "hardness": None, "share": None},
+        {"epoch": 2, "loss": 1.5, "validation": 1.5, "hardness": None, "share": None},
     ]
     assert (facts["refits"], facts["ran"], facts["shown"]) == (2, [2, 3], facts["epochs"][1:])
     assert curve_facts([{**refit(3, []), "curve": None}]) == []
+
+
+def test_false_negatives_by_epoch_are_means_over_the_seeds(results_rows):
+    dns = next(curve for curve in curve_facts(results_rows) if curve["name"] == "mf-dns")
+    assert [(point["epoch"], point["share"]) for point in dns["false"]] == [(1, 0.02625), (4, 0.0525)]
+    assert dns["false"][0]["hardness"] == pytest.approx(0.21)
+    curve = [{"epoch": 1, "loss": 1.0, "validation": None, "hardness": 0.5, "false_negative_share": None}]
+    without = [{"method": "mf-rns", "seed": 1, "epochs": 1, "best_epoch": 1, "curve": curve}]  # nothing is held out
+    assert curve_facts(without)[0]["false"] == []
 
 
 def test_thinned_rows_keep_both_ends():

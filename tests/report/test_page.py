@@ -156,6 +156,12 @@ def test_the_dashed_line_is_of_the_pairs_that_the_points_are_of(make_page, tmp_p
     assert "Dashed: 5.0%, what items drawn uniformly for the same training pairs would give." in page
 
 
+def test_false_negatives_by_epoch_stand_under_hardness(make_page, tmp_path, plain_plots):
+    told = section(write(make_page, tmp_path, "words"), "hardness")
+    assert '<th scope="row">mf-dns</th><td class="wide">1: 2.6%, 4: 5.2%</td>' in told
+    assert told.count("<svg>") == 2
+
+
 def test_users_of_the_caveats_are_those_that_the_methods_are_compared_on(make_page, tmp_path, plain_plots):
     assert "test users: 12. A difference" in write(make_page, tmp_path, "words")
 
