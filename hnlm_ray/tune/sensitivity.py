@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from hnlm_ray.tune.search_points import Parameter, Point, Value, label_of, searched
+from hnlm_ray.tune.search_points import Parameter, Point, Value, is_number, label_of, searched
 
 Facts = dict[str, Any]
 BINS: Final = 5
@@ -55,8 +55,13 @@ def _step(group: Sequence[tuple[Value, float]]) -> Facts:
     return {
         "low": low,
         "high": high,
-        "label": label_of(low) if low == high else f"{low:.3g} to {high:.3g}",
+        "label": _short(low) if low == high else f"{_short(low)} to {_short(high)}",
         "trials": len(group),
         "mean": float(np.mean(figures)),
         "best": max(figures),
     }
+
+
+def _short(value: Value) -> str:
+    """Write a value as short as a reader needs it: whole numbers as they are, others with three digits."""
+    return label_of(value) if not is_number(value) or float(value).is_integer() else f"{value:.3g}"

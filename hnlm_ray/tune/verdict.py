@@ -7,6 +7,7 @@ from typing import Any, Final
 
 LEVEL: Final = 0.05
 Entry = dict[str, Any]
+_FEW_SECONDS: Final = 9.95
 _UNITS: Final = {"trials": "trials", "cpu_seconds": "CPU seconds"}
 
 
@@ -33,7 +34,8 @@ def _answer(board: Mapping[str, Any], semantic: str | None) -> str:
         return "No classical method finished, so there is nothing to compare what the LLM wrote with."
     ours, base = by_name.get(semantic or ""), by_name[best_classical]
     if ours is None:
-        return f"No semantic method finished, so nothing is known about what the LLM adds; {_best(base, metric)}."
+        ended = "finished" if any(entry["family"] == "semantic" for entry in board["methods"]) else "was compared"
+        return f"No semantic method {ended}, so nothing is known about what the LLM adds; {_best(base, metric)}."
     versus = ours["versus_best_classical"]
     if versus["difference"] is None:
         return f"{semantic} and {best_classical} share no finished seed, so what the LLM adds can't be judged."
@@ -46,10 +48,15 @@ def budget_sentence(budget: Mapping[str, Any]) -> str:
     if least is None:
         return ""
     trials = f"{'' if least == most else f'{least} to '}{most} trial{'' if most == 1 else 's'}"
-    seconds = f"{short:,.0f} CPU seconds" if round(short) == round(long) else f"{short:,.0f} to {long:,.0f} CPU seconds"
+    spent = list(dict.fromkeys((_whole(short), _whole(long))))
     search = f", {budget['search']} search" if "search" in budget else ""
     equal = f"; equal for all by {_UNITS[budget['equal']]}" if "equal" in budget else ""
-    return f"Tuning of each method: {trials} and {seconds}{search}{equal}."
+    return f"Tuning of each method: {trials} and {' to '.join(spent)} CPU seconds{search}{equal}."
+
+
+def _whole(seconds: float) -> str:
+    """Write seconds, with a decimal where there are few."""
+    return f"{seconds:,.0f}" if seconds >= _FEW_SECONDS else f"{seconds:.1f}"
 
 
 def _failed(methods: Sequence[Entry]) -> list[str]:

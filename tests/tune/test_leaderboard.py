@@ -7,6 +7,7 @@ from hnlm_ray.errors import InputError
 from hnlm_ray.tune.leaderboard import leaderboard
 from hnlm_ray.tune.methods import family
 from hnlm_ray.tune.user_groups import Groups
+from hnlm_ray.tune.verdict import budget_sentence
 
 DATASET = {"users": 300, "items": 90, "interactions": 4000}
 USERS = np.random.default_rng(0).uniform(0.05, 0.3, 300)
@@ -173,13 +174,18 @@ def test_verdict_the_semantic_method_is_chosen_on_validation():
     ("kept", "words"),
     [
         (("lightgcn-pool",), "No classical method finished"),
-        (("lightgcn-dns",), "No semantic method finished"),
+        (("lightgcn-dns",), "No semantic method was compared"),
         (("lightgcn-dns", "lightgcn-pool"), "no control run of lightgcn-pool finished"),
         ((), "No classical method finished"),
     ],
 )
 def test_verdict_where_something_is_missing(kept, words):
     assert words in board({name: GOOD[name] for name in kept})[0]["verdict"]
+
+
+def test_verdict_tells_a_semantic_method_that_failed_from_none_at_all():
+    told = board({"lightgcn-dns": GOOD["lightgcn-dns"]}, [trial("lightgcn-pool", "failed")])[0]["verdict"]
+    assert "No semantic method finished" in told
 
 
 def test_controls_of_another_model_are_not_compared():
@@ -258,7 +264,8 @@ def test_the_verdict_states_the_budget_and_the_best_classical_sampler():
     found, _ = board(GOOD)
     assert found["budget"] == {"trials": [1, 1], "cpu_seconds": [1.0, 1.0]}
     assert "the best classical method lightgcn-dns" in found["verdict"]
-    assert found["verdict"].endswith("Tuning of each method: 1 trial and 1 CPU seconds.")
+    assert found["verdict"].endswith("Tuning of each method: 1 trial and 1.0 CPU seconds.")
+    assert budget_sentence({"trials": [3, 3], "cpu_seconds": [0.18, 12.4]}).endswith("0.2 to 12 CPU seconds.")
     trials = [
         {**trial(name), "cpu_seconds": seconds} for name, seconds in zip(GOOD, (9, 11, 10, 10, 10, 10.4), strict=True)
     ]

@@ -74,6 +74,16 @@ def test_sensitivity_of_a_number_has_steps_of_about_equally_many_trials():
     assert [step["label"] for step in crowded["steps"]] == ["0", "0.05 to 0.15", "0.2 to 0.35"]
 
 
+def test_a_step_is_called_as_short_as_a_reader_needs_it():
+    rows = [
+        trial(n, n / 100, lr=lr, batch_size=size) for n, (lr, size) in enumerate([(0.00508054, 2048), (0.001, 512)])
+    ]
+    sizes, rates = sensitivity(points(rows))
+    assert [step["label"] for step in (*sizes["steps"], *rates["steps"])] == ["512", "2048", "0.001", "0.00508"]
+    many = [trial(n, n / 100, batch_size=512 + 256 * n) for n in range(10)]
+    assert sensitivity(points(many))[0]["steps"][4]["label"] == "2560 to 2816"
+
+
 def drawn(count, figure):
     draw = np.random.default_rng(0)
     rows = []
