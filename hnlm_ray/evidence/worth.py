@@ -47,6 +47,17 @@ def worth_of(
     return [_worth(word, hits[verdicts == value], overall) for word, value in VERDICTS.items()]
 
 
+def chance(worth: list[Worth]) -> float | None:
+    """Return the probability that ``yes`` and ``no`` differ this much by chance (Fisher's exact test, two-sided).
+
+    Candidates count as independent, though those of one user are alike. None where one of the two has no candidates.
+    """
+    from scipy.stats import fisher_exact
+
+    table = [[one.held_out, one.judged - one.held_out] for one in worth if one.verdict in {"yes", "no"}]
+    return float(fisher_exact(table).pvalue) if all(map(any, table)) else None
+
+
 def _keys(users: Indices, items: Indices, n_items: int) -> NDArray[np.int64]:
     return users.astype(np.int64) * n_items + items
 

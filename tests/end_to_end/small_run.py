@@ -44,6 +44,7 @@ WHOLE = {
     "embeddings": {"engine": "torch", "pairs_per_user": 2},
     "teacher": {"cf": {"dim": 8, "epochs": 4, "validation": "none"}, "pairs_per_user": 3, "window": [2, 12]},
     "records": {"most": 96},
+    "evidence": {"judge": True, "candidates": 3, "hard": 4},
 }
 WHOLE_METHODS = ["rns", "dns", "pool", "pool_alpha0", "pool_random", "pool_shuffled"]
 WHOLE_METHODS += ["hnlmrec", "hnlmrec_shuffled", "hnlmrec_frozen", "guard", "guard_no_text", "guard_shuffled"]

@@ -8,6 +8,7 @@ from rich.console import Console
 from small_run import ITEMS, USERS, WHOLE, WHOLE_METHODS, run_pipeline, small_config, write_split
 
 from hnlm_ray.commands.results import read_results
+from hnlm_ray.evidence.judgements import judgement_tokens, load_judgements
 from hnlm_ray.pipeline import find_stage, statuses
 from hnlm_ray.stages import STAGES
 from hnlm_ray.tables import KEYS, TABLES
@@ -15,7 +16,14 @@ from hnlm_ray.workspace import Workspace
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 WITHOUT_TEST_ROWS = ("item_profiles", "user_profiles", "semantic_negatives")
-WITHOUT_TEST_ROWS += ("teacher_users", "teacher_items", "mined_negatives", "supervision_records")
+WITHOUT_TEST_ROWS += (
+    "candidates",
+    "judgements",
+    "teacher_users",
+    "teacher_items",
+    "mined_negatives",
+    "supervision_records",
+)
 WITHOUT_TIMES = ("users", "items", "interactions", "item_profiles", "user_profiles", "semantic_negatives")
 
 
@@ -71,6 +79,30 @@ def test_every_llm_row_is_accounted_for(finished):
         assert all((row["status"] == "ok") == (row[text] is not None) for row in table.to_pylist())
         assert all(row["reasoning"] is None or row["status"] == "ok" for row in table.to_pylist())
         assert all((row["status"] in {"ok", "none"}) == (row["error"] is None) for row in table.to_pylist())
+
+
+def test_every_user_s_candidates_have_verdicts_or_the_row_a_reason(finished):
+    _, workspace, _ = finished
+    manifest = workspace.table("judgements").manifest()
+    rows = {row["user"]: row for row in workspace.table("judgements").read().to_pylist()}
+    listed = {row["user"]: row["items"] for row in workspace.table("candidates").read().to_pylist()}
+    assert {user: row["candidates"] for user, row in rows.items()} == listed
+    assert len(rows) == USERS
+    assert manifest.rows.ok + manifest.rows.none + manifest.rows.failed == USERS
+    assert all((row["status"] == "ok") == (row["verdicts"] is not None) for row in rows.values())
+    users, items, verdicts = load_judgements(workspace)
+    train = {
+        (row["user"], row["item"])
+        for row in workspace.table("interactions").read().to_pylist()
+        if row["split"] == "train"
+    }
+    judged = set(zip(users.tolist(), items.tolist(), strict=True))
+    assert judged <= {(user, item) for user, items in listed.items() for item in items}
+    assert not judged & train
+    assert set(verdicts.tolist()) == {1.0, -1.0}
+    counts = manifest.counts
+    assert (counts["judged"], counts["wanted"] + counts["not_wanted"]) == (len(verdicts), len(verdicts))
+    assert judgement_tokens(workspace) == sum(row["tokens_in"] + row["tokens_out"] for row in rows.values())
 
 
 def test_every_pair_that_was_chosen_has_a_vector_or_a_reason(finished):
@@ -193,6 +225,8 @@ def downstream(first):
         ({"negatives__pool_size": 2}, "negative_pool", "negatives.pool_size: 4 -> 2"),
         ({"profiles__user_history": 3}, "user_profiles", "profiles.user_history: 8 -> 3"),
         ({"prepare__split__validation": 0.3}, "prepare", "prepare.split.validation: 0.2 -> 0.3"),
+        ({"evidence__hard": 5}, "candidates", "evidence.hard: 4 -> 5"),
+        ({"evidence__reason_chars": 20}, "judgements", "evidence.reason_chars: 40 -> 20"),
         ({"teacher__mined": 5}, "teacher", "teacher.mined: 8 -> 5"),
         ({"embeddings__dtype": "bfloat16"}, "embeddings", "embeddings.dtype: float32 -> bfloat16"),
         ({"llm__temperature": 0.1}, "item_profiles", "llm.temperature: 0.7 -> 0.1"),

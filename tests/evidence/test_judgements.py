@@ -8,7 +8,7 @@ from judged_workspace import judged_workspace, judgement, publish_judgements
 from hnlm_ray.errors import WorkspaceError
 from hnlm_ray.evidence.judgements import judged_pairs, judgement_tokens, load_judgements
 from hnlm_ray.evidence.stage import verdict_counts
-from hnlm_ray.evidence.worth import Worth, worth_of
+from hnlm_ray.evidence.worth import Worth, chance, worth_of
 from hnlm_ray.tables import TABLES
 
 ROWS = [
@@ -61,6 +61,12 @@ def test_a_verdict_is_worth_how_often_it_meets_a_held_out_positive():
     assert yes == Worth("yes", 3, 2, 2 / 3, pytest.approx((2 / 3) / (3 / 8)))
     assert no == Worth("no", 4, 1, 1 / 4, pytest.approx((1 / 4) / (3 / 8)))
     assert unsure == Worth("unsure", 1, 0, 0.0, 0.0)
+
+
+def test_the_chance_is_that_of_the_table_of_yes_and_no():
+    tea = [Worth("yes", 4, 3, 0.75, 1.5), Worth("unsure", 9, 9, 1.0, 2.0), Worth("no", 4, 1, 0.25, 0.5)]
+    assert chance(tea) == pytest.approx(34 / 70)  # Fisher's lady tasting tea, two-sided
+    assert chance([*tea[:2], Worth("no", 0, 0, None, None)]) is None
 
 
 def test_where_nothing_is_judged_or_nothing_is_held_out_there_is_no_lift():

@@ -6,7 +6,8 @@ import unicodedata
 import pytest
 from injections import HIDDEN, INJECTIONS, MARKS, MEGABYTES, WORDS
 
-from hnlm_ray.config import NegativesConfig, ProfileConfig
+from hnlm_ray.config import EvidenceConfig, NegativesConfig, ProfileConfig
+from hnlm_ray.evidence.prompts import judgement_prompts
 from hnlm_ray.llm import bounded
 from hnlm_ray.llm.answers import clean
 from hnlm_ray.llm.bounded import BoundedTexts
@@ -18,7 +19,7 @@ from hnlm_ray.profiles.items import item_facts, item_prompts
 from hnlm_ray.profiles.users import Known, liked_item, user_prompts
 from hnlm_ray.training_data import UserHistory
 
-PROFILES, NEGATIVES = ProfileConfig(), NegativesConfig()
+PROFILES, NEGATIVES, EVIDENCE = ProfileConfig(), NegativesConfig(), EvidenceConfig()
 SHIPPED = {name: load_prompt(name) for name in shipped_prompts()}
 EVERY_TEXT = INJECTIONS + MEGABYTES
 LONGEST_PROMPT = 10_000
@@ -34,7 +35,7 @@ def item(number, text):
 def prompts_of(texts):
     """Return the prompts of all LLM stages about items with these texts and reviews, each with its name.
 
-    Users 0 to n-1 like item n alone, user n likes all of them.
+    Users 0 to n-1 like item n alone, user n likes all of them. The former are asked about the next item.
     """
     items = {number: item(number, text) for number, text in enumerate(texts)}
     profiles = {number: {"summary": clean(text[:600])} for number, text in enumerate(texts) if number % 2}
@@ -42,10 +43,12 @@ def prompts_of(texts):
     said = {(user.user, liked): texts[liked] for user in users for liked in user.items}
     people = {user.user: {"summary": clean(texts[user.items[0]][:600])} for user in users}
     described = Described(items, profiles, people)
+    candidates = {user: [(user + 1) % len(items)] for user in items}
     return {
         "item_profile": item_prompts(list(items.values()), {n: [text] * 2 for n, text in enumerate(texts)}, PROFILES),
         "user_profile": user_prompts(users, Known(items, profiles, said), PROFILES),
         "semantic_negative": pair_prompts(users, described, NEGATIVES, lambda user, _: list(user.items)),
+        "contrast": judgement_prompts(users, candidates, described, EVIDENCE),
     }
 
 
@@ -189,6 +192,7 @@ def test_an_attribute_takes_the_place_of_no_title_or_text():
 
 ABOUT_ITEM_1 = {("item_profile", (1,)), ("user_profile", (1,)), ("user_profile", (4,))}
 ABOUT_ITEM_1 |= {("semantic_negative", (1, 1)), ("semantic_negative", (4, 1))}
+ABOUT_ITEM_1 |= {("contrast", (1,)), ("contrast", (0,))}
 
 
 @every_text
