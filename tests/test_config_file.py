@@ -228,7 +228,7 @@ def test_the_paper_s_preset_runs_on_gpus_in_a_store_that_all_machines_see(reposi
 
 
 def test_the_paper_s_preset_has_a_fingerprint_of_each_stage_but_the_one_that_reads_files(repository):
-    config = load_config(str(repository / "configs" / "paper_7b.yaml"))
+    config = load_config(str(repository / "configs" / "paper_7b.yaml"), ["evidence.judge=true"])
     assert all(stage.enabled(config) for stage in STAGES)
     for stage in STAGES[1:]:
         assert fingerprint_of(dict(stage.depends_on(config)))
