@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -36,7 +36,7 @@ class JudgementFormat(AnswerFormat):
 
     listed: int = 0
     reason_chars: int = 0
-    of_pairs: ClassVar[Callable[[list[tuple[str, Any]]], dict[str, Any]]] = Entries
+    of_pairs: ClassVar[type[dict[str, Any]]] = Entries
 
     @classmethod
     def of_candidates(cls, listed: int, reason_chars: int) -> JudgementFormat:
@@ -72,7 +72,7 @@ class JudgementFormat(AnswerFormat):
         Fields of an ``ok`` answer: ``verdicts`` and ``reasons``, a float and a text (or None) for each listed
         candidate, and the counts of :data:`PROBLEMS`.
         """
-        repeated = getattr(value, "repeated", set())
+        repeated: set[str] = getattr(value, "repeated", set())
         found = {name: _entry(value[name]) for name in self.fields if name in value and name not in repeated}
         verdicts = [found.get(name, (None, None))[0] for name in self.fields]
         if not any(verdicts):  # None: no verdict; 0: unsure

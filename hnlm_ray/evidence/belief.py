@@ -11,7 +11,7 @@ import torch
 from hnlm_ray.cf import CFData
 from hnlm_ray.cf.guard.features import PairFeatures
 from hnlm_ray.cf.guard.logits import _fit
-from hnlm_ray.cf.solved import EASE
+from hnlm_ray.cf.solved.ease import EASE
 from hnlm_ray.config import CFConfig
 from hnlm_ray.evidence.selection import Floats
 

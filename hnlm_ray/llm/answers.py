@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -34,7 +34,7 @@ class AnswerFormat:
     """The JSON object asked for: its string fields with their longest length; the first one decides."""
 
     fields: Mapping[str, int]
-    of_pairs: ClassVar[Callable[[list[tuple[str, Any]]], dict[str, Any]]] = dict
+    of_pairs: ClassVar[type[dict[str, Any]]] = dict
     """What becomes of a JSON object's keys and values; of a key that stands in it twice the last value counts."""
 
     @property

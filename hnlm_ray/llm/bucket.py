@@ -104,7 +104,10 @@ def bucket_chunks(job: RowJob, bucket: int) -> Iterator[dict[str, Any]]:
 def chunk_rows(text: str) -> list[RowPrompt]:
     """Read the rows of a chunk again."""
     rows = json.loads(text)
-    return [RowPrompt(tuple(key), *asked, Spent(*took), beside) for key, *asked, took, beside in rows]
+    return [
+        RowPrompt(tuple(key), content, cut, defused, Spent(*took), beside)
+        for key, content, cut, defused, took, beside in rows
+    ]
 
 
 @dataclass(frozen=True)
