@@ -7,10 +7,13 @@ import pytest
 from judged_workspace import ITEMS, USERS, held_out_items, judged_config, judged_workspace, trained_items
 
 from hnlm_ray.cf import CFData
+from hnlm_ray.config import EvidenceConfig
 from hnlm_ray.evidence.belief import belief_of, blocks, known_items, teacher_of
 from hnlm_ray.evidence.candidates import choose, write_candidates
-from hnlm_ray.evidence.prompts import judgement_task
+from hnlm_ray.evidence.prompts import judgement_prompts, judgement_task
+from hnlm_ray.negatives.text import Described
 from hnlm_ray.teacher.training import training_data
+from hnlm_ray.training_data import UserHistory
 from hnlm_ray.workspace import Manifest
 
 CONFIGS = {"all": {}, "few users": {"users": 5}, "few tokens": {"token_budget": 3000}}
@@ -106,3 +109,25 @@ def test_blocks_cover_the_users_and_known_items_are_the_trained_ones(tmp_path, m
     assert [user for users in cut for user in range(users.start, users.stop)] == list(range(USERS))
     known = np.concatenate([known_items(data, users) for users in cut])
     assert [set(np.flatnonzero(row)) for row in known] == [set(trained_items(user)) for user in range(USERS)]
+
+
+def test_an_attribute_that_is_called_as_a_number_takes_no_candidate_s_place():
+    told = {"attributes": [("number", "7"), ("genre", "calm")], "text": None}
+    known = Described({n: {"title": f"Title {n}", **told} for n in range(3)}, {}, {})
+    (prompt,) = judgement_prompts([UserHistory(5, (0,))], {5: [2, 1]}, known, EvidenceConfig())
+    assert prompt.content["candidates"] == [
+        {"number": 1, "title": "Title 2", "genre": "calm"},
+        {"number": 2, "title": "Title 1", "genre": "calm"},
+    ]
+    assert (prompt.key, prompt.beside) == ((5,), {"candidates": [2, 1]})
+
+
+def test_the_simpler_prompt_lists_the_first_four_and_asks_for_verdicts_on_these_alone(tmp_path):
+    workspace = judged_workspace(tmp_path)
+    find(workspace, candidates=6)
+    prompt, task = prompts(workspace, candidates=6)[0], judgement_task(judged_config(workspace), workspace)
+    request = task.request(prompt.key, prompt.content, 3, simple=True)
+    assert len(json.loads(request.messages[1]["content"])["candidates"]) == 4
+    assert list(request.expected.fields) == ["1", "2", "3", "4"]
+    assert '"reason"' not in request.expected.json_schema()
+    assert list(task.request(prompt.key, prompt.content, 1).expected.fields) == list("123456")
