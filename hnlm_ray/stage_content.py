@@ -171,4 +171,6 @@ def recommendations(config: Config) -> Mapping[str, object]:
 
 
 def _item_text(config: Config) -> dict[str, object]:
-    return {"encoder": encoder_identity(config.llm.encoder)} if reads_text(config.tune) else {}
+    if not reads_text(config.tune):
+        return {}
+    return {"encoder": encoder_identity(config.llm.encoder), "item_text": config.tune.item_text}

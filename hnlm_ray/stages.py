@@ -46,7 +46,8 @@ def _one_engine(config: Config) -> list[Bundle]:
 
 
 def _describes_items(config: Config) -> bool:
-    return makes_negatives(config) or reads_text(config.tune) or _judges(config)
+    reads_profiles = reads_text(config.tune) and config.tune.item_text == "profiles"
+    return makes_negatives(config) or reads_profiles or _judges(config)
 
 
 def _describes_users(config: Config) -> bool:
@@ -279,7 +280,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="trials",
         purpose="Ray Tune searches every method with the same budget, on validation",
-        inputs=("interactions", "users", "items", "item_profiles", "teacher_items", "negative_pool"),
+        inputs=("interactions", "users", "items", "reviews", "item_profiles", "teacher_items", "negative_pool"),
         outputs=("trials",),
         depends_on=content.trials,
         run=_later("hnlm_ray.tune.stage:search"),
@@ -291,7 +292,10 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="results",
         purpose="refits the winners with several seeds and reads test once",
-        inputs=("trials", "interactions", "users", "items", "item_profiles", "teacher_items", "negative_pool"),
+        inputs=(
+            *("trials", "interactions", "users", "items", "reviews", "item_profiles"),
+            *("teacher_items", "negative_pool"),
+        ),
         outputs=("results",),
         depends_on=content.results,
         run=_later("hnlm_ray.tune.stage:compare"),
@@ -304,7 +308,7 @@ STAGES: tuple[Stage, ...] = (
         name="final_model",
         purpose="trains the method that is best on validation once more, to recommend with",
         inputs=(
-            *("trials", "results", "interactions", "users", "items", "item_profiles"),
+            *("trials", "results", "interactions", "users", "items", "reviews", "item_profiles"),
             *("teacher_items", "negative_pool"),
         ),
         outputs=("model_users", "model_items"),

@@ -52,7 +52,8 @@ def measure_hardness(training: Training, seed: int, most: int = PAIRS) -> Hardne
     trainer = training.trainer
     if not isinstance(trainer, Trainer) or trainer.sampler is None or not draws_for_pairs(trainer.config):
         return None
-    final = torch.cat([training.user_embeddings, training.item_embeddings])
+    ranked_by = trainer.scorer()
+    final = torch.cat([ranked_by.user_embeddings, ranked_by.item_embeddings])
     return _measured(trainer, trainer.sampler, training.data, final, choose_pairs(training.data, seed, most))
 
 

@@ -34,10 +34,17 @@ class Stepped(Protocol):
         Training pairs left out, because their user has a positive with every item.
     """
 
-    data: CFData
-    config: CFConfig
-    epoch: int
-    skipped_pairs: int
+    @property
+    def data(self) -> CFData: ...  # noqa: D102 what it trains on
+
+    @property
+    def config(self) -> CFConfig: ...  # noqa: D102 how it trains
+
+    @property
+    def epoch(self) -> int: ...  # noqa: D102 described above
+
+    @property
+    def skipped_pairs(self) -> int: ...  # noqa: D102 described above
 
     @property
     def finished(self) -> bool: ...  # noqa: D102 described above

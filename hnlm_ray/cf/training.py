@@ -10,7 +10,9 @@ from torch import Tensor
 
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.early_stopping import EarlyStopping
+from hnlm_ray.cf.fused import Fused
 from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
+from hnlm_ray.cf.semantic_teacher import teacher_of
 from hnlm_ray.cf.solved import SOLVED
 from hnlm_ray.cf.stepped import EpochReport, Stepped
 from hnlm_ray.cf.trainer import Trainer
@@ -56,8 +58,10 @@ class Training:
         Share of training pairs that have a vector; none unless the sampler is ``vectors``.
     adapter_shift
         How far the adapter moved up to the best epoch, relative to its start (L2); none without adapter.
+    fusion_weight
+        Weight of the teacher's scores at the best epoch; none without late fusion.
     trainer
-        What was stepped, at the best epoch; its random streams are where the last epoch left them.
+        What was stepped, at the best epoch, without the fusion; its random streams are where the last epoch left them.
     """
 
     epochs: int
@@ -69,6 +73,7 @@ class Training:
     skipped_pairs: int
     vector_coverage: float | None
     adapter_shift: float | None
+    fusion_weight: float | None
     trainer: Stepped
 
     @property
@@ -124,7 +129,7 @@ def train(
     DivergedError
         The loss or an embedding is no longer finite.
     """
-    trainer = open_training(data, config, seed, device)
+    trainer = open_training(data, config, seed, device, metric=metric)
     stopping = None if trainer.data.validation is None else EarlyStopping(trainer, metric, cutoffs)
     seconds: list[float] = []
     if checkpoints is not None and (state := checkpoints.load()) is not None:
@@ -156,11 +161,17 @@ def _state(trainer: Stepped, stopping: EarlyStopping | None, seconds: list[float
     return {"trainer": trainer.state_dict(), "stopping": best, "seconds": seconds}
 
 
-def open_training(data: CFData, config: CFConfig, seed: int, device: str = "cpu") -> Stepped:
-    """Return what trains ``config.model``: gradients, or a solver where the model has one."""
-    if config.model in SOLVED:
-        return SOLVED[config.model](data, config, seed, device)
-    return Trainer(data, config, seed, device)
+def open_training(
+    data: CFData, config: CFConfig, seed: int, device: str = "cpu", *, metric: str = "ndcg@20"
+) -> Stepped:
+    """Return what trains ``config.model``: gradients, or a solver where the model has one; fused where it is to be.
+
+    ``metric`` is that by which a fusion chooses its weight on validation.
+    """
+    made: Stepped = (SOLVED.get(config.model) or Trainer)(data, config, seed, device)
+    if config.fusion in {"none", 0}:
+        return made
+    return Fused(made, teacher_of(made.data, config, device), metric)
 
 
 def _finish(trainer: Stepped, stopping: EarlyStopping | None, seconds: list[float]) -> Training:
@@ -169,7 +180,8 @@ def _finish(trainer: Stepped, stopping: EarlyStopping | None, seconds: list[floa
         stopping.evaluate()
     if stopping:
         stopping.restore()
-    adapted = trainer.adapted if isinstance(trainer, Trainer) else None
+    own = trainer.inner if isinstance(trainer, Fused) else trainer
+    adapted = own.adapted if isinstance(own, Trainer) else None
     vectors = trainer.data.vectors if adapted else None
     return Training(
         epochs=epochs,
@@ -181,5 +193,6 @@ def _finish(trainer: Stepped, stopping: EarlyStopping | None, seconds: list[floa
         skipped_pairs=trainer.skipped_pairs,
         vector_coverage=vectors.coverage if vectors else None,
         adapter_shift=adapted.shift if adapted else None,
-        trainer=trainer,
+        fusion_weight=trainer.weight if isinstance(trainer, Fused) else None,
+        trainer=own,
     )

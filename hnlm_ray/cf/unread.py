@@ -75,6 +75,10 @@ READERS: Final[dict[str, Reader]] = {
     **dict.fromkeys(("softmax.similarity", "softmax.temperature"), _losses("softmax", "sampled_softmax")),
     "softmax.negatives": _both(SAMPLED, _samplers("rns", "pns")),
     "softmax.log_q": _both(SAMPLED, _samplers("pns", "in_batch")),
+    "teacher": (
+        "cf.fusion or cf.softmax.distill above 0",
+        lambda config: config.fusion not in {"none", 0} or config.softmax.distill > 0,
+    ),
     "softmax.distill": _losses("softmax"),
     "softmax.distill_temperature": ("cf.softmax.distill above 0", lambda config: config.softmax.distill > 0),
     "dns": _samplers("dns_mn"),

@@ -15,6 +15,7 @@ from hnlm_ray.config.cf_parts import (
     SoftmaxConfig,
     SRNSConfig,
     SSLConfig,
+    TeacherConfig,
     TextConfig,
 )
 
@@ -82,6 +83,12 @@ class CFConfig(Section):
         0.0, description="lightgcn: weight w of the item-item graph of text neighbours."
     )
     graph_neighbours: Count = Field(10, description="Text neighbours of an item in that graph.")
+    fusion: Literal["none", "validation"] | Annotated[float, Field(ge=0)] = Field(
+        "none",
+        description="Late fusion: the weight of the teacher's scores on top of the model's, or `validation`: the best "
+        "there after each epoch.",
+    )
+    teacher: TeacherConfig = TeacherConfig()
     softmax: SoftmaxConfig = SoftmaxConfig()
     dns: DNSConfig = DNSConfig()
     srns: SRNSConfig = SRNSConfig()

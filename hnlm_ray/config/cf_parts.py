@@ -88,3 +88,19 @@ class IALSConfig(Section):
     unobserved: Positive = Field(0.1, description="alpha0: weight of a pair that is not observed.")
     reg: Positive = Field(0.003, description="lambda: L2, scaled by what each row is trained on.")
     power: Probability = Field(1.0, description="nu: 0 regularises all rows alike, 1 by frequency.")
+
+
+class TeacherConfig(Section):
+    """The teacher of late fusion and of distillation; with all of its text weights 0 it reads no text."""
+
+    reg: Positive = Field(10.0, description="L2 of its EASE; without `normalise` far more (100 to 1,000).")
+    normalise: bool = Field(default=True, description="Weigh each user by 1 / history length in its Gram matrix.")
+    kernel: NotNegative = Field(0.2, description="Weight of the text kernel in its Gram matrix.")
+    profile: NotNegative = Field(0.2, description="Weight of S1: the text of a user's items against the item's.")
+    votes: NotNegative = Field(0.2, description="Weight of S2: votes of a user's items for their text neighbours.")
+    cold: NotNegative = Field(1.0, description="Weight of S1 for items with few positives, who have little else.")
+
+    @property
+    def reads_text(self) -> bool:
+        """Tell whether a weight of a text is above 0."""
+        return any((self.kernel, self.profile, self.votes, self.cold))

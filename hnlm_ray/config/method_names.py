@@ -16,7 +16,7 @@ DEFAULT_METHODS: Final = (
 )
 CLASSICAL_METHODS: Final = (
     *("rns", "pns", "dns", "dns_mn", "srns", "mixgcf", "dins", "ahns", "in_batch"),
-    *("softmax", "sampled_softmax", "sfcml", "ease", "ials"),
+    *("softmax", "sampled_softmax", "sfcml", "ease", "ials", "fusion_cf", "distill_cf", "distill_fusion_cf"),
 )
 """Those of the family 'classical': a test holds it to the files."""
 

@@ -28,6 +28,11 @@ class TuneConfig(Section):
         "embeddings.pairs_per_user no hnlmrec*, and where negatives.pairs_per_user is 0 as well no pool*.",
     )
     models: Annotated[tuple[ModelName, ...], Field(min_length=1)] = ("lightgcn",)
+    item_text: Literal["profiles", "facts"] = Field(
+        "profiles",
+        description="What methods read of an item. profiles: title and the LLM's profile; facts: title, attributes and "
+        "description as given, else its training users' reviews; no LLM is asked for them.",
+    )
     search: Literal["random", "tpe"] = Field(
         "random",
         description="How trials are chosen. random: methods share the draws of what they share; "

@@ -28,9 +28,9 @@ def choose_winner(
 ) -> Winner:
     """Return the method with the best validation mean of ``metric``; of equals a classical one.
 
-    Controls are left out: they tell what a method's meaning is worth, and nobody would run one. So is ease, which has
-    no vectors to recommend with. Test figures choose nothing. ``epochs`` is the mean best epoch of the method's
-    refits, rounded.
+    Controls are left out: they tell what a method's meaning is worth, and nobody would run one. So are ease and what
+    is fused with a teacher, which have no vectors to recommend with. Test figures choose nothing. ``epochs`` is the
+    mean best epoch of the method's refits, rounded.
 
     Parameters
     ----------
@@ -42,14 +42,14 @@ def choose_winner(
     StageError
         No method that can recommend finished.
     """
-    groups = [group for group in group_rows(trials, results) if _has_vectors(group.name, methods)]
+    groups = [group for group in group_rows(trials, results) if _has_vectors(group, methods)]
     entries = _entries(groups, metric, methods)
     names = [best_by_validation(entries, of_family, metric) for of_family in ("classical", "semantic", "text")]
     found = [group for name in names for group in groups if group.name == name]
     if not found:
         raise StageError(
-            "no method that can recommend (controls can't, nor can ease) finished its refits: see the errors in the "
-            "results table, mend their cause and run the same command again"
+            "no method that can recommend (controls can't, nor can ease or a late fusion) finished its refits: see "
+            "the errors in the results table, mend their cause and run the same command again"
         )
     best = max(found, key=lambda group: _validation(group, metric) or 0.0)
     epochs = sum(int(row["best_epoch"]) for row in best.refits) / len(best.refits)
@@ -57,8 +57,9 @@ def choose_winner(
     return Winner(best.name, method_of(best.name, methods), config, int(epochs + 0.5))
 
 
-def _has_vectors(name: str, methods: Mapping[MethodName, Method]) -> bool:
-    return methods[method_of(name, methods)].model != "ease"
+def _has_vectors(group: MethodRows, methods: Mapping[MethodName, Method]) -> bool:
+    method = methods[method_of(group.name, methods)]
+    return method.model != "ease" and method.fixed.get("fusion", "none") == "none"
 
 
 def _entries(

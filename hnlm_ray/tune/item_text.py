@@ -1,4 +1,4 @@
-"""What the LLM wrote of the items, as vectors: guard and item graph rest on them."""
+"""What is known of the items, as vectors: teacher, guard, item graph and the models that read text rest on them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from numpy.typing import NDArray
 
 from hnlm_ray.config import Config
 from hnlm_ray.finetune.texts import item_text
+from hnlm_ray.llm.answers import clean
 from hnlm_ray.llm.encoder import open_encoder
-from hnlm_ray.training_data import rows_by_item
+from hnlm_ray.profiles.items import item_facts
+from hnlm_ray.training_data import item_reviews, rows_by_item
 from hnlm_ray.workspace import Workspace
 
 _CHARS = 1000  # of a profile or a fact; the encoder itself reads 128 tokens
+_REVIEWS = 3
 
 
 def encode_item_text(config: Config, workspace: Workspace) -> NDArray[np.float32]:
-    """Return float32[items, t] of title and item profile (without profile: the other facts); zeros without any text.
+    """Return float32[items, t] of what ``tune.item_text`` names; zeros without any text.
 
     It is computed in a Ray task, so that the driver needs neither a model's memory nor its cores.
     """
@@ -30,13 +33,25 @@ def _encode(config: Config, workspace: Workspace) -> NDArray[np.float32]:
 
     torch.set_num_threads(max(1, int(config.tune.cpus_per_trial)))
     encoder = open_encoder(config.llm)
-    texts = item_texts(workspace)
+    texts = item_facts_texts(workspace) if config.tune.item_text == "facts" else item_profile_texts(workspace)
     vectors = encoder.encode(texts)
     vectors[[not text for text in texts]] = 0
     return vectors
 
 
-def item_texts(workspace: Workspace) -> list[str]:
-    """Return the text of each item, in index order; empty where nothing is known of it."""
+def item_profile_texts(workspace: Workspace) -> list[str]:
+    """Return title and profile of each item, in index order, without profile the other facts; empty where unknown."""
     items, profiles = rows_by_item(workspace, "items"), rows_by_item(workspace, "item_profiles")
     return [item_text(items[item], profiles.get(item), _CHARS) for item in sorted(items)]
+
+
+def item_facts_texts(workspace: Workspace) -> list[str]:
+    """Return the facts of each item, in index order; without any, the longest reviews of its training users."""
+    items = rows_by_item(workspace, "items")
+    reviews = item_reviews(workspace, 0, len(items) - 1, _REVIEWS)
+
+    def text(item: int) -> str:
+        told = ". ".join(item_facts(items[item], _CHARS).values())
+        return clean(told or " ".join(reviews.get(item, ())))[:_CHARS]
+
+    return [text(item) for item in sorted(items)]

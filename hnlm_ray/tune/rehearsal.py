@@ -10,6 +10,7 @@ from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError
 from hnlm_ray.tune.methods import compared_methods
 from hnlm_ray.tune.suggest import Suggestions
+from hnlm_ray.workspace.folder import first_line
 
 if TYPE_CHECKING:
     from hnlm_ray.cf import CFData
@@ -34,8 +35,9 @@ def rehearse(config: Config) -> None:
         settings = Suggestions(method.name, config.cf, compared.model, config.tune, config.seed).suggest(0)
         try:
             open_training(read_data(method.reads, data, config.seed), settings, config.seed)
-        except InputError as error:
-            raise InputError(f"{name} of tune.methods can't start with the section cf: {error}") from error
+        except (InputError, RuntimeError, ValueError, MemoryError) as error:
+            why = first_line(error)
+            raise InputError(f"{name} of tune.methods can't start with the section cf: {why}") from error
 
 
 def _made_up() -> CFData:
@@ -51,4 +53,5 @@ def _made_up() -> CFData:
     vectors = PairVectors.from_rows(
         train, users, items, np.arange(len(items)), unit[: len(items)], n_items=_ITEMS, anchors=unit
     )
-    return CFData(_USERS, _ITEMS, train, pool=pool, vectors=vectors, item_text=text)
+    liked = Positives.from_pairs(np.arange(_USERS), np.full(_USERS, _ITEMS - 1), _USERS)
+    return CFData(_USERS, _ITEMS, train, validation=liked, pool=pool, vectors=vectors, item_text=text)

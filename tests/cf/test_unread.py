@@ -154,7 +154,7 @@ def test_every_setting_that_has_a_reader_is_a_setting():
     known = set(leaves())
     assert all(path in known or any(leaf.startswith(f"{path}.") for leaf in known) for path in READERS)
     always = known - set(READERS) - {leaf for leaf in known if leaf.partition(".")[0] in READERS}
-    assert always == {"model", "validation"}
+    assert always == {"model", "validation", "fusion"}
 
 
 def test_who_reads_a_setting_is_told():

@@ -7,7 +7,7 @@ import pytest
 from hnlm_ray.cf import Positives
 from hnlm_ray.errors import InputError
 from hnlm_ray.tables import TABLES
-from hnlm_ray.tune.item_text import item_texts
+from hnlm_ray.tune.item_text import item_profile_texts
 from hnlm_ray.tune.pair_vectors import load_pair_vectors
 from hnlm_ray.workspace import Manifest, Rows, Workspace
 
@@ -89,4 +89,4 @@ def test_an_items_text_is_title_and_profile_and_without_profile_its_facts(worksp
         {"item": n, "summary": text, "reasoning": None, "status": status} for n, (status, text) in enumerate(profiles)
     ]
     publish(workspace, "item_profiles", [{**row, **told} for row in rows])
-    assert item_texts(workspace) == ["Alien: A film of fear.", "Solaris: space", ""]
+    assert item_profile_texts(workspace) == ["Alien: A film of fear.", "Solaris: space", ""]

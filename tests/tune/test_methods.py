@@ -30,7 +30,10 @@ from hnlm_ray.tune.trial_configs import choose
 
 BASE = CFConfig(epochs=7, dim=16, lr=0.002, candidates=5)
 ALL = shipped_methods()
-SEMANTIC = ["dns_pool", "guard", "guard_ahns", "guard_dns_mn", "guard_mixgcf", "hnlmrec", "pool"]
+SEMANTIC = [
+    *("distill", "distill_fusion", "dns_pool", "fusion"),
+    *("guard", "guard_ahns", "guard_dns_mn", "guard_mixgcf", "hnlmrec", "pool"),
+]
 POOLS = ("pool", "pool_alpha0", "pool_random", "pool_shuffled")
 MODELS = ("mf", "lightgcn", "ngcf", "sgl", "simgcl", "xsimgcl")
 

@@ -12,8 +12,9 @@ from hnlm_ray.cf.gather import gather_rows
 from hnlm_ray.cf.losses import catalogue_loss, l2, sfcml_block, softmax_block
 from hnlm_ray.cf.losses.catalogue import Block, BlockLoss, distilling_block
 from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step
+from hnlm_ray.cf.scoring import Scorer
+from hnlm_ray.cf.semantic_teacher import teacher_of
 from hnlm_ray.cf.unit_rows import unit_rows
-from hnlm_ray.errors import InputError
 
 
 class CatalogueObjective(Objective):
@@ -62,13 +63,15 @@ class SoftmaxObjective(CatalogueObjective):
         super().__init__(inputs)
         settings = self.config.softmax
         self.cosine, self.temperature = settings.similarity == "cosine", settings.temperature
-        if settings.distill and self.data.teacher is None:
-            raise InputError("cf.softmax.distill needs a teacher's scores and the data has none; give them or set it 0")
+        self.teacher: Scorer | None = None
+        if settings.distill:
+            device = next(self.model.parameters()).device
+            self.teacher = teacher_of(self.data, self.config, device)
 
     def block_loss(self) -> BlockLoss:
         """Return the softmax, with the distillation where it has a weight."""
-        settings, teacher = self.config.softmax, self.data.teacher
-        if not settings.distill or teacher is None:
+        settings, teacher = self.config.softmax, self.teacher
+        if teacher is None:
             return softmax_block
         return partial(
             distilling_block,

@@ -101,7 +101,7 @@ class EASE(Solved):
     def solve(self) -> float:
         """Solve for the item weights; return the objective, with the text kernel's part where there is one."""
         settings, text = self.config.ease, self.data.item_text
-        gram = item_gram(_matrix(self.data.train, self.data.items), normalise=settings.normalise)
+        gram = item_gram(history_matrix(self.data.train, self.data.items), normalise=settings.normalise)
         if settings.text and text is not None:
             add_text_kernel(gram, text, settings.text)
         weights, objective = solve_ease(gram, settings.reg)
@@ -115,7 +115,8 @@ class EASE(Solved):
         return HistoryScores(indptr, history, self.tensors["weights"])
 
 
-def _matrix(positives: Positives, items: int) -> Any:  # noqa: ANN401 scipy is untyped
+def history_matrix(positives: Positives, items: int) -> Any:  # noqa: ANN401 scipy is untyped
+    """Return X of the positives, a scipy CSR float32[users, items] of ones."""
     import scipy.sparse as sp
 
     ones = np.ones(len(positives), np.float32)

@@ -1,0 +1,159 @@
+"""The semantic teacher: a closed-form linear item model that knows the items' text, and what text says beside it.
+
+Its scores are added to a model's (late fusion, :mod:`hnlm_ray.cf.fused`), or are the soft targets of a softmax.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.ease import MOST_ITEMS, add_text_kernel, item_gram, solve_ease
+from hnlm_ray.cf.losses.catalogue import standardised
+from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
+from hnlm_ray.cf.solved.ease import HistoryScores, history_matrix
+from hnlm_ray.cf.spectral import spectral_scores
+from hnlm_ray.cf.text_evidence import TextEvidence, coldness
+from hnlm_ray.config import CFConfig
+from hnlm_ray.config.cf_parts import TeacherConfig
+from hnlm_ray.errors import InputError
+
+log = logging.getLogger(__name__)
+USERS_PER_BLOCK: Final = 1024
+KEPT_CELLS: Final = 2**25
+"""Scores that are computed once and kept, float32[users, items]: 128 MiB; of more data each block is computed anew."""
+
+
+@dataclass(frozen=True, eq=False)
+class TeacherScores:
+    """z(linear) + profile * z(S1) + votes * z(S2) + cold * z(S1) / (1 + n_j / 5), z over the catalogue of each user.
+
+    Attributes
+    ----------
+    linear
+        EASE on the Gram matrix with the text kernel, of up to 20,000 items; else :func:`spectral_scores`.
+    text
+        None where no weight of a text is above 0.
+    cold
+        float32[items], :func:`~hnlm_ray.cf.text_evidence.coldness`.
+    """
+
+    linear: Scorer
+    text: TextEvidence | None
+    cold: Tensor
+    config: TeacherConfig
+
+    @property
+    def items(self) -> int:
+        """How many items there are."""
+        return self.linear.items
+
+    @property
+    def device(self) -> torch.device:
+        """Where scores are computed."""
+        return self.linear.device
+
+    @torch.no_grad()
+    def scores(self, users: Tensor) -> Tensor:
+        """Return float32[n, items] of ``users`` int64[n]."""
+        found = standardised(self.linear.scores(users))
+        if self.text is None:
+            return found
+        rows = users.cpu().numpy()
+        if self.config.profile or self.config.cold:
+            taste = standardised(torch.from_numpy(self.text.taste(rows)))
+            found += (taste * (self.config.profile + self.config.cold * self.cold)).to(found.device)
+        if self.config.votes:
+            votes = standardised(torch.from_numpy(self.text.votes(rows)))
+            found.add_(votes.to(found.device), alpha=self.config.votes)
+        return found
+
+    def check(self) -> None:
+        """Raise DivergedError where the scores can't be finite."""
+        self.linear.check()
+
+
+@dataclass(frozen=True, eq=False)
+class KeptScores:
+    """Scores of all users, float32[users, items], made once."""
+
+    table: Tensor
+
+    @property
+    def items(self) -> int:
+        """How many items there are."""
+        return self.table.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the scores are."""
+        return self.table.device
+
+    def scores(self, users: Tensor) -> Tensor:
+        """Return a copy of some rows."""
+        return self.table.index_select(0, users)
+
+    def check(self) -> None:
+        """Do nothing: they were checked when they were made."""
+
+
+def teacher_of(data: CFData, config: CFConfig, device: torch.device | str = "cpu") -> Scorer:
+    """Return ``data.teacher`` where it is given, else the teacher by ``config.teacher``, from train and text alone.
+
+    The last two of a process are kept: a tuner trains many models on one data.
+
+    Raises
+    ------
+    InputError
+        A text weight without text of items, or a Gram matrix that can't be inverted.
+    """
+    return data.teacher if data.teacher is not None else _kept(data, config.teacher, str(device))
+
+
+@lru_cache(maxsize=2)
+def _kept(data: CFData, config: TeacherConfig, device: str) -> Scorer:
+    scorer = open_teacher(data, config, device)
+    scorer.check()
+    if data.users * data.items > KEPT_CELLS:
+        return scorer
+    blocks = torch.split(torch.arange(data.users, device=scorer.device), USERS_PER_BLOCK)
+    return KeptScores(torch.cat([scorer.scores(block) for block in blocks]))
+
+
+def open_teacher(data: CFData, config: TeacherConfig, device: torch.device | str = "cpu") -> TeacherScores:
+    """Return the teacher by ``config``; see :func:`teacher_of`."""
+    text = None
+    history = history_matrix(data.train, data.items)
+    if config.reads_text:
+        if data.item_text is None:
+            raise InputError(
+                "cf.teacher weighs the items' text and the data has none; give it or set its text weights 0"
+            )
+        text = TextEvidence.of(history, data.item_text, data.user_text)
+    return TeacherScores(
+        _linear(data, config, history, torch.device(device)), text, coldness(data.train.popularity(data.items)), config
+    )
+
+
+def _linear(
+    data: CFData,
+    config: TeacherConfig,
+    history: Any,  # noqa: ANN401 scipy is untyped
+    device: torch.device,
+) -> HistoryScores | EmbeddingScores:
+    if data.items > MOST_ITEMS:
+        if config.kernel:
+            log.warning("the teacher of %d items has no text kernel: that takes at most %d", data.items, MOST_ITEMS)
+        return spectral_scores(history, device)
+    gram = item_gram(history, normalise=config.normalise)
+    if config.kernel and data.item_text is not None:
+        add_text_kernel(gram, data.item_text, config.kernel)
+    weights = torch.from_numpy(solve_ease(gram, config.reg)[0]).to(device)
+    indptr, items = (torch.from_numpy(part).to(device) for part in (data.train.indptr, data.train.items))
+    return HistoryScores(indptr, items, weights)

@@ -1,0 +1,169 @@
+"""The semantic teacher and late fusion as a training."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hnlm_ray.cf import CFData, Positives, evaluate, open_training, train
+from hnlm_ray.cf.ease import add_text_kernel, item_gram, solve_ease
+from hnlm_ray.cf.fusion import choose_fusion
+from hnlm_ray.cf.neighbours import centred, unit_rows
+from hnlm_ray.cf.semantic_teacher import open_teacher, teacher_of
+from hnlm_ray.cf.solved.ease import history_matrix
+from hnlm_ray.cf.spectral import spectral_scores
+from hnlm_ray.config import CFConfig
+from hnlm_ray.config.cf_parts import TeacherConfig
+from hnlm_ray.errors import InputError
+
+USERS, ITEMS = 60, 40
+NO_TEXT = {"kernel": 0, "profile": 0, "votes": 0, "cold": 0}
+
+
+def planted(seed=0, strength=3.0, users=USERS, items=ITEMS):
+    """Return data whose users like items near their own taste; the items' text is that taste space, with noise."""
+    draw = np.random.default_rng(seed)
+    taste, kind = draw.normal(size=(users, 6)), draw.normal(size=(items, 6))
+    liking = strength * taste @ kind.T / np.sqrt(6) + draw.gumbel(size=(users, items))
+    best = np.argsort(-liking, axis=1)[:, :12]
+    parts = {}
+    for name, columns in (("train", slice(0, 12, 2)), ("validation", slice(1, 12, 4)), ("test", slice(3, 12, 4))):
+        chosen = best[:, columns]
+        parts[name] = Positives.from_pairs(np.repeat(np.arange(users), chosen.shape[1]), chosen.ravel(), users)
+    text = np.hstack([kind, draw.normal(size=(items, 6)) * 0.3]).astype(np.float32)
+    return CFData(users=users, items=items, item_text=text, **parts)
+
+
+def z(scores):
+    return (scores - scores.mean(1, keepdims=True)) / scores.std(1, keepdims=True)
+
+
+def test_its_scores_are_the_terms_written_out():
+    data = planted()
+    config = TeacherConfig(reg=5, kernel=0.3, profile=0.2, votes=0.4, cold=1.5)
+    scores = open_teacher(data, config).scores(torch.arange(USERS)).numpy()
+    x = history_matrix(data.train, ITEMS).toarray()
+    gram = item_gram(history_matrix(data.train, ITEMS), normalise=True)
+    add_text_kernel(gram, data.item_text, 0.3)
+    text = unit_rows(centred(data.item_text))
+    cosines = text @ text.T
+    taste = unit_rows((x @ centred(data.item_text)).astype(np.float32)) @ text.T
+    near = cosines - np.diag(np.diag(cosines))
+    wanted = z(x @ solve_ease(gram, 5)[0]) + 0.4 * z(x @ near)
+    wanted += z(taste) * (0.2 + 1.5 / (1 + data.train.popularity(ITEMS) / 5))
+    np.testing.assert_allclose(scores, wanted, atol=2e-4)
+
+
+def test_without_text_weights_it_reads_no_text():
+    data = planted()
+    config = TeacherConfig(**NO_TEXT)
+    everyone = torch.arange(USERS)
+    alone = open_teacher(replace(data, item_text=None), config).scores(everyone)
+    assert torch.equal(open_teacher(data, config).scores(everyone), alone)
+    with pytest.raises(InputError, match=r"cf\.teacher weighs the items' text and the data has none"):
+        open_teacher(replace(data, item_text=None), TeacherConfig())
+
+
+def test_held_out_rows_shape_nothing():
+    data = planted()
+    other = replace(data, validation=data.test, test=data.validation)
+    everyone = torch.arange(USERS)
+    same = [open_teacher(each, TeacherConfig()).scores(everyone) for each in (data, other)]
+    assert torch.equal(*same)
+
+
+def test_a_users_own_text_takes_the_place_of_its_history():
+    data = planted()
+    text = np.random.default_rng(3).normal(size=(USERS, data.item_text.shape[1])).astype(np.float32)
+    config = TeacherConfig(kernel=0, votes=0, cold=0, profile=1)
+    own = open_teacher(replace(data, user_text=text), config).scores(torch.arange(USERS))
+    assert not torch.allclose(own, open_teacher(data, config).scores(torch.arange(USERS)))
+
+
+def test_a_given_teacher_comes_first():
+    data = planted()
+    given = open_teacher(data, TeacherConfig(**NO_TEXT))
+    assert teacher_of(replace(data, teacher=given), CFConfig()) is given
+
+
+def test_a_large_catalogue_is_scored_by_singular_vectors(monkeypatch, caplog):
+    data = planted()
+    monkeypatch.setattr("hnlm_ray.cf.semantic_teacher.MOST_ITEMS", ITEMS - 1)
+    scores = open_teacher(data, TeacherConfig()).scores(torch.arange(USERS))
+    assert scores.shape == (USERS, ITEMS)
+    assert "has no text kernel" in caplog.text
+
+
+def test_all_singular_vectors_give_the_matrix_itself():
+    """U S V^T V V^T is the matrix, and the roots of the counts cancel but for the users'."""
+    history = history_matrix(planted().train, ITEMS)
+    scores = spectral_scores(history, rank=ITEMS - 1).scores(torch.arange(USERS)).numpy()
+    assert np.abs(scores - history.toarray()).max() < 0.6
+    assert evaluate_history(scores, history) > 0.9
+
+
+def evaluate_history(scores, history):
+    x = history.toarray() > 0
+    best = np.argsort(-scores, axis=1)[:, :6]
+    return np.take_along_axis(x, best, 1).mean()
+
+
+SOFTMAX = {"model": "mf", "loss": "softmax", "lr": 0.02, "epochs": 6, "dim": 8}
+
+
+def test_a_fused_training_chooses_its_weight_on_validation_and_keeps_it():
+    data, config = planted(), CFConfig(**SOFTMAX, fusion="validation")
+    done = train(data, config, 0)
+    chosen = choose_fusion(done.trainer.scorer(), teacher_of(data, config), data)
+    assert done.fusion_weight == chosen.weight
+    assert done.validation == pytest.approx(dict(chosen.validation))
+    assert evaluate(done.scorer, data).means == done.validation
+
+
+def test_the_fusion_leaves_the_training_alone():
+    data = planted()
+    plain, fused = (train(data, CFConfig(**SOFTMAX, fusion=fusion), 0) for fusion in ("none", 0.7))
+    assert fused.fusion_weight == 0.7
+    for name, tensor in plain.trainer.weights()["model"].items():
+        if plain.best_epoch == fused.best_epoch:
+            assert torch.equal(tensor, fused.trainer.weights()["model"][name])
+
+
+def test_a_fused_training_resumes_bit_for_bit():
+    data, config = planted(), CFConfig(**SOFTMAX, fusion="validation")
+    whole, first = open_training(data, config, 0), open_training(data, config, 0)
+    for step in range(4):
+        whole.run_epoch()
+        whole.evaluate()
+        if step < 2:
+            first.run_epoch()
+            first.evaluate()
+    resumed = open_training(data, config, 0)
+    resumed.load_state_dict(first.state_dict())
+    for _ in range(2):
+        resumed.run_epoch()
+        resumed.evaluate()
+    assert resumed.weight == whole.weight
+    assert torch.equal(resumed.scorer().scores(torch.arange(USERS)), whole.scorer().scores(torch.arange(USERS)))
+
+
+def test_a_weight_by_validation_needs_validation():
+    with pytest.raises(InputError, match=r"cf\.fusion chooses its weight on validation and there is none"):
+        open_training(replace(planted(), validation=None), CFConfig(**SOFTMAX, fusion="validation"), 0)
+
+
+def test_text_gains_and_shuffled_text_does_not():
+    """On planted tastes: the gain over a teacher by behaviour alone comes from the text's meaning."""
+    gains = []
+    for seed in range(3):
+        data = planted(seed, users=150, items=80)
+        mixed = np.random.default_rng(seed).permutation(data.items)
+        texts = (data.item_text, data.item_text[mixed])
+        own, shuffled = (
+            evaluate(open_teacher(replace(data, item_text=text), TeacherConfig()), data, "test").means["ndcg@20"]
+            for text in texts
+        )
+        alone = evaluate(open_teacher(data, TeacherConfig(**NO_TEXT)), data, "test").means["ndcg@20"]
+        gains.append((own - alone, own - shuffled))
+    assert np.mean(gains, axis=0).min() > 0.03
