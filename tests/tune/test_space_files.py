@@ -333,3 +333,9 @@ def test_all_methods_can_start_as_they_are_published():
     names = [path.name.removesuffix(".yaml") for path in (files("hnlm_ray") / "tune" / "spaces").iterdir()]
     methods = [name for name in names if not name.startswith("_")]
     rehearse(Config.model_validate(TREE | {"tune": {"methods": methods, "models": ["lightgcn", "mf"]}}))
+
+
+def test_a_method_that_no_memory_holds_is_refused_with_its_name():
+    spaces = {"huge": {"extends": "rns", "fixed": {"dim": 2_000_000_000}}}
+    with pytest.raises(InputError, match=r"mf-huge of tune\.methods can't start with the section cf: .*memory"):
+        rehearse(Config.model_validate(TREE | {"tune": {"methods": ["huge"], "models": ["mf"], "spaces": spaces}}))
