@@ -85,8 +85,9 @@ def semantic_negatives(config: Config) -> Mapping[str, object]:
 def candidates(config: Config) -> Mapping[str, object]:
     """Return how many are chosen, and what shapes the prompts by whose estimated length the budget is kept."""
     sizes = ("users", "candidates", "hard", "token_budget")
-    prompt = {"prompt": load_prompt(config.evidence.prompt).version, "encoder": encoder_identity(config.llm.encoder)}
-    return {**_section(config, "evidence", *sizes, *_JUDGEMENT_PROMPT), **prompt, "seed": config.seed}
+    evidence = _section(config, "evidence", *sizes, *_JUDGEMENT_PROMPT)
+    text = {"encoder": encoder_identity(config.llm.encoder), "item_text": config.tune.item_text}
+    return {**evidence, "prompt": load_prompt(config.evidence.prompt).version, **text, "seed": config.seed}
 
 
 def judgements(config: Config) -> Mapping[str, object]:

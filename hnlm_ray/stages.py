@@ -172,7 +172,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="candidates",
         purpose="finds hard candidates on which the false-negative model is not sure",
-        inputs=("interactions", "users", "items", "item_profiles", "user_profiles"),
+        inputs=("interactions", "users", "items", "reviews", "item_profiles", "user_profiles"),
         outputs=("candidates",),
         depends_on=content.candidates,
         run=_later("hnlm_ray.evidence.candidates:find_candidates"),

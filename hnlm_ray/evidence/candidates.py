@@ -52,7 +52,7 @@ def _write(config: Config, workspace: Workspace, fingerprint: str, text: NDArray
 
     torch.set_num_threads(max(1, int(config.tune.cpus_per_trial)))
     data = replace(training_data(workspace), item_text=text)
-    chosen = choose(data, teacher_of(data, config.seed), belief_of(data, config.seed), config)
+    chosen = choose(data, teacher_of(data), belief_of(data, config.seed), config)
     return write_candidates(config, workspace, fingerprint, chosen)
 
 

@@ -25,7 +25,7 @@ def find(workspace, **evidence):
     text = np.random.default_rng(0).standard_normal((ITEMS, 8)).astype(np.float32)
     known = training_data(workspace)
     data = CFData(known.users, known.items, known.train, item_text=text)
-    chosen = choose(data, teacher_of(data, config.seed), belief_of(data, config.seed), config)
+    chosen = choose(data, teacher_of(data), belief_of(data, config.seed), config)
     counts = write_candidates(config, workspace, "c" * 16, chosen)
     store = workspace.table("candidates")
     store.publish(Manifest(table="candidates", stage="x", fingerprint="c" * 16, files=store.parts("c" * 16)))
