@@ -115,7 +115,7 @@ def train(
     metric
         The early-stopping metric, one of those measured at ``cutoffs``.
     on_start
-        Called once before the first epoch, with what is stepped.
+        Called once before the first epoch, with what is stepped, without the fusion.
     on_epoch
         Called after every epoch, before it is kept, with its report and, where it was evaluated, the validation
         means.
@@ -138,7 +138,7 @@ def train(
         if stopping:
             stopping.load_state_dict(state["stopping"])
     if on_start is not None:
-        on_start(trainer)
+        on_start(_unfused(trainer))
     while not _is_over(trainer, stopping):
         report = trainer.run_epoch()
         seconds.append(report.seconds)
@@ -174,13 +174,17 @@ def open_training(
     return Fused(made, teacher_of(made.data, config, device), metric)
 
 
+def _unfused(stepped: Stepped) -> Stepped:
+    return stepped.inner if isinstance(stepped, Fused) else stepped
+
+
 def _finish(trainer: Stepped, stopping: EarlyStopping | None, seconds: list[float]) -> Training:
     epochs = trainer.epoch
     if stopping and epochs == 0:
         stopping.evaluate()
     if stopping:
         stopping.restore()
-    own = trainer.inner if isinstance(trainer, Fused) else trainer
+    own = _unfused(trainer)
     adapted = own.adapted if isinstance(own, Trainer) else None
     vectors = trainer.data.vectors if adapted else None
     return Training(

@@ -143,15 +143,21 @@ def test_a_stronger_guard_takes_fewer_unseen_positives(low_rank):
     assert shares[0] > 1.5 * shares[1] > 1.5 * shares[2]
 
 
-def test_the_belief_is_made_once_for_many_trainings(texted, monkeypatch):
+def test_the_belief_is_made_once_for_many_trainings(texted, make_pooled, monkeypatch):
     made, make = [], rule.false_negative_logits
     monkeypatch.setattr(rule, "false_negative_logits", lambda *given: made.append(given[1]) or make(*given))
     for features in ("cf", "full", "cf"):
         for seed in (1, 2):
             Trainer(texted, CFConfig(guard=1.0, guard_features=features, **SMALL), seed)
     assert made == ["cf", "full"]
-    Trainer(replace(texted, test=None), CFConfig(guard=1.0, guard_features="cf", **SMALL), 1)
-    assert made == ["cf", "full", "cf"]
+    by = {features: CFConfig(guard=1.0, guard_features=features, **SMALL) for features in ("cf", "full")}
+    Trainer(make_pooled(texted), by["cf"], 1)  # another pool, the same training positives
+    assert made == ["cf", "full"]
+    Trainer(replace(texted, item_text=texted.item_text + 1), by["full"], 1)
+    assert made == ["cf", "full", "full"]
+    fewer = Positives.from_pairs(*(column[1:] for column in texted.train.pairs()), texted.users)
+    Trainer(replace(texted, train=fewer), by["cf"], 1)
+    assert made == ["cf", "full", "full", "cf"]
 
 
 def test_what_cant_be_guarded_is_refused(data, texted, monkeypatch):

@@ -165,6 +165,15 @@ def test_the_false_share_of_an_epoch_is_that_of_what_the_sampler_takes(data):
     assert np.mean(shares) == pytest.approx(false.mean(), abs=0.02)
 
 
+def test_a_training_that_is_fused_is_measured_without_the_fusion(data):
+    started, shares = [], []
+    config = CFConfig(sampler="dns", fusion=0.5, teacher={"kernel": 0, "profile": 0, "votes": 0, "cold": 0}, **SMALL)
+    train(data, config, 1, on_start=started.append,
+          on_epoch=lambda *_: shares.append(measure_hardness_now(started[0], 7).false_negative_share))  # fmt: skip
+    assert all(0 < share < 1 for share in shares)
+    assert len(shares) == 3
+
+
 def test_what_draws_no_negative_for_a_pair_has_no_hardness(data):
     for settings in ({"model": "ease"}, {"loss": "softmax"}, {"loss": "sampled_softmax"}):
         assert measure_hardness_now(open_training(data, CFConfig(**settings), 1), 7) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -17,10 +19,32 @@ from hnlm_ray.config import CFConfig
 SEED: Final = 0
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a belief is asked of; ``key`` is the data themselves, or what they hold where others can hold the same."""
+
+    key: CFData | bytes
+    features: str
+    data: CFData = field(compare=False)
+
+    @classmethod
+    def of(cls, data: CFData, features: str) -> _Asked:
+        """Return what is asked: by 'cf' of the training positives alone, which a method and its pools share."""
+        return cls(_content(data) if features == "cf" else data, features, data)
+
+
+def _content(data: CFData) -> bytes:
+    """Return a hash of sizes and training positives."""
+    digest = hashlib.sha256(f"{data.users} {data.items}".encode())
+    for array in (data.train.indptr, data.train.items):
+        digest.update(np.ascontiguousarray(array))
+    return digest.digest()
+
+
 @lru_cache(maxsize=3)
-def _logits(data: CFData, features: str) -> NDArray[np.float16]:
-    # A tuner trains many models on one CFData, which is its own key: the belief is made once for it.
-    return false_negative_logits(data, features, SEED)
+def _logits(asked: _Asked) -> NDArray[np.float16]:
+    # A tuner trains many models on the same data: the belief is made once for them.
+    return false_negative_logits(asked.data, asked.features, SEED)
 
 
 class Guard:
@@ -28,12 +52,13 @@ class Guard:
 
     std_j is the standard deviation of the user's scores over the candidates (divided by M), lambda is
     ``config.guard`` and g the row-standardised logit of :func:`false_negative_logits`. The belief depends
-    on the data and ``config.guard_features`` alone, and the last three are kept in the process.
+    on the data and ``config.guard_features`` alone, that of 'cf' on the training positives; the last three are kept in
+    the process.
     """
 
     def __init__(self, data: CFData, config: CFConfig, device: torch.device) -> None:
         self.strength, self.items = config.guard, data.items
-        self.logits = torch.from_numpy(_logits(data, config.guard_features)).view(-1).to(device)
+        self.logits = torch.from_numpy(_logits(_Asked.of(data, config.guard_features))).view(-1).to(device)
 
     def penalty(self, scores: Tensor, users: Tensor, candidates: Tensor) -> Tensor:
         """Return lambda * std_j(s) * g of each candidate, of the shape of ``scores``: [batch, M] or [batch, layers, M].
