@@ -19,12 +19,14 @@ from hnlm_ray.tune.control_data import KeptData
 from hnlm_ray.tune.curve import Point
 from hnlm_ray.tune.event_files import EventFiles
 from hnlm_ray.tune.job import FINISHED, Job, Row
+from hnlm_ray.tune.one_thread import OneThread
 from hnlm_ray.tune.reads_of_test import ReadsOfTest
 from hnlm_ray.tune.training_row import Attendance, RowOf, training_row
 from hnlm_ray.tune.training_states import StateStore
 from hnlm_ray.workspace import TableStore
 
 _KEPT_DATA: Final = KeptData()
+_TRAINER: Final = OneThread()
 # Arrays out of the object store are shared by all workers of a node, so they can't be written; no training does.
 warnings.filterwarnings("ignore", "The given NumPy array is not writable")
 
@@ -69,7 +71,11 @@ class Shared:
 
 
 def run_training(params: Mapping[str, str], shared: Shared) -> None:
-    """Train one job, write its row and report how it ended."""
+    """Train one job, write its row and report how it ended: in the one thread of this process that trains."""
+    _TRAINER.run(lambda: _run_training(params, shared))
+
+
+def _run_training(params: Mapping[str, str], shared: Shared) -> None:
     job = Job.from_json(params["job"])
     events = EventFiles(f"{shared.events}/{job.part}", shared.settings.metric) if shared.events else None
 
