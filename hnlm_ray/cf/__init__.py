@@ -7,9 +7,10 @@ from hnlm_ray.cf.ease import ease_weights
 from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
 from hnlm_ray.cf.fusion import Fusion, choose_fusion, fuse
-from hnlm_ray.cf.guard import false_negative_logits
+from hnlm_ray.cf.guard import false_negative_logits, fit_false_negatives
 from hnlm_ray.cf.hardness import Hardness, measure_hardness, measure_hardness_now
 from hnlm_ray.cf.highest import top_k
+from hnlm_ray.cf.judgements import Judgements
 from hnlm_ray.cf.models import MODELS
 from hnlm_ray.cf.objectives import LOSSES
 from hnlm_ray.cf.pool import NegativePool
@@ -37,6 +38,7 @@ __all__ = [
     "Evaluation",
     "Fusion",
     "Hardness",
+    "Judgements",
     "NegativePool",
     "PairVectors",
     "Positives",
@@ -48,6 +50,7 @@ __all__ = [
     "ease_weights",
     "evaluate",
     "false_negative_logits",
+    "fit_false_negatives",
     "found_test_rows",
     "fuse",
     "measure_hardness",

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from hnlm_ray.cf.errors import DivergedError
+from hnlm_ray.cf.judgements import Judgements
 from hnlm_ray.cf.pool import NegativePool
 from hnlm_ray.cf.positives import Positives, check_size
 from hnlm_ray.cf.scoring import Scorer
@@ -40,6 +41,10 @@ class CFData:
     user_text
         Text vectors of the users in the same space, float32[users, t]; none: models take the mean over the
         user's training items (:func:`hnlm_ray.cf.text.user_text`).
+    user_text_from
+        The training positives that the users' texts were written from; none: what the texts know is not told.
+    judgements
+        What an LLM said of pairs that are no training positives.
     triples
         Augmented triples, int64[n, 3]: user, preferred item, rejected item (model llmrec).
     teacher
@@ -61,6 +66,8 @@ class CFData:
     vectors: PairVectors | None = None
     item_text: NDArray[np.float32] | None = None
     user_text: NDArray[np.float32] | None = None
+    user_text_from: Positives | None = None
+    judgements: Judgements | None = None
     triples: NDArray[np.int64] | None = None
     teacher: Scorer | None = None
 
@@ -80,6 +87,7 @@ class CFData:
         ):
             if text is not None:
                 _check_text(name, text, rows)
+        self._check_llm()
         if self.triples is not None:
             _check_triples(self.triples, self.users, self.items)
         if self.teacher is not None:
@@ -99,6 +107,14 @@ class CFData:
             for other, other_keys in seen:
                 _reject_shared(keys, other_keys, f"{other} and {name}")
             seen.append((name, keys))
+
+    def _check_llm(self) -> None:
+        judged = None if self.judgements is None else self.judgements.pairs
+        for name, pairs in (("user_text_from", self.user_text_from), ("judgements", judged)):
+            if pairs is not None:
+                pairs.check(self.users, self.items, name)
+        if judged is not None:
+            _reject_shared(self.train.keys(self.items), judged.keys(self.items), "train and judgements")
 
     def held_out(self, split: str) -> Positives:
         """Return the positives of 'validation' or 'test'; InputError where there are none."""
@@ -170,7 +186,9 @@ def with_held_out_in_train(data: CFData, splits: Sequence[HeldOut] = ("validatio
     validation, test = (
         None if name in splits else split for name, split in (("validation", data.validation), ("test", data.test))
     )
-    return replace(data, train=train, validation=validation, test=test, pool=pool, vectors=vectors)
+    judged = None if data.judgements is None else data.judgements.without(train, data.items)
+    moved_in = {"train": train, "pool": pool, "vectors": vectors, "judgements": judged}
+    return replace(data, validation=validation, test=test, **moved_in)
 
 
 def _realigned(pool: NegativePool, old: Positives, new: Positives, n_items: int) -> NegativePool:

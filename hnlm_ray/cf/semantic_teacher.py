@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.ease import MOST_ITEMS, add_text_kernel, item_gram, solve_ease
+from hnlm_ray.cf.judgements import Judgements
 from hnlm_ray.cf.losses.catalogue import standardised
 from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
 from hnlm_ray.cf.solved.ease import HistoryScores, history_matrix
@@ -32,7 +33,9 @@ KEPT_CELLS: Final = 2**25
 
 @dataclass(frozen=True, eq=False)
 class TeacherScores:
-    """z(linear) + profile * z(S1) + votes * z(S2) + cold * z(S1) / (1 + n_j / 5), z over the catalogue of each user.
+    """z(linear) + profile * z(S1) + votes * z(S2) + cold * z(S1) / (1 + n_j / 5) + verdict * what an LLM judged.
+
+    z is over the catalogue of each user.
 
     Attributes
     ----------
@@ -42,11 +45,14 @@ class TeacherScores:
         None where no weight of a text is above 0.
     cold
         float32[items], :func:`~hnlm_ray.cf.text_evidence.coldness`.
+    judgements
+        An LLM's verdicts; none where there are none.
     """
 
     linear: Scorer
     text: TextEvidence | None
     cold: Tensor
+    judgements: Judgements | None
     config: TeacherConfig
 
     @property
@@ -63,9 +69,12 @@ class TeacherScores:
     def scores(self, users: Tensor) -> Tensor:
         """Return float32[n, items] of ``users`` int64[n]."""
         found = standardised(self.linear.scores(users))
+        rows = users.cpu().numpy()
+        if self.judgements is not None and self.config.verdict:
+            verdicts = torch.from_numpy(self.judgements.rows(rows, self.items))
+            found.add_(verdicts.to(found.device), alpha=self.config.verdict)
         if self.text is None:
             return found
-        rows = users.cpu().numpy()
         if self.config.profile or self.config.cold:
             taste = standardised(torch.from_numpy(self.text.taste(rows)))
             found += (taste * (self.config.profile + self.config.cold * self.cold)).to(found.device)
@@ -136,9 +145,8 @@ def open_teacher(data: CFData, config: TeacherConfig, device: torch.device | str
                 "cf.teacher weighs the items' text and the data has none; give it or set its text weights 0"
             )
         text = TextEvidence.of(history, data.item_text, data.user_text)
-    return TeacherScores(
-        _linear(data, config, history, torch.device(device)), text, coldness(data.train.popularity(data.items)), config
-    )
+    linear = _linear(data, config, history, torch.device(device))
+    return TeacherScores(linear, text, coldness(data.train.popularity(data.items)), data.judgements, config)
 
 
 def _linear(

@@ -69,7 +69,7 @@ READERS: Final[dict[str, Reader]] = {
     **dict.fromkeys(("alpha", "base_sampler"), _mixing("pool", "vectors")),
     **dict.fromkeys(("adapter_hidden", "adapter_attention", "adapter_training"), _mixing("vectors")),
     **dict.fromkeys(("contrastive", "temperature", "alignment"), _mixing("vectors")),
-    "guard_features": ("cf.guard above 0", lambda config: config.guard > 0),
+    **dict.fromkeys(("guard_features", "belief"), ("cf.guard above 0", lambda config: config.guard > 0)),
     "graph": _models("lightgcn"),
     "graph_neighbours": ("cf.graph above 0", lambda config: config.graph > 0),
     **dict.fromkeys(("softmax.similarity", "softmax.temperature"), _losses("softmax", "sampled_softmax")),

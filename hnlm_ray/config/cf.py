@@ -9,6 +9,7 @@ from pydantic import Field
 from hnlm_ray.config.base import CFModelName, Count, Probability, Section
 from hnlm_ray.config.cf_parts import (
     AHNSConfig,
+    BeliefConfig,
     DNSConfig,
     EASEConfig,
     IALSConfig,
@@ -79,6 +80,7 @@ class CFConfig(Section):
         0.0, description="Lambda: how much a candidate believed to be a false negative is held back."
     )
     guard_features: Literal["cf", "text", "full"] = Field("full", description="What the guard's belief rests on.")
+    belief: BeliefConfig = BeliefConfig()
     graph: Annotated[float, Field(ge=0)] = Field(
         0.0, description="lightgcn: weight w of the item-item graph of text neighbours."
     )

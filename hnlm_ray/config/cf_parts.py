@@ -90,6 +90,16 @@ class IALSConfig(Section):
     power: Probability = Field(1.0, description="nu: 0 regularises all rows alike, 1 by frequency.")
 
 
+class BeliefConfig(Section):
+    """The false-negative model that a guard rests on."""
+
+    model: Literal["logistic", "mlp"] = Field("logistic", description="mlp: 16 hidden units, which can join features.")
+    popularity: bool = Field(default=True, description="Whether it knows an item's popularity, which hurts cold ones.")
+    verdict: NotNegative = Field(
+        1.0, description="What an LLM's verdict counts, in deviations of a user's beliefs; 0 reads none."
+    )
+
+
 class TeacherConfig(Section):
     """The teacher of late fusion and of distillation; with all of its text weights 0 it reads no text."""
 
@@ -99,6 +109,7 @@ class TeacherConfig(Section):
     profile: NotNegative = Field(0.2, description="Weight of S1: the text of a user's items against the item's.")
     votes: NotNegative = Field(0.2, description="Weight of S2: votes of a user's items for their text neighbours.")
     cold: NotNegative = Field(1.0, description="Weight of S1 for items with few positives, who have little else.")
+    verdict: NotNegative = Field(0.0, description="Weight of an LLM's verdicts: 1 wanted, -1 not.")
 
     @property
     def reads_text(self) -> bool:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from hnlm_ray.cf import CFData
-from hnlm_ray.cf.guard.features import PairFeatures
-from hnlm_ray.cf.guard.logits import _fit
+from hnlm_ray.cf import CFData, fit_false_negatives
 from hnlm_ray.cf.semantic_teacher import open_teacher
 from hnlm_ray.config.cf_parts import TeacherConfig
 from hnlm_ray.evidence.selection import Floats
@@ -19,19 +16,17 @@ Belief = Callable[[slice], Floats]
 """From a block of users to float32[n, items]: the log-odds that an item is a positive not seen yet.
 
 0 is the decision point; what stands at items that a user has trained on is never read."""
-CELLS_PER_BLOCK: Final = 2_000_000
 
 
 def belief_of(data: CFData, seed: int) -> Belief:
     """Fit the false-negative model with all its features; see :mod:`hnlm_ray.cf.guard`."""
-    model, known = _fit(data, "full", seed), PairFeatures(data.train, data.items, "full", data.item_text)
-    return lambda users: model.logits(known.rows(users))
+    return fit_false_negatives(data, "full", seed).logits
 
 
 def teacher_of(data: CFData) -> Belief:
     """Return the scores of the teacher by behaviour alone, float32[n, items]: what ranks high, whatever texts say."""
-    teacher = open_teacher(data, TeacherConfig(kernel=0, profile=0, votes=0, cold=0))
-    return lambda users: teacher.scores(torch.arange(users.start, users.stop)).numpy()
+    scorer = open_teacher(data, TeacherConfig(kernel=0, profile=0, votes=0, cold=0))
+    return lambda users: scorer.scores(torch.arange(users.start, users.stop)).numpy()
 
 
 def known_items(data: CFData, users: slice) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
@@ -41,10 +36,3 @@ def known_items(data: CFData, users: slice) -> np.ndarray[tuple[int, int], np.dt
     among = slice(*np.searchsorted(of_users, [users.start, users.stop]))
     known[of_users[among] - users.start, of_items[among]] = True
     return known
-
-
-def blocks(data: CFData) -> Iterator[slice]:
-    """Cut the users into blocks of a bounded number of cells."""
-    size = max(1, CELLS_PER_BLOCK // data.items)
-    for start in range(0, data.users, size):
-        yield slice(start, min(start + size, data.users))

@@ -15,8 +15,9 @@ import ray
 from numpy.typing import NDArray
 
 from hnlm_ray.cf import CFData
+from hnlm_ray.cf.guard.questions import blocks
 from hnlm_ray.config import Config
-from hnlm_ray.evidence.belief import Belief, belief_of, blocks, known_items, teacher_of
+from hnlm_ray.evidence.belief import Belief, belief_of, known_items, teacher_of
 from hnlm_ray.evidence.prompts import described, judgement_prompts, judgement_task
 from hnlm_ray.evidence.selection import Chosen, Ints, choose_candidates, order_of_asking, users_by_mass, within_budget
 from hnlm_ray.llm.budget import most_tokens

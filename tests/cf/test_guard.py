@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from hnlm_ray.cf import CFData, Positives, Trainer, false_negative_logits
-from hnlm_ray.cf.guard import Guard, logits, rule
+from hnlm_ray.cf import CFData, Judgements, Positives, Trainer, false_negative_logits, fit_false_negatives
+from hnlm_ray.cf.guard import Guard, beliefs, logits, questions, rule
+from hnlm_ray.cf.guard.beliefs import HighestBeliefs, open_beliefs
+from hnlm_ray.cf.guard.calibration import area_under_curve, measure_fits
 from hnlm_ray.config import CFConfig
+from hnlm_ray.config.cf_parts import BeliefConfig
 from hnlm_ray.errors import InputError
 
 SMALL = {"dim": 8, "batch_size": 100, "lr": 0.01, "candidates": 4, "sampler": "dns"}
@@ -72,7 +75,7 @@ def test_held_out_splits_are_never_read(low_rank):
 
 def test_blocks_of_users_change_nothing(low_rank, monkeypatch):
     whole = false_negative_logits(low_rank, "full", 0)
-    monkeypatch.setattr(logits, "CELLS_PER_BLOCK", 700)
+    monkeypatch.setattr(questions, "CELLS_PER_BLOCK", 700)
     np.testing.assert_allclose(false_negative_logits(low_rank, "full", 0), whole, atol=2e-3)
 
 
@@ -80,7 +83,8 @@ def test_the_regression_is_asked_about_pairs_that_its_features_have_not_seen(low
     asked = {}
     known, fit = logits.PairFeatures, logits.fit_regression
     trains = []
-    monkeypatch.setattr(logits, "PairFeatures", lambda train, *more: trains.append(train) or known(train, *more))
+    for module in (questions, logits):
+        monkeypatch.setattr(module, "PairFeatures", lambda train, *more: trains.append(train) or known(train, *more))
     monkeypatch.setattr(logits, "fit_regression", lambda x, y: asked.update(x=x, y=y) or fit(x, y))
     false_negative_logits(low_rank, "cf", 0)
     rest, everything = trains
@@ -144,8 +148,8 @@ def test_a_stronger_guard_takes_fewer_unseen_positives(low_rank):
 
 
 def test_the_belief_is_made_once_for_many_trainings(texted, make_pooled, monkeypatch):
-    made, make = [], rule.false_negative_logits
-    monkeypatch.setattr(rule, "false_negative_logits", lambda *given: made.append(given[1]) or make(*given))
+    made, make = [], rule.fit_false_negatives
+    monkeypatch.setattr(rule, "fit_false_negatives", lambda *given: made.append(given[1]) or make(*given))
     for features in ("cf", "full", "cf"):
         for seed in (1, 2):
             Trainer(texted, CFConfig(guard=1.0, guard_features=features, **SMALL), seed)
@@ -160,21 +164,18 @@ def test_the_belief_is_made_once_for_many_trainings(texted, make_pooled, monkeyp
     assert made == ["cf", "full", "full", "cf"]
 
 
-def test_what_cant_be_guarded_is_refused(data, texted, monkeypatch):
+def test_what_cant_be_guarded_is_refused(data, texted):
     for given, settings, message in (
         (texted, {"sampler": "rns"}, "not 'rns'"),
         (texted, {"sampler": "pool", "base_sampler": "pns"}, "not 'pns'"),
-        (data, {}, "'full' needs the items' text"),
-        (data, {"guard_features": "text"}, "'text' needs the items' text"),
+        (data, {}, "guard_features needs the items' text"),
+        (data, {"guard_features": "text"}, "guard_features needs the items' text"),
     ):
         with pytest.raises(InputError, match=message):
             Trainer(given, CFConfig(**{**SMALL, "guard": 0.5, **settings}), 1)
     everything = CFData(1, 2, Positives.from_pairs([0, 0], [0, 1], 1))
     with pytest.raises(InputError, match="no training pair"):
         false_negative_logits(everything, "cf", 0)
-    monkeypatch.setattr(logits, "MOST_CELLS", data.users * data.items - 1)
-    with pytest.raises(InputError, match="users x items, 4800 here"):
-        false_negative_logits(data, "cf", 0)
 
 
 def test_users_who_know_everything_dont_stop_it():
@@ -183,3 +184,105 @@ def test_users_who_know_everything_dont_stop_it():
     g = false_negative_logits(CFData(3, 6, few), "cf", 0)
     assert np.isfinite(g).all()
     assert not g[:2].any()
+
+
+def test_beyond_a_dense_table_the_highest_beliefs_are_kept(low_rank, monkeypatch):
+    found = fit_false_negatives(low_rank, "full", 0)
+    monkeypatch.setattr(beliefs, "DENSE_CELLS", 0)
+    monkeypatch.setattr(beliefs, "SPARSE_CELLS", 150 * 12)
+    kept = open_beliefs(found, low_rank)
+    assert isinstance(kept, HighestBeliefs)
+    everyone, everything = torch.arange(150), torch.arange(100).expand(150, -1)
+    got, g = kept.at(everyone, everything).numpy(), found.beliefs(slice(0, 150))
+    order = np.argsort(-g, axis=1)
+    for row in range(150):
+        high, low = order[row, :12], order[row, 12:]
+        np.testing.assert_allclose(got[row, high], g[row, high], atol=2e-3)
+        np.testing.assert_allclose(got[row, low], g[row, low].mean(), atol=2e-3)
+    assert beliefs.beliefs_bytes(150, 100) == 150 * (12 * 6 + 4)
+
+
+def test_a_training_with_the_highest_beliefs_alone_holds_back_too(low_rank, monkeypatch):
+    monkeypatch.setattr(beliefs, "DENSE_CELLS", 0)
+    monkeypatch.setattr(beliefs, "SPARSE_CELLS", 150 * 30)
+    monkeypatch.setattr(rule, "SEED", 5)
+    shares = []
+    for strength in (0.0, 3.0):
+        config = CFConfig(**{**SMALL, "guard": strength, "candidates": 8, "batch_size": 1500})
+        trainer = Trainer(replace(low_rank, item_text=low_rank.item_text + 2), config, 1)
+        (batch,) = trainer._batches()
+        negatives = trainer.sampler.sample(batch, trainer.model().detach()).items
+        keys = low_rank.test.keys(low_rank.items)
+        shares.append(np.isin((batch.users * low_rank.items + negatives).numpy(), keys).mean())
+    assert shares[0] > 1.5 * shares[1]
+
+
+def test_a_network_can_take_the_place_of_the_regression(low_rank):
+    found = fit_false_negatives(low_rank, "full", 0, BeliefConfig(model="mlp"))
+    assert advantage(low_rank, found.beliefs(slice(0, 150))) > 0.4
+    again = fit_false_negatives(low_rank, "full", 0, BeliefConfig(model="mlp"))
+    assert np.array_equal(found.logits(slice(0, 9)), again.logits(slice(0, 9)))
+
+
+def test_without_popularity_it_does_not_know_it(low_rank):
+    assert fit_false_negatives(low_rank, "full", 0, BeliefConfig(popularity=False)).known.names == (
+        *("cf.score", "cf.squared"),
+        *("text.taste", "text.votes", "text.cold"),
+    )
+
+
+def test_a_verdict_moves_the_belief_by_its_weight(low_rank):
+    users, items = low_rank.test.pairs()
+    judged = Judgements.from_pairs(users[:40], items[:40], np.resize([1, -1, 0], 40), low_rank.users)
+    data = replace(low_rank, judgements=judged)
+    plain = fit_false_negatives(low_rank, "cf", 0).beliefs(slice(0, 150))
+    moved = fit_false_negatives(data, "cf", 0, BeliefConfig(verdict=0.5)).beliefs(slice(0, 150)) - plain
+    expected = np.zeros_like(moved)
+    expected[users[:40], items[:40]] = np.resize([0.5, -0.5, 0], 40)
+    np.testing.assert_allclose(moved, expected, atol=1e-6)
+    assert np.array_equal(fit_false_negatives(data, "cf", 0, BeliefConfig(verdict=0)).beliefs(slice(0, 150)), plain)
+
+
+def test_what_the_users_texts_were_written_from_is_not_held_out(low_rank, monkeypatch):
+    users, items = low_rank.train.pairs()
+    told = Positives.from_pairs(users[::2], items[::2], low_rank.users)
+    text = np.random.default_rng(0).standard_normal((150, 12)).astype(np.float32)
+    kept = []
+    known = questions.PairFeatures
+    monkeypatch.setattr(questions, "PairFeatures", lambda train, *more: kept.append(train) or known(train, *more))
+    found = fit_false_negatives(replace(low_rank, user_text=text, user_text_from=told), "full", 0)
+    assert "llm.profile" in found.known.names
+    assert np.isin(told.keys(100), kept[0].keys(100)).all()
+
+
+def test_more_evidence_planted_more_found_and_shuffled_none(low_rank):
+    """AUC of the text's features alone, by how much of the taste the text tells."""
+    rng, areas = np.random.default_rng(2), []
+    for noise in (8.0, 2.0, 0.5):
+        text = low_rank.item_text + noise * rng.standard_normal(low_rank.item_text.shape).astype(np.float32)
+        fits = measure_fits(replace(low_rank, item_text=text), "full", BeliefConfig(), 0)
+        areas.append({fit.features: fit.auc for fit in fits})
+    assert areas[0]["text alone"] + 0.05 < areas[1]["text alone"] < areas[2]["text alone"] - 0.01
+    assert areas[0]["all"] < areas[2]["all"]
+    shuffled = replace(low_rank, item_text=low_rank.item_text[rng.permutation(100)])
+    by_shuffled = {fit.features: fit.auc for fit in measure_fits(shuffled, "text", BeliefConfig(popularity=False), 0)}
+    assert abs(by_shuffled["all"] - 0.5) < 0.06
+    assert areas[2]["all"] > areas[2]["without text"]
+
+
+def test_probabilities_are_calibrated_out_of_fold(low_rank):
+    (fit, *others) = measure_fits(low_rank, "full", BeliefConfig(), 0)
+    assert {other.features for other in others} == {
+        *("without cf", "without popularity", "without text"),
+        *("cf alone", "popularity alone", "text alone"),
+    }
+    assert sum(one.questions for one in fit.bins) == 150 * 21
+    for one in fit.bins:
+        assert abs(one.predicted - one.observed) < 0.09
+    assert fit.log_loss < min(other.log_loss for other in others if other.features.endswith("alone"))
+
+
+def test_the_area_under_the_curve_by_hand():
+    assert area_under_curve(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])) == 0.75
+    assert area_under_curve(np.array([1.0, 1.0]), np.array([True, False])) == 0.5
+    assert np.isnan(area_under_curve(np.array([1.0]), np.array([True])))

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import minimize
 
 from hnlm_ray.cf import ease, ease_weights
 from hnlm_ray.cf.guard import regression
-from hnlm_ray.cf.guard.features import PairFeatures, standardised
+from hnlm_ray.cf.guard.features import GROUPS, PairFeatures, standardised
 from hnlm_ray.cf.guard.regression import fit_regression
 from hnlm_ray.cf.neighbours import centred, nearest_items
+from hnlm_ray.cf.spectral import spectral_scores
 from hnlm_ray.errors import InputError
 
 
@@ -25,7 +27,7 @@ def literal_ease(x, reg):
 
 @pytest.mark.parametrize("reg", [0.5, 200.0])
 def test_ease_is_its_closed_form(data, reg):
-    weights = ease_weights(PairFeatures(data.train, data.items, "cf", None).positives, reg)
+    weights = ease_weights(PairFeatures(data.train, data, ("cf",)).positives, reg)
     np.testing.assert_allclose(weights, literal_ease(matrix(data), reg), atol=1e-6)
     assert weights.dtype == np.float32
 
@@ -33,7 +35,7 @@ def test_ease_is_its_closed_form(data, reg):
 def test_ease_solves_its_constrained_problem(data):
     """Column j of B minimises |X b - x_j|^2 + reg |b|^2 with b_j = 0: ridge on the other items."""
     x, reg = matrix(data), 3.0
-    weights = ease_weights(PairFeatures(data.train, data.items, "cf", None).positives, reg)
+    weights = ease_weights(PairFeatures(data.train, data, ("cf",)).positives, reg)
     for j in (0, 17):
         others = np.delete(np.arange(data.items), j)
         ridge = np.linalg.solve(x[:, others].T @ x[:, others] + reg * np.eye(len(others)), x[:, others].T @ x[:, j])
@@ -43,15 +45,27 @@ def test_ease_solves_its_constrained_problem(data):
 def test_ease_refuses_large_catalogues(data, monkeypatch):
     monkeypatch.setattr(ease, "MOST_ITEMS", data.items - 1)
     with pytest.raises(InputError, match="80 x 80 items"):
-        PairFeatures(data.train, data.items, "cf", None)
-    PairFeatures(data.train, data.items, "text", np.random.default_rng(0).random((80, 3), np.float32))
+        ease_weights(PairFeatures(data.train, data, ("popularity",)).positives, 3.0)
+
+
+def test_a_large_catalogue_has_the_scores_of_singular_vectors(data, monkeypatch):
+    monkeypatch.setattr("hnlm_ray.cf.guard.features.MOST_ITEMS", data.items - 1)
+    features = PairFeatures(data.train, data, ("cf",))
+    free = features.unobserved(slice(0, 9))
+    expected = spectral_scores(features.positives).scores(torch.arange(9)).numpy()
+    np.testing.assert_allclose(features.rows(slice(0, 9))[:, :, 0], standardised(expected, free), atol=1e-5)
 
 
 def test_features_written_out(texted):
     """A literal loop over users and items, in float64."""
     data, x = texted, matrix(texted)
-    got = PairFeatures(data.train, data.items, "full", data.item_text).rows(slice(5, 15))
-    assert (got.shape, got.dtype) == ((10, 80, 5), np.float32)
+    features = PairFeatures(data.train, data, GROUPS["full"])
+    got = features.rows(slice(5, 15))
+    assert (got.shape, got.dtype) == ((10, 80, 6), np.float32)
+    assert features.names == (
+        *("cf.score", "cf.squared", "popularity.log"),
+        *("text.taste", "text.votes", "text.cold"),
+    )
     scores = x @ literal_ease(x, 200.0)
     text = data.item_text.astype(float) - data.item_text.astype(float).mean(0)
 
@@ -67,16 +81,14 @@ def test_features_written_out(texted):
         for item in np.flatnonzero(free):
             z = (scores[user, item] - scores[user, free].mean()) / scores[user, free].std()
             votes = sum(cosines[known, item] for known in liked if item in near[known])
-            expected = [z, z**2, np.log1p(x[:, item].sum()), cosine(profile, text[item]), votes]
+            popularity, taste = x[:, item].sum(), cosine(profile, text[item])
+            expected = [z, z**2, np.log1p(popularity), taste, votes, taste / (1 + popularity / 5)]
             np.testing.assert_allclose(got[row, item], expected, atol=2e-4)
 
 
-@pytest.mark.parametrize(("features", "columns"), [("cf", [0, 1, 2]), ("text", [3, 4])])
+@pytest.mark.parametrize(("features", "columns"), [("cf", [0, 1, 2]), ("text", [3, 4, 5])])
 def test_a_part_of_the_features_is_a_part_of_the_columns(texted, features, columns):
-    full, part = (
-        PairFeatures(texted.train, texted.items, name, texted.item_text).rows(slice(0, 60))
-        for name in ("full", features)
-    )
+    full, part = (PairFeatures(texted.train, texted, GROUPS[name]).rows(slice(0, 60)) for name in ("full", features))
     assert np.array_equal(part, full[:, :, columns])
 
 

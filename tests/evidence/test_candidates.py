@@ -7,8 +7,9 @@ import pytest
 from judged_workspace import ITEMS, USERS, held_out_items, judged_config, judged_workspace, trained_items
 
 from hnlm_ray.cf import CFData
+from hnlm_ray.cf.guard.questions import blocks
 from hnlm_ray.config import EvidenceConfig
-from hnlm_ray.evidence.belief import belief_of, blocks, known_items, teacher_of
+from hnlm_ray.evidence.belief import belief_of, known_items, teacher_of
 from hnlm_ray.evidence.candidates import choose, write_candidates
 from hnlm_ray.evidence.prompts import judgement_prompts, judgement_task
 from hnlm_ray.negatives.text import Described
@@ -103,7 +104,7 @@ def test_an_estimate_is_that_of_the_real_prompt_and_its_longest_answer(tmp_path)
 
 
 def test_blocks_cover_the_users_and_known_items_are_the_trained_ones(tmp_path, monkeypatch):
-    monkeypatch.setattr("hnlm_ray.evidence.belief.CELLS_PER_BLOCK", 7 * ITEMS)
+    monkeypatch.setattr("hnlm_ray.cf.guard.questions.CELLS_PER_BLOCK", 7 * ITEMS)
     data = training_data(judged_workspace(tmp_path))
     cut = list(blocks(data))
     assert [user for users in cut for user in range(users.start, users.stop)] == list(range(USERS))

@@ -9,63 +9,73 @@ from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from hnlm_ray.cf.data import CFData
-from hnlm_ray.cf.guard.logits import false_negative_logits
+from hnlm_ray.cf.guard.beliefs import DenseBeliefs, HighestBeliefs, open_beliefs
+from hnlm_ray.cf.guard.logits import fit_false_negatives
 from hnlm_ray.config import CFConfig
+from hnlm_ray.config.cf_parts import BeliefConfig
 
 SEED: Final = 0
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a belief is asked of; ``key`` is the data themselves, or what they hold where others can hold the same."""
+    """What a belief is asked of: ``content`` is a hash of what it reads, for data can differ in their pools alone."""
 
-    key: CFData | bytes
+    content: bytes
     features: str
+    belief: BeliefConfig
     data: CFData = field(compare=False)
 
     @classmethod
-    def of(cls, data: CFData, features: str) -> _Asked:
-        """Return what is asked: by 'cf' of the training positives alone, which a method and its pools share."""
-        return cls(_content(data) if features == "cf" else data, features, data)
+    def of(cls, data: CFData, config: CFConfig) -> _Asked:
+        """Return what a training asks for."""
+        return cls(_content(data, config.guard_features), config.guard_features, config.belief, data)
 
 
-def _content(data: CFData) -> bytes:
-    """Return a hash of sizes and training positives."""
+def _content(data: CFData, features: str) -> bytes:
+    """Return a hash of sizes and of all arrays that the features rest on."""
     digest = hashlib.sha256(f"{data.users} {data.items}".encode())
-    for array in (data.train.indptr, data.train.items):
+    read = [data.train.indptr, data.train.items]
+    if features != "cf":
+        read += [array for array in (data.item_text, data.user_text) if array is not None]
+    if features == "full" and data.vectors is not None:
+        read += [data.vectors.vectors, data.vectors.row]
+    if data.judgements is not None:
+        read += [data.judgements.pairs.indptr, data.judgements.pairs.items, data.judgements.verdicts]
+    for array in read:
+        digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array))
     return digest.digest()
 
 
 @lru_cache(maxsize=3)
-def _logits(asked: _Asked) -> NDArray[np.float16]:
+def _beliefs(asked: _Asked, device: torch.device) -> DenseBeliefs | HighestBeliefs:
     # A tuner trains many models on the same data: the belief is made once for them.
-    return false_negative_logits(asked.data, asked.features, SEED)
+    return open_beliefs(fit_false_negatives(asked.data, asked.features, SEED, asked.belief), asked.data).to(device)
 
 
 class Guard:
     """A sampler that takes the highest score takes the argmax over the candidates of s(u, j) - lambda std_j(s) g(u, j).
 
     std_j is the standard deviation of the user's scores over the candidates (divided by M), lambda is
-    ``config.guard`` and g the row-standardised logit of :func:`false_negative_logits`. The belief depends
-    on the data and ``config.guard_features`` alone, that of 'cf' on the training positives; the last three are kept in
-    the process.
+    ``config.guard`` and g the row-standardised logit of the false-negative model (:mod:`hnlm_ray.cf.guard.logits`).
+    The belief depends on the data, ``config.guard_features`` and ``config.belief`` alone; the last three are kept in
+    the process, for data that differ in their pools alone too.
     """
 
     def __init__(self, data: CFData, config: CFConfig, device: torch.device) -> None:
-        self.strength, self.items = config.guard, data.items
-        self.logits = torch.from_numpy(_logits(_Asked.of(data, config.guard_features))).view(-1).to(device)
+        self.strength = config.guard
+        self.beliefs = _beliefs(_Asked.of(data, config), device)
 
     def penalty(self, scores: Tensor, users: Tensor, candidates: Tensor) -> Tensor:
         """Return lambda * std_j(s) * g of each candidate, of the shape of ``scores``: [batch, M] or [batch, layers, M].
 
         ``scores`` float32; ``users`` int64[batch]; ``candidates`` int64[batch, M].
         """
-        belief = self._beliefs(users, candidates)
+        belief = self.beliefs.at(users, candidates)
         if scores.dim() > belief.dim():
             belief = belief.unsqueeze(1)
         return _deviation(scores).mul_(self.strength) * belief
@@ -73,12 +83,6 @@ class Guard:
     def hold_back(self, scores: Tensor, users: Tensor, candidates: Tensor) -> Tensor:
         """Return the guarded scores, the scores less the :meth:`penalty`."""
         return scores - self.penalty(scores, users, candidates)
-
-    def _beliefs(self, users: Tensor, candidates: Tensor) -> Tensor:
-        """Return g of each candidate, float32[batch, M]."""
-        cells = torch.add(candidates, users.unsqueeze(1), alpha=self.items)
-        # index_select on a flat table is twice as fast as indexing.
-        return self.logits.index_select(0, cells.view(-1)).view_as(cells).float()
 
 
 def _deviation(scores: Tensor) -> Tensor:
