@@ -423,7 +423,7 @@ def test_the_shared_job_is_the_same_search_for_the_sweep_and_for_optuna(tmp_path
         assert {one.candidates for one in found if one.sampler == "dns"} == {4, 8, 16}
         assert {one.layers for one in found if one.model == "lightgcn"} == {1, 2, 3}
         assert all(5e-4 <= one.lr <= 1e-2 and 1e-6 <= one.reg <= 1e-3 for one in found)
-        assert {(one.batch_size, one.epochs, one.patience) for one in found} == {(8192, 20, 3)}
+        assert {(one.batch_size, one.epochs, one.patience) for one in found} == {(8192, 10, 3)}
 
 
 def test_tuners_are_compared_by_their_best_trial_and_how_many_have_ended(tmp_path):

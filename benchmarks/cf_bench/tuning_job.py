@@ -19,7 +19,7 @@ JOB: Final[dict[str, Any]] = {
         "candidates": [4, 8, 16],
     },
     "same": {"dim": 64, "batch": 8192},
-    "length": {"epochs": 20, "eval_every": 2, "patience": 3},
+    "length": {"epochs": 10, "eval_every": 2, "patience": 3},
     "cores": 2,
     "most_trials": 10_000,
     "seed": 0,
