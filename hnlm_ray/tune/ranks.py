@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -96,7 +97,10 @@ def _checked(methods: Sequence[str], figures: ArrayLike) -> NDArray[np.float64]:
 
 
 def friedman_p(ranks: NDArray[np.float64]) -> float:
-    """Return p of "all methods rank alike" from float[data sets, methods], with ties (Iman and Davenport, 1980)."""
+    """Return p of "all methods rank alike" from float[data sets, methods], with ties (Iman and Davenport, 1980).
+
+    F takes few data sets that agree for a proof, so p is at least what :func:`least_p` says.
+    """
     from scipy import stats
 
     datasets, methods = ranks.shape
@@ -107,9 +111,17 @@ def friedman_p(ranks: NDArray[np.float64]) -> float:
     chi = (methods - 1) * between / ties
     most = datasets * (methods - 1)
     if math.isclose(chi, most):
-        return 0.0
+        return least_p(ranks)
     f = (datasets - 1) * chi / (most - chi)
-    return float(stats.f.sf(f, methods - 1, (methods - 1) * (datasets - 1)))
+    return max(least_p(ranks), float(stats.f.sf(f, methods - 1, (methods - 1) * (datasets - 1))))
+
+
+def least_p(ranks: NDArray[np.float64]) -> float:
+    """Return how likely these ranks are, whichever method has which, where each data set's order is chance."""
+    orders = [
+        math.factorial(len(row)) // math.prod(map(math.factorial, Counter(row).values())) for row in ranks.tolist()
+    ]
+    return max(orders) / math.prod(orders)
 
 
 def critical_difference(methods: int, datasets: int) -> float:

@@ -49,7 +49,22 @@ def test_methods_that_never_differ_and_that_always_do():
     same = rank_methods(("a", "b", "c"), np.ones((5, 3)))
     assert (same.friedman_p, same.ranks, same.cliques) == (1.0, (2.0, 2.0, 2.0), ((0, 2),))
     apart = rank_methods(("a", "b", "c"), np.tile([1.0, 3.0, 2.0], (30, 1)))
-    assert (apart.methods, apart.ranks, apart.friedman_p, apart.cliques) == (("b", "c", "a"), (1.0, 2.0, 3.0), 0.0, ())
+    assert (apart.methods, apart.ranks, apart.cliques) == (("b", "c", "a"), (1.0, 2.0, 3.0), ())
+    assert apart.friedman_p == pytest.approx(6 / 6.0**30)
+
+
+@pytest.mark.parametrize(
+    ("figures", "p"),
+    [
+        ([[4, 3, 2, 1], [4, 3, 2, 1]], 1 / 24),
+        ([[2, 1], [2, 1]], 1 / 2),
+        ([[2, 1]] * 5, 1 / 16),
+        ([[2, 2, 1], [2, 2, 1]], 1 / 3),
+        ([[3, 2, 1], [2, 2, 1]], 1 / 3),
+    ],
+)
+def test_few_data_sets_that_agree_prove_no_more_than_chance_allows(figures, p):
+    assert rank_methods(tuple("abcd")[: len(figures[0])], np.array(figures, float)).friedman_p == pytest.approx(p)
 
 
 def test_wilcoxon_tests_pairs_and_corrects_them():
