@@ -11,6 +11,7 @@ from rich.table import Table
 
 Method = Mapping[str, Any]
 _GAP: Final = 2
+LEAST_P: Final = 0.0001
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _columns(metric: str) -> list[Column]:
         Column("vs best classical", lambda method: figure(_versus(method)["difference"], sign=True), 1),
         Column("relative", lambda method: _percent(_versus(method)["relative"]), 4),
         Column("95% CI", _interval, 3),
-        Column("p (Holm)", lambda method: figure(_versus(method)["p_holm"]), 1),
+        Column("p (Holm)", lambda method: p_value(_versus(method)["p_holm"]), 1),
         Column("effect", lambda method: figure(_versus(method)["effect_size"], sign=True, digits=2), 5),
         Column("won/tied/lost", _counts, 2),
         Column("trials", lambda method: str(method["trials"]), 9),
@@ -91,3 +92,8 @@ def _percent(value: float | None) -> str:
 def figure(value: float | None, *, sign: bool = False, digits: int = 4) -> str:
     """Write a metric; nothing where there is none."""
     return "" if value is None else f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def p_value(value: float | None) -> str:
+    """Write a p value, which is never 0; nothing where there is none."""
+    return "<0.0001" if value is not None and value < LEAST_P else figure(value)

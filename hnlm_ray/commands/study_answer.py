@@ -10,7 +10,7 @@ from rich.table import Table
 
 from hnlm_ray.commands.narration import say
 from hnlm_ray.commands.output import Output
-from hnlm_ray.commands.results_table import figure
+from hnlm_ray.commands.results_table import figure, p_value
 from hnlm_ray.config.study import StudyConfig
 from hnlm_ray.redaction import redacted
 from hnlm_ray.study.finished import FinishedRun
@@ -61,7 +61,7 @@ def _show_ranks(console: Console, ranks: Mapping[str, Any]) -> None:
         return
     listed = ", ".join(f"{row['name']} {row['rank']:.2f}" for row in ranks["methods"])
     say(console, f"average ranks over {ranks['datasets']} data sets: {listed}")
-    say(console, f"critical difference {ranks['critical_difference']:.2f}, Friedman's p {ranks['friedman_p']:.4f}")
+    say(console, f"critical difference {ranks['critical_difference']:.2f}, Friedman's p {p_value(ranks['friedman_p'])}")
 
 
 def _table(methods: Sequence[Mapping[str, Any]], metric: str) -> Table:
@@ -77,6 +77,6 @@ def _table(methods: Sequence[Mapping[str, Any]], metric: str) -> Table:
             figure(method["test_std"]),
             figure(method["difference"], sign=True),
             "" if low is None else f"[{low:+.4f}, {high:+.4f}]",
-            figure(method["p_holm"]),
+            p_value(method["p_holm"]),
         )
     return table

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from hnlm_ray.shown_text import clean
 
 Facts = Mapping[str, Any]
+LEAST_P: Final = 0.0001
 
 
 def markdown(answer: Facts) -> str:
@@ -48,7 +49,7 @@ def _why(claim: Facts) -> str:
 def _test(test: Facts) -> list[str]:
     return [
         *(test["about"], test["unit"], f"{test['difference']:+.4f}", _interval(test["ci95"])),
-        *(_figure(test["p_holm"]), test["outcome"]),
+        *(_p(test["p_holm"]), test["outcome"]),
     ]
 
 
@@ -59,7 +60,7 @@ def _ranks(ranks: Facts) -> Iterator[str]:
     yield from ("![average ranks](ranks.svg)", "")
     yield from _table(["method", "average rank"], [[row["name"], f"{row['rank']:.2f}"] for row in ranks["methods"]])
     distance = f"critical difference {ranks['critical_difference']:.2f}"
-    yield from (f"{ranks['datasets']} data sets, Friedman's p {_figure(ranks['friedman_p'])}, {distance}.", "")
+    yield from (f"{ranks['datasets']} data sets, Friedman's p {_p(ranks['friedman_p'])}, {distance}.", "")
     if ranks["left_out"]:
         yield from (f"Without figures on all of them, and left out: {', '.join(ranks['left_out'])}.", "")
 
@@ -76,7 +77,7 @@ def _run(run: Facts) -> Iterator[str]:
 def _method(method: Facts) -> list[str]:
     return [
         *(method["name"], method["family"], _figure(method["test"]), _figure(method["test_std"])),
-        *(_figure(method["difference"]), _interval(method["ci95"]), _figure(method["p_holm"])),
+        *(_figure(method["difference"]), _interval(method["ci95"]), _p(method["p_holm"])),
         *(_figure(method["effect_size"]), "yes" if method["better"] else ""),
     ]
 
@@ -88,6 +89,11 @@ def _interval(ends: Sequence[float | None]) -> str:
 
 def _figure(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def _p(value: float | None) -> str:
+    """Write a p value, which is never 0."""
+    return "below 0.0001" if value is not None and value < LEAST_P else _figure(value)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from hnlm_ray.cli import app
 from hnlm_ray.commands.results import show_results
 from hnlm_ray.commands.results_csv import csv_target, results_rows, write_csv
+from hnlm_ray.commands.results_table import p_value
 from hnlm_ray.errors import InputError
 from hnlm_ray.tune.leaderboard import leaderboard
 
@@ -61,6 +62,12 @@ def test_what_there_is_no_room_for_is_named_and_the_widest_shows_all():
     for name in ("effect", "relative", "95% CI", "p (Holm)", "trials", "seeds", "won/tied/lost", "validation"):
         assert name in wide[1]
     assert "30/0/0" in wide[2]
+
+
+def test_no_p_value_is_shown_as_nothing():
+    assert [p_value(value) for value in (None, 0.0, 1e-9, 0.0001, 0.04996, 1.0)] == [
+        "", "<0.0001", "<0.0001", "0.0001", "0.0500", "1.0000",
+    ]  # fmt: skip
 
 
 def read(text):
