@@ -21,7 +21,7 @@ from cf_bench.report import Row, row_of
 
 NOTES: Final = "HNLM_BENCH_NOTES"
 GROWTH: Final = 1.1
-"""What memory may grow to, between the first third of the trials and all of them."""
+"""What memory may grow to, from the first tenth of the trials to the last."""
 START_UP_S: Final = 1.0
 Note = dict[str, Any]
 
@@ -104,13 +104,8 @@ _WHO: Final = {"driver": "counted", "worker": "end"}
 
 def _memory_row(work: str, who: str, notes: Sequence[Note], event: str, judged: bool) -> Row:  # noqa: FBT001
     series = [note["own_mib"] for note in notes if note["event"] == event]
-    third = len(series) // 3
-    ours, before = (around(series, trials) for trials in (len(series), third))
-    target = 1 / GROWTH if judged else None
+    tenth = max(len(series) // 10, 1)
     name = f"{work}: own memory of a {who} after {len(series)} trials"
-    return row_of(name, f"after {third}", ours, before, unit="MiB", target=target, runs=series)
-
-
-def around(series: Sequence[float], trials: int) -> float:
-    """Return the mean of the tenth of a series that ends with this trial: workers take turns in it."""
-    return mean(series[max(0, trials - max(len(series) // 10, 1)) : trials])
+    target = 1 / GROWTH if judged else None
+    ours, before = mean(series[-tenth:]), mean(series[:tenth])
+    return row_of(name, f"after {tenth}", ours, before, unit="MiB", target=target, runs=series)
