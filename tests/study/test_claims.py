@@ -4,6 +4,7 @@ from made_runs import made_run
 from hnlm_ray.study.claims import CLAIMS, judge_claims, verdict_of
 from hnlm_ray.study.claims_convergence import reached_at
 from hnlm_ray.study.differences import Difference, over_seeds
+from hnlm_ray.study.study_file import load_study
 
 CONTROLS = {"mf_pool_alpha0": 0.20, "mf_pool_random": 0.20, "mf_pool_shuffled": 0.20}
 
@@ -139,3 +140,20 @@ def test_outcomes_together():
     assert verdict_of(["holds", "holds"]) == "holds"
     assert verdict_of(["holds", "can't be told"]) == "can't be told"
     assert verdict_of(["holds", "can't be told", "does not hold"]) == "does not hold"
+
+
+def test_the_shipped_study_of_the_claims_tests_each_where_its_variants_and_methods_can(repository):
+    """Generalisation needs an LLM of another data set: the shipped study says so, two more variants test it."""
+    study = load_study(str(repository / "configs" / "studies" / "claims.yaml")).config
+    means = {f"mf_{name}": 0.25 if name in {"pool", "hnlmrec"} else 0.2 for name in study.methods}
+    shares = [one.changes.get("prepare", {}).get("split", {}).get("train_share", 1.0) for one in study.variants]
+    runs = [
+        made_run(variant=one.name, share=share, vectors=["mf-hnlmrec"], **means)
+        for one, share in zip(study.variants, shares, strict=True)
+    ]
+    verdicts = {claim["name"]: claim["verdict"] for claim in judge_claims(study.claims, runs, study.variants[0].name)}
+    assert list(verdicts) == list(CLAIMS)
+    assert [name for name, verdict in verdicts.items() if verdict == "not tested"] == ["generalisation"]
+    more = [made_run(variant=name, vectors=["mf-hnlmrec"], **means) for name in ("rebuilt", "transferred")]
+    judgements = judge_claims(study.claims, [*runs, *more], study.variants[0].name)
+    assert "not tested" not in {claim["verdict"] for claim in judgements}
