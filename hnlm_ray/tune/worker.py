@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from hnlm_ray.workspace import TableStore
 
 _KEPT_DATA: Final = KeptData()
 _TRAINER: Final = OneThread()
+# How long a worker waits for the thread of its last trial: with Tune's own 2 s the next trial fails on a busy machine.
+os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")
 # Arrays out of the object store are shared by all workers of a node, so they can't be written; no training does.
 warnings.filterwarnings("ignore", "The given NumPy array is not writable")
 
