@@ -6,6 +6,7 @@ Counted after everything else and fed back into nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import erfc, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,32 +31,47 @@ class Worth:
     lift: float | None
 
 
-def worth_of(
-    users: Indices, items: Indices, verdicts: Verdicts, held_out: tuple[Indices, Indices], n_items: int
-) -> list[Worth]:
-    """Return what each verdict is worth, ``yes`` first.
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Judged pairs, and whether each is a held-out positive: ``users`` int32[n], ``verdicts`` float32[n], ``hits``."""
+
+    users: Indices
+    verdicts: Verdicts
+    hits: NDArray[np.bool_]
+
+
+def judged_of(judged: tuple[Indices, Indices, Verdicts], held_out: tuple[Indices, Indices], n_items: int) -> Judged:
+    """Look up which judged pairs are held out.
 
     Parameters
     ----------
-    users, items, verdicts
+    judged
         As :func:`hnlm_ray.evidence.judgements.load_judgements` gives them.
     held_out
         Users and items of the validation and test rows.
     """
-    hits = np.isin(_keys(users, items, n_items), _keys(*held_out, n_items))
-    overall = float(hits.mean()) if len(hits) else 0.0
-    return [_worth(word, hits[verdicts == value], overall) for word, value in VERDICTS.items()]
+    users, items, verdicts = judged
+    return Judged(users, verdicts, np.isin(_keys(users, items, n_items), _keys(*held_out, n_items)))
 
 
-def chance(worth: list[Worth]) -> float | None:
-    """Return the probability that ``yes`` and ``no`` differ this much by chance (Fisher's exact test, two-sided).
+def worth_of(judged: Judged) -> list[Worth]:
+    """Return what each verdict is worth, ``yes`` first."""
+    overall = float(judged.hits.mean()) if len(judged.hits) else 0.0
+    return [_worth(word, judged.hits[judged.verdicts == value], overall) for word, value in VERDICTS.items()]
 
-    Candidates count as independent, though those of one user are alike. None where one of the two has no candidates.
+
+def chance(judged: Judged) -> float | None:
+    """Return how probable it is that ``yes`` and ``no`` of the same user differ this much by chance, two-sided.
+
+    It is the test of Cochran, Mantel and Haenszel, each user a stratum: that some users have more held-out positives,
+    or hear ``yes`` more often, is no evidence. None where no user has both verdicts, and both kinds of candidates.
     """
-    from scipy.stats import fisher_exact
-
-    table = [[one.held_out, one.judged - one.held_out] for one in worth if one.verdict in {"yes", "no"}]
-    return float(fisher_exact(table).pvalue) if all(map(any, table)) else None
+    sure = judged.verdicts != 0
+    users, yes, hits = judged.users[sure], judged.verdicts[sure] > 0, judged.hits[sure]
+    n, y, h, both = (np.bincount(users, weight) for weight in (np.ones(len(users)), yes, hits, yes & hits))
+    n, y, h, both = (part[n > 1] for part in (n, y, h, both))
+    variance = float((y * (n - y) * h * (n - h) / (n * n * (n - 1))).sum())
+    return erfc(abs(float((both - y * h / n).sum())) / sqrt(2 * variance)) if variance else None
 
 
 def _keys(users: Indices, items: Indices, n_items: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from hnlm_ray.evidence.answers import PROBLEMS
 from hnlm_ray.evidence.judgements import judged_pairs
-from hnlm_ray.evidence.worth import Worth, chance, worth_of
+from hnlm_ray.evidence.worth import Judged, chance, judged_of, worth_of
 from hnlm_ray.shown_tables import ShownTables
 
 Facts = dict[str, Any]
@@ -28,13 +28,13 @@ def judgement_facts(tables: ShownTables) -> Facts | None:
         return None
     counts = tables.published.manifests["judgements"].counts
     names = ("candidates", "judged", "judged_share", "wanted", "not_wanted", "unsure", "wanted_share")
-    worth = judgement_worth(tables) if tables.readable("results") else []
+    judged = judged_and_held_out(tables) if tables.readable("results") else None
     problems = [{"count": _number(counts, f"entries_{name}"), "meaning": _MEANINGS[name]} for name in PROBLEMS]
     return {
         **{name: _number(counts, name) for name in names},
         "problems": [problem for problem in problems if problem["count"]],
-        "worth": [asdict(one) for one in worth],
-        "p": chance(worth) if worth else None,
+        "worth": [asdict(one) for one in worth_of(judged)] if judged else [],
+        "p": chance(judged) if judged else None,
     }
 
 
@@ -43,13 +43,13 @@ def _number(counts: Mapping[str, object], name: str) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
-def judgement_worth(tables: ShownTables) -> list[Worth]:
-    """Return how often candidates of each verdict are held-out positives; empty where nothing is held out."""
+def judged_and_held_out(tables: ShownTables) -> Judged | None:
+    """Return the judged pairs and which of them are held-out positives; None where nothing is held out."""
     rows = tables.read("interactions", ["user", "item", "split"])
     held_out = rows.filter(pc.not_equal(rows["split"], "train"))
     if not held_out.num_rows:
-        return []
+        return None
     judged = judged_pairs(tables.read("judgements", ["user", "candidates", "verdicts"]))
     items = tables.read("items", ["item"]).num_rows
     pairs = held_out["user"].to_numpy(), held_out["item"].to_numpy()
-    return worth_of(*judged, pairs, items)
+    return judged_of(judged, pairs, items)

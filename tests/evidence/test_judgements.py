@@ -1,5 +1,7 @@
 """Judgements as arrays, what they cost, what they are worth, and what they count."""
 
+import math
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -8,7 +10,7 @@ from judged_workspace import judged_workspace, judgement, publish_judgements
 from hnlm_ray.errors import WorkspaceError
 from hnlm_ray.evidence.judgements import judged_pairs, judgement_tokens, load_judgements
 from hnlm_ray.evidence.stage import verdict_counts
-from hnlm_ray.evidence.worth import Worth, chance, worth_of
+from hnlm_ray.evidence.worth import Judged, Worth, chance, judged_of, worth_of
 from hnlm_ray.tables import TABLES
 
 ROWS = [
@@ -53,24 +55,47 @@ def test_nothing_asked_has_no_share():
     assert verdict_counts(table([])) == dict.fromkeys(verdict_counts(table([])), 0)
 
 
+def held_out_pairs(users, items, verdicts, held_out):
+    judged = np.array(users, np.int32), np.array(items, np.int32), np.array(verdicts, np.float32)
+    return judged_of(judged, tuple(np.array(part, np.int32) for part in held_out), n_items=4)
+
+
 def test_a_verdict_is_worth_how_often_it_meets_a_held_out_positive():
-    users, items = np.array([0, 0, 0, 1, 1, 1, 1, 2], np.int32), np.array([0, 1, 2, 0, 1, 2, 3, 0], np.int32)
-    verdicts = np.array([1, 1, -1, 1, -1, -1, -1, 0], np.float32)
-    held_out = np.array([0, 0, 1, 1, 2], np.int32), np.array([0, 3, 0, 2, 3], np.int32)
-    yes, unsure, no = worth_of(users, items, verdicts, held_out, n_items=4)
+    users, items, verdicts = [0, 0, 0, 1, 1, 1, 1, 2], [0, 1, 2, 0, 1, 2, 3, 0], [1, 1, -1, 1, -1, -1, -1, 0]
+    held_out = [0, 0, 1, 1, 2], [0, 3, 0, 2, 3]
+    yes, unsure, no = worth_of(held_out_pairs(users, items, verdicts, held_out))
     assert yes == Worth("yes", 3, 2, 2 / 3, pytest.approx((2 / 3) / (3 / 8)))
     assert no == Worth("no", 4, 1, 1 / 4, pytest.approx((1 / 4) / (3 / 8)))
     assert unsure == Worth("unsure", 1, 0, 0.0, 0.0)
 
 
-def test_the_chance_is_that_of_the_table_of_yes_and_no():
-    tea = [Worth("yes", 4, 3, 0.75, 1.5), Worth("unsure", 9, 9, 1.0, 2.0), Worth("no", 4, 1, 0.25, 0.5)]
-    assert chance(tea) == pytest.approx(34 / 70)  # Fisher's lady tasting tea, two-sided
-    assert chance([*tea[:2], Worth("no", 0, 0, None, None)]) is None
-
-
 def test_where_nothing_is_judged_or_nothing_is_held_out_there_is_no_lift():
-    none = np.zeros(0, np.int32)
-    assert worth_of(none, none, np.zeros(0, np.float32), (none, none), 4)[0] == Worth("yes", 0, 0, None, None)
-    one = np.zeros(1, np.int32)
-    assert worth_of(one, one, np.ones(1, np.float32), (none, none), 4)[0] == Worth("yes", 1, 0, 0.0, None)
+    assert worth_of(held_out_pairs([], [], [], ([], [])))[0] == Worth("yes", 0, 0, None, None)
+    assert worth_of(held_out_pairs([0], [0], [1], ([], [])))[0] == Worth("yes", 1, 0, 0.0, None)
+    assert chance(held_out_pairs([], [], [], ([], []))) is None
+    assert chance(held_out_pairs([0, 0], [0, 1], [1, -1], ([], []))) is None
+
+
+def drawn(seed, truth):
+    """Return 200 users with 6 candidates; users differ in how much they like, and in how often they hear yes."""
+    draw = np.random.default_rng(seed)
+    users = np.repeat(np.arange(200, dtype=np.int32), 6)
+    hits = draw.random(1200) < np.repeat(draw.random(200), 6)
+    wanted = np.repeat(draw.random(200), 6) + truth * hits
+    if not truth:  # who likes much hears yes often: no evidence of any candidate
+        wanted = np.repeat(hits.reshape(200, 6).mean(1), 6)
+    return Judged(users, np.where(draw.random(1200) < wanted, 1, -1).astype(np.float32), hits)
+
+
+def test_the_chance_is_even_where_verdicts_follow_the_user_alone_and_small_where_they_follow_the_item():
+    found = np.array([chance(drawn(seed, 0)) for seed in range(200)])
+    assert 0.01 <= (found < 0.05).mean() <= 0.1
+    assert max(chance(drawn(seed, 0.4)) for seed in range(20)) < 1e-4
+
+
+def test_the_chance_is_that_of_the_formula():
+    verdicts = np.array([1, 1, 1, -1, -1, 0, 1, -1, -1], np.float32)
+    judged = Judged(np.repeat([3, 5], [6, 3]), verdicts, np.array([1, 1, 0, 0, 0, 1, 0, 1, 0], bool))
+    observed, expected = 2 + 0, 3 * 2 / 5 + 1 / 3
+    variance = 3 * 2 * 2 * 3 / (25 * 4) + 1 * 2 * 1 * 2 / (9 * 2)
+    assert chance(judged) == pytest.approx(math.erfc((observed - expected) / math.sqrt(2 * variance)))
