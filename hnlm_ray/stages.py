@@ -98,6 +98,12 @@ def _check_search(config: Config) -> None:
             f"negatives.pairs_per_user is 0, so the pool of {', '.join(pooled)} would be empty: "
             "raise it, or leave these out of tune.methods"
         )
+    judging = [name for name, method in compared.items() if method.needs == "evidence"]
+    if judging and not config.evidence.judge:
+        raise InputError(
+            f"nothing is judged, which {', '.join(judging)} need: set evidence.judge to true, or leave these out of "
+            "tune.methods"
+        )
     adapted = [name for name, method in compared.items() if method.needs == "vectors"]
     if adapted and not config.makes_vectors:
         raise InputError(
@@ -280,35 +286,39 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="trials",
         purpose="Ray Tune searches every method with the same budget, on validation",
-        inputs=("interactions", "users", "items", "reviews", "item_profiles", "teacher_items", "negative_pool"),
+        inputs=(
+            *("interactions", "users", "items", "reviews", "item_profiles", "user_profiles", "judgements"),
+            *("teacher_items", "negative_pool"),
+        ),
         outputs=("trials",),
         depends_on=content.trials,
         run=_later("hnlm_ray.tune.stage:search"),
         resumes=True,
         bundles=_one_trial,
         check=_check_search,
-        version=4,
+        version=5,
     ),
     Stage(
         name="results",
         purpose="refits the winners with several seeds and reads test once",
         inputs=(
-            *("trials", "interactions", "users", "items", "reviews", "item_profiles"),
+            *("trials", "interactions", "users", "items", "reviews", "item_profiles", "user_profiles", "judgements"),
             *("teacher_items", "negative_pool"),
         ),
-        outputs=("results",),
+        outputs=("results", "false_negative_model"),
         depends_on=content.results,
         run=_later("hnlm_ray.tune.stage:compare"),
         resumes=True,
         bundles=_one_trial,
         check=_check_comparison,
-        version=6,
+        version=7,
     ),
     Stage(
         name="final_model",
         purpose="trains the method that is best on validation once more, to recommend with",
         inputs=(
             *("trials", "results", "interactions", "users", "items", "reviews", "item_profiles"),
+            *("user_profiles", "judgements"),
             *("teacher_items", "negative_pool"),
         ),
         outputs=("model_users", "model_items"),

@@ -311,6 +311,29 @@ TABLES: Final[dict[str, pa.Schema]] = {
             *_TRAINED,
         ]
     ),
+    # How good the guard's false-negative model is on training positives held out from it, by the features that it has:
+    # 'all', 'without text', 'text alone', ... No row where no method of the run has a guard.
+    "false_negative_model": pa.schema(
+        [
+            pa.field("features", pa.string(), nullable=False),
+            pa.field("auc", pa.float64(), nullable=False),
+            pa.field("log_loss", pa.float64(), nullable=False),
+            # Tenths of the pairs by predicted probability: its mean, the share of positives, how many.
+            pa.field(
+                "bins",
+                pa.list_(
+                    pa.struct(
+                        [
+                            pa.field("predicted", pa.float64(), nullable=False),
+                            pa.field("observed", pa.float64(), nullable=False),
+                            pa.field("questions", pa.int64(), nullable=False),
+                        ]
+                    )
+                ),
+                nullable=False,
+            ),
+        ]
+    ),
     # The model that recommends: the method that is best on validation, trained as recommend.train_on says.
     # positives: how many it was trained on. Users lie by bucket, as in interactions.
     "model_users": pa.schema(
@@ -360,6 +383,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "negative_pool": ("user", "item"),
     "trials": ("method", "trial"),
     "results": ("method", "seed"),
+    "false_negative_model": ("features",),
     "model_users": ("user",),
     "model_items": ("item",),
     "recommendations": ("user", "rank"),

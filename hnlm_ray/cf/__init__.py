@@ -1,7 +1,14 @@
 """Collaborative filtering in pure PyTorch: models, negative samplers, losses, training, evaluation."""
 
 from hnlm_ray.cf.adapter import Adapter
-from hnlm_ray.cf.controls import random_pool, random_vectors, shuffled_pool, shuffled_text, shuffled_vectors
+from hnlm_ray.cf.controls import (
+    random_pool,
+    random_vectors,
+    shuffled_evidence,
+    shuffled_pool,
+    shuffled_text,
+    shuffled_vectors,
+)
 from hnlm_ray.cf.data import CFData, with_held_out_in_train, with_validation_in_train
 from hnlm_ray.cf.ease import ease_weights
 from hnlm_ray.cf.errors import DivergedError
@@ -59,6 +66,7 @@ __all__ = [
     "open_training",
     "random_pool",
     "random_vectors",
+    "shuffled_evidence",
     "shuffled_pool",
     "shuffled_text",
     "shuffled_vectors",

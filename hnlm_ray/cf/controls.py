@@ -76,6 +76,21 @@ def shuffled_text(data: CFData, seed: int) -> NDArray[np.float32]:
     return text
 
 
+def shuffled_evidence(data: CFData, seed: int) -> CFData:
+    """Return the data with all that an LLM or an encoder says of users and items given to others.
+
+    Texts of items and of users, vectors of pairs, and verdicts among the judged pairs; each where there is one.
+    """
+    user_text, judged, vectors = data.user_text, data.judgements, data.vectors
+    if user_text is not None:
+        user_text = user_text[_deranged(np.arange(data.users), seed)]
+    if judged is not None:
+        judged = replace(judged, verdicts=np.random.default_rng(seed).permutation(judged.verdicts))
+    if vectors is not None:
+        vectors = shuffled_vectors(data, seed)
+    return replace(data, item_text=shuffled_text(data, seed), user_text=user_text, judgements=judged, vectors=vectors)
+
+
 def _deranged(labels: NDArray[np.integer], seed: int) -> NDArray[np.integer]:
     """Return the labels permuted at random so that no place keeps its label, as far as can be.
 

@@ -187,8 +187,8 @@ def with_held_out_in_train(data: CFData, splits: Sequence[HeldOut] = ("validatio
         None if name in splits else split for name, split in (("validation", data.validation), ("test", data.test))
     )
     judged = None if data.judgements is None else data.judgements.without(train, data.items)
-    moved_in = {"train": train, "pool": pool, "vectors": vectors, "judgements": judged}
-    return replace(data, validation=validation, test=test, **moved_in)
+    left = replace(data, validation=validation, test=test, judgements=judged)
+    return replace(left, train=train, pool=pool, vectors=vectors)
 
 
 def _realigned(pool: NegativePool, old: Positives, new: Positives, n_items: int) -> NegativePool:

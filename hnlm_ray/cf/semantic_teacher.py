@@ -135,6 +135,12 @@ def _kept(data: CFData, config: TeacherConfig, device: str) -> Scorer:
     return KeptScores(torch.cat([scorer.scores(block) for block in blocks]))
 
 
+def kept_bytes(users: int, items: int) -> int:
+    """Return the bytes of the scores that are kept of a teacher."""
+    cells = users * items
+    return 4 * cells if cells <= KEPT_CELLS else 0
+
+
 def open_teacher(data: CFData, config: TeacherConfig, device: torch.device | str = "cpu") -> TeacherScores:
     """Return the teacher by ``config``; see :func:`teacher_of`."""
     text = None

@@ -89,7 +89,9 @@ class Training:
 
 def _embeddings(scorer: Scorer) -> EmbeddingScores:
     if not isinstance(scorer, EmbeddingScores):
-        raise InputError("this model has no embeddings, it scores users by their items; take its scorer")
+        raise InputError(
+            "this model has no embeddings that rank: it scores users by their items, or is fused; take its scorer"
+        )
     return scorer
 
 

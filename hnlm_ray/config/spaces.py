@@ -92,6 +92,8 @@ Reads = Literal[
     "shuffled_vectors",
     "text",
     "shuffled_text",
+    "evidence",
+    "shuffled_evidence",
 ]
 
 
@@ -107,13 +109,14 @@ class SpaceConfig(Section):
     model: CFModelName | None = Field(None, description="Of a method that is a model itself.")
     reads: Reads | None = Field(None, description="What it needs beside the positives.")
     controls: str | None = Field(None, description="The method that it is a control of.")
+    without_text: str | None = Field(None, description="The same method by behaviour alone: what text adds to it.")
     fixed: Settings = Field({}, description="Values that hold in every trial, by their names within `cf`.")
     published: Settings = Field({}, description="Values of the first trial where `cf` leaves its default.")
     space: dict[str, DimensionConfig | None] = Field({}, description="What is searched.")
 
 
 Spaces = Mapping[str, SpaceConfig]
-ROLE: Final = ("family", "extends", "model", "reads", "controls")
+ROLE: Final = ("family", "extends", "model", "reads", "controls", "without_text")
 """What makes a method what it is: a run can't change these of a shipped one."""
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from hnlm_ray.plan.gathering import Found, Task
 from hnlm_ray.plan.memory import MIB, engine_mib, finetune_mib, training_mib
 from hnlm_ray.plan.sampling import LLM_STAGES
+from hnlm_ray.tune.methods import methods_of
 
 _FLOAT: Final = 4
 _SQUARES: Final = 5
@@ -54,7 +55,27 @@ def _embeddings(task: Task, found: Found) -> float | None:
 
 
 def _trainings(task: Task, _found: Found) -> float:
-    return training_mib(task.config.cf, task.data, task.config.tune.concurrent)
+    settings = task.config.tune
+    return training_mib(task.config.cf, task.data, settings.concurrent) + settings.concurrent * _kept(task)
+
+
+def _kept(task: Task) -> float:
+    """Return MiB of what methods keep beside the model: a guard's beliefs or a teacher's scores, and item weights."""
+    from hnlm_ray.cf.ease import MOST_ITEMS
+    from hnlm_ray.cf.guard.beliefs import beliefs_bytes
+    from hnlm_ray.cf.semantic_teacher import kept_bytes
+
+    users, items, kept = task.data.users, task.data.items, [0.0]
+    weights = _SQUARES * items**2 * _FLOAT if items <= MOST_ITEMS else 0
+    for method in methods_of(task.config.tune).values():
+        drawn = {*method.space, *(name for name, value in method.fixed.items() if value not in {0, "none"})}
+        if "guard" in drawn:
+            kept.append(weights + beliefs_bytes(users, items))
+        if drawn & {"fusion", "softmax.distill"}:
+            kept.append(weights + kept_bytes(users, items))
+        if method.model == "ease":
+            kept.append(weights)
+    return max(kept) / MIB
 
 
 def _final(task: Task, _found: Found) -> float:

@@ -144,6 +144,6 @@ def _data_of(reads: Reads, data: CFData) -> CFData:
     return replace(
         data,
         pool=data.pool if reads.endswith("pool") else None,
-        vectors=data.vectors if reads.endswith("vectors") else None,
-        item_text=data.item_text if reads.endswith("text") else None,
+        vectors=data.vectors if reads.endswith(("vectors", "evidence")) else None,
+        item_text=data.item_text if reads.endswith(("text", "evidence")) else None,
     )

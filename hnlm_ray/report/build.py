@@ -8,9 +8,10 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from hnlm_ray.config import Config
-from hnlm_ray.report import plots, plots_search
+from hnlm_ray.report import plots, plots_guard, plots_search
 from hnlm_ray.report.facts_comparison import HISTORIES, POPULARITIES, comparison, hardness_facts, slice_facts
 from hnlm_ray.report.facts_data import data_facts
+from hnlm_ray.report.facts_guard import guard_facts
 from hnlm_ray.report.facts_run import (
     configuration_text,
     is_checkable,
@@ -112,6 +113,7 @@ def _results(answer: Row, costs: Sequence[Row], tables: ShownTables) -> Facts:
         "slices": _slices(rows, families, lead, answer["metric"]),
         "hardness": _hardness(rows, families, tables),
         "search": _search(tables, families, lead, answer["metric"]),
+        "guard": _guard(tables),
     }
 
 
@@ -150,6 +152,11 @@ def _hardness(rows: Sequence[Row], families: Mapping[str, str], tables: ShownTab
         "curves": curves,
         "curves_plot": plots.false_negatives(curves, families, expected) if curves else None,
     }
+
+
+def _guard(tables: ShownTables) -> Facts | None:
+    found = guard_facts(tables)
+    return found and {**found, "plot": plots_guard.reliability(found["bins"])}
 
 
 def _search(tables: ShownTables, families: Mapping[str, str], lead: Sequence[str], metric: str) -> Facts:

@@ -10,7 +10,7 @@ from hnlm_ray.config import Config
 from hnlm_ray.errors import WorkspaceError
 from hnlm_ray.tune.leaderboard import Entry, best_by_validation, leaderboard
 from hnlm_ray.tune.method_rows import MethodRows, group_rows, refit_rows
-from hnlm_ray.tune.methods import RunMethods
+from hnlm_ray.tune.methods import RunMethods, result_name
 from hnlm_ray.tune.user_groups import Groups, groups_of
 from hnlm_ray.workspace import PublishedTables, Workspace
 
@@ -33,6 +33,8 @@ class FinishedRun:
         The rows of each of its methods, by their names in results.
     reads_vectors
         Those of them that read the vectors of a fine-tuned LLM.
+    twins
+        The same method by behaviour alone, of those of them that have one, by their names in results.
     groups
         Its test users and rows by activity and popularity; none without test rows.
     train_share
@@ -48,6 +50,7 @@ class FinishedRun:
     board: Mapping[str, Any]
     methods: Mapping[str, MethodRows]
     reads_vectors: frozenset[str]
+    twins: Mapping[str, str]
     groups: Groups | None
     train_share: float
     counts: Mapping[str, int | float | str | None]
@@ -102,8 +105,19 @@ def read_finished(workspace: Workspace, dataset: str, variant: str) -> FinishedR
         board,
         methods,
         frozenset(name for name in methods if known[name.rpartition("-")[2]].needs == "vectors"),
+        twins_of(methods, known),
         groups,
         float(share),
         manifests["results"].counts,
         manifests["results"].content,
     )
+
+
+def twins_of(methods: Mapping[str, MethodRows], known: RunMethods) -> dict[str, str]:
+    """Return the same methods by behaviour alone, of those that have one, by their names in results."""
+    twins = {}
+    for name in methods:
+        model, _, method = name.rpartition("-")
+        if (twin := known[method].without_text) is not None and known[method].family != "control":
+            twins[name] = result_name(model, twin, known[twin])
+    return twins

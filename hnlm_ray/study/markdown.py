@@ -21,6 +21,8 @@ def _page(answer: Facts) -> Iterator[str]:
     if answer["claims"]:
         yield from ("## Claims", "", *_claims(answer["claims"]))
     yield from ("## Ranks", "", *_ranks(answer["ranks"]))
+    if answer["text_worth"]:
+        yield from ("## What text is worth", "", *_worth(answer["text_worth"], answer["metric"]))
     for run in answer["runs"]:
         yield from (f"## {run['dataset']}, {run['variant']}", "", *_run(run))
     if answer["unfinished"]:
@@ -63,6 +65,30 @@ def _ranks(ranks: Facts) -> Iterator[str]:
     yield from (f"{ranks['datasets']} data sets, Friedman's p {_p(ranks['friedman_p'])}, {distance}.", "")
     if ranks["left_out"]:
         yield from (f"Without figures on all of them, and left out: {', '.join(ranks['left_out'])}.", "")
+
+
+def _worth(rows: Sequence[Facts], metric: str) -> Iterator[str]:
+    head = [
+        *("data set", "best classical", metric, "best semantic", metric, "gain", "p (Holm)", "over shuffled", "p"),
+        *("over without text", "p", "text's part of the gain", "rare items found", "classical"),
+    ]
+    yield from _table(head, [_worth_row(row, metric) for row in rows])
+
+
+def _worth_row(row: Facts, metric: str) -> list[str]:
+    base, ours = row["best_classical"], row["best_semantic"]
+    gain = ours["versus_best_classical"]
+    against = [ours["versus_shuffled"] or {}, ours["versus_without_text"] or {}]
+    return [
+        *(f"{row['name']}/{row['variant']}", base["name"], _figure(base[metric]), ours["name"], _figure(ours[metric])),
+        *(_share(gain["relative"]), _p(gain["p_holm"])),
+        *(text for one in against for text in (_share(one.get("relative")), _p(one.get("p")))),
+        *(_share(ours["text_share"]), _figure(ours["items_rare"]), _figure(base["items_rare"])),
+    ]
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:+.1%}"
 
 
 def _run(run: Facts) -> Iterator[str]:

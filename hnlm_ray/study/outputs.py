@@ -44,6 +44,7 @@ def write_outputs(
     texts = {
         "json": ("study.json", json.dumps(answer, indent=1, allow_nan=False)),
         "md": ("study.md", markdown(answer)),
+        "worth": ("worth.json", json.dumps({"datasets": answer["text_worth"]}, indent=1, allow_nan=False)),
     }
     if ranking is not None:
         texts["svg"] = ("ranks.svg", standalone(str(rank_diagram(ranking, families))))

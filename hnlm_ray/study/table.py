@@ -10,6 +10,7 @@ from hnlm_ray.study.claims import judge_claims
 from hnlm_ray.study.differences import LEVEL
 from hnlm_ray.study.finished import FinishedRun
 from hnlm_ray.study.ranking import rank_runs
+from hnlm_ray.study.worth import text_worth
 from hnlm_ray.tune.ranks import Ranking
 from hnlm_ray.tune.significance import holm
 from hnlm_ray.tune.versus import Entry, Versus, unknown, versus
@@ -43,6 +44,7 @@ def study_answer(
         "unfinished": [dict(one) for one in unfinished],
         "better": [_better(run, method) for run in runs for method in run["methods"] if method["better"]],
         "ranks": {**_ranks(ranking), "variant": first, "left_out": left_out, "reason": reason},
+        "text_worth": text_worth(finished, runs),
         "claims": judge_claims(study.claims, finished, first),
     }
     return answer, ranking

@@ -16,6 +16,7 @@ from hnlm_ray.cf import (
     Positives,
     random_pool,
     random_vectors,
+    shuffled_evidence,
     shuffled_pool,
     shuffled_text,
     shuffled_vectors,
@@ -39,6 +40,8 @@ _ADDS: Final[Mapping[Reads, Callable[[CFData, CFData, int], CFData]]] = {
     "shuffled_vectors": lambda plain, data, seed: replace(plain, vectors=shuffled_vectors(data, seed)),
     "text": lambda plain, data, _seed: replace(plain, item_text=data.item_text),
     "shuffled_text": lambda plain, data, seed: replace(plain, item_text=shuffled_text(data, seed)),
+    "evidence": lambda plain, data, _seed: _with_evidence(plain, data),
+    "shuffled_evidence": lambda plain, data, seed: _with_evidence(plain, shuffled_evidence(data, seed)),
 }
 
 
@@ -53,8 +56,19 @@ def method_data(method: MethodName, data: CFData, seed: int, methods: Mapping[Me
 
 def read_data(reads: Reads, data: CFData, seed: int) -> CFData:
     """Return the splits of ``data`` with what is read beside them, as :func:`method_data` does."""
-    plain = replace(data, pool=None, vectors=None, item_text=None)
+    plain = replace(data, pool=None, vectors=None, item_text=None, user_text=None, user_text_from=None, judgements=None)
     return _ADDS[reads](plain, data, seed)
+
+
+def _with_evidence(plain: CFData, data: CFData) -> CFData:
+    return replace(
+        plain,
+        vectors=data.vectors,
+        item_text=data.item_text,
+        user_text=data.user_text,
+        user_text_from=data.user_text_from,
+        judgements=data.judgements,
+    )
 
 
 def pool_triples(train: Positives, pool: NegativePool | None) -> NDArray[np.int64]:

@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 from hnlm_ray.cf import CFData, NegativePool, Positives
 from hnlm_ray.config import Config
 from hnlm_ray.tune.item_text import encode_item_text
-from hnlm_ray.tune.methods import makes_negatives, reads_text
+from hnlm_ray.tune.llm_evidence import with_evidence
+from hnlm_ray.tune.methods import makes_negatives, reads_evidence, reads_text
 from hnlm_ray.tune.pair_vectors import load_pair_vectors
 from hnlm_ray.workspace import Workspace
 
@@ -27,7 +28,7 @@ def load_cf_data(config: Config, workspace: Workspace) -> CFData:
     train = _positives(rows, "train", users)
     made = makes_negatives(config)
     assert train is not None  # noqa: S101  prepare leaves each user a training row
-    return CFData(
+    data = CFData(
         users=users,
         items=items,
         train=train,
@@ -37,6 +38,7 @@ def load_cf_data(config: Config, workspace: Workspace) -> CFData:
         vectors=load_pair_vectors(workspace, train, items) if made and config.finetune.enabled else None,
         item_text=encode_item_text(config, workspace) if reads_text(config.tune) else None,
     )
+    return with_evidence(data, config, workspace) if reads_evidence(config.tune) else data
 
 
 def _positives(rows: pa.Table, split: str, users: int) -> Positives | None:

@@ -10,12 +10,14 @@ from hnlm_ray.config import ModelName
 from hnlm_ray.config.spaces import Family, Reads
 from hnlm_ray.tune.dimensions import Space, Value
 
-_NEEDS: Final[Mapping[str, Literal["nothing", "pool", "vectors", "text"]]] = {
+Needs = Literal["nothing", "pool", "vectors", "text", "evidence"]
+_NEEDS: Final[Mapping[str, Needs]] = {
     "nothing": "nothing",
     "pool": "pool",
     "triples": "pool",
     "vectors": "vectors",
     "text": "text",
+    "evidence": "evidence",
 }
 
 
@@ -46,6 +48,8 @@ class Method:
         Of a method that is a model itself.
     controls
         The method that it is a control of.
+    without_text
+        The same method by behaviour alone, against which the worth of the text is measured.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Method:
     models: tuple[ModelName, ...] | None = None
     model: str | None = None
     controls: str | None = None
+    without_text: str | None = None
 
     @property
     def space(self) -> Space:
@@ -65,7 +70,7 @@ class Method:
         return {name: dimension for name, dimension in self.drawn.items() if name not in self.fixed}
 
     @property
-    def needs(self) -> Literal["nothing", "pool", "vectors", "text"]:
+    def needs(self) -> Needs:
         """What the run's data must have for it: controls and triples are made from that."""
         return _NEEDS[self.reads.rpartition("_")[2]]
 

@@ -28,6 +28,7 @@ __all__ = [
     "makes_negatives",
     "method_of",
     "methods_of",
+    "reads_evidence",
     "reads_text",
     "result_name",
     "spaces_content",
@@ -166,4 +167,9 @@ def makes_negatives(config: Config) -> bool:
 
 def reads_text(tune: TuneConfig) -> bool:
     """Tell whether one of a run's methods reads text vectors of items."""
-    return any(method.needs == "text" for method in methods_of(tune).values())
+    return any(method.needs in {"text", "evidence"} for method in methods_of(tune).values())
+
+
+def reads_evidence(tune: TuneConfig) -> bool:
+    """Tell whether one of a run's methods reads what the LLM judged."""
+    return any(method.needs == "evidence" for method in methods_of(tune).values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -42,7 +43,7 @@ def rehearse(config: Config) -> None:
 
 def _made_up() -> CFData:
     """Return data that has everything a method may read."""
-    from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives
+    from hnlm_ray.cf import CFData, Judgements, NegativePool, PairVectors, Positives
 
     draw = np.random.default_rng(0)
     users, items = np.repeat(np.arange(_USERS), 2), np.arange(2 * _USERS)
@@ -54,4 +55,6 @@ def _made_up() -> CFData:
         train, users, items, np.arange(len(items)), unit[: len(items)], n_items=_ITEMS, anchors=unit
     )
     liked = Positives.from_pairs(np.arange(_USERS), np.full(_USERS, _ITEMS - 1), _USERS)
-    return CFData(_USERS, _ITEMS, train, validation=liked, pool=pool, vectors=vectors, item_text=text)
+    judged = Judgements.from_pairs(np.arange(_USERS), np.full(_USERS, _ITEMS - 2), np.ones(_USERS), _USERS)
+    plain = CFData(_USERS, _ITEMS, train, validation=liked, pool=pool, vectors=vectors, item_text=text)
+    return replace(plain, user_text=text[:_USERS], judgements=judged)

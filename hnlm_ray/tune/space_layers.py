@@ -13,7 +13,7 @@ from hnlm_ray.tune.method import Method
 from hnlm_ray.tune.space_checks import build_dimension, parse_value
 from hnlm_ray.tune.space_files import Layer
 
-_WORDS = ("family", "models", "model", "reads", "controls")
+_WORDS = ("family", "models", "model", "reads", "controls", "without_text")
 
 
 def build_method(name: str, layers: Sequence[Layer]) -> Method:
@@ -34,6 +34,7 @@ def build_method(name: str, layers: Sequence[Layer]) -> Method:
         models=None if models == "any" else models,
         model=words.get("model"),
         controls=words.get("controls"),
+        without_text=words.get("without_text"),
     )
 
 

@@ -23,6 +23,7 @@ from hnlm_ray.tune.false_negatives import (
     random_false_negatives,
     text_false_negatives,
 )
+from hnlm_ray.tune.guard_fits import write_guard_fits
 from hnlm_ray.tune.job import FINISHED, Job
 from hnlm_ray.tune.job_queue import ListedJobs, Searched, SearchedJobs
 from hnlm_ray.tune.methods import Compared, compared_methods, makes_negatives, methods_of
@@ -118,7 +119,7 @@ def _settings(text: str) -> CFConfig:
 
 
 def compare(run: StageRun) -> Outcome:
-    """Stage: trials, interactions, negative_pool, item_profiles, teacher_items -> results."""
+    """Stage: trials, interactions, negative_pool, item_profiles, teacher_items -> results, false_negative_model."""
     data = load_cf_data(run.config, run.workspace)
     if data.test is None:
         raise InputError("there are no test rows to compare on: set prepare.split.test above 0")
@@ -126,6 +127,7 @@ def compare(run: StageRun) -> Outcome:
     if not jobs:
         raise StageError("all trials of all methods failed: see `hnlm status` and the errors in the trials table")
     outcome = _outcome(Sweep.open(run, "results", data).run_all(ListedJobs(jobs)))
+    write_guard_fits(run, data)
     of_texts = _false_in_texts(run, data) if makes_negatives(run.config) else {}
     counts = {**pool_false_negatives(data), **of_texts, **random_false_negatives(data), **_repeated_reads(run, jobs)}
     return replace(outcome, counts=counts)

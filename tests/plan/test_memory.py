@@ -1,6 +1,7 @@
 """Sizes are read from a checkpoint's headers; memory follows them."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hnlm_ray.errors import InputError
 from hnlm_ray.plan.checkpoint_shape import read_checkpoint_shape
 from hnlm_ray.plan.memory import engine_mib, finetune_mib, training_mib
 from hnlm_ray.plan.rows import Prepared
+from hnlm_ray.plan.stage_memory import stage_memory
 
 CONFIG = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
 
@@ -79,3 +81,15 @@ def test_trainings_at_the_same_time_need_their_own_tables(tmp_path):
     one = training_mib(config.cf, data, 1)
     assert training_mib(config.cf, data, 3) == pytest.approx(3 * one)
     assert one > 1500 * 64 * 4 * 4 / 2**20
+
+
+def test_a_guard_s_beliefs_and_a_teacher_s_scores_count_for_each_trial(tmp_path):
+    data = Prepared(10_000, 5_000, np.full(10_000, 10), 130_000)
+
+    def needed(*methods):
+        config = small_config(tmp_path, tmp_path, tune__methods=("rns", *methods), tune__concurrent=2)
+        return stage_memory(SimpleNamespace(config=config, data=data), None, "trials")
+
+    plain, weights = needed(), 5 * 5_000**2 * 4 / 2**20
+    assert needed("guard_no_text") - plain == pytest.approx(2 * (weights + 2 * 10_000 * 5_000 / 2**20))
+    assert needed("fusion_cf") - plain == pytest.approx(2 * weights)  # too many scores to be kept

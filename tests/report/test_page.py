@@ -199,7 +199,7 @@ def test_the_search_is_told_in_three_sections(make_page, tmp_path, plain_plots):
 
 def test_budget_and_failed_methods_are_told_with_the_comparison(make_page, tmp_path, plain_plots):
     comparison = section(write(make_page, tmp_path, "words"), "comparison")
-    assert "Tuning of each method: 2 to 21 trials and 2 to 21 CPU seconds." in comparison
+    assert "Tuning of each method: 2 to 21 trials and 2.0 to 21 CPU seconds." in comparison
     assert (
         "No trial of <bdi>mf-pns</bdi> came to a figure (2 <bdi>failed</bdi>); 2 times: <bdi>words</bdi>." in comparison
     )

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from hnlm_ray.study.finished import FinishedRun
+from hnlm_ray.study.finished import FinishedRun, twins_of
 from hnlm_ray.tune.leaderboard import leaderboard
 from hnlm_ray.tune.method_rows import group_rows
+from hnlm_ray.tune.methods import RunMethods
 from hnlm_ray.tune.user_groups import Groups
 
 USERS, SEEDS = 300, (1, 2, 3)
@@ -28,6 +29,7 @@ def rows_of(method, mean, *, seed, rare=0.2, popularity=50.0, false=0.1, speed=1
         "method": method, "seed": seed, "status": "ok", "error": None, "validation": [("ndcg@20", mean)],
         "test": [("ndcg@20", mean)], "per_user": mean + spread * draw.standard_normal(USERS), "found": found,
         "catalogue": [("popularity@20", popularity + draw.random())],
+        "slices": [("items_rare", rare), ("items_popular", 0.5)],
         "false_negative_share": false + draw.random() / 1e3,
         "curve": curve, "seconds": 20.0, "epochs": 20, "trial": seed, "cpu_seconds": 1.0,
     }  # fmt: skip
@@ -43,5 +45,14 @@ def made_run(dataset="a", variant="main", share=1.0, vectors=(), **methods):
     board = leaderboard(rows, rows, {"users": USERS, "items": 9, "interactions": 99}, groups=GROUPS)
     found = {own.name: own for own in group_rows(rows, rows)}
     return FinishedRun(
-        dataset, variant, board, found, frozenset(vectors), GROUPS, share, {"share_at_random": 0.02}, "ab"
+        dataset,
+        variant,
+        board,
+        found,
+        frozenset(vectors),
+        twins_of(found, RunMethods({})),
+        GROUPS,
+        share,
+        {"share_at_random": 0.02},
+        "ab",
     )

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives
+from hnlm_ray.cf import CFData, Judgements, NegativePool, PairVectors, Positives
 from hnlm_ray.errors import InputError
 from hnlm_ray.tune.control_data import KeptData, method_data
 from hnlm_ray.tune.methods import METHODS
@@ -17,16 +17,31 @@ def data():
     rows = np.eye(8, dtype=np.float16)[np.arange(60) % 8]
     vectors = PairVectors.from_rows(train, users, items, np.arange(60), rows, n_items=15)
     text = np.random.default_rng(0).normal(size=(15, 6)).astype(np.float32)
-    return CFData(20, 15, train, pool=pool, vectors=vectors, item_text=text)
+    judged = Judgements.from_pairs(np.arange(20), np.full(20, 14), np.resize([1, -1, 0], 20), 20)
+    return CFData(
+        20,
+        15,
+        train,
+        pool=pool,
+        vectors=vectors,
+        item_text=text,
+        user_text=np.tile(text, (2, 1))[:20],
+        judgements=judged,
+    )
 
 
 def parts(data):
-    return {name for name in ("pool", "triples", "vectors", "item_text") if getattr(data, name) is not None}
+    return {
+        name
+        for name in ("pool", "triples", "vectors", "item_text", "user_text", "judgements")
+        if getattr(data, name) is not None
+    }
 
 
 def test_a_method_gets_what_it_reads_and_nothing_else(data):
     expected = {"pool": {"pool"}, "vectors": {"vectors"}, "text": {"item_text"}, "nothing": set()}
     expected["triples"] = {"triples"}
+    expected["evidence"] = {"vectors", "item_text", "user_text", "judgements"}
     for method, entry in METHODS.items():
         own = method_data(method, data, 1)
         assert own.train is data.train
@@ -40,6 +55,9 @@ def test_a_method_gets_what_it_reads_and_nothing_else(data):
         ("hnlmrec", lambda data: data.vectors.vectors[data.vectors.row]),
         ("guard", lambda data: data.item_text),
         ("kar", lambda data: data.item_text),
+        ("guard_llm", lambda data: data.item_text),
+        ("guard_llm", lambda data: data.user_text),
+        ("guard_llm", lambda data: data.judgements.verdicts),
     ],
 )
 def test_only_the_controls_differ_from_the_real_and_repeat_with_their_seed(data, method, values):

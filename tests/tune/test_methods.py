@@ -31,8 +31,8 @@ from hnlm_ray.tune.trial_configs import choose
 BASE = CFConfig(epochs=7, dim=16, lr=0.002, candidates=5)
 ALL = shipped_methods()
 SEMANTIC = [
-    *("distill", "distill_fusion", "dns_pool", "fusion"),
-    *("guard", "guard_ahns", "guard_dns_mn", "guard_mixgcf", "hnlmrec", "pool"),
+    *("distill", "distill_fusion", "dns_pool", "fusion", "fusion_llm"),
+    *("guard", "guard_ahns", "guard_dns_mn", "guard_llm", "guard_mixgcf", "hnlmrec", "pool"),
 ]
 POOLS = ("pool", "pool_alpha0", "pool_random", "pool_shuffled")
 MODELS = ("mf", "lightgcn", "ngcf", "sgl", "simgcl", "xsimgcl")
@@ -89,7 +89,7 @@ def test_every_method_gives_only_trials_that_a_training_takes_and_reads(method):
             reject_ignored_settings(config)
             assert config.model == (entry.model or model)
             assert config.adapter_training not in {"alignment", "adversarial"} or config.alignment > 0
-            if entry.needs != "text":
+            if entry.needs not in {"text", "evidence"}:
                 assert config.graph == 0
                 assert config.guard == 0 or config.guard_features == "cf"
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives, train
+from hnlm_ray.cf import CFData, Judgements, NegativePool, PairVectors, Positives, train
 from hnlm_ray.config import CFConfig, TuneConfig
 from hnlm_ray.config.method_names import shipped_methods
 from hnlm_ray.tune.control_data import read_data
@@ -26,7 +26,10 @@ def data():
     unit = text / np.linalg.norm(text, axis=1, keepdims=True)
     some = np.arange(len(users) // 2)
     vectors = PairVectors.from_rows(fit, users[some], items[some], some, unit[some % 30], n_items=30, anchors=unit)
-    return CFData(20, 30, fit, stop, None, pool, vectors, text)
+    unknown = [next(item for item in range(29, -1, -1) if item not in mine) for mine in own]
+    judged = Judgements.from_pairs(np.arange(20), unknown, np.resize([1, -1], 20), 20)
+    told = {"user_text": text[:20], "user_text_from": Positives.from_pairs(users[::9], items[::9], 20)}
+    return CFData(20, 30, fit, stop, None, pool, vectors, text, judgements=judged, **told)
 
 
 @pytest.mark.parametrize("name", shipped_methods())

@@ -58,8 +58,9 @@ class PairFeatures:
         self.data, self.train, self.items = data, train, data.items
         self.positives: Any = sp.csr_matrix((ones, train.items, train.indptr), shape=(train.n_users, data.items))
         self._columns: dict[str, Callable[[slice, Rows], Rows]] = {}
+        adding = {"cf": self._add_cf, "popularity": self._add_popularity, "text": self._add_text, "llm": self._add_llm}
         for group in groups:
-            getattr(self, f"_add_{group}")()
+            adding[group]()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,7 +70,9 @@ class PairFeatures:
     def _add_cf(self) -> None:
         if self.items > MOST_ITEMS:
             scorer = spectral_scores(self.positives)
-            self._score = lambda users: scorer.scores(torch.arange(users.start, users.stop)).numpy()
+            self._score: Callable[[slice], Rows] = lambda users: scorer.scores(
+                torch.arange(users.start, users.stop)
+            ).numpy()
         else:
             weights = ease_weights(self.positives, EASE_REG)
             self._score = lambda users: self.positives[users] @ weights

@@ -30,7 +30,7 @@ class Network:
     def logits(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the logit of each row, float32[...], of float32[..., features]."""
         flat = torch.from_numpy(np.ascontiguousarray(x)).view(-1, x.shape[-1])
-        found = torch.cat([self.layers((block - self.mean) / self.std) for block in torch.split(flat, ROWS_PER_BLOCK)])  # type: ignore[no-untyped-call] # torch leaves it so
+        found = torch.cat([self.layers((block - self.mean) / self.std) for block in torch.split(flat, ROWS_PER_BLOCK)])
         out: NDArray[np.float32] = found.view(x.shape[:-1]).numpy()
         return out
 
@@ -48,7 +48,7 @@ def fit_network(x: NDArray[np.float32], y: NDArray[np.bool_], seed: int) -> Netw
     adam = torch.optim.AdamW(layers.parameters(), lr=5e-3, weight_decay=DECAY)
     size = -(-len(features) // STEPS_AN_EPOCH)
     for _ in range(EPOCHS):
-        for rows in torch.split(torch.randperm(len(features), generator=generator), size):  # type: ignore[no-untyped-call] # torch leaves it so
+        for rows in torch.split(torch.randperm(len(features), generator=generator), size):
             adam.zero_grad()
             loss = functional.binary_cross_entropy_with_logits(layers(features[rows]).squeeze(1), answers[rows])
             loss.backward()  # type: ignore[no-untyped-call] # torch leaves it so

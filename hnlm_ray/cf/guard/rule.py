@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class _Asked:
 def _content(data: CFData, features: str) -> bytes:
     """Return a hash of sizes and of all arrays that the features rest on."""
     digest = hashlib.sha256(f"{data.users} {data.items}".encode())
-    read = [data.train.indptr, data.train.items]
+    read: list[np.ndarray[Any, Any]] = [data.train.indptr, data.train.items]
     if features != "cf":
         read += [array for array in (data.item_text, data.user_text) if array is not None]
     if features == "full" and data.vectors is not None:
@@ -47,7 +47,7 @@ def _content(data: CFData, features: str) -> bytes:
         read += [data.judgements.pairs.indptr, data.judgements.pairs.items, data.judgements.verdicts]
     for array in read:
         digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.digest()
 
 

@@ -1,0 +1,91 @@
+"""What text is worth, a data set each: the best semantic method, the best classical one, and the same without text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hnlm_ray.study.finished import FinishedRun
+from hnlm_ray.tune.effects import effect
+from hnlm_ray.tune.method_rows import per_user_values, shared_refits
+from hnlm_ray.tune.significance import compare
+
+Facts = dict[str, Any]
+
+
+def text_worth(finished: Sequence[FinishedRun], runs: Sequence[Mapping[str, Any]]) -> list[Facts]:
+    """Return a row for each run that has a semantic method; both "best" are chosen on validation.
+
+    ``text_share`` is the part of the gain over the best classical method that the same method without text does not
+    have; none without a gain or without such a twin. p of ``versus_shuffled`` and ``versus_without_text`` is not
+    corrected: each is one test of one method that validation chose.
+
+    Parameters
+    ----------
+    runs
+        Of the study's answer, whose p is corrected over all comparisons, in the order of ``finished``.
+    """
+    rows = (_row(run, table) for run, table in zip(finished, runs, strict=True))
+    return [row for row in rows if row is not None]
+
+
+def _row(run: FinishedRun, table: Mapping[str, Any]) -> Facts | None:
+    base, ours = run.board["best_classical"], run.best("semantic")
+    if base is None or ours is None:
+        return None
+    versus = next(method for method in table["methods"] if method["name"] == ours)
+    gain = {"relative": versus["relative"], "ci95": versus["relative_ci95"], "p_holm": versus["p_holm"]}
+    shuffled = next((name for name in _controls(run, ours) if name.endswith("_shuffled")), None)
+    twin = run.twins.get(ours)
+    best_semantic = {
+        **_figures(run, ours),
+        "versus_best_classical": gain,
+        "versus_shuffled": _against(run, ours, shuffled),
+        "versus_without_text": _against(run, ours, twin),
+        "text_share": _text_share(run, ours, twin, base),
+    }
+    sizes = {name: run.board["dataset"][name] for name in ("users", "items", "interactions")}
+    place = {"name": run.dataset, "variant": run.variant, **sizes}
+    return {**place, "best_classical": _figures(run, base), "best_semantic": best_semantic}
+
+
+def _controls(run: FinishedRun, name: str) -> list[str]:
+    return next(list(entry["controls"]) for entry in run.entries if entry["name"] == name)
+
+
+def _figures(run: FinishedRun, name: str) -> Facts:
+    """Return name and test figure, what is found of rare items' test rows, false negatives and CPU seconds."""
+    refits = run.methods[name].refits
+    slices = [dict(refit["slices"] or ()) for refit in refits]
+    return {
+        "name": name,
+        run.metric: _mean([dict(refit["test"])[run.metric] for refit in refits]),
+        **{group: _mean([own.get(group) for own in slices]) for group in ("items_unseen", "items_rare")},
+        "false_negative_share": _mean([refit["false_negative_share"] for refit in refits]),
+        "cpu_seconds": round(run.methods[name].cpu_seconds, 1),
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _against(run: FinishedRun, ours: str, other: str | None) -> Facts | None:
+    """Return the relative difference to another of the run's methods; none where it did not finish."""
+    if other is None or other not in run.methods:
+        return None
+    values = per_user_values(shared_refits(run.methods[ours], run.methods[other]))
+    if values is None:
+        return None
+    found = compare(*values)
+    return {"name": other, "relative": effect(*values)["relative"], "p": found.p}
+
+
+def _text_share(run: FinishedRun, ours: str, twin: str | None, base: str) -> float | None:
+    if twin is None or twin not in run.methods:
+        return None
+    own, without, classical = (_figures(run, name)[run.metric] for name in (ours, twin, base))
+    if None in {own, without, classical} or own <= classical:
+        return None
+    return float((own - without) / (own - classical))

@@ -1,0 +1,50 @@
+"""How good the guard's false-negative model is on this data: a table that the report shows and nothing is chosen by."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from hnlm_ray.cf import CFData
+from hnlm_ray.cf.guard.calibration import measure_fits
+from hnlm_ray.config import Config
+from hnlm_ray.config.spaces import Reads
+from hnlm_ray.stage import StageRun
+from hnlm_ray.tables import TABLES
+from hnlm_ray.tune.control_data import read_data
+from hnlm_ray.tune.methods import methods_of, reads_evidence, reads_text
+
+TABLE = "false_negative_model"
+
+
+def write_guard_fits(run: StageRun, data: CFData) -> None:
+    """Write the table: the model by `cf.belief` with all that the run's methods read; empty without a guard."""
+    rows: list[dict[str, Any]] = []
+    if has_guard(run.config):
+        task = ray.remote(_rows).options(num_cpus=run.config.tune.cpus_per_trial)
+        rows = ray.get(task.remote(read_data(_reads(run.config), data, run.config.seed), run.config))
+    run.workspace.table(TABLE).write_part(
+        run.fingerprint, "part-00000", pa.Table.from_pylist(rows, schema=TABLES[TABLE])
+    )
+
+
+def has_guard(config: Config) -> bool:
+    """Tell whether a method of the run holds candidates back."""
+    return any("guard" in method.space or method.fixed.get("guard") for method in methods_of(config.tune).values())
+
+
+def _reads(config: Config) -> Reads:
+    if reads_evidence(config.tune):
+        return "evidence"
+    return "text" if reads_text(config.tune) else "nothing"
+
+
+def _rows(data: CFData, config: Config) -> list[dict[str, Any]]:
+    import torch
+
+    torch.set_num_threads(max(1, int(config.tune.cpus_per_trial)))
+    features = "cf" if data.item_text is None else "full"
+    return [asdict(fit) for fit in measure_fits(data, features, config.cf.belief, config.seed)]
