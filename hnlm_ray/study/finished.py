@@ -18,6 +18,8 @@ CONFIG_FILE: Final = "config.json"
 """The run's configuration, beside its tables: `hnlm report --config` and others take it."""
 READ: Final = ("users", "items", "interactions", "trials", "results")
 """What a study reads of a run."""
+ASKED: Final = ("item_profiles", "user_profiles", "judgements")
+"""What the LLM wrote that methods read as evidence."""
 _WHOLE_SHARE: Final = 1.0
 
 
@@ -35,6 +37,8 @@ class FinishedRun:
         Those of them that read the vectors of a fine-tuned LLM.
     twins
         The same method by behaviour alone, of those of them that have one, by their names in results.
+    tokens
+        What its LLM has read and written for the profiles and judgements.
     groups
         Its test users and rows by activity and popularity; none without test rows.
     train_share
@@ -51,6 +55,7 @@ class FinishedRun:
     methods: Mapping[str, MethodRows]
     reads_vectors: frozenset[str]
     twins: Mapping[str, str]
+    tokens: int
     groups: Groups | None
     train_share: float
     counts: Mapping[str, int | float | str | None]
@@ -98,6 +103,7 @@ def read_finished(workspace: Workspace, dataset: str, variant: str) -> FinishedR
     sizes = {name: sum(file.rows for file in manifests[name].files) for name in READ[:3] if name in manifests}
     board = leaderboard(trials, results, sizes, config.tune.metric, groups=groups, methods=known)
     methods = {rows.name: rows for rows in group_rows(trials, results)}
+    asked = [manifests[name] for name in ASKED if name in manifests]
     share = manifests["interactions"].depends_on.get("prepare.split.train_share", _WHOLE_SHARE)
     return FinishedRun(
         dataset,
@@ -106,6 +112,7 @@ def read_finished(workspace: Workspace, dataset: str, variant: str) -> FinishedR
         methods,
         frozenset(name for name in methods if known[name.rpartition("-")[2]].needs == "vectors"),
         twins_of(methods, known),
+        sum(manifest.tokens.tokens_in + manifest.tokens.tokens_out for manifest in asked),
         groups,
         float(share),
         manifests["results"].counts,

@@ -73,6 +73,9 @@ def _worth(rows: Sequence[Facts], metric: str) -> Iterator[str]:
         *("over without text", "p", "text's part of the gain", "rare items found", "classical"),
     ]
     yield from _table(head, [_worth_row(row, metric) for row in rows])
+    if told := [(row, llm) for row in rows for llm in row["llm"]]:
+        head = ["data set", "method", "over", "gain", "p", "tokens", "gain a million tokens"]
+        yield from _table(head, [_llm_row(row, llm) for row, llm in told])
 
 
 def _worth_row(row: Facts, metric: str) -> list[str]:
@@ -84,6 +87,14 @@ def _worth_row(row: Facts, metric: str) -> list[str]:
         *(_share(gain["relative"]), _p(gain["p_holm"])),
         *(text for one in against for text in (_share(one.get("relative")), _p(one.get("p")))),
         *(_share(ours["text_share"]), _figure(ours["items_rare"]), _figure(base["items_rare"])),
+    ]
+
+
+def _llm_row(row: Facts, llm: Facts) -> list[str]:
+    gain = llm["versus"]
+    return [
+        *(f"{row['name']}/{row['variant']}", llm["method"], gain["name"], _share(gain["relative"]), _p(gain["p"])),
+        *(f"{llm['tokens']:,}", _share(llm["relative_per_million_tokens"])),
     ]
 
 

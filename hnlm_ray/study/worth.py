@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from hnlm_ray.study.finished import FinishedRun
 from hnlm_ray.tune.effects import effect
@@ -11,6 +11,8 @@ from hnlm_ray.tune.method_rows import per_user_values, shared_refits
 from hnlm_ray.tune.significance import compare
 
 Facts = dict[str, Any]
+LLM: Final = "_llm"
+"""How a method is called that reads what the LLM judged, after the same with texts by an encoder."""
 
 
 def text_worth(finished: Sequence[FinishedRun], runs: Sequence[Mapping[str, Any]]) -> list[Facts]:
@@ -44,9 +46,10 @@ def _row(run: FinishedRun, table: Mapping[str, Any]) -> Facts | None:
         "versus_without_text": _against(run, ours, twin),
         "text_share": _text_share(run, ours, twin, base),
     }
+    told = [llm for entry in run.entries if (llm := _llm(run, entry["name"])) is not None]
     sizes = {name: run.board["dataset"][name] for name in ("users", "items", "interactions")}
     place = {"name": run.dataset, "variant": run.variant, **sizes}
-    return {**place, "best_classical": _figures(run, base), "best_semantic": best_semantic}
+    return {**place, "best_classical": _figures(run, base), "best_semantic": best_semantic, "llm": told}
 
 
 def _controls(run: FinishedRun, name: str) -> list[str]:
@@ -80,6 +83,17 @@ def _against(run: FinishedRun, ours: str, other: str | None) -> Facts | None:
         return None
     found = compare(*values)
     return {"name": other, "relative": effect(*values)["relative"], "p": found.p}
+
+
+def _llm(run: FinishedRun, name: str) -> Facts | None:
+    """Return what the LLM's evidence adds to the same method with texts by an encoder, and that by tokens spent."""
+    if not name.endswith(LLM):
+        return None
+    gain = _against(run, name, name.removesuffix(LLM))
+    if gain is None:
+        return None
+    per_million = gain["relative"] / (run.tokens / 1e6) if run.tokens and gain["relative"] is not None else None
+    return {"method": name, "versus": gain, "tokens": run.tokens, "relative_per_million_tokens": per_million}
 
 
 def _text_share(run: FinishedRun, ours: str, twin: str | None, base: str) -> float | None:

@@ -51,6 +51,7 @@ def made_run(dataset="a", variant="main", share=1.0, vectors=(), **methods):
         found,
         frozenset(vectors),
         twins_of(found, RunMethods({})),
+        500_000,
         GROUPS,
         share,
         {"share_at_random": 0.02},

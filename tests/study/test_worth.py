@@ -52,3 +52,11 @@ def test_the_page_has_a_row_each():
     rows = page.splitlines()[start + 4 : start + 6]
     assert [row.split(" | ")[0] for row in rows] == ["| a/main", "| b/main"]
     assert "mf-fusion" in rows[0]
+
+
+def test_the_llm_s_part_is_told_by_tokens():
+    found = answer(made_run(mf_dns=0.30, mf_fusion_llm=0.363, **TRIO))
+    (told,) = found["text_worth"][0]["llm"]
+    assert (told["method"], told["versus"]["name"], told["tokens"]) == ("mf-fusion_llm", "mf-fusion", 500_000)
+    assert told["relative_per_million_tokens"] == pytest.approx(2 * told["versus"]["relative"])
+    assert told["versus"]["relative"] == pytest.approx(0.1, abs=0.01)
