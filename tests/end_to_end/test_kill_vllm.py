@@ -19,6 +19,7 @@ def chunks(workspace):
 
 
 @pytest.mark.real
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_killed_llm_stage_leaves_no_process_and_goes_on_where_it_was(tmp_path):
     workspace = tmp_path / "ws"

@@ -14,6 +14,7 @@ SETTINGS = {
 
 
 @pytest.mark.real
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_stage_survives_the_loss_of_an_engine_of_a_node_and_of_its_driver(tmp_path):
     preset = write_items(tmp_path, ROWS)

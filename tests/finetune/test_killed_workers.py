@@ -80,7 +80,8 @@ def undisturbed(tmp_path_factory):
     return log_of(run)
 
 
-@pytest.mark.parametrize("stage", [2, pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("stage", [2, 3])
 def test_one_worker_then_all_killed_resume_from_the_last_checkpoint_to_the_same_losses(tmp_path, undisturbed, stage):
     """ZeRO shards what is stored, not what is computed: both stages are held to the losses of one run."""
     run = stage_run(tmp_path, zero_stage=stage)
