@@ -119,7 +119,7 @@ def notes_of(options: argparse.Namespace) -> list[str]:
         "CPU seconds of all processes from start to end: the start of Ray (a few seconds) and all imports are in.",
         f"The ratio is the loop's seconds over the sweep's; the target: at most {TARGET:g} times the loop's.",
         "The loop keeps nothing; the sweep writes every trial's row, its curve and where it stands.",
-        "Own memory: Linux's RssAnon, without the object store and mapped files; the mean over the last tenth of trials.",
+        "Own memory: Linux's RssAnon, without the object store and mapped files; the mean over a tenth of trials.",
     ]
 
 
