@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from torch import Tensor
 
+from hnlm_ray.cf.losses import PAIR_LOSSES
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
 
@@ -20,6 +21,11 @@ def reject_ignored_settings(config: CFConfig) -> None:
     _reject_settings_of_candidates(config)
     if config.graph and config.model != "lightgcn":
         raise InputError(f"cf.graph {config.graph} is part of lightgcn, not of {config.model!r}; use lightgcn or 0")
+    if config.tiers and (config.loss not in PAIR_LOSSES or config.sampler in {"mixgcf", "dins"}):
+        raise InputError(
+            f"cf.tiers {config.tiers} ranks above a pair's own negatives, and loss {config.loss!r} with sampler "
+            f"{config.sampler!r} has none that are items; use bpr or hinge with another sampler, or set it 0"
+        )
     if config.bias and config.model != "mf":
         raise InputError(f"cf.bias is part of mf, not of {config.model!r}; use mf or set it false")
     if config.precision != "float32" and config.model == "mf":

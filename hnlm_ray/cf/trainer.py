@@ -39,9 +39,10 @@ from hnlm_ray.cf.steps import (
     pays_by_rows,
     pays_rowwise,
 )
+from hnlm_ray.cf.tiers import TextTiers
 from hnlm_ray.config import CFConfig
 
-STREAMS: Final = ("start", "shuffle", "sampling", "pool", "adapter", "noise")
+STREAMS: Final = ("start", "shuffle", "sampling", "pool", "adapter", "noise", "tiers")
 """What draws at random; a new one comes last, so that a seed keeps meaning what it meant."""
 
 
@@ -54,7 +55,7 @@ class Trainer:
         With ``config.validation == 'none'`` its validation positives join the training ones.
     seed
         Spawns independent streams for the model's start, shuffling, sampling, the pool, the adapter's start and
-        the model's noise.
+        the model's noise and its tiers.
     device
         A torch device; tables are float32 everywhere.
 
@@ -91,7 +92,8 @@ class Trainer:
         self.adapted = None
         if config.sampler == "vectors":
             self.adapted = AdaptedNegatives(self.data, config, self.model.width, adapter, self.device)
-        inputs_of_loss = ObjectiveInputs(self.data, config, self.model, self.adapted)
+        tiers = TextTiers(self.data, config, streams["tiers"], self.device) if config.tiers else None
+        inputs_of_loss = ObjectiveInputs(self.data, config, self.model, self.adapted, tiers)
         self.objective: Objective = LOSSES[config.loss](inputs_of_loss)
         self.sampler = self._open_sampler() if self.objective.draws else None
         self.steps = self._open_steps()

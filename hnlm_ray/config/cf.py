@@ -84,7 +84,10 @@ class CFConfig(Section):
     graph: Annotated[float, Field(ge=0)] = Field(
         0.0, description="lightgcn: weight w of the item-item graph of text neighbours."
     )
-    graph_neighbours: Count = Field(10, description="Text neighbours of an item in that graph.")
+    tiers: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Pair losses: weight of ranking text neighbours of a positive above the negative."
+    )
+    graph_neighbours: Count = Field(10, description="Text neighbours of an item in that graph, and in tiers.")
     fusion: Literal["none", "validation"] | Annotated[float, Field(ge=0)] = Field(
         "none",
         description="Late fusion: the weight of the teacher's scores on top of the model's, or `validation`: the best "

@@ -31,8 +31,8 @@ from hnlm_ray.tune.trial_configs import choose
 BASE = CFConfig(epochs=7, dim=16, lr=0.002, candidates=5)
 ALL = shipped_methods()
 SEMANTIC = [
-    *("distill", "distill_fusion", "dns_pool", "fusion", "fusion_llm"),
-    *("guard", "guard_ahns", "guard_dns_mn", "guard_llm", "guard_mixgcf", "hnlmrec", "pool"),
+    *("distill", "distill_fusion", "dns_pool", "fusion", "fusion_llm", "graph"),
+    *("guard", "guard_ahns", "guard_dns_mn", "guard_llm", "guard_mixgcf", "hnlmrec", "pool", "tiers"),
 ]
 POOLS = ("pool", "pool_alpha0", "pool_random", "pool_shuffled")
 MODELS = ("mf", "lightgcn", "ngcf", "sgl", "simgcl", "xsimgcl")

@@ -12,6 +12,7 @@ from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.models import EmbeddingModel
 from hnlm_ray.cf.samplers import AnyNegatives
+from hnlm_ray.cf.tiers import TextTiers
 from hnlm_ray.config import CFConfig
 
 
@@ -37,6 +38,7 @@ class ObjectiveInputs:
     config: CFConfig
     model: EmbeddingModel
     adapted: AdaptedNegatives | None
+    tiers: TextTiers | None = None
 
 
 class Objective:

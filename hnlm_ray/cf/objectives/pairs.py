@@ -1,5 +1,7 @@
 """The objective of pairs: L_rank + reg * L2, and with pair vectors + contrastive * L_CL + alignment * L_align.
 
+With ``config.tiers`` text neighbours of positives rank above the negatives too (:mod:`hnlm_ray.cf.tiers`).
+
 Source: arXiv 2504.04726, semantic alignment and joint training (the alignment term is ours).
 """
 
@@ -27,7 +29,8 @@ class PairObjective(Objective):
 
     def __init__(self, inputs: ObjectiveInputs) -> None:
         super().__init__(inputs)
-        self.adapted, self.ranking = inputs.adapted, PAIR_LOSSES[inputs.config.loss](inputs.config)
+        self.adapted, self.tiers = inputs.adapted, inputs.tiers
+        self.ranking = PAIR_LOSSES[inputs.config.loss](inputs.config)
 
     def __call__(self, step: Step) -> Tensor:
         """Return the loss of the batch, a scalar."""
@@ -37,6 +40,8 @@ class PairObjective(Objective):
         assert isinstance(negatives, Negatives)  # noqa: S101 the only other kind that pairs take
         rows = triples(step.final, batch, negatives, users)
         loss = self._ranking(*rows) if self.adapted is None else self._semantic(self.adapted, step, rows, negatives)
+        if self.tiers is not None:
+            loss = loss + self.tiers.loss(step.final, batch, rows[2])
         table = self.model.regularised()
         if table is None or self.config.reg == 0:
             return loss

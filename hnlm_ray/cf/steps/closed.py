@@ -135,7 +135,7 @@ def add_l2(weight: float, table: Tensor, rows: Rows, into: Tensor) -> Tensor | f
 def has_closed_form(model: EmbeddingModel, config: CFConfig) -> bool:
     """Tell whether model, sampler and loss of a training have a gradient written out here."""
     sampled = config.sampler not in {"vectors", "mixgcf", "dins"}
-    return is_linear(model, config) and sampled and config.loss in PAIR_LOSSES
+    return is_linear(model, config) and sampled and config.loss in PAIR_LOSSES and not config.tiers
 
 
 def is_linear(model: EmbeddingModel, config: CFConfig) -> bool:
