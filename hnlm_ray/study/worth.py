@@ -19,8 +19,9 @@ def text_worth(finished: Sequence[FinishedRun], runs: Sequence[Mapping[str, Any]
     """Return a row for each run that has a semantic method; both "best" are chosen on validation.
 
     ``text_share`` is the part of the gain over the best classical method that the same method without text does not
-    have; none without a gain or without such a twin. p of ``versus_shuffled`` and ``versus_without_text`` is not
-    corrected: each is one test of one method that validation chose.
+    have; none without a gain or without such a twin. ``versus_best_unfused`` leaves out what is a semantic method
+    without its text (late fusion and distillation of behaviour alone). p is corrected for the best classical method
+    alone: each other is one test of one method that validation chose.
 
     Parameters
     ----------
@@ -42,6 +43,7 @@ def _row(run: FinishedRun, table: Mapping[str, Any]) -> Facts | None:
     best_semantic = {
         **_figures(run, ours),
         "versus_best_classical": gain,
+        "versus_best_unfused": _against(run, ours, _unfused(run)),
         "versus_shuffled": _against(run, ours, shuffled),
         "versus_without_text": _against(run, ours, twin),
         "text_share": _text_share(run, ours, twin, base),
@@ -52,12 +54,17 @@ def _row(run: FinishedRun, table: Mapping[str, Any]) -> Facts | None:
     return {**place, "best_classical": _figures(run, base), "best_semantic": best_semantic, "llm": told}
 
 
+def _unfused(run: FinishedRun) -> str | None:
+    """Return the best classical method, by validation, that is no twin of a semantic one: samplers, softmax, EASE."""
+    return run.best("classical", frozenset(run.methods) - set(run.twins.values()))
+
+
 def _controls(run: FinishedRun, name: str) -> list[str]:
     return next(list(entry["controls"]) for entry in run.entries if entry["name"] == name)
 
 
 def _figures(run: FinishedRun, name: str) -> Facts:
-    """Return name and test figure, what is found of rare items' test rows, false negatives and CPU seconds."""
+    """Return name, test figure, what is found of rare items' test rows, false negatives, CPU seconds of the trials."""
     refits = run.methods[name].refits
     slices = [dict(refit["slices"] or ()) for refit in refits]
     return {

@@ -30,6 +30,8 @@ def test_a_row_names_the_best_of_both_and_what_the_text_adds():
     assert ours["versus_shuffled"]["name"] == "mf-fusion_shuffled"
     assert ours["versus_shuffled"]["p"] < 0.01
     assert ours["text_share"] == pytest.approx(1.0)
+    assert ours["versus_best_unfused"]["name"] == "mf-dns"
+    assert ours["versus_best_unfused"]["relative"] == pytest.approx(0.1, abs=0.01)
 
 
 def test_what_the_same_without_text_has_too_is_no_gain_of_the_text():
