@@ -79,7 +79,8 @@ def shuffled_text(data: CFData, seed: int) -> NDArray[np.float32]:
 def shuffled_evidence(data: CFData, seed: int) -> CFData:
     """Return the data with all that an LLM or an encoder says of users and items given to others.
 
-    Texts of items and of users, vectors of pairs, and verdicts among the judged pairs; each where there is one.
+    Texts of items and of users, vectors of pairs, anchors of items, and verdicts among the judged pairs (these pairs
+    were chosen by behaviour and text, not by the LLM, and stay); each where there is one.
     """
     user_text, judged, vectors = data.user_text, data.judgements, data.vectors
     if user_text is not None:
@@ -87,8 +88,16 @@ def shuffled_evidence(data: CFData, seed: int) -> CFData:
     if judged is not None:
         judged = replace(judged, verdicts=np.random.default_rng(seed).permutation(judged.verdicts))
     if vectors is not None:
-        vectors = shuffled_vectors(data, seed)
+        vectors = _with_shuffled_anchors(shuffled_vectors(data, seed), data.items, seed)
     return replace(data, item_text=shuffled_text(data, seed), user_text=user_text, judgements=judged, vectors=vectors)
+
+
+def _with_shuffled_anchors(vectors: PairVectors, items: int, seed: int) -> PairVectors:
+    if vectors.anchors is None:
+        return vectors
+    anchors, anchored = vectors.anchors.copy(), np.flatnonzero(vectors.anchored_items(items))
+    anchors[anchored] = vectors.anchors[_deranged(anchored, seed)]
+    return replace(vectors, anchors=anchors)
 
 
 def _deranged(labels: NDArray[np.integer], seed: int) -> NDArray[np.integer]:

@@ -28,8 +28,14 @@ class Judgements:
 
     @classmethod
     def from_pairs(cls, users: ArrayLike, items: ArrayLike, verdicts: ArrayLike, n_users: int) -> Judgements:
-        """Sort verdicts of (user, item) pairs; InputError for a pair that occurs twice, or a verdict outside -1..1."""
+        """Sort verdicts of (user, item) pairs.
+
+        InputError for a pair that occurs twice, a verdict outside -1..1, or columns of several lengths.
+        """
         user, item, said = np.asarray(users), np.asarray(items), np.asarray(verdicts, np.float32)
+        if not user.shape == item.shape == said.shape:
+            shapes = f"{user.shape}, {item.shape} and {said.shape}"
+            raise InputError(f"users, items and verdicts have shapes {shapes}; give one verdict a pair")
         if len(said) and not (np.abs(said) <= 1).all():  # not: NaN too
             raise InputError("a verdict is outside -1..1; give 1 for wanted and -1 for not wanted")
         order = np.lexsort((item, user))

@@ -63,6 +63,7 @@ def _kept(task: Task) -> float:
     """Return MiB of what methods keep beside the model: a guard's beliefs or a teacher's scores, and item weights."""
     from hnlm_ray.cf.ease import MOST_ITEMS
     from hnlm_ray.cf.guard.beliefs import beliefs_bytes
+    from hnlm_ray.cf.guard.rule import KEPT
     from hnlm_ray.cf.semantic_teacher import kept_bytes
 
     users, items, kept = task.data.users, task.data.items, [0.0]
@@ -70,7 +71,7 @@ def _kept(task: Task) -> float:
     for method in methods_of(task.config.tune).values():
         drawn = {*method.space, *(name for name, value in method.fixed.items() if value not in {0, "none"})}
         if "guard" in drawn:
-            kept.append(weights + beliefs_bytes(users, items))
+            kept.append(weights + KEPT * beliefs_bytes(users, items))
         if drawn & {"fusion", "softmax.distill"}:
             kept.append(weights + kept_bytes(users, items))
         if method.model == "ease":

@@ -11,6 +11,7 @@ from hnlm_ray.cf import (
     Positives,
     random_pool,
     random_vectors,
+    shuffled_evidence,
     shuffled_pool,
     shuffled_text,
     shuffled_vectors,
@@ -118,3 +119,12 @@ def test_shuffled_text_permutes_whole_rows(texted):
     control = shuffled_text(texted, 1)
     assert sorted(control.tolist()) == sorted(texted.item_text.tolist())
     assert not (control == texted.item_text).all(1).any()
+
+
+def test_of_shuffled_evidence_no_item_keeps_its_anchor_and_those_without_have_none(texted, make_vectored):
+    given = make_vectored(texted)
+    some, real = given.vectors.anchored, given.vectors.anchors
+    control = shuffled_evidence(given, 1).vectors
+    assert not (control.anchors[some] == real[some]).all(1).any()
+    assert sorted(control.anchors[some].tolist()) == sorted(real[some].tolist())
+    assert control.anchored is some

@@ -252,6 +252,12 @@ def test_a_verdict_moves_the_belief_by_its_weight(low_rank):
     assert np.array_equal(fit_false_negatives(data, "cf", 0, BeliefConfig(verdict=0)).beliefs(slice(0, 150)), plain)
 
 
+@pytest.mark.parametrize("verdicts", [[1], [1, -1, 0]])
+def test_each_judged_pair_has_one_verdict(verdicts):
+    with pytest.raises(InputError, match="give one verdict a pair"):
+        Judgements.from_pairs([0, 1], [0, 1], verdicts, 2)
+
+
 def test_what_the_users_texts_were_written_from_is_not_held_out(low_rank, monkeypatch):
     users, items = low_rank.train.pairs()
     told = Positives.from_pairs(users[::2], items[::2], low_rank.users)
@@ -262,6 +268,21 @@ def test_what_the_users_texts_were_written_from_is_not_held_out(low_rank, monkey
     found = fit_false_negatives(replace(low_rank, user_text=text, user_text_from=told), "full", 0)
     assert "llm.profile" in found.known.names
     assert np.isin(told.keys(100), kept[0].keys(100)).all()
+    everything = replace(low_rank, user_text=text, user_text_from=low_rank.train)
+    with pytest.raises(InputError, match="no training pair"):
+        fit_false_negatives(everything, "full", 0)
+    for features in ("cf", "text"):  # which the users' texts are no part of
+        plain = fit_false_negatives(low_rank, features, 0).logits(slice(0, 150))
+        assert np.array_equal(fit_false_negatives(everything, features, 0).logits(slice(0, 150)), plain)
+
+
+def test_a_belief_is_another_with_other_anchors_or_another_source_of_the_texts(texted, make_vectored):
+    data = make_vectored(texted)
+    told = replace(data, user_text_from=Positives.from_pairs([0], [int(data.train.items[0])], data.users))
+    turned = replace(data, vectors=replace(data.vectors, anchors=-data.vectors.anchors))
+    full, text = ([rule._content(each, features) for each in (data, told, turned)] for features in ("full", "text"))
+    assert len(set(full)) == 3
+    assert len(set(text)) == 1
 
 
 def test_more_evidence_planted_more_found_and_shuffled_none(low_rank):

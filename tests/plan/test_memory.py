@@ -91,5 +91,5 @@ def test_a_guard_s_beliefs_and_a_teacher_s_scores_count_for_each_trial(tmp_path)
         return stage_memory(SimpleNamespace(config=config, data=data), None, "trials")
 
     plain, weights = needed(), 5 * 5_000**2 * 4 / 2**20
-    assert needed("guard_no_text") - plain == pytest.approx(2 * (weights + 2 * 10_000 * 5_000 / 2**20))
+    assert needed("guard_no_text") - plain == pytest.approx(2 * (weights + 3 * 2 * 10_000 * 5_000 / 2**20))
     assert needed("fusion_cf") - plain == pytest.approx(2 * weights)  # too many scores to be kept

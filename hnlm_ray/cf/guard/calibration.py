@@ -35,7 +35,7 @@ class Fit:
     features
         'all', 'without text', 'text alone' and the like.
     auc
-        How often a held-out positive is believed in more than one of its user's uniform items.
+        How often a held-out positive is believed in more than a uniform item, of whichever user.
     log_loss
         Mean of -log p of the answers, in nats.
     """

@@ -45,11 +45,12 @@ class Questions:
 def ask(data: CFData, groups: tuple[str, ...], seed: int) -> Questions:
     """Hold out a tenth of the training positives (50,000 at most are asked) and compute features from the rest.
 
-    A positive that the user's text was written from (``data.user_text_from``) is not held out: its text would know it.
+    Where ``groups`` read what an LLM says ('llm'), a positive that the user's text was written from
+    (``data.user_text_from``) is not held out: its text would know it.
     Validation and test are never read. InputError where there is no pair to ask about.
     """
     users, items = data.train.pairs()
-    usable = _usable(data, users, items)
+    usable = _usable(data, users, items, data.user_text_from if "llm" in groups else None)
     held_out = np.random.default_rng(seed).permutation(usable)[: max(1, round(HELD_OUT * len(usable)))]
     kept = np.delete(np.arange(len(users)), held_out)
     rest = Positives.from_pairs(users[kept], items[kept], data.users)
@@ -59,11 +60,12 @@ def ask(data: CFData, groups: tuple[str, ...], seed: int) -> Questions:
     return Questions(known.names, user, _at(known, data, user, item), answers)
 
 
-def _usable(data: CFData, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.int64]:
+def _usable(
+    data: CFData, users: NDArray[np.int32], items: NDArray[np.int32], written_from: Positives | None
+) -> NDArray[np.int64]:
     usable = np.flatnonzero(data.train.degree[users] < data.items)
-    if data.user_text_from is not None:
-        told = data.user_text_from.edges(users[usable].astype(np.int64), items[usable].astype(np.int64), data.items)
-        usable = usable[told < 0]
+    if written_from is not None:
+        usable = usable[written_from.edges(users[usable], items[usable], data.items) < 0]
     if len(usable) == 0:
         raise InputError(
             "there is no training pair to fit the guard on, whose user has an unobserved item and whose item the "

@@ -18,6 +18,8 @@ from hnlm_ray.config import CFConfig
 from hnlm_ray.config.cf_parts import BeliefConfig
 
 SEED: Final = 0
+KEPT: Final = 3
+"""Beliefs that a process keeps."""
 
 
 @dataclass(frozen=True)
@@ -36,22 +38,29 @@ class _Asked:
 
 
 def _content(data: CFData, features: str) -> bytes:
-    """Return a hash of sizes and of all arrays that the features rest on."""
+    """Return a hash of sizes and of all arrays that the features, and what is held out of them, rest on."""
     digest = hashlib.sha256(f"{data.users} {data.items}".encode())
-    read: list[np.ndarray[Any, Any]] = [data.train.indptr, data.train.items]
-    if features != "cf":
-        read += [array for array in (data.item_text, data.user_text) if array is not None]
-    if features == "full" and data.vectors is not None:
-        read += [data.vectors.vectors, data.vectors.row]
+    read: list[np.ndarray[Any, Any] | None] = [data.train.indptr, data.train.items]
+    read += [data.item_text if features != "cf" else None]
+    read += _told(data) if features == "full" else []
     if data.judgements is not None:
         read += [data.judgements.pairs.indptr, data.judgements.pairs.items, data.judgements.verdicts]
     for array in read:
-        digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+        digest.update(b"none" if array is None else f"{array.dtype} {array.shape}".encode())
+        digest.update(b"" if array is None else np.ascontiguousarray(array).data)
     return digest.digest()
 
 
-@lru_cache(maxsize=3)
+def _told(data: CFData) -> list[np.ndarray[Any, Any] | None]:
+    """Return what the group 'llm' rests on; none where the data has none of it."""
+    source, vectors = data.user_text_from, data.vectors
+    pairs = [None, None] if source is None else [source.indptr, source.items]
+    if vectors is None:
+        return [data.user_text, *pairs]
+    return [data.user_text, *pairs, vectors.vectors, vectors.row, vectors.anchors, vectors.anchored]
+
+
+@lru_cache(maxsize=KEPT)
 def _beliefs(asked: _Asked, device: torch.device) -> DenseBeliefs | HighestBeliefs:
     # A tuner trains many models on the same data: the belief is made once for them.
     return open_beliefs(fit_false_negatives(asked.data, asked.features, SEED, asked.belief), asked.data).to(device)
