@@ -11,17 +11,27 @@ from numpy.typing import NDArray
 from hnlm_ray.cf.highest import top_k
 
 ROWS_PER_BLOCK: Final = 512
+CENTRED_PER_BLOCK: Final = 2**16
+"""Rows that are centred, in float64, at a time."""
+ROUNDING: Final = 1e-6
+"""Of the mean's length: by so little an encoder's vectors of one text differ between batches."""
 
 
 def centred(text: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return text vectors less their mean, float32[items, t].
 
     Raw sentence vectors share a direction, which hides what tells them apart. A row of zeros is an item
-    without text: it doesn't count in the mean and stays zero.
+    without text: it doesn't count in the mean and stays zero. So is one that differs from the mean by rounding alone:
+    of texts that are all alike nothing is told.
     """
     has_text = (text != 0).any(axis=1)
     mean = text[has_text].mean(axis=0, dtype=np.float64) if has_text.any() else np.zeros(text.shape[1])
-    return np.where(has_text[:, None], text - mean, 0).astype(np.float32)
+    apart, least = np.empty(text.shape, np.float32), ROUNDING * np.linalg.norm(mean)
+    for start in range(0, len(text), CENTRED_PER_BLOCK):
+        rows = slice(start, start + CENTRED_PER_BLOCK)
+        apart[rows] = np.where(has_text[rows, None], text[rows] - mean, 0)
+        apart[rows][np.linalg.norm(apart[rows], axis=1) <= least] = 0
+    return apart
 
 
 def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 import torch
@@ -29,6 +28,9 @@ log = logging.getLogger(__name__)
 USERS_PER_BLOCK: Final = 1024
 KEPT_CELLS: Final = 2**25
 """Scores that are computed once and kept, float32[users, items]: 128 MiB; of more data each block is computed anew."""
+
+
+_LAST: Final = dict[tuple[CFData, TeacherConfig, str], Scorer]()
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,18 +117,24 @@ class KeptScores:
 def teacher_of(data: CFData, config: CFConfig, device: torch.device | str = "cpu") -> Scorer:
     """Return ``data.teacher`` where it is given, else the teacher by ``config.teacher``, from train and text alone.
 
-    The last two of a process are kept: a tuner trains many models on one data.
+    The last one of a process is kept, for the seeds of one setting and for distillation and fusion of one training. It
+    goes before the next is made: two of a large catalogue need the memory of two.
 
     Raises
     ------
     InputError
         A text weight without text of items, or a Gram matrix that can't be inverted.
     """
-    return data.teacher if data.teacher is not None else _kept(data, config.teacher, str(device))
+    if data.teacher is not None:
+        return data.teacher
+    asked = (data, config.teacher, str(device))
+    if asked not in _LAST:
+        _LAST.clear()
+        _LAST[asked] = _to_keep(*asked)
+    return _LAST[asked]
 
 
-@lru_cache(maxsize=2)
-def _kept(data: CFData, config: TeacherConfig, device: str) -> Scorer:
+def _to_keep(data: CFData, config: TeacherConfig, device: str) -> Scorer:
     scorer = open_teacher(data, config, device)
     scorer.check()
     if data.users * data.items > KEPT_CELLS:
@@ -168,6 +176,12 @@ def _linear(
     gram = item_gram(history, normalise=config.normalise)
     if config.kernel and data.item_text is not None:
         add_text_kernel(gram, data.item_text, config.kernel)
-    weights = torch.from_numpy(solve_ease(gram, config.reg)[0]).to(device)
+    try:
+        weights = torch.from_numpy(solve_ease(gram, config.reg)[0]).to(device)
+    except InputError as error:
+        raise InputError(
+            f"the teacher's Gram matrix can't be inverted with cf.teacher.reg {config.reg:g} and cf.teacher.kernel "
+            f"{config.kernel:g}; raise the first or lower the second"
+        ) from error
     indptr, items = (torch.from_numpy(part).to(device) for part in (data.train.indptr, data.train.items))
     return HistoryScores(indptr, items, weights)

@@ -17,7 +17,8 @@ def spectral_scores(history: Any, device: torch.device | str = "cpu", rank: int 
     """Return scores X D_i^-1/2 V V^T D_i^1/2 (the ideal low-pass filter of GF-CF, Shen et al., CIKM 2021).
 
     V are the right singular vectors, float32[items, rank], of D_u^-1/2 X D_i^-1/2 with the ``rank`` largest singular
-    values. Memory: (users + items) x rank x 4 bytes.
+    values. Memory: (users + items) x rank x 4 bytes. Of one user, one item or no pair there is no such vector to
+    compute, and all scores are 0.
 
     Parameters
     ----------
@@ -26,10 +27,12 @@ def spectral_scores(history: Any, device: torch.device | str = "cpu", rank: int 
     """
     import scipy.sparse as sp
 
+    if min(history.shape) < 2 or not history.nnz:
+        return EmbeddingScores(*(torch.zeros(size, 1, device=device) for size in history.shape))
     by_user, by_item = (_root(np.asarray(history.sum(axis)).ravel()) for axis in (1, 0))
     scaled = history @ sp.diags(1 / by_item)
     normalised = sp.diags(1 / by_user) @ scaled
-    basis = torch.from_numpy(_right_vectors(normalised, min(rank, min(history.shape) - 1)))
+    basis = torch.from_numpy(_right_vectors(normalised, min(rank, *(size - 1 for size in history.shape))))
     users = torch.from_numpy(np.asarray(scaled @ basis.numpy(), dtype=np.float32))
     items = basis * torch.from_numpy(by_item.astype(np.float32)).unsqueeze(1)
     return EmbeddingScores(users.to(device), items.to(device))

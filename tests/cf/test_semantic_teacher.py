@@ -1,10 +1,13 @@
 """The semantic teacher and late fusion as a training."""
 
+import copy
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from hnlm_ray.cf import CFData, Positives, evaluate, open_training, train
 from hnlm_ray.cf.ease import add_text_kernel, item_gram, solve_ease
@@ -122,12 +125,74 @@ def test_a_fused_training_chooses_its_weight_on_validation_and_keeps_it():
 
 
 def test_the_fusion_leaves_the_training_alone():
+    plain, fused = (open_training(planted(), CFConfig(**SOFTMAX, fusion=fusion), 0) for fusion in ("none", 0.7))
+    for _ in range(3):
+        assert plain.run_epoch().loss == fused.run_epoch().loss
+        fused.evaluate()
+    assert fused.weights()["fusion"] == 0.7
+    for name, tensor in plain.weights()["model"].items():
+        assert torch.equal(tensor, fused.weights()["model"][name])
+
+
+class Kept:
+    """Checkpoints that die after an epoch, as a killed process does."""
+
+    def __init__(self, epochs, state=None):
+        self.epochs, self.state = epochs, state
+
+    def load(self):
+        return self.state
+
+    def save(self, state, *, last):
+        self.state, self.epochs = copy.deepcopy(state()), self.epochs - 1
+        if not self.epochs:
+            raise KeyboardInterrupt
+
+
+def test_a_fused_training_that_was_killed_ends_with_the_best_epoch_s_weight():
+    data, config = planted(), CFConfig(**{**SOFTMAX, "lr": 0.3, "epochs": 12}, patience=12, fusion="validation")
+    whole = train(data, config, 0)
+    assert whole.best_epoch < 12
+    killed = Kept(whole.best_epoch + 1)
+    with pytest.raises(KeyboardInterrupt):
+        train(data, config, 0, checkpoints=killed)
+    resumed = train(data, config, 0, checkpoints=Kept(-1, killed.state))
+    assert (resumed.best_epoch, resumed.fusion_weight) == (whole.best_epoch, whole.fusion_weight)
+    assert resumed.validation == whole.validation
+    everyone = torch.arange(USERS)
+    assert torch.equal(resumed.scorer.scores(everyone), whole.scorer.scores(everyone))
+
+
+def test_one_teacher_is_kept_and_goes_before_the_next():
+    data, config = planted(), CFConfig()
+    first = teacher_of(data, config)
+    assert teacher_of(data, config) is first
+    gone = weakref.ref(first)
+    del first
+    other = CFConfig(teacher={"reg": 7})
+    assert teacher_of(data, other) is teacher_of(data, other)
+    assert gone() is None
+
+
+def test_a_kernel_that_cannot_be_inverted_names_the_teacher_s_settings():
     data = planted()
-    plain, fused = (train(data, CFConfig(**SOFTMAX, fusion=fusion), 0) for fusion in ("none", 0.7))
-    assert fused.fusion_weight == 0.7
-    for name, tensor in plain.trainer.weights()["model"].items():
-        if plain.best_epoch == fused.best_epoch:
-            assert torch.equal(tensor, fused.trainer.weights()["model"][name])
+    text = np.float32([[np.cos(turn), np.sin(turn)] for turn in np.arange(ITEMS) * 0.7])
+    with pytest.raises(InputError, match=r"with cf\.teacher\.reg 0\.001 and cf\.teacher\.kernel 1000; raise"):
+        open_teacher(replace(data, item_text=text), TeacherConfig(reg=1e-3, kernel=1e3))
+
+
+def test_texts_that_are_alike_but_for_rounding_say_nothing():
+    data, everyone = planted(), torch.arange(USERS)
+    noise = np.random.default_rng(0).normal(size=data.item_text.shape) * 1e-8
+    alike = open_teacher(replace(data, item_text=(0.1 + noise).astype(np.float32)), TeacherConfig()).scores(everyone)
+    assert torch.equal(alike, open_teacher(data, TeacherConfig(**NO_TEXT)).scores(everyone))
+
+
+@pytest.mark.parametrize("rows", [np.ones((1, 5)), np.ones((5, 1)), np.zeros((3, 4))])
+def test_without_a_second_user_item_or_any_pair_singular_vectors_score_nothing(rows):
+    scores = spectral_scores(sparse.csr_matrix(rows.astype(np.float32))).scores(torch.arange(len(rows)))
+    assert scores.shape == rows.shape
+    assert not scores.any()
 
 
 def test_a_fused_training_resumes_bit_for_bit():
