@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from typing import Any
 
@@ -12,16 +13,21 @@ from hnlm_ray.cf import CFData
 from hnlm_ray.cf.guard.calibration import measure_fits
 from hnlm_ray.config import Config
 from hnlm_ray.config.spaces import Reads
+from hnlm_ray.errors import InputError
 from hnlm_ray.stage import StageRun
 from hnlm_ray.tables import TABLES
 from hnlm_ray.tune.control_data import read_data
 from hnlm_ray.tune.methods import methods_of, reads_evidence, reads_text
 
+log = logging.getLogger(__name__)
 TABLE = "false_negative_model"
 
 
 def write_guard_fits(run: StageRun, data: CFData) -> None:
-    """Write the table: the model by `cf.belief` with all that the run's methods read; empty without a guard."""
+    """Write the table: the model by `cf.belief` with all that the run's methods read.
+
+    It is empty without a guard, and with a warning where the model can't be fitted.
+    """
     rows: list[dict[str, Any]] = []
     if has_guard(run.config):
         task = ray.remote(_rows).options(num_cpus=run.config.tune.cpus_per_trial)
@@ -47,4 +53,9 @@ def _rows(data: CFData, config: Config) -> list[dict[str, Any]]:
 
     torch.set_num_threads(max(1, int(config.tune.cpus_per_trial)))
     features = "cf" if data.item_text is None else "full"
-    return [asdict(fit) for fit in measure_fits(data, features, config.cf.belief, config.seed)]
+    try:
+        return [asdict(fit) for fit in measure_fits(data, features, config.cf.belief, config.seed)]
+    except InputError as error:
+        # Trainings that need this model have failed, one row each; the results of the others stand.
+        log.warning("the guard's false-negative model is not measured: %s", error)
+        return []
