@@ -339,7 +339,7 @@ def test_a_setting_that_changes_nothing_is_noted_on_standard_error(folder):
         ("cf.sampler 'dns' is of training by gradients", ("--model", "ease", "--sampler", "dns")),
         ("needs a pool of negatives", ("--sampler", "pool")),
         ("needs a vector for training pairs", ("--sampler", "vectors")),
-        ("weighs the items' text and the data has none", ("--loss", "softmax", "--set", "cf.softmax.distill=1")),
+        ("chooses its weight on validation", ("--set", "cf.fusion=validation", "--set", "cf.validation=none")),
         ("did you mean ndcg@20?", ("--metric", "ndgc@20")),
         ("at a cut-off of 10,20", ("--metric", "ndcg@5")),
         ("--cutoffs '0,10' must be whole numbers", ("--cutoffs", "0,10")),
