@@ -1,4 +1,7 @@
-"""Tiers: a text neighbour of what a user liked ranks above the sampled negative, though below the positive."""
+"""Tiers: a text neighbour of what a user liked is to rank above the sampled negative.
+
+That the positive ranks above the negative is the ranking loss's; nothing puts the neighbour below the positive.
+"""
 
 from __future__ import annotations
 

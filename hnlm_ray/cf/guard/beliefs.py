@@ -77,7 +77,7 @@ def _highest(rows: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def open_beliefs(found: FalseNegatives, data: CFData) -> DenseBeliefs | HighestBeliefs:
-    """Return the beliefs of all users in the form that fits their number; a catalogue's whole rows are one block's."""
+    """Return the beliefs of all users in the form that fits their number."""
     if data.users * data.items <= DENSE_CELLS:
         return DenseBeliefs(found, data)
     return HighestBeliefs(found, data, kept_width(data.users, data.items))
