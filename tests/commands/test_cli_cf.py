@@ -263,6 +263,15 @@ def test_kept_scores_can_be_distilled_from(folder, tmp_path):
     assert distilled["test"] != plain["test"]
 
 
+def test_the_weight_of_a_teacher_is_told(folder):
+    by_behaviour = [
+        part for name in ("kernel", "profile", "votes", "cold") for part in ("--set", f"cf.teacher.{name}=0")
+    ]
+    options = ("--loss", "softmax", "--set", "cf.epochs=2", "--set", "cf.fusion=0.5", *by_behaviour)
+    assert answer(folder, *options)["fusion"] == {"model": "teacher", "weight": 0.5}
+    refused("fused with a teacher has none", folder, *options, "--faiss", "Flat", "--out", str(folder / "out"))
+
+
 def test_an_index_finds_what_the_vectors_rank_first(folder, tmp_path):
     faiss = pytest.importorskip("faiss", reason="faiss is an optional package")
     answer(folder, "--set", "cf.epochs=2", "--faiss", "Flat", "--out", str(tmp_path / "out"))

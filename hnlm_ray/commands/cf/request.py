@@ -56,6 +56,8 @@ def plan(request: Request) -> Plan:
     cutoffs = parse_cutoffs(request.cutoffs, request.metric)
     second = _second(request, config)
     _check_out(request)
+    if request.index is not None and config.fusion not in {"none", 0}:
+        raise InputError("--faiss needs vectors, and what is fused with a teacher has none: set cf.fusion none")
     return Plan(request, config, second, cutoffs)
 
 

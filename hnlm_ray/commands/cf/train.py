@@ -148,7 +148,9 @@ def _checkpoints(planned: Plan, config: CFConfig, data: CFData, name: str) -> Fi
 
 def _ranked(planned: Plan, training: Training) -> Ranked:
     if planned.second is None:
-        return Ranked(training.scorer, training.validation)
+        weight = training.fusion_weight
+        with_teacher = None if weight is None else {"model": "teacher", "weight": weight}
+        return Ranked(training.scorer, training.validation, with_teacher)
     from hnlm_ray.cf import choose_fusion, fuse
 
     request, data = planned.request, training.data
