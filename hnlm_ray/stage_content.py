@@ -19,6 +19,8 @@ _LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max
 _HTTP_LLM_CONTENT = ("engine", "temperature", "top_p", "max_attempts")
 _HTTP_CONTENT = ("model", "structured", "extra")  # a server that moves elsewhere is the same server
 _TUNE_CONTENT = ("methods", "models", "search", "trials", "cpu_seconds", "stopping", "metric", "cutoffs")
+_DEFAULT_OF_BEFORE = {"adam": CFConfig().adam.model_dump(mode="json")}
+"""Settings of a CF training that came later, at the value that held before."""
 _JUDGEMENT_PROMPT = ("max_tokens", "person_chars", "history", "item_chars")
 _FINETUNE_OPERATION = {
     *("enabled", "cpus_per_worker", "gpus_per_worker", "offload", "gradient_checkpointing"),
@@ -99,13 +101,24 @@ def judgements(config: Config) -> Mapping[str, object]:
 def teacher(config: Config) -> Mapping[str, object]:
     """Return the teacher's training, or the content of one's own embeddings; and what is mined with it."""
     values = _section(config, "teacher")["teacher"]
-    trained = values.pop("cf")
+    trained = _as_before(values.pop("cf"))
     path = values.pop("embeddings")
     if path is None:
         return {"teacher": {**values, "cf": trained}, "seed": config.seed}
     from hnlm_ray.teacher.own import own_identity
 
     return {"teacher": {**values, "embeddings": own_identity(path)}, "seed": config.seed}
+
+
+def _as_before(trained: dict[str, Any]) -> dict[str, Any]:
+    """Return a training's settings without those that say what was so before there was a setting for it.
+
+    All that the LLM wrote after a teacher of before stays fresh where the configuration names that teacher's start.
+    """
+    before = {"init": "normal", "init_std": 0.1}
+    start = {name: trained[name] for name in before}
+    known = {**(before if start == before else {}), **_DEFAULT_OF_BEFORE}
+    return {name: value for name, value in trained.items() if name not in known or value != known[name]}
 
 
 def records(config: Config) -> Mapping[str, object]:

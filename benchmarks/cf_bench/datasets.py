@@ -14,7 +14,7 @@ from hnlm_ray.cf.files import read_ngcf
 
 HOW_TO_GET = """Each folder holds train.txt and test.txt, a user and all their items a line: `user item item ...`.
 Gowalla: the files in data/gowalla of the public repository kuandeng/LightGCN (or of NGCF).
-ML-1M: the files in data/ml of the public repository Riwei-HEU/AHNS.
+ML-1M and phone: the files in data/ml and data/phone of the public repository Riwei-HEU/AHNS.
 Without a folder that data set is left out; --quick takes a small synthetic one in its place."""
 
 

@@ -1,39 +1,148 @@
-"""LightGCN on Gowalla's published split against its authors' published figures."""
+"""Our figures with others' settings on their splits, beside what they published (:mod:`cf_bench.published_figures`).
+
+Two trainings each: on all training rows, as they did, with test read along the way to draw the curve (nothing is
+chosen by it); and the honest one, a tenth of the training rows held out, the epoch chosen on it, test read once.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from cf_bench.datasets import Dataset
+from cf_bench.published_figures import FIGURES, NO_FIGURE, Means, Published
 from cf_bench.report import Row, row_of
-from hnlm_ray.cf import Trainer
+from hnlm_ray.cf import CFData, Trainer, train
+from hnlm_ray.cf.files import hold_out
+from hnlm_ray.commands.cf.checkpoint import FileCheckpoints
 from hnlm_ray.config import CFConfig
 
-PUBLISHED: Final = {5: {"recall@20": 0.1071, "ndcg@20": 0.0894}, "end": {"recall@20": 0.1824, "ndcg@20": 0.1547}}
-"""From the README of LightGCN-PyTorch: its log at epoch 5 and its best of 1000 epochs (3 layers)."""
-LEAST: Final = {"recall@20": 0.105, "ndcg@20": 0.088}
-FIRST: Final = 5
-EVERY: Final = 20
+METRICS: Final = ("recall@20", "ndcg@20")
+EVERY: Final = 10
+PATIENCE: Final = 5
+Curve = dict[int, Means]
 
 
-def published(dataset: Dataset, epochs: int, *, judged: bool) -> list[Row]:
-    """Train with the published settings; rows of epoch 5 and of the last."""
-    settings = {"model": "lightgcn", "layers": 3, "dim": 64, "lr": 1e-3, "reg": 1e-4, "batch_size": 2048}
-    trainer = Trainer(dataset.data, CFConfig(validation="none", **settings), 0)
-    curve: dict[int, dict[str, float]] = {}
+def published(dataset: Dataset, most: int, keep: Path, *, judged: bool) -> list[Row]:
+    """Train as others did, at most ``most`` epochs; rows of the epochs that they tell of, and of the honest figure.
+
+    Parameters
+    ----------
+    keep
+        Folder with the states and the curves: a run that was stopped goes on, and more epochs begin where fewer ended.
+    """
+    return [row for one in _of(dataset, judged=judged) for row in _rows(dataset, one, most, keep, judged=judged)]
+
+
+def _of(dataset: Dataset, *, judged: bool) -> list[Published]:
+    return [one for one in FIGURES if one.dataset == dataset.name] if judged else list(FIGURES[:1])
+
+
+def _rows(dataset: Dataset, one: Published, most: int, keep: Path, *, judged: bool) -> list[Row]:
+    last = min(most, one.epochs)
+    curves = [_curve(dataset, one, seed, last, keep) for seed in range(one.seeds)]
+    told = sorted({epoch for epoch in (*one.curve, *one.least) if epoch <= last} | {last})
+    rows = [_row(dataset, one, epoch, metric, curves, judged=judged) for epoch in told for metric in METRICS]
+    honest = [_honest(dataset, one, seed, last, keep) for seed in range(one.seeds)]
+    return rows + [_honest_row(dataset, one, metric, honest, judged=judged) for metric in METRICS]
+
+
+def _curve(dataset: Dataset, one: Published, seed: int, epochs: int, keep: Path) -> Curve:
+    """Train on all rows; returns test means of the epochs that are told, of every tenth and of the last."""
+    path = keep / f"{_name(dataset, one)}-{seed}.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    found: Curve = {int(epoch): means for epoch, means in kept.items()}
+    wanted = {epoch for epoch in (*one.curve, *one.least, *range(EVERY, epochs, EVERY), epochs) if epoch <= epochs}
+    if wanted <= set(found):
+        return found
+
+    def see(trainer: Trainer, epoch: int) -> None:
+        if epoch in wanted:
+            found[epoch] = _two(trainer.evaluate("test", (20,)).means)
+            _say(dataset, one, seed, f"epoch {epoch}: {found[epoch]}")
+            path.write_text(json.dumps(found), encoding="utf-8")
+
+    # The state does not belong to the number of epochs: with a constant rate they only say where to stop.
+    config = CFConfig(validation="none", epochs=one.epochs, **one.settings)
+    trainer = Trainer(dataset.data, config, seed)
+    checkpoints = _checkpoints(path.with_suffix(".pt"), config, dataset.data, seed)
+    if (state := checkpoints.load()) is not None:
+        trainer.load_state_dict(state)
     while trainer.epoch < epochs:
-        report = trainer.run_epoch()
-        if report.epoch in {FIRST, epochs} or report.epoch % EVERY == 0:
-            curve[report.epoch] = trainer.evaluate("test", (20,)).means
-            sys.stderr.write(f"{dataset.name}, LightGCN, epoch {report.epoch}: {curve[report.epoch]}\n")
-    rows = [_row(dataset, metric, curve, FIRST, judged=judged) for metric in LEAST if epochs >= FIRST]
-    return rows + [_row(dataset, metric, curve, epochs, judged=judged) for metric in LEAST if epochs != FIRST]
+        see(trainer, trainer.run_epoch().epoch)
+        checkpoints.save(trainer.state_dict, last=trainer.epoch == epochs)
+    return found
 
 
-def _row(dataset: Dataset, metric: str, curve: dict[int, dict[str, float]], epoch: int, *, judged: bool) -> Row:
-    theirs = PUBLISHED[5 if epoch == FIRST else "end"][metric] if judged else None
-    least = LEAST[metric] if judged and epoch == FIRST else None
-    peer = "the authors' log at epoch 5" if epoch == FIRST else "the authors' best of 1000 epochs"
-    work, runs = f"LightGCN, 3 layers, {dataset.name}, epoch {epoch}", {at: one[metric] for at, one in curve.items()}
-    return row_of(work, peer, curve[epoch][metric], theirs, unit=metric, least=least, runs=runs, more_is_better=True)
+def _honest(dataset: Dataset, one: Published, seed: int, epochs: int, keep: Path) -> Means:
+    """Choose the epoch on a tenth of the training rows; returns the test means of that epoch, and the epoch."""
+    path = keep / f"{_name(dataset, one)}-{seed}-chosen-{epochs}.json"
+    if path.exists():
+        kept: Means = json.loads(path.read_text(encoding="utf-8"))
+        return kept
+    every = max(1, epochs // 20)
+    config = CFConfig(epochs=epochs, eval_every=every, patience=PATIENCE, **one.settings)
+    data = hold_out(dataset.data, seed)
+    checkpoints = _checkpoints(path.with_suffix(".pt"), config, data, seed)
+    done = train(data, config, seed, metric="recall@20", cutoffs=(20,), checkpoints=checkpoints)
+    found = _two(done.trainer.evaluate("test", (20,)).means) | {"epoch": done.best_epoch}
+    _say(dataset, one, seed, f"chosen on validation: {found}")
+    path.write_text(json.dumps(found), encoding="utf-8")
+    return found
+
+
+def _checkpoints(path: Path, config: CFConfig, data: CFData, seed: int) -> FileCheckpoints:
+    return FileCheckpoints(str(path), config, data, {"seed": seed}, resume=True, needed=False)
+
+
+def _two(means: Means) -> Means:
+    return {metric: means[metric] for metric in METRICS}
+
+
+def _name(dataset: Dataset, one: Published) -> str:
+    return "".join(sign if sign.isalnum() else "_" for sign in f"{dataset.name} {one.title}").lower()
+
+
+def _say(dataset: Dataset, one: Published, seed: int, told: str) -> None:
+    sys.stderr.write(f"{dataset.name}, {one.title}, seed {seed}, {told}\n")
+
+
+def _row(dataset: Dataset, one: Published, epoch: int, metric: str, curves: list[Curve], *, judged: bool) -> Row:
+    theirs, peer = one.curve.get(epoch, {}).get(metric), f"log at epoch {epoch}"
+    if epoch == one.epochs or epoch not in one.curve:
+        theirs = one.figures.get(metric)
+        peer = f"epoch {one.epochs}" + (", their best on test" if one.by_test else "")
+    ours = sum(curve[epoch][metric] for curve in curves) / len(curves)
+    least = one.least.get(epoch, {}).get(metric)
+    runs = [{at: means[metric] for at, means in sorted(curve.items())} for curve in curves]
+    work = f"{one.title}, {dataset.name}, epoch {epoch}{_seeds(curves)}"
+    if not judged:
+        theirs = least = None
+    return row_of(work, peer, ours, theirs, unit=metric, least=least, runs=runs, more_is_better=True)
+
+
+def _honest_row(dataset: Dataset, one: Published, metric: str, honest: list[Means], *, judged: bool) -> Row:
+    ours = sum(means[metric] for means in honest) / len(honest)
+    epochs = ", ".join(f"{means['epoch']:.0f}" for means in honest)
+    work = f"{one.title}, {dataset.name}, honest: epoch {epochs} by validation{_seeds(honest)}"
+    theirs = one.figures.get(metric) if judged else None
+    peer = f"epoch {one.epochs}" + (", their best on test" if one.by_test else "")
+    return row_of(work, peer, ours, theirs, unit=metric, runs=honest, more_is_better=True)
+
+
+def _seeds(runs: list[Any]) -> str:
+    return f" ({len(runs)} seeds)" if len(runs) > 1 else ""
+
+
+def names_table() -> str:
+    """Write every name that ``hnlm cf train`` lists: its figure and the source, or why there is none."""
+    lines = ["| name | published, Recall@20 / NDCG@20 | where, or why there is none |", "|---|---|---|"]
+    for one in FIGURES:
+        figures = " / ".join(f"{one.figures[metric]:.4f}".lstrip("0") for metric in METRICS if metric in one.figures)
+        names = ", ".join(f"`{name}`" for name in one.names)
+        chosen = "; epoch chosen on test" if one.by_test else ""
+        lines.append(f"| {names} | {figures} ({one.title}, {one.dataset}) | {one.source}{chosen} |")
+    lines += [f"| `{name}` |  | {reason} |" for name, reason in NO_FIGURE.items()]
+    return "\n".join(lines)

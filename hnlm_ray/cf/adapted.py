@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hnlm_ray.cf.adapter import Adapter, parameters_of
 from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.initialisation import start_deviation
 from hnlm_ray.cf.losses import alignment
 from hnlm_ray.cf.samplers import Batch, Negatives
 from hnlm_ray.cf.vectors import PairVectors
@@ -54,7 +55,8 @@ class AdaptedNegatives:
         self.config, self.users, self.training = config, data.users, config.adapter_training
         self.vectors = torch.from_numpy(vectors.vectors).to(device)
         k, attention = self.vectors.shape[1], config.adapter_attention
-        adapter = Adapter(k, width, config.adapter_hidden, generator, attention=attention)
+        deviation = start_deviation(config, data.items)
+        adapter = Adapter(k, width, config.adapter_hidden, generator, deviation=deviation, attention=attention)
         self.adapter = adapter.to(device).requires_grad_(self.training != "frozen")
         self.start = parameters_of(self.adapter)
         self.aligns = config.alignment > 0 and self.training != "frozen"

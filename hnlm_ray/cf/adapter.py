@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-OUTPUT_STD: Final = 0.1
+from hnlm_ray.cf.initialisation import linear
+
 CHUNKS: Final = 16
 
 
@@ -21,18 +22,29 @@ class Adapter(nn.Module):
     """An MLP from float32[n, k] to float32[n, d]; optionally self-attention over the vector's chunks before it.
 
     Of a vector only its direction counts: it is normalised and scaled by sqrt(k), so that its values have
-    the variance 1 that the initialisation is made for. The output starts with a deviation of 0.1, that of
-    an item's layer-0 embedding. Weights are drawn on the CPU from ``generator``, biases start at 0.
+    the variance 1 that the initialisation is made for. Weights are drawn on the CPU from ``generator``, biases start
+    at 0.
 
     Parameters
     ----------
     hidden
         Widths of the hidden layers, ReLU after each; empty: one linear map.
+    deviation
+        Of the output at the start: that of an item's layer-0 embedding, which it is mixed with.
     attention
         Put :class:`ChunkAttention` before the MLP.
     """
 
-    def __init__(self, k: int, d: int, hidden: Sequence[int], generator: torch.Generator, *, attention: bool) -> None:
+    def __init__(
+        self,
+        k: int,
+        d: int,
+        hidden: Sequence[int],
+        generator: torch.Generator,
+        *,
+        deviation: float,
+        attention: bool,
+    ) -> None:
         super().__init__()
         self.scale = k**0.5
         self.attention = ChunkAttention(k, generator) if attention else None
@@ -40,7 +52,7 @@ class Adapter(nn.Module):
         layers: list[nn.Module] = []
         for wide, narrow in pairwise(widths[:-1]):
             layers += [linear(wide, narrow, 2**0.5, generator), nn.ReLU()]
-        self.mlp = nn.Sequential(*layers, linear(widths[-2], d, OUTPUT_STD, generator))
+        self.mlp = nn.Sequential(*layers, linear(widths[-2], d, deviation, generator))
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Return float32[n, d] of floating[n, k]."""
@@ -74,16 +86,6 @@ class ChunkAttention(nn.Module):
         gathered = functional.scaled_dot_product_attention(query, key, value)
         out: Tensor = self.out(gathered)
         return x + out.reshape(-1, CHUNKS * self.width)[:, : self.k]
-
-
-def linear(wide: int, narrow: int, gain: float, generator: torch.Generator) -> nn.Linear:
-    """Return a layer on the CPU: weights from N(0, gain^2 / wide), drawn from ``generator``, biases 0."""
-    # By way of the meta device, so that the process-wide random stream is left alone.
-    layer: nn.Linear = nn.Linear(wide, narrow, device="meta").to_empty(device="cpu")
-    with torch.no_grad():
-        layer.weight.copy_(torch.randn(narrow, wide, generator=generator) * (gain / wide**0.5))
-        layer.bias.zero_()
-    return layer
 
 
 def parameters_of(module: nn.Module) -> Tensor:

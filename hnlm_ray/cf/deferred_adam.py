@@ -13,8 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BETAS: Final = (0.9, 0.999)
-EPS: Final = 1e-8
+from hnlm_ray.config.cf_parts import AdamConfig
+
+DEFAULTS: Final = AdamConfig()
+BETAS: Final = (DEFAULTS.beta_1, DEFAULTS.beta_2)
+EPS: Final = DEFAULTS.epsilon
 TINY: Final = 1e-30
 SETTLED: Final = 32_768
 """From this step on the corrections of both biases are 1 to float64's last digits (0.999^32768 < 1e-14)."""
@@ -24,7 +27,7 @@ ROWS_PER_BLOCK: Final = 65_536
 
 
 class DeferredAdam:
-    """Adam (Kingma and Ba, ICLR 2015; betas .9 and .999, eps 1e-8) over float32[rows, dim].
+    """Adam (Kingma and Ba, ICLR 2015; with the default of ``cf.adam``) over float32[rows, dim].
 
     Between :meth:`open` and :meth:`close` a step's rows are up to date; :meth:`flush` brings all others up to date.
     Only eps has no closed sum: 1 / (sqrt(v) + eps h) is summed over the missed steps' h by a Gauss quadrature with

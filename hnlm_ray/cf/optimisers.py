@@ -15,7 +15,8 @@ def dense_optimiser(parameters: Sequence[nn.Parameter], config: CFConfig) -> tor
     """Return fused Adam (a quarter of the time of the plain one), or Adagrad."""
     if config.optimiser == "adagrad":
         return torch.optim.Adagrad(parameters, lr=config.lr, fused=parameters[0].device.type == "cpu")
-    return torch.optim.Adam(parameters, lr=config.lr, fused=True)
+    betas = config.adam.beta_1, config.adam.beta_2
+    return torch.optim.Adam(parameters, lr=config.lr, betas=betas, eps=config.adam.epsilon, fused=True)
 
 
 def learning_rate(config: CFConfig, epoch: int) -> float:

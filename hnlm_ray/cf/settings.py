@@ -64,7 +64,7 @@ def check_seed(seed: int) -> None:
 
 def trained_by(config: CFConfig) -> dict[str, Any]:
     """Return the settings that a state belongs to, also where its tensors would fit others."""
-    return {name: getattr(config, name) for name in ("model", "layers", "sampler", "loss", "optimiser")}
+    return {name: getattr(config, name) for name in ("model", "layers", "init", "sampler", "loss", "optimiser")}
 
 
 def check_trained_by(config: CFConfig, state: Mapping[str, Any]) -> None:
@@ -73,6 +73,10 @@ def check_trained_by(config: CFConfig, state: Mapping[str, Any]) -> None:
         raise InputError(f"the saved state lacks {', '.join(sorted(missing))}; load what state_dict returned")
     for name, now in trained_by(config).items():
         before = state["trained_by"].get(name)
+        if name not in state["trained_by"]:
+            raise InputError(
+                f"the saved state is of a version that had no cf.{name} (this training has {now!r}); start anew"
+            )
         if before != now:
             raise InputError(
                 f"the saved state was trained by cf.{name} {before!r}, this training has {now!r}; give the same"

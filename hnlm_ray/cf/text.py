@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from hnlm_ray.cf.adapter import OUTPUT_STD, linear
 from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.initialisation import glorot_linear, linear
 from hnlm_ray.cf.neighbours import centred
 from hnlm_ray.cf.positives import Positives
 from hnlm_ray.errors import InputError
@@ -101,17 +101,25 @@ def user_text(data: CFData) -> NDArray[np.float32]:
 
 
 def text_mlp(
-    wide: int, hidden: Sequence[int], narrow: int, generator: torch.Generator, gain: float = OUTPUT_STD
+    wide: int, hidden: Sequence[int], narrow: int, generator: torch.Generator, *, deviation: float | None
 ) -> nn.Sequential:
     """Return an MLP float32[n, wide] -> float32[n, narrow] on the CPU, LeakyReLU between its layers.
 
-    Its output starts with a deviation of about ``gain``: by default that of a layer-0 embedding.
+    Its output starts with about the given deviation: that of the layer-0 embeddings that it joins or stands for. None:
+    it is compared by direction alone, and its weights are those of :func:`glorot_linear`.
     """
     widths = (wide, *hidden, narrow)
     layers: list[nn.Module] = []
     for before, after in pairwise(widths[:-1]):
-        layers += [linear(before, after, 2**0.5, generator), nn.LeakyReLU(inplace=True)]
-    return nn.Sequential(*layers, linear(widths[-2], narrow, gain, generator))
+        inner = (
+            glorot_linear(before, after, generator) if deviation is None else linear(before, after, 2**0.5, generator)
+        )
+        layers += [inner, nn.LeakyReLU(inplace=True)]
+    before = widths[-2]
+    last = (
+        glorot_linear(before, narrow, generator) if deviation is None else linear(before, narrow, deviation, generator)
+    )
+    return nn.Sequential(*layers, last)
 
 
 def _raw_item_text(data: CFData) -> NDArray[np.float32]:

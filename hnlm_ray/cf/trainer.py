@@ -11,7 +11,6 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from hnlm_ray.cf.adapted import AdaptedNegatives
 from hnlm_ray.cf.allocator import keep_freed_memory
@@ -20,6 +19,7 @@ from hnlm_ray.cf.data import CFData, with_validation_in_train
 from hnlm_ray.cf.devices import open_device
 from hnlm_ray.cf.divergence import DivergenceWatch
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
+from hnlm_ray.cf.initialisation import with_start
 from hnlm_ray.cf.models import MODELS, EmbeddingModel, ModelInputs
 from hnlm_ray.cf.objectives import LOSSES, CatalogueObjective, Objective, ObjectiveInputs
 from hnlm_ray.cf.optimisers import learning_rate
@@ -40,6 +40,7 @@ from hnlm_ray.cf.steps import (
     pays_rowwise,
 )
 from hnlm_ray.cf.tiers import TextTiers
+from hnlm_ray.cf.unit_rows import ranked_by_cosine
 from hnlm_ray.config import CFConfig
 
 STREAMS: Final = ("start", "shuffle", "sampling", "pool", "adapter", "noise", "tiers")
@@ -79,6 +80,7 @@ class Trainer:
 
     def __init__(self, data: CFData, config: CFConfig, seed: int, device: str = "cpu") -> None:
         self.data = with_validation_in_train(data) if config.validation == "none" else data
+        config = with_start(config, self.data.users + self.data.items)
         self.config, self.device, self.epoch = config, open_device(device), 0
         if self.device.type == "cpu":
             keep_freed_memory()
@@ -162,7 +164,7 @@ class Trainer:
                 self.sampler.load_state_dict(state)
 
     def scorer(self) -> EmbeddingScores:
-        """Return copies of the current embeddings; at unit length where the loss scores by cosine.
+        """Return copies of the current embeddings, as they rank: see :func:`~hnlm_ray.cf.unit_rows.ranked_by_cosine`.
 
         DivergedError where they can't be ranked by.
         """
@@ -170,7 +172,7 @@ class Trainer:
         lr = learning_rate(self.config, max(0, self.epoch - 1))
         self.divergence.check_scores(EmbeddingScores(users, items), self.epoch, lr)
         if self.objective.cosine:
-            users, items = functional.normalize(users, dim=1), functional.normalize(items, dim=1)
+            users, items = ranked_by_cosine(users, items, self.objective.magnitude)
         return EmbeddingScores(users, items)
 
     def evaluate(self, split: str = "validation", cutoffs: Sequence[int] = (10, 20)) -> Evaluation:

@@ -16,6 +16,18 @@ def with_lengths(rows: Tensor) -> tuple[Tensor, Tensor]:
     return rows / lengths, lengths
 
 
+def ranked_by_cosine(users: Tensor, items: Tensor, magnitude: float) -> tuple[Tensor, Tensor]:
+    """Return embeddings whose dot products rank as cosine times the item's length ^ ``magnitude``.
+
+    Users get unit length, which orders nothing anew. What cosine trains has lengths that no loss has seen; propagation
+    makes those of popular items larger, so a power above 0 gives a ranking back some of the popularity that a cosine
+    divided by a temperature can't express (Wu et al., On the Effectiveness of Sampled Softmax Loss for Item
+    Recommendation, TOIS 2024, rank by the dot product).
+    """
+    unit, lengths = with_lengths(items)
+    return with_lengths(users)[0], unit * lengths**magnitude if magnitude else unit
+
+
 def through_lengths(gradient: Tensor, unit: Tensor, lengths: Tensor) -> Tensor:
     """Return the gradient of the rows for one of their unit rows, float32[n, dim]."""
     along = (gradient * unit).sum(1, keepdim=True)

@@ -59,6 +59,9 @@ READERS: Final[dict[str, Reader]] = {
     "bias": _models("mf"),
     "dropout": _models("ngcf"),
     **dict.fromkeys(("lr", "optimiser", "schedule", "warm_up", "gradients", "batch_size"), GRADIENTS),
+    "init": GRADIENTS,
+    "init_std": ("cf.init normal", lambda config: config.init == "normal" and config.model not in SOLVED),
+    "adam": ("optimiser adam", lambda config: config.optimiser == "adam" and config.model not in SOLVED),
     "reg": ("models with a table", lambda config: config.model not in {"alpharec", *SOLVED}),
     "precision": GRAPH,
     "epochs": ("models that take more than one", lambda config: config.model != "ease"),
@@ -74,6 +77,10 @@ READERS: Final[dict[str, Reader]] = {
     "tiers": _losses("bpr", "hinge"),
     "graph_neighbours": ("cf.graph or cf.tiers above 0", lambda config: config.graph > 0 or config.tiers > 0),
     **dict.fromkeys(("softmax.similarity", "softmax.temperature"), _losses("softmax", "sampled_softmax")),
+    "softmax.magnitude": _both(
+        _losses("softmax", "sampled_softmax"),
+        ("cf.softmax.similarity cosine", lambda config: config.softmax.similarity == "cosine"),
+    ),
     "softmax.negatives": _both(SAMPLED, _samplers("rns", "pns")),
     "softmax.log_q": _both(SAMPLED, _samplers("pns", "in_batch")),
     "teacher": (

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from hnlm_ray.config.base import CFModelName, Count, Probability, Section
 from hnlm_ray.config.cf_parts import (
+    AdamConfig,
     AHNSConfig,
     BeliefConfig,
     DNSConfig,
@@ -36,9 +37,19 @@ class CFConfig(Section):
     layers: Annotated[int, Field(ge=0, le=8)] = Field(2, description="Propagation layers of the graph models.")
     bias: bool = Field(default=False, description="mf: a bias of each user and item.")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="ngcf: of messages, in training.")
+    init: Literal["auto", "xavier_uniform", "xavier_normal", "normal"] = Field(
+        "auto",
+        description="How embeddings start. xavier_*: variance 2 / (rows + dim) of each table, users and items apart "
+        "(Glorot & Bengio, AISTATS 2010); normal: deviation init_std; auto: xavier_uniform, but normal for lightgcn "
+        "with a pair loss above 50,000 users and items together.",
+    )
+    init_std: Annotated[float, Field(gt=0)] = Field(
+        0.1, description="init normal: the deviation (LightGCN's code: 0.1)."
+    )
     lr: Annotated[float, Field(gt=0)] = 1e-3
     reg: Annotated[float, Field(ge=0)] = Field(1e-4, description="L2 weight on the embeddings of a batch.")
     optimiser: Literal["adam", "adagrad"] = "adam"
+    adam: AdamConfig = AdamConfig()
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="How lr goes from its value (first epoch) towards 0 (after the last)."
     )

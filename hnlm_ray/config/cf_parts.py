@@ -13,10 +13,23 @@ Positive = Annotated[float, Field(gt=0)]
 Dropped = Annotated[float, Field(ge=0, lt=1)]
 
 
+class AdamConfig(Section):
+    """Optimiser adam (Kingma & Ba, ICLR 2015, whose values these are)."""
+
+    beta_1: Dropped = Field(0.9, description="Decay of the gradients' mean.")
+    beta_2: Dropped = Field(0.999, description="Decay of the squared gradients' mean.")
+    epsilon: Positive = Field(1e-8, description="Added to the root of the latter.")
+
+
 class SoftmaxConfig(Section):
     """Losses softmax and sampled_softmax, and what is distilled into softmax."""
 
-    similarity: Literal["cosine", "dot"] = Field("cosine", description="What is scored, in training and in ranking.")
+    similarity: Literal["cosine", "dot"] = Field("cosine", description="What is scored in training.")
+    magnitude: Probability = Field(
+        0.0,
+        description="cosine: in ranking an item's cosine counts times the length of its embedding to this power; "
+        "0 ranks by cosine, 1 as the dot product does (Wu et al., TOIS 2024).",
+    )
     temperature: Positive = Field(0.2, description="Scores are divided by it.")
     negatives: Count = Field(512, description="sampled_softmax: N drawn for each pair by sampler rns or pns.")
     log_q: bool = Field(default=True, description="sampled_softmax: correct each score by log of its odds to be drawn.")
@@ -88,6 +101,7 @@ class IALSConfig(Section):
     unobserved: Positive = Field(0.1, description="alpha0: weight of a pair that is not observed.")
     reg: Positive = Field(0.003, description="lambda: L2, scaled by what each row is trained on.")
     power: Probability = Field(1.0, description="nu: 0 regularises all rows alike, 1 by frequency.")
+    init_std: Positive = Field(0.1, description="A coordinate starts as N(0, init_std^2 / d) (Rendle et al.: 0.1).")
 
 
 class BeliefConfig(Section):

@@ -6,7 +6,7 @@ from hnlm_ray.cf import Adapter
 
 
 def build(k=12, d=5, hidden=(7,), attention=False, seed=0):
-    return Adapter(k, d, hidden, torch.Generator().manual_seed(seed), attention=attention)
+    return Adapter(k, d, hidden, torch.Generator().manual_seed(seed), deviation=0.1, attention=attention)
 
 
 def vectors(n=6, k=12):

@@ -29,7 +29,8 @@ def literal_graph(data, k):
 
 def build(data, **values):
     streams = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
-    return MODELS["lightgcn"](ModelInputs(data, CFConfig(dim=5, **values), *streams, torch.device("cpu")))
+    config = CFConfig(dim=5, init="xavier_uniform", **values)
+    return MODELS["lightgcn"](ModelInputs(data, config, *streams, torch.device("cpu")))
 
 
 @pytest.mark.parametrize("k", [1, 10, 79, 500])

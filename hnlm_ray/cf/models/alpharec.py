@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from hnlm_ray.cf.initialisation import start_deviation
 from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
 from hnlm_ray.cf.propagation import Adjacency, propagate
 from hnlm_ray.cf.text import node_text, text_mlp
@@ -22,7 +23,8 @@ class AlphaRec(EmbeddingModel):
         data, config, device = inputs.data, self.config, inputs.device
         self.adjacency = Adjacency(data.train, data.items, device, config.precision)
         self.text = node_text(data).to(device)
-        self.mlp = text_mlp(self.text.vectors.shape[1], config.text.hidden, config.dim, inputs.start).to(device)
+        wide, deviation = self.text.vectors.shape[1], start_deviation(config, self.items)
+        self.mlp = text_mlp(wide, config.text.hidden, config.dim, inputs.start, deviation=deviation).to(device)
 
     def forward(self) -> Tensor:
         """Return the final embeddings, float32[users + items, dim]."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.initialisation import start_tables
 from hnlm_ray.config import CFConfig
-
-INITIAL_STD: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -21,6 +19,8 @@ class ModelInputs:
 
     Parameters
     ----------
+    config
+        With ``init`` resolved (:func:`~hnlm_ray.cf.initialisation.with_start`).
     start
         The stream of what is drawn once, on the CPU, so that a seed means the same start on every device.
     noise
@@ -37,15 +37,15 @@ class ModelInputs:
 class EmbeddingModel(nn.Module):
     """A table of layer-0 embeddings, users first, and what the model makes of it.
 
-    ``table`` is float32[users + items, dim], drawn from N(0, 0.1^2). A subclass overrides :meth:`forward`, and what
-    else it needs of the rest. Scores are dot products of final embeddings, never squashed.
+    ``table`` is float32[users + items, dim], drawn by :func:`~hnlm_ray.cf.initialisation.start_tables`. A subclass
+    overrides :meth:`forward`, and what else it needs of the rest. Scores are dot products of final embeddings, never
+    squashed.
     """
 
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__()
         self.users, self.items, self.config = inputs.data.users, inputs.data.items, inputs.config
-        rows = self.users + self.items
-        initial = torch.randn(rows, self.config.dim, generator=inputs.start) * INITIAL_STD
+        initial = start_tables(self.config, self.users, self.items, inputs.start)
         self.table = nn.Parameter(initial.to(inputs.device))
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from hnlm_ray.cf.initialisation import start_deviation
 from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
 from hnlm_ray.cf.propagation import Adjacency, propagate, propagated_layers
 from hnlm_ray.cf.text import given_user_text, item_text, text_mlp
@@ -23,10 +24,12 @@ class IDText(EmbeddingModel):
         self.adjacency = Adjacency(data.train, data.items, device, config.precision)
         self.item_text, of_users = item_text(data).to(device), given_user_text(data)
         wide = self.item_text.vectors.shape[1]
-        self.of_items = text_mlp(wide, config.text.hidden, config.dim, inputs.start).to(device)
+        deviation = start_deviation(config, self.items)
+        self.of_items = text_mlp(wide, config.text.hidden, config.dim, inputs.start, deviation=deviation).to(device)
         self.user_text = None if of_users is None else of_users.to(device)
         if self.user_text is not None:
-            self.of_users = text_mlp(wide, config.text.hidden, config.dim, inputs.start).to(device)
+            deviation = start_deviation(config, self.users)
+            self.of_users = text_mlp(wide, config.text.hidden, config.dim, inputs.start, deviation=deviation).to(device)
 
     def layer_0(self) -> Tensor:
         """Return ID plus text, float32[users + items, dim]."""

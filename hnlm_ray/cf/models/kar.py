@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hnlm_ray.cf.adapter import linear
+from hnlm_ray.cf.initialisation import linear, start_deviation
 from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
 from hnlm_ray.cf.propagation import Adjacency, propagate, propagated_layers
 from hnlm_ray.cf.text import node_text, text_mlp
@@ -54,7 +54,8 @@ class KAR(EmbeddingModel):
 
     def _experts(self, count: int, inputs: ModelInputs) -> list[nn.Sequential]:
         config, wide = self.config, self.text[0].vectors.shape[1]
-        return [text_mlp(wide, config.text.hidden, config.dim, inputs.start) for _ in range(count)]
+        deviation = start_deviation(config, self.items)
+        return [text_mlp(wide, config.text.hidden, config.dim, inputs.start, deviation=deviation) for _ in range(count)]
 
     def _side(self, inputs: ModelInputs) -> ExpertMixture:
         own = self._experts(self.config.text.own_experts, inputs)

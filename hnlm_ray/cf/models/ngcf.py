@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
+from hnlm_ray.cf.initialisation import glorot_uniform
 from hnlm_ray.cf.interactions import Dropout, interaction_layers
 from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
 from hnlm_ray.cf.propagation import Adjacency
@@ -25,9 +25,8 @@ class NGCF(EmbeddingModel):
         super().__init__(inputs)
         config, self.generator = self.config, inputs.noise
         self.adjacency = Adjacency(inputs.data.train, inputs.data.items, inputs.device, config.precision)
-        bound = (3 / config.dim) ** 0.5
-        initial = torch.rand(config.layers, 2, config.dim, config.dim, generator=inputs.start)
-        self.weights = nn.Parameter(initial.mul_(2 * bound).sub_(bound).to(inputs.device))
+        initial = glorot_uniform((config.layers, 2, config.dim, config.dim), inputs.start)
+        self.weights = nn.Parameter(initial.to(inputs.device))
 
     @property
     def width(self) -> int:

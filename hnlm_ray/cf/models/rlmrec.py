@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.gather import gather_rows
+from hnlm_ray.cf.initialisation import start_token
 from hnlm_ray.cf.losses.views import info_nce
-from hnlm_ray.cf.models.base import INITIAL_STD, ModelInputs
+from hnlm_ray.cf.models.base import ModelInputs
 from hnlm_ray.cf.models.lightgcn import LightGCN
 from hnlm_ray.cf.propagation import propagate
 from hnlm_ray.cf.text import node_text, text_mlp
@@ -33,7 +34,7 @@ class RLMRecCon(LightGCN):
         self.settings, self.noise = self.config.text, inputs.noise
         self.text = node_text(inputs.data).to(inputs.device)
         wide = self.text.vectors.shape[1]
-        self.mlp = text_mlp(wide, self.settings.hidden, self.config.dim, inputs.start, gain=1.0).to(inputs.device)
+        self.mlp = text_mlp(wide, self.settings.hidden, self.config.dim, inputs.start, deviation=None).to(inputs.device)
 
     def auxiliary(self, final: Tensor, batch: Batch) -> Tensor | None:
         """Return the weighted contrast, a scalar; none where its weight is 0."""
@@ -56,7 +57,7 @@ class RLMRecGen(LightGCN):
     """LightGCN on a table that has a share of its rows masked in training; their text is found again.
 
     Each pass replaces the rows of ``config.text.mask`` of all nodes, drawn uniformly, by a learnt token that starts as
-    a row of the table does: the authors' zeros leave a masked node without edges at 0, where a cosine has no slope
+    an item's row does: the authors' zeros leave a masked node without edges at 0, where a cosine has no slope
     (gradients of 1e9, and Adam then holds token and biases still). MLP(final embedding) of a masked node is contrasted
     with its text against those of the other masked nodes (InfoNCE by cosine). Of more than ``config.batch_size`` masked
     nodes with a text so many, at random, are contrasted: what is compared grows with the square. It has no layers to
@@ -67,10 +68,11 @@ class RLMRecGen(LightGCN):
         super().__init__(inputs)
         self.settings, self.noise = self.config.text, inputs.noise
         self.text = node_text(inputs.data).to(inputs.device)
-        token = torch.randn(1, self.config.dim, generator=inputs.start) * INITIAL_STD
-        self.token = nn.Parameter(token.to(inputs.device))
+        self.token = nn.Parameter(start_token(self.config, self.items, inputs.start).to(inputs.device))
         wide = self.text.vectors.shape[1]
-        self.mlp = text_mlp(self.config.dim, self.settings.hidden[::-1], wide, inputs.start, gain=1.0).to(inputs.device)
+        self.mlp = text_mlp(self.config.dim, self.settings.hidden[::-1], wide, inputs.start, deviation=None).to(
+            inputs.device
+        )
         self.masked = torch.empty(0, dtype=torch.int64, device=inputs.device)
 
     def forward(self) -> Tensor:

@@ -45,12 +45,13 @@ class Objective:
     """What a step minimises: the ranking loss and reg * L2; a model's own terms come on top.
 
     ``draws``: whether it needs negatives. ``whole_users``: whether a batch holds all pairs of its users.
-    ``cosine``: whether scores are cosines, in training and so in ranking.
+    ``cosine``: whether scores are cosines in training; ranking is by cosine times the item's length ^ ``magnitude``.
     """
 
     draws: ClassVar[bool] = True
     whole_users: ClassVar[bool] = False
     cosine: bool = False
+    magnitude: float = 0.0
 
     def __init__(self, inputs: ObjectiveInputs) -> None:
         self.config, self.model, self.data = inputs.config, inputs.model, inputs.data

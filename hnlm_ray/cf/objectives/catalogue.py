@@ -63,6 +63,7 @@ class SoftmaxObjective(CatalogueObjective):
         super().__init__(inputs)
         settings = self.config.softmax
         self.cosine, self.temperature = settings.similarity == "cosine", settings.temperature
+        self.magnitude = settings.magnitude
         self.teacher: Scorer | None = None
         if settings.distill:
             device = next(self.model.parameters()).device

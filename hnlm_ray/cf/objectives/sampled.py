@@ -22,7 +22,7 @@ class SampledSoftmaxObjective(Objective):
     def __init__(self, inputs: ObjectiveInputs) -> None:
         super().__init__(inputs)
         self.settings = self.config.softmax
-        self.cosine = self.settings.similarity == "cosine"
+        self.cosine, self.magnitude = self.settings.similarity == "cosine", self.settings.magnitude
         if self.config.sampler not in SAMPLERS:
             raise InputError(
                 f"cf.loss 'sampled_softmax' draws by {', '.join(SAMPLERS)}, not {self.config.sampler!r}; "

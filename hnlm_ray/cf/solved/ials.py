@@ -8,7 +8,6 @@ weigh 1, all pairs alpha0, and a row is regularised by lambda * (its pairs + alp
 from __future__ import annotations
 
 import math
-from typing import Final
 
 import numpy as np
 import torch
@@ -21,9 +20,6 @@ from hnlm_ray.cf.scoring import EmbeddingScores
 from hnlm_ray.cf.solved.base import Solved
 from hnlm_ray.cf.solved.least_squares import Problem, RowGroup, Solution, group_rows, solve_rows
 from hnlm_ray.config import CFConfig
-
-INITIAL_STD: Final = 0.1
-"""A coordinate of the start is drawn from N(0, 0.1^2 / d)."""
 
 
 class IALS(Solved):
@@ -43,7 +39,9 @@ class IALS(Solved):
         self._of_users = group_rows(self.data.train, self.device)
         self._of_items = group_rows(by_item, self.device)
         rows = self.data.users + self.data.items
-        start = torch.randn(rows, config.dim, generator=_generator(seed)) * (INITIAL_STD / math.sqrt(config.dim))
+        start = torch.randn(rows, config.dim, generator=_generator(seed)) * (
+            config.ials.init_std / math.sqrt(config.dim)
+        )
         users_table, items_table = torch.split(start.to(self.device), [self.data.users, self.data.items])
         self.tensors = {"users": users_table, "items": items_table}
 

@@ -16,6 +16,7 @@ from hnlm_ray.cf.samplers import Negatives, Sampler
 from hnlm_ray.cf.steps.closed import Rows, add_ranking, has_closed_form
 from hnlm_ray.cf.steps.unique import UniqueRows
 from hnlm_ray.config import CFConfig
+from hnlm_ray.config.cf_parts import AdamConfig
 
 ROWS_PER_PAIR: Final = 48
 """From so many rows of the table for each pair of a batch on, dense Adam takes longer (measured on CPU)."""
@@ -24,7 +25,9 @@ ROWS_PER_PAIR: Final = 48
 def pays_rowwise(model: EmbeddingModel, sampler: Sampler, config: CFConfig) -> bool:
     """Tell whether such steps are possible and faster than dense ones."""
     possible = isinstance(model, MF) and has_closed_form(model, config) and sampler.reads == "nothing"
-    return possible and config.optimiser == "adam" and len(model.table) >= ROWS_PER_PAIR * config.batch_size
+    # The sums of missed moves are made for Adam's published settings.
+    adam = config.optimiser == "adam" and config.adam == AdamConfig()
+    return possible and adam and len(model.table) >= ROWS_PER_PAIR * config.batch_size
 
 
 class RowwiseSteps:

@@ -68,8 +68,15 @@ class FileCheckpoints:
         return state
 
     def _check(self, belongs: Mapping[str, Any]) -> None:
-        for name in sorted(belongs.keys() | self.belongs.keys(), key=lambda name: (name == "data", name)):
+        for name in sorted(
+            belongs.keys() | self.belongs.keys(), key=lambda name: (name == "data", name != "cf.init", name)
+        ):
             before, now = belongs.get(name), self.belongs.get(name)
+            if name not in belongs:
+                raise InputError(
+                    f"{self.path} was kept by a version that had no {name} (this training has {now}), so it started "
+                    "otherwise: begin anew with another --out"
+                )
             if before != now:
                 raise InputError(
                     f"{self.path} has {name} {before} and this training {now}: give the same or start anew"
