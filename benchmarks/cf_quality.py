@@ -79,7 +79,6 @@ def run_part(bench: Bench, part: str, dataset: Dataset, options: argparse.Namesp
     """Run one part on a data set, where it belongs there."""
     judged = not options.quick
     if part == "published":
-        options.keep.mkdir(parents=True, exist_ok=True)
         return published(dataset, options.epochs, options.keep, judged=judged)
     if part == "samplers":
         wanted = dataset.name in {"ML-1M", "synthetic"}

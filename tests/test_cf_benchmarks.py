@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hnlm_ray.config import CFConfig
+
 FAKE_DRIVER = """
 from serving import serve
 def fails():
@@ -317,6 +319,64 @@ def test_candidates_are_chosen_on_validation(monkeypatch):
 
     monkeypatch.setattr(quality_samplers, "_train", trained)
     assert quality_samplers.choose_candidates(None, "DNS", 7) == 8
+
+
+def test_every_name_that_cf_train_lists_has_a_published_figure_or_the_reason_for_none():
+    from typing import get_args
+
+    from cf_bench.published_figures import FIGURES, NO_FIGURE
+    from cf_bench.quality_published import names_table
+
+    from hnlm_ray.command_line.cf import OF_A_RUN
+
+    fields = (CFConfig.model_fields[name].annotation for name in ("model", "sampler", "loss"))
+    listed = {name for field in fields for name in get_args(field)} - set(OF_A_RUN)
+    with_figure = {name for one in FIGURES for name in one.names}
+    assert with_figure | set(NO_FIGURE) == listed
+    assert not with_figure & set(NO_FIGURE)
+    assert all(f"`{name}`" in names_table() for name in listed)
+    assert {one.dataset for one in FIGURES} <= {"Gowalla", "ML-1M", "phone"}
+
+
+def test_a_published_figure_is_measured_once_and_goes_on_from_there(tmp_path, monkeypatch):
+    from cf_bench import quality_published
+    from cf_bench.datasets import shared, synthetic
+    from cf_bench.published_figures import Published, means
+
+    figure = Published(
+        ("mf",), "MF", "phone", {"model": "mf", "dim": 8}, 7, means(0.5, 0.4), "a log", curve={2: means(0.1)},
+        least={4: means(0.9)}, seeds=2,
+    )  # fmt: skip
+    monkeypatch.setattr(quality_published, "FIGURES", (figure,))
+    dataset = shared("phone", synthetic(3000, 200, 50), tmp_path / "pairs")
+    rows = quality_published.published(dataset, 4, tmp_path, judged=True)
+    told = {(row["work"], row["unit"]): row for row in rows}
+    early = told["MF, phone, epoch 2 (2 seeds)", "recall@20"]
+    assert (early["theirs"], early["peer"], early["met"]) == (0.1, "log at epoch 2", None)
+    last = told["MF, phone, epoch 4 (2 seeds)", "recall@20"]
+    assert (last["theirs"], last["target"], last["met"]) == (0.5, ">= 0.9", False)
+    assert last["peer"] == "epoch 7, their best on test"
+    assert sum("honest: epoch" in work for work, _ in told) == 2
+
+    trained = []
+    monkeypatch.setattr(quality_published, "_say", lambda *_: trained.append(1))
+    assert quality_published.published(dataset, 4, tmp_path, judged=True) == rows
+    assert not trained
+    more = quality_published.published(dataset, 6, tmp_path, judged=True)
+    assert len(trained) == 4
+    fresh = quality_published.published(dataset, 6, tmp_path / "other", judged=True)
+    assert more == fresh
+
+
+def test_the_same_model_of_a_peer_must_lie_within_two_percent(monkeypatch):
+    from cf_bench import quality_peers
+
+    twin = quality_peers.TWINS[0]
+    sides = [{"recall@20": 0.1, "ndcg@20": value} for value in (0.1, 0.1021)]
+    row = quality_peers._twin_row(SimpleNamespace(name="phone"), twin, "peer", "ndcg@20", sides[:1], sides[1:])
+    assert (row["target"], row["met"]) == ("within 2%", False)
+    near = quality_peers._twin_row(SimpleNamespace(name="phone"), twin, "peer", "ndcg@20", sides, sides[1:])
+    assert near["met"] is True
 
 
 def test_a_peer_that_measures_otherwise_is_told():

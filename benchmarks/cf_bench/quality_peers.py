@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,40 +15,82 @@ from cf_bench.datasets import Dataset
 from cf_bench.environments import PeerMissingError
 from cf_bench.report import Row, row_of
 from cf_bench.sides import peer_settings
-from cf_bench.workers import Worker
 from hnlm_ray.cf import EmbeddingScores, evaluate, train
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
 
 METRICS: Final = ("recall@20", "ndcg@20")
-OURS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "MF": ("mf", {}),
-    "LightGCN": ("lightgcn", {}),
+ALONE: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "LightGCN, exact softmax": ("lightgcn", {"loss": "softmax"}),
     "iALS": ("ials", {}),
     "EASE": ("ease", {}),
 }
-COUNTERPART: Final = {"MF": "RecBole BPR", "LightGCN": "RecBole LightGCN", "iALS": "implicit ALS"}
-"""Who does the same; the others are compared with the best of the peers."""
-RECBOLE: Final = {"RecBole BPR": "mf", "RecBole LightGCN": "lightgcn"}
+"""Models that no peer trains by the same rule: one seed, beside the nearest or the best of the peers."""
+COUNTERPART: Final = {"iALS": "implicit ALS"}
 IMPLICIT: Final = {"implicit ALS": "als", "implicit BPR": "bpr"}
 SWEEPS: Final = 15
 """Of iALS and of implicit's ALS, whose default it is; implicit's BPR has its own 100 epochs."""
 ROUNDING: Final = 5e-4
+WITHIN: Final = 0.02
+"""How far NDCG@20 of the same model may lie apart."""
 Means = dict[str, float]
-Trained = Callable[[Worker, str, str], dict[str, Any]]
-"""Trains a model, exports it to a path, and returns what the peer measures itself, if it does."""
 
 
-def peers(bench: Bench, dataset: Dataset, epochs: int) -> list[Row]:
+@dataclass(frozen=True)
+class Twin:
+    """A model of a peer, and the settings with which ours is the same: start, optimiser, what is regularised.
+
+    ``judged``: whether the two must agree; else ``why`` says what differs.
+    """
+
+    peer: str
+    title: str
+    model: str
+    settings: dict[str, Any]
+    judged: bool = True
+    why: str = ""
+
+
+TWINS: Final = (
+    Twin("RecBole", "MF", "mf", {"init": "xavier_normal"}),
+    Twin("RecBole", "LightGCN", "lightgcn", {"init": "xavier_uniform"}),
+)
+"""Who does the same."""
+
+
+def peers(bench: Bench, dataset: Dataset, epochs: int, seeds: int) -> list[Row]:
     """Train all on the training pairs: by gradients for equal ``epochs``; rows of test Recall and NDCG at 20."""
-    theirs = _recbole(bench, dataset, epochs) | _implicit(bench, dataset)
-    ours = {}
-    for name, (model, more) in OURS.items():
-        found = _own(bench, dataset, name, _settings(model, epochs) | more)
+    rows = [row for twin in TWINS for row in _twin_rows(bench, dataset, twin, epochs, seeds)]
+    theirs = {row["peer"]: {} for row in rows} | _implicit(bench, dataset)
+    for row in rows:
+        theirs[row["peer"]][row["unit"]] = row["theirs"]
+    for name, (model, more) in ALONE.items():
+        found = _own(bench, dataset, name, _settings(model, epochs) | more, 0)
         if found is not None:
-            ours[name] = found
-    return [_row(dataset, name, ours[name], theirs, metric) for name in ours for metric in METRICS]
+            rows += [_row(dataset, name, found, theirs, metric) for metric in METRICS]
+    return rows
+
+
+def _twin_rows(bench: Bench, dataset: Dataset, twin: Twin, epochs: int, seeds: int) -> list[Row]:
+    name = f"{twin.peer} {twin.title}"
+    theirs = _of_peer(bench, dataset, twin, epochs, seeds)
+    settings = _settings(twin.model, epochs) | twin.settings
+    ours = [found for seed in range(seeds) if (found := _own(bench, dataset, twin.title, settings, seed)) is not None]
+    if not theirs:
+        return []
+    return [_twin_row(dataset, twin, name, metric, ours, theirs) for metric in METRICS]
+
+
+def _twin_row(
+    dataset: Dataset, twin: Twin, name: str, metric: str, ours: list[Means], theirs: list[Means]
+) -> Row:
+    sides = {"ours": [means[metric] for means in ours], "theirs": [means[metric] for means in theirs]}
+    mean = {side: sum(values) / len(values) for side, values in sides.items()}
+    work = f"{twin.title}, {dataset.name}, {len(ours)} seeds"
+    row = row_of(work, name, mean["ours"], mean["theirs"], unit=metric, runs=sides, more_is_better=True)
+    if twin.judged and metric == "ndcg@20":
+        row |= {"target": f"within {WITHIN:.0%}", "met": abs(mean["ours"] / mean["theirs"] - 1) <= WITHIN}
+    return row
 
 
 def _settings(model: str, epochs: int) -> dict[str, Any]:
@@ -57,56 +99,59 @@ def _settings(model: str, epochs: int) -> dict[str, Any]:
     return {"model": model, "dim": 64, "epochs": SWEEPS, "validation": "none"}
 
 
-def _own(bench: Bench, dataset: Dataset, name: str, settings: dict[str, Any]) -> Means | None:
+def _own(bench: Bench, dataset: Dataset, name: str, settings: dict[str, Any], seed: int) -> Means | None:
     try:
-        done = train(dataset.data, CFConfig(**settings), 0)
+        done = train(dataset.data, CFConfig(**settings), seed)
     except InputError as error:  # EASE has a limit of items
         bench.missing[f"{name}, {dataset.name}"] = str(error)
         return None
-    return _told(dataset, name, evaluate(done.scorer, dataset.data, "test", (20,)).means)
+    return _told(dataset, f"{name}, seed {seed}", evaluate(done.scorer, dataset.data, "test", (20,)).means)
 
 
 def _told(dataset: Dataset, name: str, means: Means) -> Means:
     sys.stderr.write(f"{dataset.name}, {name}: " + ", ".join(f"{one} {means[one]:.4f}" for one in METRICS) + "\n")
-    return means
+    return {metric: means[metric] for metric in METRICS}
 
 
-def _recbole(bench: Bench, dataset: Dataset, epochs: int) -> dict[str, Means]:
-    def trained(worker: Worker, model: str, path: str) -> dict[str, Any]:
-        worker.ask("open", **peer_settings("RecBole", worker, dataset, model))
-        for _ in range(epochs):
-            worker.ask("train", batches=None)
-        worker.ask("export", path=path)
-        return worker.ask("evaluate", users_at_once=256)
-
-    return _of_peer(bench, dataset, "RecBole", RECBOLE, trained)
+def _of_peer(bench: Bench, dataset: Dataset, twin: Twin, epochs: int, seeds: int) -> list[Means]:
+    """Return the figures of a peer's factors, one a seed; empty where it fails or measures otherwise."""
+    found: list[Means] = []
+    for seed in range(seeds):
+        worker = bench.peer(twin.peer)
+        if worker is None:
+            return []
+        path = Path(worker.work) / "factors.npz"
+        try:
+            worker.ask("open", **peer_settings(twin.peer, worker, dataset, twin.model), seed=seed)
+            for _ in range(epochs):
+                worker.ask("train", batches=None)
+            worker.ask("export", path=str(path))
+            own = worker.ask("evaluate", users_at_once=256) if twin.peer == "RecBole" else {}
+        except PeerMissingError as error:
+            bench.drop(twin.peer, error)
+            return []
+        means = _measured(dataset, path)
+        if apart := disagreement(own, means):
+            bench.missing[f"{twin.peer} {twin.title}, {dataset.name}"] = apart
+            return []
+        found.append(_told(dataset, f"{twin.peer} {twin.title}, seed {seed}", means))
+    return found
 
 
 def _implicit(bench: Bench, dataset: Dataset) -> dict[str, Means]:
-    def trained(worker: Worker, model: str, path: str) -> dict[str, Any]:
-        worker.ask("open", **peer_settings("implicit", worker, dataset, "mf"))
-        return worker.ask("export", path=path, model=model, settings={"factors": 64})
-
-    return _of_peer(bench, dataset, "implicit", IMPLICIT, trained)
-
-
-def _of_peer(bench: Bench, dataset: Dataset, peer: str, models: dict[str, str], trained: Trained) -> dict[str, Means]:
     found: dict[str, Means] = {}
-    for name, model in models.items():
-        worker = bench.peer(peer)
+    for name, model in IMPLICIT.items():
+        worker = bench.peer("implicit")
         if worker is None:
             break
         path = Path(worker.work) / "factors.npz"
         try:
-            own = trained(worker, model, str(path))
+            worker.ask("open", **peer_settings("implicit", worker, dataset, "mf"))
+            worker.ask("export", path=str(path), model=model, settings={"factors": 64})
         except PeerMissingError as error:
-            bench.drop(peer, error)
+            bench.drop("implicit", error)
             break
-        means = _measured(dataset, path)
-        if apart := disagreement(own, means):
-            bench.missing[f"{name}, {dataset.name}"] = apart
-        else:
-            found[name] = _told(dataset, name, means)
+        found[name] = _told(dataset, name, _measured(dataset, path))
     return found
 
 

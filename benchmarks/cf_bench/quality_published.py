@@ -33,6 +33,7 @@ def published(dataset: Dataset, most: int, keep: Path, *, judged: bool) -> list[
     keep
         Folder with the states and the curves: a run that was stopped goes on, and more epochs begin where fewer ended.
     """
+    keep.mkdir(parents=True, exist_ok=True)
     return [row for one in _of(dataset, judged=judged) for row in _rows(dataset, one, most, keep, judged=judged)]
 
 
