@@ -37,7 +37,7 @@ __doc__ = __doc__.format(how=HOW_TO_GET)
 RULE = "A ratio above 1: ours is better. Full ranking of all items, training items masked; nothing is chosen on test."
 PARTS = {
     "published": [
-        "At most {epochs} epochs. Theirs: all training rows, at the epochs of their logs (chosen on test where it says so).",
+        "At most {epochs} epochs. Theirs: all training rows, at the epochs of their logs; on test, where that is said.",
         "Test was read at these epochs to draw our curve, and nothing was chosen by it.",
         "Honest: a tenth of the training rows held out, the epoch chosen there, test read once.",
     ],

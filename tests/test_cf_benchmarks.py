@@ -373,9 +373,9 @@ def test_the_same_model_of_a_peer_must_lie_within_two_percent(monkeypatch):
 
     twin = quality_peers.TWINS[0]
     sides = [{"recall@20": 0.1, "ndcg@20": value} for value in (0.1, 0.1021)]
-    row = quality_peers._twin_row(SimpleNamespace(name="phone"), twin, "peer", "ndcg@20", sides[:1], sides[1:])
+    row = quality_peers._twin_row(SimpleNamespace(name="phone"), twin, "ndcg@20", sides[:1], sides[1:])
     assert (row["target"], row["met"]) == ("within 2%", False)
-    near = quality_peers._twin_row(SimpleNamespace(name="phone"), twin, "peer", "ndcg@20", sides, sides[1:])
+    near = quality_peers._twin_row(SimpleNamespace(name="phone"), twin, "ndcg@20", sides, sides[1:])
     assert near["met"] is True
 
 
