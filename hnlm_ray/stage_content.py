@@ -19,8 +19,6 @@ _LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max
 _HTTP_LLM_CONTENT = ("engine", "temperature", "top_p", "max_attempts")
 _HTTP_CONTENT = ("model", "structured", "extra")  # a server that moves elsewhere is the same server
 _TUNE_CONTENT = ("methods", "models", "search", "trials", "cpu_seconds", "stopping", "metric", "cutoffs")
-_DEFAULT_OF_BEFORE = {"adam": CFConfig().adam.model_dump(mode="json")}
-"""Settings of a CF training that came later, at the value that held before."""
 _JUDGEMENT_PROMPT = ("max_tokens", "person_chars", "history", "item_chars")
 _FINETUNE_OPERATION = {
     *("enabled", "cpus_per_worker", "gpus_per_worker", "offload", "gradient_checkpointing"),
@@ -115,10 +113,16 @@ def _as_before(trained: dict[str, Any]) -> dict[str, Any]:
 
     All that the LLM wrote after a teacher of before stays fresh where the configuration names that teacher's start.
     """
-    before = {"init": "normal", "init_std": 0.1}
-    start = {name: trained[name] for name in before}
-    known = {**(before if start == before else {}), **_DEFAULT_OF_BEFORE}
-    return {name: value for name, value in trained.items() if name not in known or value != known[name]}
+    found = {name: dict(value) if isinstance(value, dict) else value for name, value in trained.items()}
+    if (found["init"], found["init_std"]) == ("normal", 0.1):
+        del found["init"], found["init_std"]
+    if found["adam"] == CFConfig().adam.model_dump(mode="json"):
+        del found["adam"]
+    if found["ials"]["init_std"] == 0.1:
+        del found["ials"]["init_std"]
+    if found["softmax"]["magnitude"] == 0 or found["loss"] not in {"softmax", "sampled_softmax"}:
+        del found["softmax"]["magnitude"]
+    return found
 
 
 def records(config: Config) -> Mapping[str, object]:

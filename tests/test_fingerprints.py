@@ -25,13 +25,24 @@ def test_what_does_not_shape_the_output_is_left_out(depends_on, stage, override)
 @pytest.mark.parametrize(
     ("stage", "override"),
     [
-        *(("trials", override) for override in ("cf.dim=8", "cf.base_sampler=dns", "tune.models=[mf]")),
+        *(("trials", override) for override in ("cf.init=normal", "cf.adam.epsilon=1e-6", "cf.dim=8", "cf.base_sampler=dns", "tune.models=[mf]")),
         ("semantic_negatives", "negatives.choose=random"),
         ("embeddings", "embeddings.choose=random"),
     ],
 )
 def test_what_shapes_it_is_in(depends_on, stage, override):
     assert depends_on(stage, override) != depends_on(stage)
+
+
+def test_a_teacher_of_before_its_start_could_be_chosen_stays_fresh_where_that_start_is_named(depends_on):
+    as_before = ("teacher.cf.init=normal", "teacher.cf.init_std=0.1")
+    trained = depends_on("teacher", *as_before)["teacher"]["cf"]
+    assert not {"init", "init_std", "adam"} & trained.keys()
+    assert "magnitude" not in trained["softmax"]
+    assert "init_std" not in trained["ials"]
+    assert "init" in depends_on("teacher")["teacher"]["cf"]
+    for other in ("teacher.cf.init_std=0.2", "teacher.cf.adam.beta_1=0.5"):
+        assert depends_on("teacher", as_before[0], other) != depends_on("teacher", *as_before)
 
 
 @pytest.mark.parametrize("stage", ["trials", "results"])

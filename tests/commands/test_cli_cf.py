@@ -26,7 +26,7 @@ from hnlm_ray.config.base import CFModelName
 USERS, ITEMS = 30, 40
 SMALL = ("--set", "cf.dim=8", "--set", "cf.batch_size=100", "--set", "cf.lr=0.01")
 SPLITS = ("train", "validation", "test")
-FIELDS = {"model", "sampler", "loss", "seed", "config", "data", "epochs", "best_epoch", "seconds_per_epoch"}
+FIELDS = {"model", "sampler", "loss", "seed", "config", "init", "data", "epochs", "best_epoch", "seconds_per_epoch"}
 FIELDS |= {"skipped_pairs", "validation", "test", "catalogue", "slices", "fusion", "unread", "peak_rss_mib"}
 SOLVED = ("ease", "ials")
 
@@ -464,6 +464,16 @@ def test_a_damaged_checkpoint_is_refused(folder, tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"nothing")
     refused("can't be read", folder, "--out", str(tmp_path), "--resume")
     refused("is not there: start without --resume", folder, "--out", str(tmp_path / "new"), "--resume")
+
+
+def test_a_checkpoint_of_before_the_start_could_be_chosen_is_refused(folder, tmp_path):
+    out = ("--model", "mf", "--set", "cf.epochs=2", "--out", str(tmp_path))
+    assert answer(folder, *out)["init"] == "xavier_uniform"
+    kept = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    for name in ("cf.init", "cf.init_std", "cf.adam.beta_1"):
+        del kept["belongs"][name]
+    torch.save(kept, tmp_path / "checkpoint.pt")
+    refused("by a version that had no cf.init (this training has auto)", folder, *out, "--resume")
 
 
 def test_the_installed_command_prints_json_alone(folder):

@@ -26,6 +26,7 @@ def describe(planned: Plan, data: CFData, training: Training, held_out: int) -> 
         "loss": None if "loss" in unused else config.loss,
         "seed": planned.request.seed,
         "config": config.model_dump(mode="json"),
+        "init": None if unread_settings(config, ("init",)) else training.trainer.config.init,
         "data": {
             "users": data.users,
             "items": data.items,
