@@ -26,7 +26,7 @@ class SoftmaxConfig(Section):
 
     similarity: Literal["cosine", "dot"] = Field("cosine", description="What is scored in training.")
     magnitude: Probability = Field(
-        0.0,
+        0.25,
         description="cosine: in ranking an item's cosine counts times the length of its embedding to this power; "
         "0 ranks by cosine, 1 as the dot product does (Wu et al., TOIS 2024).",
     )
