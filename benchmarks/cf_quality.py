@@ -7,7 +7,7 @@ r"""Ranking quality of the collaborative-filtering engine: published figures, sa
     python benchmarks/cf_quality.py --quick       # a small synthetic set, few epochs: whether it works
 
 published: what papers and their authors' logs tell of these splits, with their settings, after the epochs that they
-tell of and after --epochs at most; beside it the honest figure, its epoch chosen on rows held out of train. With --keep
+tell of and after --epochs at most; beside it the honest figure, its epoch chosen on rows of train. With --keep
 a run that was stopped goes on, and a later one with more --epochs begins where it ended.
 samplers: MF on ML-1M with RNS, DNS and AHNS under --seeds seeds, the differences tested over the same users and seeds.
 Twice: --sampler-epochs epochs on all training rows, and with candidates and epoch chosen on validation rows held out of
@@ -39,7 +39,7 @@ PARTS = {
     "published": [
         "At most {epochs} epochs. Theirs: all training rows, at the epochs of their logs; on test, where that is said.",
         "Test was read at these epochs to draw our curve, and nothing was chosen by it.",
-        "Honest: a tenth of the training rows held out, the epoch chosen there, test read once.",
+        "Honest: the epoch chosen on a tenth of the training rows, then all train for so many, and test is read once.",
     ],
     "samplers": [
         "MF, d 64, Adam at 1e-3, L2 1e-4, batches of 2048, {sampler_epochs} epochs at most.",

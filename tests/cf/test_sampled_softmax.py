@@ -69,11 +69,23 @@ def test_a_step_is_the_formula_in_value_and_gradient(data, model, sampler, simil
         assert table.grad.abs().max() > 1e-3
 
 
-def test_what_is_ranked_is_what_is_trained(data):
-    for similarity in ("cosine", "dot"):
-        trainer = Trainer(data, CFConfig(softmax={"similarity": similarity}, **SMALL), 3)
-        lengths = trainer.scorer().item_embeddings.norm(dim=1)
-        assert torch.allclose(lengths, torch.ones(data.items), atol=1e-5) == (similarity == "cosine")
+@pytest.mark.parametrize("loss", ["softmax", "sampled_softmax"])
+def test_what_a_cosine_trained_ranks_by_the_cosine_times_a_power_of_the_items_length(data, loss):
+    for power in (0.0, 0.25, 1.0):
+        given = {"softmax": {"magnitude": power}, **SMALL, "loss": loss, "sampler": "rns"}
+        trainer = Trainer(data, CFConfig(**given), 3)
+        trainer.run_epoch()
+        users, items = trainer.model.embeddings()
+        cosine = torch.nn.functional.cosine_similarity(users[:, None], items[None], dim=2)
+        expected = cosine * items.norm(dim=1) ** power
+        torch.testing.assert_close(trainer.scorer().scores(torch.arange(data.users)), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_what_a_dot_product_trained_ranks_by_it_whatever_the_magnitude(data):
+    trainer = Trainer(data, CFConfig(softmax={"similarity": "dot", "magnitude": 0.5}, **SMALL), 3)
+    users, items = trainer.model.embeddings()
+    assert torch.equal(trainer.scorer().item_embeddings, items)
+    assert torch.equal(trainer.scorer().user_embeddings, users)
 
 
 def test_against_all_other_items_it_is_the_exact_softmax():
