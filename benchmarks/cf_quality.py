@@ -7,7 +7,8 @@ r"""Ranking quality of the collaborative-filtering engine: published figures, sa
     python benchmarks/cf_quality.py --quick       # a small synthetic set, few epochs: whether it works
 
 published: what papers and their authors' logs tell of these splits, with their settings, after the epochs that they
-tell of and after --epochs at most; beside it the honest figure, its epoch chosen on rows of train. With --keep
+tell of and after --epochs at most; where that is their end, beside it the honest figure, its epoch chosen on rows of
+train. With --keep
 a run that was stopped goes on, and a later one with more --epochs begins where it ended.
 samplers: MF on ML-1M with RNS, DNS and AHNS under --seeds seeds, the differences tested over the same users and seeds.
 Twice: --sampler-epochs epochs on all training rows, and with candidates and epoch chosen on validation rows held out of
@@ -39,7 +40,7 @@ PARTS = {
     "published": [
         "At most {epochs} epochs. Theirs: all training rows, at the epochs of their logs; on test, where that is said.",
         "Test was read at these epochs to draw our curve, and nothing was chosen by it.",
-        "Honest: the epoch chosen on a tenth of the training rows, then all train for so many, and test is read once.",
+        "Honest, where ours came to their end: the epoch chosen on a tenth of the rows, then all train; test read once.",
     ],
     "samplers": [
         "MF, d 64, Adam at 1e-3, L2 1e-4, batches of 2048, {sampler_epochs} epochs at most.",
@@ -79,7 +80,7 @@ def run_part(bench: Bench, part: str, dataset: Dataset, options: argparse.Namesp
     """Run one part on a data set, where it belongs there."""
     judged = not options.quick
     if part == "published":
-        return published(dataset, options.epochs, options.keep, judged=judged)
+        return published(dataset, options.epochs, options.keep, options.names or (), judged=judged)
     if part == "samplers":
         wanted = dataset.name in {"ML-1M", "synthetic"}
         return samplers(dataset, options.sampler_epochs, options.seeds, judged=judged) if wanted else []
@@ -93,6 +94,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--ml1m", type=Path, metavar="DIR", help="ML-1M in the NGCF format")
     parser.add_argument("--phone", type=Path, metavar="DIR", help="AHNS' phone data in the NGCF format")
     parser.add_argument("--epochs", type=int, default=41, help="of part published, at most")
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="of part published: figures of these names alone")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where part published keeps states and curves")
     parser.add_argument("--sampler-epochs", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=3)

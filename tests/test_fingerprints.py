@@ -25,7 +25,16 @@ def test_what_does_not_shape_the_output_is_left_out(depends_on, stage, override)
 @pytest.mark.parametrize(
     ("stage", "override"),
     [
-        *(("trials", override) for override in ("cf.init=normal", "cf.adam.epsilon=1e-6", "cf.dim=8", "cf.base_sampler=dns", "tune.models=[mf]")),
+        *(
+            ("trials", override)
+            for override in (
+                "cf.init=normal",
+                "cf.adam.epsilon=1e-6",
+                "cf.dim=8",
+                "cf.base_sampler=dns",
+                "tune.models=[mf]",
+            )
+        ),
         ("semantic_negatives", "negatives.choose=random"),
         ("embeddings", "embeddings.choose=random"),
     ],

@@ -1,14 +1,15 @@
 """Our figures with others' settings on their splits, beside what they published (:mod:`cf_bench.published_figures`).
 
-Two trainings each: on all training rows, as they did, with test read along the way to draw the curve (nothing is
-chosen by it); and the honest one: the epoch is chosen on a tenth of the training rows, which is held out for that, then
-all of them train for so many epochs, and test is read once.
+On all training rows, as they did, with test read along the way to draw the curve (nothing is chosen by it); and where
+that reaches the end of theirs, the honest one beside it: the epoch is chosen on a tenth of the training rows, which is
+held out for that, then all of them train for so many epochs, and test is read once.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,20 +27,20 @@ PATIENCE: Final = 5
 Curve = dict[int, Means]
 
 
-def published(dataset: Dataset, most: int, keep: Path, *, judged: bool) -> list[Row]:
+def published(dataset: Dataset, most: int, keep: Path, names: Sequence[str] = (), *, judged: bool) -> list[Row]:
     """Train as others did, at most ``most`` epochs; rows of the epochs that they tell of, and of the honest figure.
 
     Parameters
     ----------
+    names
+        Only the figures that verify one of these; none: all.
     keep
         Folder with the states and the curves: a run that was stopped goes on, and more epochs begin where fewer ended.
     """
     keep.mkdir(parents=True, exist_ok=True)
-    return [row for one in _of(dataset, judged=judged) for row in _rows(dataset, one, most, keep, judged=judged)]
-
-
-def _of(dataset: Dataset, *, judged: bool) -> list[Published]:
-    return [one for one in FIGURES if one.dataset == dataset.name] if judged else list(FIGURES[:1])
+    figures = [one for one in FIGURES if one.dataset == dataset.name] if judged else list(FIGURES[:1])
+    wanted = [one for one in figures if not names or set(names) & set(one.names)]
+    return [row for one in wanted for row in _rows(dataset, one, most, keep, judged=judged)]
 
 
 def _rows(dataset: Dataset, one: Published, most: int, keep: Path, *, judged: bool) -> list[Row]:
@@ -47,6 +48,8 @@ def _rows(dataset: Dataset, one: Published, most: int, keep: Path, *, judged: bo
     curves = [_curve(dataset, one, seed, last, keep) for seed in range(one.seeds)]
     told = sorted({epoch for epoch in (*one.curve, *one.least) if epoch <= last} | {last})
     rows = [_row(dataset, one, epoch, metric, curves, judged=judged) for epoch in told for metric in METRICS]
+    if last < one.epochs:
+        return rows
     honest = [_honest(dataset, one, seed, last, keep) for seed in range(one.seeds)]
     return rows + [_honest_row(dataset, one, metric, honest, judged=judged) for metric in METRICS]
 
