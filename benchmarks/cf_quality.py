@@ -40,7 +40,7 @@ PARTS = {
     "published": [
         "At most {epochs} epochs. Theirs: all training rows, at the epochs of their logs; on test, where that is said.",
         "Test was read at these epochs to draw our curve, and nothing was chosen by it.",
-        "Honest, where ours came to their end: the epoch chosen on a tenth of the rows, then all train; test read once.",
+        "Honest, where ours came to their end: epoch chosen on a tenth of the rows, then all train; test read once.",
     ],
     "samplers": [
         "MF, d 64, Adam at 1e-3, L2 1e-4, batches of 2048, {sampler_epochs} epochs at most.",
@@ -84,7 +84,7 @@ def run_part(bench: Bench, part: str, dataset: Dataset, options: argparse.Namesp
     if part == "samplers":
         wanted = dataset.name in {"ML-1M", "synthetic"}
         return samplers(dataset, options.sampler_epochs, options.seeds, judged=judged) if wanted else []
-    return peers(bench, dataset, options.peer_epochs, options.seeds)
+    return peers(bench, dataset, options.peer_epochs, options.seeds, judged=judged)
 
 
 def parse() -> argparse.Namespace:

@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -366,9 +367,15 @@ def test_a_published_figure_is_measured_once_and_goes_on_from_there(tmp_path, mo
     assert len(trained) == 2
     fresh = quality_published.published(dataset, 6, tmp_path / "other", judged=True)
     assert more == fresh
+    fewer = quality_published.published(dataset, 5, tmp_path, judged=True)
+    assert {row["work"] for row in fewer} == {f"MF, phone, epoch {epoch} (2 seeds)" for epoch in (2, 4)}
     whole = quality_published.published(dataset, 9, tmp_path, ("mf",), judged=True)
     assert sum("honest: epoch" in row["work"] for row in whole) == 2
     assert not quality_published.published(dataset, 9, tmp_path, ("ngcf",), judged=True)
+    changed = replace(figure, settings={"model": "mf", "dim": 9})
+    monkeypatch.setattr(quality_published, "FIGURES", (changed,))
+    with pytest.raises(SystemExit, match="other settings or data: give another --keep"):
+        quality_published.published(dataset, 4, tmp_path, judged=True)
 
 
 def test_the_same_model_of_a_peer_must_lie_within_two_percent(monkeypatch):
@@ -380,6 +387,8 @@ def test_the_same_model_of_a_peer_must_lie_within_two_percent(monkeypatch):
     assert (row["target"], row["met"]) == ("within 2%", False)
     near = quality_peers._twin_row(SimpleNamespace(name="phone"), twin, "ndcg@20", sides, sides[1:])
     assert near["met"] is True
+    alone = quality_peers._twin_row(SimpleNamespace(name="phone"), twin, "ndcg@20", sides, [])
+    assert (alone["theirs"], alone["met"]) == (None, None)
 
 
 def test_a_peer_that_measures_otherwise_is_told():
@@ -485,7 +494,7 @@ def test_the_shared_job_is_the_same_search_for_the_sweep_and_for_optuna(tmp_path
         assert {one.model for one in found} == {"mf", "lightgcn"}
         assert {one.candidates for one in found if one.sampler == "dns"} == {4, 8, 16}
         assert {one.layers for one in found if one.model == "lightgcn"} == {1, 2, 3}
-        assert all(5e-4 <= one.lr <= 1e-2 and 1e-6 <= one.reg <= 1e-3 for one in found)
+        assert all(5e-4 <= one.lr <= 1e-2 and 1e-6 <= one.reg <= 3e-3 for one in found)
         assert {(one.batch_size, one.epochs, one.patience) for one in found} == {(8192, 10, 3)}
 
 

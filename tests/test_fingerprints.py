@@ -49,6 +49,8 @@ def test_a_teacher_of_before_its_start_could_be_chosen_stays_fresh_where_that_st
     assert not {"init", "init_std", "adam"} & trained.keys()
     assert "magnitude" not in trained["softmax"]
     assert "init_std" not in trained["ials"]
+    softmax = depends_on("teacher", *as_before, "teacher.cf.loss=softmax")["teacher"]["cf"]
+    assert "magnitude" not in softmax["softmax"]
     assert "init" in depends_on("teacher")["teacher"]["cf"]
     for other in ("teacher.cf.init_std=0.2", "teacher.cf.adam.beta_1=0.5"):
         assert depends_on("teacher", as_before[0], other) != depends_on("teacher", *as_before)

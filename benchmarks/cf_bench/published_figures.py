@@ -28,9 +28,8 @@ class Published:
     settings
         The section ``cf`` that is theirs.
     epochs
-        After how many epochs their figure is; their best one where they chose it.
-    by_test
-        Whether they chose that epoch on test: then it is no claim, and the honest figure stands beside it.
+        After how many epochs their figure is: the best of theirs on test, which all of these chose. So it is no
+        claim, and the honest figure stands beside it.
     curve
         What their log says of earlier epochs.
     seeds
@@ -46,7 +45,6 @@ class Published:
     epochs: int
     figures: Means
     source: str
-    by_test: bool = True
     curve: dict[int, Means] = field(default_factory=dict)
     seeds: int = 1
     least: dict[int, Means] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from cf_bench.bench import Bench, our_settings
 from cf_bench.datasets import Dataset
 from cf_bench.environments import PeerMissingError
 from cf_bench.report import Row, row_of
-from cf_bench.sides import peer_settings
+from cf_bench.sides import check_pairs, peer_settings
 from hnlm_ray.cf import EmbeddingScores, evaluate, train
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
@@ -58,37 +58,34 @@ TWINS: Final = (
 """Who does the same. LensKit's L2 is AdamW's weight decay, so that neither side has any there."""
 
 
-def peers(bench: Bench, dataset: Dataset, epochs: int, seeds: int) -> list[Row]:
+def peers(bench: Bench, dataset: Dataset, epochs: int, seeds: int, *, judged: bool) -> list[Row]:
     """Train all on the training pairs: by gradients for equal ``epochs``; rows of test Recall and NDCG at 20."""
     rows = [row for twin in TWINS for row in _twin_rows(bench, dataset, twin, epochs, seeds)]
-    theirs = {row["peer"]: {} for row in rows} | _implicit(bench, dataset)
+    theirs = _implicit(bench, dataset)
     for row in rows:
-        theirs[row["peer"]][row["unit"]] = row["theirs"]
+        if row["theirs"] is not None:
+            theirs.setdefault(row["peer"], {})[row["unit"]] = row["theirs"]
     for name, (model, more) in ALONE.items():
         found = _own(bench, dataset, name, _settings(model, epochs) | more, 0)
         if found is not None:
             rows += [_row(dataset, name, found, theirs, metric) for metric in METRICS]
-    return rows
+    return rows if judged else [row | {"target": None, "met": None} for row in rows]
 
 
 def _twin_rows(bench: Bench, dataset: Dataset, twin: Twin, epochs: int, seeds: int) -> list[Row]:
     theirs = _of_peer(bench, dataset, twin, epochs, seeds)
     settings = _settings(twin.model, epochs) | twin.settings
     ours = [found for seed in range(seeds) if (found := _own(bench, dataset, twin.title, settings, seed)) is not None]
-    if not theirs:
-        return []
     return [_twin_row(dataset, twin, metric, ours, theirs) for metric in METRICS]
 
 
 def _twin_row(dataset: Dataset, twin: Twin, metric: str, ours: list[Means], theirs: list[Means]) -> Row:
     sides = {"ours": [means[metric] for means in ours], "theirs": [means[metric] for means in theirs]}
-    mean = {side: sum(values) / len(values) for side, values in sides.items()}
-    work = f"{twin.title}, {dataset.name}, {len(ours)} seeds"
-    row = row_of(
-        work, f"{twin.peer} {twin.title}", mean["ours"], mean["theirs"], unit=metric, runs=sides, more_is_better=True
-    )
-    if metric == "ndcg@20":
-        row |= {"target": f"within {WITHIN:.0%}", "met": abs(mean["ours"] / mean["theirs"] - 1) <= WITHIN}
+    mean = {side: sum(values) / len(values) if values else None for side, values in sides.items()}
+    work, peer = f"{twin.title}, {dataset.name}, {len(ours)} seeds", f"{twin.peer} {twin.title}"
+    row = row_of(work, peer, mean["ours"], mean["theirs"], unit=metric, runs=sides, more_is_better=True)
+    if metric == "ndcg@20" and row["ratio"] is not None:
+        row |= {"target": f"within {WITHIN:.0%}", "met": abs(row["ratio"] - 1) <= WITHIN}
     return row
 
 
@@ -123,7 +120,8 @@ def _of_peer(bench: Bench, dataset: Dataset, twin: Twin, epochs: int, seeds: int
         try:
             opened = peer_settings(twin.peer, worker, dataset, twin.model)
             opened |= {"reg": twin.settings.get("reg", opened["reg"]), "seed": seed}
-            worker.ask("open", **opened)
+            worker.pairs = worker.ask("open", **opened)["pairs"]
+            check_pairs(worker, dataset)
             for _ in range(epochs):
                 worker.ask("train", batches=None)
             worker.ask("export", path=str(path))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,13 +18,36 @@ from cf_bench.published_figures import FIGURES, NO_FIGURE, Means, Published
 from cf_bench.report import Row, row_of
 from hnlm_ray.cf import CFData, Trainer, train
 from hnlm_ray.cf.files import hold_out
-from hnlm_ray.commands.cf.checkpoint import FileCheckpoints
+from hnlm_ray.commands.cf.checkpoint import FileCheckpoints, digest
 from hnlm_ray.config import CFConfig
 
 METRICS: Final = ("recall@20", "ndcg@20")
 EVERY: Final = 10
 PATIENCE: Final = 5
 Curve = dict[int, Means]
+
+
+class Kept:
+    """What was measured, in a file that belongs to its settings and its data; exit where it is of others."""
+
+    def __init__(self, path: Path, config: CFConfig, data: CFData) -> None:
+        self.path, self.belongs = path, {"config": config.model_dump(mode="json"), "data": digest(data)}
+
+    def read(self) -> dict[str, Any]:
+        """Return it; empty where nothing was measured."""
+        if not self.path.exists():
+            return {}
+        kept: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+        if kept["belongs"] != self.belongs:
+            sys.exit(f"{self.path} was measured with other settings or data: give another --keep")
+        measured: dict[str, Any] = kept["measured"]
+        return measured
+
+    def write(self, measured: Mapping[Any, Any]) -> None:
+        """Put it in the file's place."""
+        fresh = self.path.with_suffix(".part")
+        fresh.write_text(json.dumps({"belongs": self.belongs, "measured": measured}), encoding="utf-8")
+        fresh.replace(self.path)
 
 
 def published(dataset: Dataset, most: int, keep: Path, names: Sequence[str] = (), *, judged: bool) -> list[Row]:
@@ -44,11 +67,12 @@ def published(dataset: Dataset, most: int, keep: Path, names: Sequence[str] = ()
 
 
 def _rows(dataset: Dataset, one: Published, most: int, keep: Path, *, judged: bool) -> list[Row]:
-    last = min(most, one.epochs)
-    curves = [_curve(dataset, one, seed, last, keep) for seed in range(one.seeds)]
+    end = one.epochs if judged else most
+    curves = [_curve(dataset, one, seed, min(most, end), keep) for seed in range(one.seeds)]
+    last = max(epoch for epoch in set.intersection(*map(set, curves)) if epoch <= most)
     told = sorted({epoch for epoch in (*one.curve, *one.least) if epoch <= last} | {last})
     rows = [_row(dataset, one, epoch, metric, curves, judged=judged) for epoch in told for metric in METRICS]
-    if last < one.epochs:
+    if last < end:
         return rows
     honest = [_honest(dataset, one, seed, last, keep) for seed in range(one.seeds)]
     return rows + [_honest_row(dataset, one, metric, honest, judged=judged) for metric in METRICS]
@@ -56,23 +80,22 @@ def _rows(dataset: Dataset, one: Published, most: int, keep: Path, *, judged: bo
 
 def _curve(dataset: Dataset, one: Published, seed: int, epochs: int, keep: Path) -> Curve:
     """Train on all rows; returns test means of the epochs that are told, of every tenth and of the last."""
-    path = keep / f"{_name(dataset, one)}-{seed}.json"
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    found: Curve = {int(epoch): means for epoch, means in kept.items()}
+    # The state does not belong to the number of epochs: with a constant rate they only say where to stop.
+    config = CFConfig(validation="none", epochs=one.epochs, **one.settings)
+    kept = Kept(keep / f"{_name(dataset, one)}-{seed}.json", config, dataset.data)
+    found: Curve = {int(epoch): means for epoch, means in kept.read().items()}
     wanted = {epoch for epoch in (*one.curve, *one.least, *range(EVERY, epochs, EVERY), epochs) if epoch <= epochs}
-    if wanted <= set(found):
+    if wanted <= set(found) or max(found, default=0) > epochs:
         return found
 
     def see(trainer: Trainer, epoch: int) -> None:
         if epoch in wanted:
             found[epoch] = _two(trainer.evaluate("test", (20,)).means)
             _say(dataset, one, seed, f"epoch {epoch}: {found[epoch]}")
-            path.write_text(json.dumps(found), encoding="utf-8")
+            kept.write(found)
 
-    # The state does not belong to the number of epochs: with a constant rate they only say where to stop.
-    config = CFConfig(validation="none", epochs=one.epochs, **one.settings)
     trainer = Trainer(dataset.data, config, seed)
-    checkpoints = _checkpoints(path.with_suffix(".pt"), config, dataset.data, seed)
+    checkpoints = _checkpoints(kept.path.with_suffix(".pt"), config, dataset.data, seed)
     if (state := checkpoints.load()) is not None:
         trainer.load_state_dict(state)
     while trainer.epoch < epochs:
@@ -83,21 +106,20 @@ def _curve(dataset: Dataset, one: Published, seed: int, epochs: int, keep: Path)
 
 def _honest(dataset: Dataset, one: Published, seed: int, epochs: int, keep: Path) -> Means:
     """Choose the epoch on a tenth of the training rows, then train on all; returns the test means, and the epoch."""
-    path = keep / f"{_name(dataset, one)}-{seed}-honest-{epochs}.json"
-    if path.exists():
-        kept: Means = json.loads(path.read_text(encoding="utf-8"))
-        return kept
     every = max(1, epochs // 20)
     config = CFConfig(epochs=epochs, eval_every=every, patience=PATIENCE, **one.settings)
+    kept = Kept(keep / f"{_name(dataset, one)}-{seed}-honest-{epochs}.json", config, dataset.data)
+    if means := kept.read():
+        return means
     data = hold_out(dataset.data, seed)
-    checkpoints = _checkpoints(path.with_suffix(".pt"), config, data, seed)
+    checkpoints = _checkpoints(kept.path.with_suffix(".pt"), config, data, seed)
     chosen = train(data, config, seed, metric="recall@20", cutoffs=(20,), checkpoints=checkpoints).best_epoch
     config = CFConfig(validation="none", epochs=chosen, **one.settings)
-    checkpoints = _checkpoints(path.with_suffix(".all.pt"), config, dataset.data, seed)
+    checkpoints = _checkpoints(kept.path.with_suffix(".all.pt"), config, dataset.data, seed)
     done = train(dataset.data, config, seed, checkpoints=checkpoints)
     found = _two(done.trainer.evaluate("test", (20,)).means) | {"epoch": chosen}
     _say(dataset, one, seed, f"honest: {found}")
-    path.write_text(json.dumps(found), encoding="utf-8")
+    kept.write(found)
     return found
 
 
@@ -121,7 +143,7 @@ def _row(dataset: Dataset, one: Published, epoch: int, metric: str, curves: list
     theirs, peer = one.curve.get(epoch, {}).get(metric), f"log at epoch {epoch}"
     if epoch == one.epochs or epoch not in one.curve:
         theirs = one.figures.get(metric)
-        peer = f"epoch {one.epochs}" + (", their best on test" if one.by_test else "")
+        peer = f"epoch {one.epochs}, their best on test"
     ours = sum(curve[epoch][metric] for curve in curves) / len(curves)
     least = one.least.get(epoch, {}).get(metric)
     runs = [{at: means[metric] for at, means in sorted(curve.items())} for curve in curves]
@@ -136,7 +158,7 @@ def _honest_row(dataset: Dataset, one: Published, metric: str, honest: list[Mean
     epochs = ", ".join(f"{means['epoch']:.0f}" for means in honest)
     work = f"{one.title}, {dataset.name}, honest: epoch {epochs} by validation{_seeds(honest)}"
     theirs = one.figures.get(metric) if judged else None
-    peer = f"epoch {one.epochs}" + (", their best on test" if one.by_test else "")
+    peer = f"epoch {one.epochs}, their best on test"
     return row_of(work, peer, ours, theirs, unit=metric, runs=honest, more_is_better=True)
 
 
@@ -150,7 +172,6 @@ def names_table() -> str:
     for one in FIGURES:
         figures = " / ".join(f"{one.figures[metric]:.4f}".lstrip("0") for metric in METRICS if metric in one.figures)
         names = ", ".join(f"`{name}`" for name in one.names)
-        chosen = "; epoch chosen on test" if one.by_test else ""
-        lines.append(f"| {names} | {figures} ({one.title}, {one.dataset}) | {one.source}{chosen} |")
+        lines.append(f"| {names} | {figures} ({one.title}, {one.dataset}) | {one.source} |")
     lines += [f"| `{name}` |  | {reason} |" for name, reason in NO_FIGURE.items()]
     return "\n".join(lines)

@@ -14,7 +14,7 @@ JOB: Final[dict[str, Any]] = {
     "ranges": {
         "model": ["mf", "lightgcn"],
         "lr": [5e-4, 1e-2],
-        "reg": [1e-6, 1e-3],
+        "reg": [1e-6, 3e-3],
         "layers": [1, 2, 3],
         "candidates": [4, 8, 16],
     },

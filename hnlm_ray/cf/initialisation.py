@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hnlm_ray.cf.losses import PAIR_LOSSES
 from hnlm_ray.config import CFConfig
 
+LIGHTGCN: Final = ("lightgcn", "id_text", "rlmrec_con", "rlmrec_gen", "kar", "llmrec")
 LARGE: Final = 50_000
 """Users and items together from which LightGCN trains faster from its authors' start (:func:`with_start`)."""
 
@@ -23,12 +24,13 @@ LARGE: Final = 50_000
 def with_start(config: CFConfig, nodes: int) -> CFConfig:
     """Return the settings with ``auto`` resolved for ``nodes`` users and items together.
 
-    Xavier's uniform start, but for LightGCN with a pair loss on a large graph its authors' own, N(0, 0.1^2), which they
-    chose on graphs of 69,000 to 144,000 nodes: docs/cf.md has what both gave.
+    Xavier's uniform start, but for LightGCN (and LightGCN with text, or text's worth would be that of a start) with a
+    pair loss on a large graph its authors' own, N(0, 0.1^2), which they chose on graphs of 69,000 to 144,000 nodes:
+    docs/cf.md has what both gave.
     """
     if config.init != "auto":
         return config
-    large = config.model == "lightgcn" and config.loss in PAIR_LOSSES and nodes > LARGE
+    large = config.model in LIGHTGCN and config.loss in PAIR_LOSSES and nodes > LARGE
     return config.model_copy(update={"init": "normal", "init_std": 0.1} if large else {"init": "xavier_uniform"})
 
 

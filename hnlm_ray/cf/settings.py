@@ -64,7 +64,12 @@ def check_seed(seed: int) -> None:
 
 def trained_by(config: CFConfig) -> dict[str, Any]:
     """Return the settings that a state belongs to, also where its tensors would fit others."""
-    return {name: getattr(config, name) for name in ("model", "layers", "init", "sampler", "loss", "optimiser")}
+    found = {name: getattr(config, name) for name in ("model", "layers", "init", "sampler", "loss", "optimiser")}
+    if config.init == "normal":
+        found["init_std"] = config.init_std
+    if config.optimiser == "adam":
+        found["adam"] = config.adam.model_dump(mode="json")
+    return found
 
 
 def check_trained_by(config: CFConfig, state: Mapping[str, Any]) -> None:

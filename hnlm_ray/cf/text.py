@@ -108,18 +108,16 @@ def text_mlp(
     Its output starts with about the given deviation: that of the layer-0 embeddings that it joins or stands for. None:
     it is compared by direction alone, and its weights are those of :func:`glorot_linear`.
     """
+
+    def layer(before: int, after: int, gain: float) -> nn.Linear:
+        by_direction = deviation is None
+        return glorot_linear(before, after, generator) if by_direction else linear(before, after, gain, generator)
+
     widths = (wide, *hidden, narrow)
     layers: list[nn.Module] = []
     for before, after in pairwise(widths[:-1]):
-        inner = (
-            glorot_linear(before, after, generator) if deviation is None else linear(before, after, 2**0.5, generator)
-        )
-        layers += [inner, nn.LeakyReLU(inplace=True)]
-    before = widths[-2]
-    last = (
-        glorot_linear(before, narrow, generator) if deviation is None else linear(before, narrow, deviation, generator)
-    )
-    return nn.Sequential(*layers, last)
+        layers += [layer(before, after, 2**0.5), nn.LeakyReLU(inplace=True)]
+    return nn.Sequential(*layers, layer(widths[-2], narrow, deviation or 0.0))
 
 
 def _raw_item_text(data: CFData) -> NDArray[np.float32]:

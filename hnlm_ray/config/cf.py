@@ -40,8 +40,8 @@ class CFConfig(Section):
     init: Literal["auto", "xavier_uniform", "xavier_normal", "normal"] = Field(
         "auto",
         description="How embeddings start. xavier_*: variance 2 / (rows + dim) of each table, users and items apart "
-        "(Glorot & Bengio, AISTATS 2010); normal: deviation init_std; auto: xavier_uniform, but normal for lightgcn "
-        "with a pair loss above 50,000 users and items together.",
+        "(Glorot & Bengio, AISTATS 2010); normal: deviation init_std; auto: xavier_uniform, but normal with 0.1 for "
+        "lightgcn, with or without text, by a pair loss above 50,000 users and items together.",
     )
     init_std: Annotated[float, Field(gt=0)] = Field(
         0.1, description="init normal: the deviation (LightGCN's code: 0.1)."

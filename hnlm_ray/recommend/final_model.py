@@ -118,7 +118,7 @@ def _other_training(job: _Job) -> str:
 
 
 def _finite_vectors(scores: Scorer) -> tuple[Matrix, Matrix]:
-    """Return the vectors as they rank: of a model that is compared by cosine, of unit length."""
+    """Return the vectors as they rank: their dot products are the scores."""
     assert isinstance(scores, EmbeddingScores)  # noqa: S101  no other wins
     users, items = (part.cpu().numpy() for part in (scores.user_embeddings, scores.item_embeddings))
     if not (np.isfinite(users).all() and np.isfinite(items).all()):

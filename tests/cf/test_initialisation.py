@@ -46,9 +46,11 @@ def test_auto_is_xavier_but_for_lightgcn_by_pairs_on_a_large_graph():
     assert CFConfig().init == "auto"
     large = with_start(CFConfig(model="lightgcn", loss="bpr"), LARGE + 1)
     assert (large.init, large.init_std) == ("normal", 0.1)
+    assert with_start(CFConfig(model="kar"), LARGE + 1) == large.model_copy(update={"model": "kar", "dim": 64})
     for settings, nodes in (
         ({"model": "lightgcn"}, LARGE),
         ({"model": "mf"}, LARGE + 1),
+        ({"model": "sgl"}, LARGE + 1),
         ({"model": "simgcl"}, LARGE + 1),
         ({"model": "lightgcn", "loss": "softmax"}, LARGE + 1),
     ):
@@ -116,5 +118,11 @@ def test_a_state_of_before_the_start_could_be_chosen_is_refused(data):
     del state["trained_by"]["init"]
     with pytest.raises(InputError, match=r"of a version that had no cf\.init .* start anew"):
         Trainer(data, CFConfig(model="mf"), 1).load_state_dict(state)
+    spread = {"init": "normal", "init_std": 0.1}
+    normal = Trainer(data, CFConfig(model="mf", **spread), 1).state_dict()
+    with pytest.raises(InputError, match=r"cf\.init_std 0\.1, this training has 0\.3"):
+        Trainer(data, CFConfig(model="mf", init="normal", init_std=0.3), 1).load_state_dict(normal)
+    with pytest.raises(InputError, match=r"cf\.adam "):
+        Trainer(data, CFConfig(model="mf", adam={"beta_1": 0.5}, **spread), 1).load_state_dict(normal)
     with pytest.raises(InputError, match=r"cf\.init 'xavier_uniform', this training has 'normal'"):
         Trainer(data, CFConfig(model="mf", init="normal"), 1).load_state_dict(trainer.state_dict())

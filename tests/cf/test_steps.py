@@ -17,6 +17,9 @@ def run(data, epochs, **values):
     return training, losses
 
 
+OTHER_ADAM = {"adam": {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 0.01}}
+
+
 @pytest.mark.parametrize("model", ["mf", "lightgcn"])
 @pytest.mark.parametrize("loss", ["bpr", "hinge"])
 @pytest.mark.parametrize("sampler", ["rns", "pns", "dns", "pool", "dns_mn", "ahns"])
@@ -90,9 +93,22 @@ def test_rowwise_steps_are_taken_where_they_pay(make_planted):
     small, wide = make_planted(), make_planted(users=400, items=90)
     for data, batch, kind in ((small, 60, ClosedSteps), (wide, 10, RowwiseSteps)):
         assert type(Trainer(data, CFConfig(model="mf", dim=4, batch_size=batch), 0).steps) is kind
-    for other in ({"sampler": "dns"}, {"model": "lightgcn"}, {"optimiser": "adagrad"}, {"bias": True}):
+    for other in ({"sampler": "dns"}, {"model": "lightgcn"}, {"optimiser": "adagrad"}, {"bias": True}, OTHER_ADAM):
         config = CFConfig(**{"model": "mf", "dim": 4, "batch_size": 10, **other})
         assert type(Trainer(wide, config, 0).steps) is not RowwiseSteps
+
+
+def test_other_values_of_adam_are_those_of_torch(make_planted):
+    trainer = Trainer(
+        make_planted(users=400, items=90), CFConfig(model="mf", dim=4, batch_size=10, lr=0.01, **OTHER_ADAM), 0
+    )
+    weight = trainer.model.table.detach().clone().requires_grad_()
+    adam = torch.optim.Adam([weight], lr=0.01, betas=(0.5, 0.9), eps=0.01)
+    for batch, _ in zip(trainer._batches(), range(8), strict=False):
+        trainer._step(batch)
+        weight.grad = trainer.model.table.grad.clone()
+        adam.step()
+    torch.testing.assert_close(trainer.model.table.detach(), weight.detach(), atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("layers", [1, 3])

@@ -48,17 +48,17 @@ class KAR(EmbeddingModel):
         data, config, device = inputs.data, self.config, inputs.device
         self.adjacency = Adjacency(data.train, data.items, device, config.precision)
         self.text = node_text(data).to(device).split(self.users)
-        self.shared = nn.ModuleList(self._experts(config.text.shared_experts, inputs))
-        self.sides = nn.ModuleList(self._side(inputs) for _ in self.text)
+        self.shared = nn.ModuleList(self._experts(config.text.shared_experts, self.items, inputs))
+        self.sides = nn.ModuleList(self._side(rows, inputs) for rows in (self.users, self.items))
         self.to(device)
 
-    def _experts(self, count: int, inputs: ModelInputs) -> list[nn.Sequential]:
+    def _experts(self, count: int, rows: int, inputs: ModelInputs) -> list[nn.Sequential]:
         config, wide = self.config, self.text[0].vectors.shape[1]
-        deviation = start_deviation(config, self.items)
+        deviation = start_deviation(config, rows)
         return [text_mlp(wide, config.text.hidden, config.dim, inputs.start, deviation=deviation) for _ in range(count)]
 
-    def _side(self, inputs: ModelInputs) -> ExpertMixture:
-        own = self._experts(self.config.text.own_experts, inputs)
+    def _side(self, rows: int, inputs: ModelInputs) -> ExpertMixture:
+        own = self._experts(self.config.text.own_experts, rows, inputs)
         gate = linear(self.text[0].vectors.shape[1], len(self.shared) + len(own), 1.0, inputs.start)
         return ExpertMixture([*self.shared], own, gate)
 

@@ -74,8 +74,8 @@ class FileCheckpoints:
             before, now = belongs.get(name), self.belongs.get(name)
             if name not in belongs:
                 raise InputError(
-                    f"{self.path} was kept by a version that had no {name} (this training has {now}), so it started "
-                    "otherwise: begin anew with another --out"
+                    f"{self.path} was kept by a version that had no {name} (this training has {now}): begin anew with "
+                    "another --out"
                 )
             if before != now:
                 raise InputError(
