@@ -307,6 +307,8 @@ def test_samplers_are_judged_by_the_difference_and_its_p():
     worse = _row("DNS", "ndcg@20", base - 0.01, base, judged=True)
     assert (better["met"], worse["met"]) == (True, False)
     assert better["runs"]["difference"] == pytest.approx(0.01)
+    low = _row("DNS", "ndcg@20", base + 0.01, base, 0.9, judged=True)
+    assert (low["met"], low["target"]) == (False, "> 1x, p < 0.05, >= 0.9")
 
 
 def test_candidates_are_chosen_on_validation(monkeypatch):
