@@ -314,7 +314,8 @@ def test_resuming_is_equal_bit_for_bit(data, name, loss):
 @pytest.mark.parametrize("name", GRAPH_MODELS)
 def test_planted_structure_is_learnt(make_planted, name, loss):
     data = make_planted(users=120, seed=4)
-    own = {"ssl": {"weight": 0.02}, "dim": 16, "lr": 0.02, "batch_size": 256}
+    # Of so few rows Xavier's start is larger than 0.1, and 15 epochs get less far from it.
+    own = {"ssl": {"weight": 0.02}, "dim": 16, "lr": 0.02, "batch_size": 256, "init": "normal"}
     trainer = Trainer(data, CFConfig(model=name, loss=loss, **own), 0)
     untrained = trainer.evaluate("validation").means["ndcg@20"]
     losses = [trainer.run_epoch().loss for _ in range(15)]

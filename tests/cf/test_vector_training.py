@@ -157,7 +157,7 @@ def test_settings_that_need_what_is_absent_are_refused(data, vectored):
 
 def test_the_existing_samplers_draw_from_the_streams_they_always_had(data):
     """The adapter's stream is spawned after the others: the first four are those of a spawn of four."""
-    trainer = Trainer(data, CFConfig(**SMALL), 7)
+    trainer = Trainer(data, CFConfig(**SMALL, init="normal"), 7)
     four = [int(child.generate_state(1, np.uint64)[0] >> np.uint64(1)) for child in np.random.SeedSequence(7).spawn(4)]
     start = torch.randn(data.users + data.items, 8, generator=torch.Generator().manual_seed(four[0])) * 0.1
     assert torch.equal(trainer.model.table, start)

@@ -294,7 +294,8 @@ def test_a_model_without_vectors_has_no_index(folder, tmp_path):
 def documented(repository):
     """Yield the arguments of each `hnlm cf train` in the documents and in the help."""
     texts = [
-        path.read_text(encoding="utf-8") for path in (repository / "README.md", *(repository / "docs").glob("*.md"))
+        path.read_text(encoding="utf-8").replace("\\\n", " ")
+        for path in (repository / "README.md", *(repository / "docs").glob("*.md"))
     ]
     found = [line for text in texts for line in re.findall(r"^hnlm cf train (.*)$", text, re.MULTILINE)]
     shown = CliRunner().invoke(app, ["cf", "train", "--help"], terminal_width=400).stdout
