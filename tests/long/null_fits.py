@@ -7,7 +7,7 @@ from hnlm_ray.cf import CFData, EmbeddingScores, Positives, Trainer, evaluate
 from hnlm_ray.config import CFConfig
 
 USERS, ITEMS, TASTES = 300, 200, 6
-CONFIG = CFConfig(model="mf", sampler="rns", dim=16, lr=0.02, reg=1e-4, batch_size=512, epochs=10)
+CONFIG = CFConfig(model="mf", sampler="rns", init="normal", dim=16, lr=0.02, reg=1e-4, batch_size=512, epochs=10)
 
 
 def films(seed=7):
