@@ -16,7 +16,13 @@ DATA = CFData(3, 9, Positives.from_pairs([0, 0, 1, 2], [0, 1, 2, 3], 3))
 
 @pytest.mark.parametrize(
     "settings",
-    [{"loss": "softmax"}, {"loss": "sampled_softmax"}, {"model": "ials", "epochs": 3}, {"sampler": "dns"}],
+    [
+        {"loss": "softmax"},
+        {"loss": "softmax", "softmax": {"magnitude": 0}},
+        {"loss": "sampled_softmax"},
+        {"model": "ials", "epochs": 3},
+        {"sampler": "dns"},
+    ],
     ids=str,
 )
 def test_the_vectors_rank_as_the_model_does(tmp_path, monkeypatch, settings):
@@ -30,8 +36,9 @@ def test_the_vectors_rank_as_the_model_does(tmp_path, monkeypatch, settings):
         trainer.run_epoch()
     users, items = written
     assert np.allclose(users @ items.T, trainer.scorer().scores(torch.arange(3)), atol=1e-6)
-    if "loss" in settings:
-        assert np.allclose(np.linalg.norm(items, axis=1), 1)
+    if "loss" in settings:  # trained by the cosine: users of length 1, items of the power of theirs that ranks
+        assert np.allclose(np.linalg.norm(users, axis=1), 1)
+        assert (np.linalg.norm(items, axis=1) == pytest.approx(1)) == (config.softmax.magnitude == 0)
 
 
 @pytest.mark.parametrize(
