@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pyarrow import fs as pafs
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace import Workspace, listed
 from hnlm_ray.workspace.manifest import Counted
 
 _LOCAL = pafs.LocalFileSystem()
@@ -105,8 +105,7 @@ class Checkpoints:
                 self.workspace.filesystem.delete_dir(info.path)
 
     def _steps(self) -> list[int]:
-        selector = pafs.FileSelector(self.folder, allow_not_found=True)
-        names = [info.base_name for info in self.workspace.filesystem.get_file_info(selector)]
+        names = [info.base_name for info in listed(self.workspace.filesystem, self.folder)]
         return [int(name[5:-5]) for name in names if name.startswith("step-") and name.endswith(".json")]
 
     def _listed(self, step: int) -> CheckpointFiles | None:

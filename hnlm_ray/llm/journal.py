@@ -16,11 +16,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyarrow import fs as pafs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hnlm_ray.llm.job import Key
-from hnlm_ray.workspace import TableStore
+from hnlm_ray.workspace import TableStore, listed
 
 _SUFFIX = ".asked.json"
 LONE_DEATHS = 2
@@ -99,8 +98,7 @@ class Journal:
 
     def forget_the_shared(self) -> None:
         """Forget who was asked together with others: a run that was stopped blames nobody."""
-        selector = pafs.FileSelector(self.store.parts_folder(self.fingerprint), allow_not_found=True)
-        for info in self.store.filesystem.get_file_info(selector):
+        for info in listed(self.store.filesystem, self.store.parts_folder(self.fingerprint)):
             name = info.base_name.removesuffix(_SUFFIX)
             if info.base_name.startswith(bucket_prefix(self.bucket)) and name != info.base_name:
                 mark = self._mark(name)

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from hnlm_ray.config import CFConfig
 from hnlm_ray.tune.curve import Curve
 from hnlm_ray.tune.job import Job
+from hnlm_ray.workspace import listed
 
 log = logging.getLogger(__name__)
 EVERY_S: Final = 5.0
@@ -49,7 +50,9 @@ class StateStore:
 
     def begun(self) -> dict[str, CFConfig]:
         """Return what was being trained when a run ended, by part: a training goes on with the settings it had."""
-        parts = [info.base_name for info in self._list(self.folder) if info.type == pafs.FileType.Directory]
+        parts = [
+            info.base_name for info in listed(self.filesystem, self.folder) if info.type == pafs.FileType.Directory
+        ]
         found = {part: next(self._headers(part), None) for part in parts}
         return {part: header.config for part, header in found.items() if header is not None}
 
@@ -94,12 +97,8 @@ class StateStore:
 
     def _files(self, part: str) -> list[pafs.FileInfo]:
         """Return the files of a training, the newest first."""
-        files = [info for info in self._list(f"{self.folder}/{part}") if info.type == pafs.FileType.File]
+        files = [info for info in listed(self.filesystem, f"{self.folder}/{part}") if info.type == pafs.FileType.File]
         return sorted(files, key=lambda info: str(info.base_name), reverse=True)
-
-    def _list(self, folder: str) -> list[pafs.FileInfo]:
-        found: list[pafs.FileInfo] = self.filesystem.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
-        return found
 
 
 def _header(line: bytes) -> StateHeader | None:

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from hnlm_ray.errors import WorkspaceError
 from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace.listing import listed
 from hnlm_ray.workspace.manifest import Manifest, TableFile
 
 log = logging.getLogger(__name__)
@@ -67,8 +68,7 @@ class TableStore:
 
     def parts(self, fingerprint: str, prefix: str = "") -> tuple[TableFile, ...]:
         """List the complete parts whose name starts with ``prefix``, by name; a truncated one is left out."""
-        selector = pafs.FileSelector(self.parts_folder(fingerprint), allow_not_found=True)
-        infos = sorted(self.filesystem.get_file_info(selector), key=lambda info: str(info.path))
+        infos = sorted(listed(self.filesystem, self.parts_folder(fingerprint)), key=lambda info: str(info.path))
         files = (self._complete_part(info) for info in infos if _is_part(info, prefix))
         return tuple(file for file in files if file is not None)
 

@@ -9,7 +9,7 @@ from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.fingerprint import fingerprint_files
 from hnlm_ray.stage import StageRun
 from hnlm_ray.tables import TABLES
-from hnlm_ray.workspace import Manifest, Rows, Tokens, Workspace
+from hnlm_ray.workspace import Manifest, Rows, Tokens, Workspace, listed
 
 FIRST, SECOND = "a" * 64, "b" * 64
 
@@ -260,3 +260,23 @@ def test_what_may_not_be_read_is_one_sentence(tmp_path):
         workspace.table("users").manifest()
     with pytest.raises(InputError, match=r"a\.csv can't be read .*: check its permissions"):
         fingerprint_files([(Closed(), "a.csv")])
+
+
+class MadeMeanwhile(NoRename):
+    """The first listing meets a folder that was made between Arrow's two looks."""
+
+    def get_file_info_selector(self, selector):
+        self.asked.append(selector.base_dir)
+        if len(self.asked) == 1:
+            raise FileNotFoundError(2, f"Cannot list directory '{selector.base_dir}'")
+        return self.inner.get_file_info(selector)
+
+
+def test_a_folder_that_another_process_makes_meanwhile_is_listed(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_text("x")
+    handler = MadeMeanwhile(pafs.LocalFileSystem())
+    found = listed(pafs.PyFileSystem(handler), str(tmp_path / "folder"))
+    assert [info.base_name for info in found] == ["file"]
+    assert len(handler.asked) == 2
+    assert listed(pafs.LocalFileSystem(), str(tmp_path / "none")) == []
