@@ -18,8 +18,10 @@ from hnlm_ray.config import CFConfig
 
 LIGHTGCN: Final = ("lightgcn", "id_text", "rlmrec_con", "rlmrec_gen", "kar", "llmrec")
 LARGE: Final = 50_000
-"""Users and items together above which LightGCN starts as its authors have it: between phone (38,000 nodes, where Xavier's
-start is better) and Gowalla (71,000, where theirs is, up to epoch 40)."""
+"""Users and items together above which LightGCN starts as its authors have it.
+
+On Gowalla (71,000) that start is ahead up to epoch 40; where it stops to be was not measured.
+"""
 
 
 def with_start(config: CFConfig, nodes: int) -> CFConfig:
