@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,7 +11,9 @@ from rich.text import Text
 
 from hnlm_ray.commands.execution import Execution
 from hnlm_ray.commands.narration import say
-from hnlm_ray.finetune.meanings import MEANINGS, METRICS
+from hnlm_ray.commands.results_table import figure
+from hnlm_ray.finetune.comparison import Method, in_words, losses_of, methods_of
+from hnlm_ray.finetune.meanings import MEANINGS, METRICS, TUNED
 from hnlm_ray.pipeline import find_stage
 from hnlm_ray.workspace import Workspace
 
@@ -27,49 +30,50 @@ def run_eval(execution: Execution) -> None:
 
 def read_eval(workspace: Workspace) -> dict[str, Any]:
     """Return the comparison for programs: a figure that doesn't exist is null."""
-    rows = workspace.table("finetune_eval").read().to_pylist()
-    tuning = workspace.table("finetune_log").published().counts
-    losses = {name: value for name, value in tuning.items() if name.startswith("held_out_loss")}
-    methods = [{"name": row["method"], **_metrics(row["metrics"])} for row in rows]
-    return {"pairs": rows[0]["pairs"], **losses, "methods": methods}
-
-
-def _metrics(pairs: list[tuple[str, float]]) -> dict[str, float | None]:
-    found = dict(pairs)
-    return {name: found.get(name) for name in METRICS}
+    store = workspace.table("finetune_eval")
+    losses = losses_of(workspace.table("finetune_log").published().counts)
+    counts, methods = store.published().counts, methods_of(store.read().to_pylist())
+    sizes = {name: counts[name] for name in ("pairs", "users")}
+    return {**sizes, **losses, "verdict": in_words(methods, losses), "methods": methods}
 
 
 def show_eval(console: Console, answer: dict[str, Any]) -> None:
-    """Print the comparison, best mean reciprocal rank first, and what it says."""
-    table = Table("method", *METRICS, box=None, pad_edge=False)
-    for method in sorted(answer["methods"], key=lambda method: -method["mrr"]):
-        table.add_row(method["name"], *(_shown(name, method[name]) for name in METRICS))
-    say(console, f"{answer['pairs']} pairs of held-out users; the target is each pair's mined hard negative")
-    console.print(table)
+    """Print the comparison, best mean reciprocal rank first, what its rows are, and what it says."""
+    methods = sorted(answer["methods"], key=lambda method: -method["mrr"])
+    pairs = f"{answer['pairs']} pairs of {answer['users']} held-out users"
+    say(console, f"{pairs}; the target is each pair's mined hard negative")
+    say(console, f"difference: {TUNED} minus the row; intervals are of 95%, by user, each for itself")
+    console.print(_standings(methods))
+    console.print(_others(methods))
     for name, meaning in MEANINGS.items():
         console.print(Text(f"  {name:<26}{meaning}"))
-    say(console, in_words(answer))
+    say(console, answer["verdict"])
+
+
+def _standings(methods: Sequence[Method]) -> Table:
+    table = Table("method", "mrr", "interval", "difference", "interval", box=None, pad_edge=False)
+    for method in methods:
+        ends, around = method["mrr_ci95"], method["difference_ci95"]
+        difference = figure(method["difference"], sign=True, digits=3)
+        table.add_row(
+            method["name"], figure(method["mrr"], digits=3), _span(ends), difference, _span(around, sign=True)
+        )
+    return table
+
+
+def _others(methods: Sequence[Method]) -> Table:
+    table = Table("method", *METRICS[1:], box=None, pad_edge=False)
+    for method in methods:
+        table.add_row(method["name"], *(_shown(name, method[name]) for name in METRICS[1:]))
+    return table
+
+
+def _span(ends: Sequence[float | None], *, sign: bool = False) -> str:
+    low, high = ends
+    return "" if low is None else f"[{figure(low, sign=sign, digits=3)}, {figure(high, sign=sign, digits=3)}]"
 
 
 def _shown(name: str, value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.1%}" if name in _SHARES else f"{value:.4f}"
-
-
-def in_words(answer: dict[str, Any]) -> str:
-    """Say what fine-tuning did, and who is better."""
-    mrr = {method["name"]: method["mrr"] for method in answer["methods"]}
-    own = mrr["finetuned"]
-    best = max((name for name in mrr if not name.startswith("finetuned")), key=lambda name: mrr[name])
-    relation = "is level with" if own == mrr[best] else "is behind"
-    if own > mrr[best]:
-        relation = "is better than every baseline, the best of which is"
-    parts = [f"The fine-tuned LLM (mrr {own:.4f}) {relation} {best} ({mrr[best]:.4f})"]
-    parts.append(f"untuned it has {mrr['untuned']:.4f}, the text ridge {mrr['text_ridge']:.4f}")
-    if answer.get("held_out_loss_fall") is not None:
-        parts.append(
-            f"held-out loss {answer['held_out_loss_before']:.4f} -> {answer['held_out_loss']:.4f} "
-            f"({-answer['held_out_loss_fall']:+.1%})"
-        )
-    return "; ".join(parts) + "."
+    return f"{value:.1%}" if name in _SHARES else f"{value:.3f}"

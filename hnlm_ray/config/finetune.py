@@ -90,7 +90,9 @@ class FinetuneConfig(Section):
     )
     epochs: Count = 5
     batch_size: Count = Field(32, description="Records a step, over all workers.")
-    micro_batch: Count = Field(8, description="Records that a worker computes at once; the rest is accumulated.")
+    micro_batch: Count = Field(
+        8, description="Records that a worker computes at once; the rest is accumulated, to the same loss."
+    )
     lr: Annotated[float, Field(gt=0)] = Field(2e-5, description="Learning rate of the LoRA weights.")
     new_lr: Annotated[float, Field(gt=0)] = Field(1e-4, description="Of the projector and the head, which start new.")
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -98,7 +100,7 @@ class FinetuneConfig(Section):
     temperature: Annotated[float, Field(gt=0)] = Field(0.05, description="Of the contrastive loss.")
     rival_targets: bool = Field(
         default=True,
-        description="The targets of a batch are negatives of its other records too; False: the paper's loss.",
+        description="The targets of a batch are negatives of its other records too; False: as in the paper.",
     )
     workers: Count = Field(2, description="Ray Train workers; a run that resumes needs the same number.")
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,13 +13,34 @@ import torch
 from torch import Tensor
 
 from hnlm_ray.finetune.query import Query, QueryEncoder
-from hnlm_ray.teacher.vectors import Matrix, read_vectors
+from hnlm_ray.teacher.vectors import Ints, Matrix, read_vectors
 from hnlm_ray.workspace import Workspace
 
 
 @dataclass(frozen=True, eq=False)
+class WholeBatch:
+    """What the loss of each record needs of all records of its batch, however these are shared out.
+
+    ``items`` int64[n] are the negatives, rising and without repeats, ``negatives`` float32[n, k] their vectors;
+    ``weight`` is the sum of the records' weights.
+    """
+
+    items: Ints
+    negatives: Tensor
+    weight: float
+
+    def to(self, device: torch.device | str) -> WholeBatch:
+        """Return it with its vectors on a device."""
+        return replace(self, negatives=self.negatives.to(device))
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
-    """Some records: queries, the teacher's vectors of user and item, and what the loss needs of the items."""
+    """Records of a whole batch, or some of it: queries, vectors of user and item, and what the loss needs.
+
+    ``negatives`` and ``weight`` are those of the whole batch, all else is that of the records; ``wrong`` bool
+    [records, negatives] marks a record's own target among the negatives.
+    """
 
     queries: list[Query]
     users: Tensor
@@ -27,6 +49,7 @@ class Batch:
     negatives: Tensor
     wrong: Tensor
     weights: Tensor
+    weight: float
 
     @property
     def tokens(self) -> int:
@@ -35,8 +58,10 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """Return it with its tensors on a device."""
-        tensors = (self.users, self.items, self.targets, self.negatives, self.wrong, self.weights)
-        return Batch(self.queries, *(tensor.to(device) for tensor in tensors))
+        tensors: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **tensors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,22 +83,31 @@ class Records:
     def __len__(self) -> int:
         return len(self.queries)
 
-    def batch(self, chosen: Sequence[int]) -> Batch:
-        """Return these records; negatives are those of all of them together, without repeats."""
-        rows = self.rows.take(pa.array(chosen, pa.int64()))
+    def whole(self, chosen: Sequence[int]) -> WholeBatch:
+        """Return what a batch of these records has in common: the negatives of all of them, and their weight."""
+        rows = self._taken(chosen)
+        listed = pc.list_flatten(rows["negatives"]).to_numpy().astype(np.int64)
+        items = np.union1d(listed, rows["target"].to_numpy()) if self.rival_targets else np.unique(listed)
+        return WholeBatch(items, torch.from_numpy(self.catalogue[items]), float(pc.sum(rows["weight"]).as_py()))
+
+    def batch(self, chosen: Sequence[int], whole: WholeBatch | None = None) -> Batch:
+        """Return these records as part of a batch; none: they are all of it."""
+        whole = whole or self.whole(chosen)
+        rows, index = self._taken(chosen), np.asarray(chosen)
         targets = rows["target"].to_numpy()
-        listed = pc.list_flatten(rows["negatives"]).to_numpy()
-        negatives = np.union1d(listed, targets) if self.rival_targets else np.unique(listed)
-        index = np.asarray(chosen)
         return Batch(
             [self.queries[row] for row in chosen],
             torch.from_numpy(self.users[index]),
             torch.from_numpy(self.items[index]),
             torch.from_numpy(self.catalogue[targets]),
-            torch.from_numpy(self.catalogue[negatives]),
-            torch.from_numpy(negatives[None, :] == targets[:, None]),
+            whole.negatives,
+            torch.from_numpy(whole.items[None, :] == targets[:, None]),
             torch.from_numpy(rows["weight"].to_numpy().astype(np.float32)),
+            whole.weight,
         )
+
+    def _taken(self, chosen: Sequence[int]) -> pa.Table:
+        return self.rows.take(pa.array(chosen, pa.int64()))
 
 
 def read_records(workspace: Workspace, split: str, encoder: QueryEncoder, *, rival_targets: bool = True) -> Records:
@@ -108,11 +142,16 @@ class Plan:
         """Steps in all."""
         return self.steps_per_epoch * self.epochs
 
-    def micro_batches(self, step: int, worker: int) -> list[list[int]]:
-        """Return the records that a worker computes in a step (0 is the first), by micro-batch."""
+    def records_of(self, step: int) -> list[int]:
+        """Return all records of a step (0 is the first), in the order of the epoch's draw."""
         epoch, place = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(self.records)
-        chosen = np.resize(order, self.steps_per_epoch * self.batch)[place * self.batch : (place + 1) * self.batch]
+        filled = np.resize(order, self.steps_per_epoch * self.batch)
+        return [int(row) for row in filled[place * self.batch : (place + 1) * self.batch]]
+
+    def micro_batches(self, step: int, worker: int) -> list[list[int]]:
+        """Return those records of a step that a worker computes, by micro-batch."""
+        chosen = np.array(self.records_of(step))
         mine = chosen.reshape(-1, self.workers, self.micro)[:, worker]
         return [list(map(int, rows)) for rows in mine]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, cast
@@ -15,12 +15,13 @@ import ray
 import torch
 
 from hnlm_ray.config import Config
-from hnlm_ray.finetune.baselines import cf_mlp, targets_of, user_means
+from hnlm_ray.finetune.baselines import cf_mlp, cf_ridge, mining_rule, targets_of, user_means
 from hnlm_ray.finetune.batches import Batch, Records, read_records
 from hnlm_ray.finetune.building import new_model
-from hnlm_ray.finetune.evaluation import Metrics, Ranking, measure, measure_scores
+from hnlm_ray.finetune.evaluation import Ranking, compared, measure, measure_scores
 from hnlm_ray.finetune.export import fetch_exported
 from hnlm_ray.finetune.head_start import computed, probe, start_head, states_of
+from hnlm_ray.finetune.meanings import MEANINGS, UPPER_BOUND
 from hnlm_ray.finetune.model import HardNegativeModel
 from hnlm_ray.finetune.query import Query, QueryEncoder
 from hnlm_ray.finetune.ridge import fit_ridge
@@ -30,18 +31,7 @@ from hnlm_ray.tables import TABLES
 from hnlm_ray.teacher.vectors import Matrix, read_vectors
 from hnlm_ray.workspace import Rows, Workspace
 
-METHODS = (
-    "finetuned",
-    "untuned",
-    "untuned_ridge",
-    "text_ridge",
-    "user_mean",
-    "cf_mlp",
-    "cf_scores",
-    "random",
-    "finetuned_no_text",
-    "finetuned_no_soft_tokens",
-)
+METHODS = tuple(MEANINGS)
 
 
 def evaluate_finetuned(run: StageRun) -> Outcome:
@@ -60,7 +50,12 @@ def evaluate_finetuned(run: StageRun) -> Outcome:
     rows.sort(key=lambda row: METHODS.index(row["method"]))
     table = pa.Table.from_pylist(rows, schema=TABLES["finetune_eval"])
     run.output("finetune_eval").write_part(run.fingerprint, "part-00000", table)
-    return Outcome(Rows(ok=len(rows)), counts={"pairs": rows[0]["pairs"]})
+    return Outcome(Rows(ok=len(rows)), counts={"pairs": rows[0]["pairs"], "users": _held_out_users(run.workspace)})
+
+
+def _held_out_users(workspace: Workspace) -> int:
+    rows = workspace.table("supervision_records").read(["user", "split"])
+    return len(pc.unique(rows.filter(pc.equal(rows["split"], "held_out"))["user"]))
 
 
 def _evaluate(config: Config, workspace: Workspace) -> Iterator[dict[str, Any]]:
@@ -72,27 +67,19 @@ def _evaluate(config: Config, workspace: Workspace) -> Iterator[dict[str, Any]]:
         train, held_out = (
             read_records(workspace, split, encoder, rival_targets=rivals) for split in ("train", "held_out")
         )
-        ranking = _ranking(workspace, held_out)
-        compared = chain(
+        items = read_vectors(workspace, "teacher_items")
+        users = set(held_out.rows["user"].to_pylist())
+        trained_on, liked = (_items_of(workspace, users, split) for split in ("train", "validation"))
+        ranking = Ranking.of(held_out, items.there, trained_on, liked)
+        predicted = chain(
             _llm_methods(config, exported.model(), encoder, train, held_out),
-            _other_methods(config, workspace, train, held_out),
+            _other_methods(config, trained_on, train, held_out),
         )
-        for name, predicted in compared:
-            yield _row(name, ranking, measure(predicted, ranking))
-        yield _row("cf_scores", ranking, measure_scores(held_out.users @ held_out.catalogue.T, ranking))
-
-
-def _row(method: str, ranking: Ranking, metrics: Metrics) -> dict[str, Any]:
-    return {"method": method, "pairs": len(ranking.records), "metrics": list(metrics.items())}
-
-
-def _ranking(workspace: Workspace, held_out: Records) -> Ranking:
-    users = set(held_out.rows["user"].to_pylist())
-    return Ranking.of(
-        held_out,
-        read_vectors(workspace, "teacher_items").there,
-        *(_items_of(workspace, users, split) for split in ("train", "validation")),
-    )
+        measured = chain(
+            ((name, measure(vectors, ranking)) for name, vectors in predicted),
+            [(UPPER_BOUND, measure_scores(mining_rule(held_out, trained_on, items, config.teacher), ranking))],
+        )
+        yield from compared(measured, ranking, config.seed)
 
 
 def _items_of(workspace: Workspace, users: set[int], split: str) -> dict[int, list[int]]:
@@ -123,7 +110,7 @@ def _llm_methods(
 
 
 def _other_methods(
-    config: Config, workspace: Workspace, train: Records, held_out: Records
+    config: Config, trained_on: Mapping[int, Sequence[int]], train: Records, held_out: Records
 ) -> Iterator[tuple[str, Matrix]]:
     texts = open_encoder(config.llm)
 
@@ -131,8 +118,9 @@ def _other_methods(
         return np.concatenate([texts.encode(records.rows[name].to_pylist()) for name in ("user_text", "item_text")], 1)
 
     yield "text_ridge", fit_ridge(features(train), targets_of(train)).predict(features(held_out))
-    users = set(held_out.rows["user"].to_pylist())
-    yield "user_mean", user_means(held_out, _items_of(workspace, users, "train"))
+    yield "item_vector", held_out.items
+    yield "user_mean", user_means(held_out, trained_on)
+    yield "cf_ridge", cf_ridge(train, held_out)
     yield "cf_mlp", cf_mlp(train, held_out, config.finetune.temperature, config.seed)
     draw = np.random.default_rng(config.seed)
     yield "random", draw.normal(size=held_out.users.shape).astype(np.float32)

@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -70,8 +70,19 @@ class Worker:
         """The fine-tuning's part of the configuration."""
         return self.config.finetune
 
+    @property
+    def averaged(self) -> int:
+        """Over how many backward passes of a step DeepSpeed averages: micro-batches of a worker times workers."""
+        return self.plan.batch // self.plan.micro
+
+    def batches(self, records: Records, plan: Plan, step: int) -> Iterator[Batch]:
+        """Yield the micro-batches of a step that this worker computes; each has the negatives of the whole step."""
+        whole = records.whole(plan.records_of(step)).to(self.device)
+        for chosen in plan.micro_batches(step, self.rank):
+            yield records.batch(chosen, whole)
+
     def loss(self, batch: Batch) -> Tensor:
-        """Return the weighted sum of the batch's losses."""
+        """Return what the batch's records add to the loss of their step."""
         here = batch.to(self.device)
         return contrastive_loss(self.engine(here.queries, here.users, here.items), here, self.settings.temperature)
 
@@ -150,31 +161,30 @@ def _step(worker: Worker, step: int) -> tuple[float, int]:
     # Dropout's stream belongs to the step, so that a resumed training draws what the first one drew.
     torch.manual_seed(int(np.random.SeedSequence([worker.plan.seed, step, worker.rank]).generate_state(1)[0]))
     total, tokens = torch.zeros((), device=worker.device), 0
-    micro_batches = worker.plan.micro_batches(step, worker.rank)
-    for chosen in micro_batches:
-        batch = worker.train.batch(chosen)
-        loss = worker.loss(batch) / batch.weights.sum()
-        worker.engine.backward(loss)
+    for batch in worker.batches(worker.train, worker.plan, step):
+        loss = worker.loss(batch)
+        worker.engine.backward(loss * worker.averaged)  # the parts' gradients are to be added, not averaged
         worker.engine.step()
         total += loss.detach()
         tokens += batch.tokens
-    loss_sum, token_sum = _summed(worker, total / len(micro_batches), tokens)
-    return loss_sum / worker.plan.workers, int(token_sum)
+    loss_sum, token_sum = _summed(worker, total, tokens)
+    return loss_sum, int(token_sum)
 
 
 @torch.no_grad()
 def held_out_loss(worker: Worker) -> float:
-    """Return the mean loss over the held-out records; all workers take part."""
+    """Return the mean of the training loss over the steps of one epoch of the held-out records; all workers take part.
+
+    Their order is drawn by the seed, the same each time, and the last step is filled up as in training.
+    """
+    plan = replace(worker.plan, records=len(worker.held_out), epochs=1)
     worker.engine.eval()
-    loss, weight = torch.zeros((), device=worker.device), 0.0
-    for chosen in shares(len(worker.held_out), worker.settings.micro_batch, worker.plan.workers, worker.rank):
-        batch = worker.held_out.batch(chosen or [0])
-        part = worker.loss(batch)
-        if chosen:
-            loss, weight = loss + part, weight + float(batch.weights.sum())
+    total = torch.zeros((), device=worker.device)
+    for step in range(plan.steps):
+        for batch in worker.batches(worker.held_out, plan, step):
+            total += worker.loss(batch)
     worker.engine.train()
-    total, weights = _summed(worker, loss, weight)
-    return total / weights
+    return _summed(worker, total, 0)[0] / plan.steps
 
 
 def _summed(worker: Worker, first: Tensor, second: float) -> tuple[float, float]:

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from hnlm_ray.finetune.meanings import MEANINGS, METRICS
+from hnlm_ray.finetune.comparison import in_words, losses_of, methods_of
+from hnlm_ray.finetune.meanings import MEANINGS, METRICS, TUNED
+from hnlm_ray.report.facts_texts import number
 from hnlm_ray.shown_tables import ShownTables
 
 Facts = dict[str, Any]
@@ -24,29 +26,29 @@ def finetune_facts(tables: ShownTables) -> Facts:
         else None
     )
     rows = [] if log is None else sorted(log.to_pylist(), key=lambda row: int(row["step"]))
+    counts = {} if log is None else tables.published.manifests["finetune_log"].counts
     return {
         "curve": thinned(rows, _POINTS),
         "measured": [row for row in rows if row["held_out_loss"] is not None],
-        "counts": {} if log is None else dict(tables.published.manifests["finetune_log"].counts),
-        "methods": _evaluation(tables),
-        "metrics": METRICS,
+        "evaluation": _evaluation(tables, losses_of(counts)),
+        "metrics": METRICS[1:],
     }
 
 
-def _evaluation(tables: ShownTables) -> list[Facts]:
+def _evaluation(tables: ShownTables, losses: Mapping[str, float]) -> Facts | None:
+    """Return the comparison on held-out users, best mean reciprocal rank first, and what it says."""
     if not tables.readable("finetune_eval"):
-        return []
+        return None
     rows = tables.read("finetune_eval", ["method", "pairs", "metrics"]).to_pylist()
-    found = [
-        {
-            **dict(row["metrics"]),
-            "name": row["method"],
-            "meaning": MEANINGS.get(row["method"], ""),
-            "pairs": row["pairs"],
-        }
-        for row in rows
-    ]
-    return sorted(found, key=lambda row: -float(row.get("mrr") or 0))
+    methods = methods_of(rows)
+    told = [{**method, "meaning": MEANINGS.get(method["name"], "")} for method in methods]
+    return {
+        "pairs": rows[0]["pairs"],
+        "users": number(tables.published.manifests["finetune_eval"].counts, "users"),
+        "tuned": TUNED,
+        "verdict": in_words(methods, losses),
+        "methods": sorted(told, key=lambda method: -(method["mrr"] or 0)),
+    }
 
 
 def thinned(rows: Sequence[Any], most: int) -> list[Any]:

@@ -8,8 +8,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
-from hnlm_ray.commands.finetune import in_words, show_eval
-from hnlm_ray.finetune.meanings import MEANINGS, METRICS
+from hnlm_ray.commands.finetune import show_eval
+from hnlm_ray.finetune.comparison import methods_of
+from hnlm_ray.finetune.meanings import MEANINGS, METRICS, TUNED, UPPER_BOUND
 from hnlm_ray.stage import Outcome, Stage
 from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Rows
@@ -28,14 +29,21 @@ def tune(run):
     return Outcome(Rows(ok=1), counts={"steps": 1, **LOSSES})
 
 
-def measure(run):
-    def metrics(name):
-        with_cosines = name != "cf_scores"  # scores are no vectors
-        values = {"mrr": MRR[name], "recall@10": 0.5, "recall@50": 0.75, "false_negative_rate": 0.0625}
-        return values | ({"cos_target": 0.9, "cos_positive": 0.4} if with_cosines else {})
+def figures(name):
+    """Return what the stage writes of a method: scores are no vectors, the first has no difference to itself."""
+    values = {"mrr": MRR[name], "recall@10": 0.5, "recall@50": 0.75, "false_negative_rate": 0.0625}
+    values |= {"mrr_low": MRR[name] - 0.05, "mrr_high": MRR[name] + 0.05}
+    if name != UPPER_BOUND:
+        values |= {"cos_target": 0.9, "cos_positive": 0.4}
+    if name != TUNED:
+        apart = MRR[TUNED] - MRR[name]
+        values |= {"difference": apart, "difference_low": apart - 0.06, "difference_high": apart + 0.06}
+    return list(values.items())
 
-    write(run, "finetune_eval", [{"method": n, "pairs": 12, "metrics": list(metrics(n).items())} for n in MEANINGS])
-    return Outcome(Rows(ok=len(MEANINGS)))
+
+def measure(run):
+    write(run, "finetune_eval", [{"method": name, "pairs": 12, "metrics": figures(name)} for name in MEANINGS])
+    return Outcome(Rows(ok=len(MEANINGS)), counts={"pairs": 12, "users": 7})
 
 
 def is_on(config):
@@ -70,13 +78,18 @@ def test_the_json_has_each_method_with_each_metric_and_null_where_there_is_none(
     done = call("--json")
     assert done.exit_code == 0, done.stderr
     answer = json.loads(done.stdout)
-    assert answer.keys() == {"pairs", *LOSSES, "methods"}
-    assert answer["pairs"] == 12
+    assert answer.keys() == {"pairs", "users", *LOSSES, "verdict", "methods"}
+    assert (answer["pairs"], answer["users"]) == (12, 7)
     assert {name: answer[name] for name in LOSSES} == LOSSES
     assert [method["name"] for method in answer["methods"]] == list(MEANINGS)
-    assert all(list(method) == ["name", *METRICS] for method in answer["methods"])
-    scores = next(method for method in answer["methods"] if method["name"] == "cf_scores")
-    assert (scores["cos_target"], scores["cos_positive"]) == (None, None)
+    own = ["mrr_ci95", "difference", "difference_ci95"]
+    assert all(list(method) == ["name", *METRICS, *own] for method in answer["methods"])
+    found = {method["name"]: method for method in answer["methods"]}
+    assert (found[UPPER_BOUND]["cos_target"], found[UPPER_BOUND]["cos_positive"]) == (None, None)
+    assert (found[TUNED]["difference"], found[TUNED]["difference_ci95"]) == (None, [None, None])
+    assert found["item_vector"]["mrr_ci95"] == pytest.approx([0.33, 0.43])
+    assert found["item_vector"]["difference_ci95"] == pytest.approx([0.06, 0.18])
+    assert "is better than item_vector" in answer["verdict"]
     assert {method["name"]: method["mrr"] for method in answer["methods"]} == MRR
 
 
@@ -90,33 +103,37 @@ def test_it_runs_what_is_not_fresh_once_and_then_reads(call, tmp_path):
 
 def test_the_words_sort_by_rank_explain_every_row_and_end_in_a_verdict(call):
     shown = call().stdout
-    assert "12 pairs of held-out users" in shown
+    assert "12 pairs of 7 held-out users" in shown
     lines = [line for line in shown.splitlines() if line.split()[:1] and line.split()[0] in MEANINGS]
-    rows, meanings = lines[: len(MEANINGS)], lines[len(MEANINGS) :]
-    assert [row.split()[0] for row in rows] == sorted(MRR, key=lambda name: -MRR[name])
+    size = len(MEANINGS)
+    standings, others, meanings = lines[:size], lines[size : 2 * size], lines[2 * size : 3 * size]
+    for rows in (standings, others):
+        assert [row.split()[0] for row in rows] == sorted(MRR, key=lambda name: -MRR[name])
     assert [row.split()[0] for row in meanings] == list(MEANINGS)
-    scores = next(row for row in rows if row.startswith("cf_scores"))
-    assert scores.split()[2:] == ["50.0%", "75.0%", "-", "-", "6.2%"]
-    assert "held-out loss 1.2500 -> 1.0000 (-20.0%)" in " ".join(shown.split())
+    copied = next(row for row in standings if row.startswith("item_vector"))
+    assert copied.split()[1:] == ["0.380", "[0.330,", "0.430]", "+0.120", "[+0.060,", "+0.180]"]
+    assert next(row for row in standings if row.startswith(f"{TUNED} ")).split()[1:] == ["0.500", "[0.450,", "0.550]"]
+    bound = next(row for row in others if row.startswith(UPPER_BOUND))
+    assert bound.split()[1:] == ["50.0%", "75.0%", "-", "-", "6.2%"]
+    verdict = shown.splitlines()[-1]
+    assert verdict.startswith("The fine-tuned LLM (mrr 0.500 [0.450, 0.550]) is better than item_vector")
+    assert verdict.endswith("Held-out loss 1.2500 -> 1.0000 (-20.0%).")
 
 
-@pytest.mark.parametrize(
-    ("own", "told"),
-    [(0.6, "(mrr 0.6000) is better than every baseline, the best of which is cf_mlp"), (0.1, "is behind cf_mlp")],
-)
-def test_the_verdict_names_the_best_baseline_and_no_ablation_of_the_model_itself(own, told):
-    mrr = {**dict.fromkeys(MEANINGS, 0.05), "finetuned": own, "cf_mlp": 0.4, "finetuned_no_text": 0.9}
-    methods = [{"name": name, **dict.fromkeys(METRICS, 0.0), "mrr": value} for name, value in mrr.items()]
-    sentence = in_words({"pairs": 3, "methods": methods})
-    assert told in sentence
-    assert "held-out loss" not in sentence
-
-
-def test_a_table_without_losses_is_shown_as_well():
-    methods = [{"name": name, **dict.fromkeys(METRICS), "mrr": 0.1} for name in MEANINGS]
-    console = Console(record=True, width=200)
-    show_eval(console, {"pairs": 3, "methods": methods})
-    assert "3 pairs" in console.export_text()
+def test_tables_fit_80_columns_and_a_table_without_intervals_is_shown_as_well():
+    rows = [
+        {"method": name, "metrics": [("mrr", 0.1), *([] if name == TUNED else [("difference", 0.0)])]}
+        for name in MEANINGS
+    ]
+    console = Console(record=True, width=80)
+    answer = {"pairs": 3, "users": 1, "verdict": "So it is.", "methods": methods_of(rows)}
+    show_eval(console, answer)
+    shown = console.export_text()
+    assert "3 pairs of 1 held-out users" in shown
+    assert shown.rstrip().endswith("So it is.")
+    assert all(
+        line.split()[1:] in (["0.100"], ["0.100", "+0.000"]) for line in shown.splitlines()[3 : 3 + len(MEANINGS)]
+    )
 
 
 def test_without_fine_tuning_it_says_what_to_set(call, tmp_path):

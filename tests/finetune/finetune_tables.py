@@ -66,7 +66,7 @@ def write_tables(folder):
                     "item_text": f"Thing {item}: of kind {item % 5}",
                     "target": target,
                     "negatives": [item, *others],
-                    "weight": 0.7,
+                    "weight": round(0.3 + 0.07 * (user % 10), 2),
                     "provenance": "test",
                 }
             )

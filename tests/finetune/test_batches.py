@@ -77,6 +77,7 @@ def test_the_loss_is_the_papers_formula(tmp_path):
             if not wrong
         ]
         wanted += float(batch.weights[a]) * np.mean(terms)
+    wanted /= float(batch.weights.sum())
     assert abs(float(contrastive_loss(queries, batch, 0.05)) - wanted) < 1e-3
     perfect = float(contrastive_loss(batch.targets, batch, 0.05))
     assert perfect < wanted

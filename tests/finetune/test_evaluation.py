@@ -9,13 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlm_ray.finetune.baselines import cf_mlp, targets_of, user_means
+from hnlm_ray.config import TeacherConfig
+from hnlm_ray.finetune.baselines import cf_mlp, cf_ridge, mining_rule, targets_of, user_means
 from hnlm_ray.finetune.batches import Records
-from hnlm_ray.finetune.eval_stage import METHODS
-from hnlm_ray.finetune.evaluation import Ranking, measure, measure_scores
-from hnlm_ray.finetune.meanings import MEANINGS, METRICS
+from hnlm_ray.finetune.evaluation import Measured, Ranking, compared, measure, measure_scores
+from hnlm_ray.finetune.meanings import METRICS
 from hnlm_ray.finetune.query import Query
 from hnlm_ray.finetune.ridge import fit_ridge
+from hnlm_ray.teacher.mining import UserPairs, mine
+from hnlm_ray.teacher.vectors import Vectors
 
 ITEMS, K = 60, 5
 
@@ -73,13 +75,14 @@ def test_ranks_are_those_of_plain_loops_whatever_the_ties(seed, levels):
     liked = [set(validation[n]) for n in range(6)]
     found = measure_scores(scores, Ranking.of(records_of(rows), there, train, validation))
     wanted = literal(scores, [row["target"] for row in rows], excluded, liked)
-    assert found == pytest.approx(wanted)
+    assert found.metrics == pytest.approx(wanted)
+    assert found.reciprocal.mean() == pytest.approx(wanted["mrr"])
 
 
 def test_equal_scores_put_the_lower_index_first():
     rows = [{"user": 0, "item": 0, "target": 7}]
     ranking = Ranking.of(records_of(rows), np.ones(ITEMS, bool), {}, {})
-    assert measure_scores(np.zeros((1, ITEMS), np.float32), ranking)["mrr"] == pytest.approx(1 / 8)
+    assert measure_scores(np.zeros((1, ITEMS), np.float32), ranking).metrics["mrr"] == pytest.approx(1 / 8)
 
 
 def test_training_items_and_items_without_a_vector_are_not_ranked():
@@ -87,9 +90,9 @@ def test_training_items_and_items_without_a_vector_are_not_ranked():
     there = np.ones(ITEMS, bool)
     there[:4] = False
     ranking = Ranking.of(records_of(rows), there, {3: [4, 5, 6]}, {})
-    assert measure_scores(np.zeros((1, ITEMS), np.float32), ranking)["mrr"] == 1
+    assert measure_scores(np.zeros((1, ITEMS), np.float32), ranking).metrics["mrr"] == 1
     other = Ranking.of(records_of(rows), there, {4: [4, 5, 6]}, {})
-    assert measure_scores(np.zeros((1, ITEMS), np.float32), other)["mrr"] == pytest.approx(1 / 4)
+    assert measure_scores(np.zeros((1, ITEMS), np.float32), other).metrics["mrr"] == pytest.approx(1 / 4)
 
 
 def test_vectors_are_ranked_by_cosine_not_by_length():
@@ -98,21 +101,20 @@ def test_vectors_are_ranked_by_cosine_not_by_length():
     rows = [{"user": n, "item": n + 1, "target": int(draw.integers(ITEMS))} for n in range(30)]
     ranking = Ranking.of(records_of(rows, catalogue=catalogue), np.ones(ITEMS, bool), {}, {})
     targets = catalogue[[row["target"] for row in rows]]
-    perfect = measure(targets * draw.uniform(0.1, 9, (30, 1)).astype(np.float32), ranking)
+    perfect = measure(targets * draw.uniform(0.1, 9, (30, 1)).astype(np.float32), ranking).metrics
     assert perfect["mrr"] == perfect["recall@10"] == 1
     assert perfect["cos_target"] == pytest.approx(1)
     positives = catalogue[[row["item"] for row in rows]]
     cosine = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in zip(targets, positives, strict=True)]
     assert perfect["cos_positive"] == pytest.approx(float(np.mean(cosine)), abs=1e-5)
     stretched = Ranking.of(records_of(rows, catalogue=3 * catalogue), np.ones(ITEMS, bool), {}, {})
-    assert measure(targets, stretched) == pytest.approx(measure(targets, ranking), abs=1e-5)
+    assert measure(targets, stretched).metrics == pytest.approx(measure(targets, ranking).metrics, abs=1e-5)
 
 
-def test_every_method_and_metric_is_explained_where_it_is_printed():
-    assert set(METHODS) == set(MEANINGS)
+def test_every_metric_is_explained_where_it_is_printed():
     rows = [{"user": 0, "item": 0, "target": 7}]
     ranking = Ranking.of(records_of(rows), np.ones(ITEMS, bool), {}, {})
-    assert set(measure(np.ones((1, K), np.float32), ranking)) == set(METRICS)
+    assert set(measure(np.ones((1, K), np.float32), ranking).metrics) == set(METRICS)
 
 
 def slow_ridge(features, targets, asked, penalty):
@@ -166,8 +168,8 @@ def test_the_mlp_learns_a_rule_of_cf_vectors_and_applies_it_to_other_users():
     train, held_out = (planted(users, draw, catalogue, rule) for users in (400, 80))
     ranking = Ranking.of(held_out, np.ones(ITEMS, bool), {}, {})
     predicted = cf_mlp(train, held_out, 0.05, 1)
-    learned = measure(predicted, ranking)
-    chance = measure(draw.normal(size=(80, K)).astype(np.float32), ranking)
+    learned = measure(predicted, ranking).metrics
+    chance = measure(draw.normal(size=(80, K)).astype(np.float32), ranking).metrics
     assert learned["mrr"] > 0.4 > 3 * chance["mrr"]
     assert learned["cos_target"] > 0.8
     assert np.array_equal(predicted, cf_mlp(train, held_out, 0.05, 1))
@@ -185,3 +187,61 @@ def test_targets_are_in_unit_length():
     catalogue = np.arange(1, ITEMS * K + 1, dtype=np.float32).reshape(ITEMS, K)
     found = targets_of(records_of([{"user": 0, "item": 0, "target": 8}], catalogue=catalogue))
     assert np.allclose(found, catalogue[8] / np.linalg.norm(catalogue[8]))
+
+
+def test_the_ridge_of_cf_vectors_learns_a_linear_rule_of_them():
+    draw = np.random.default_rng(5)
+    catalogue, rule = draw.normal(size=(ITEMS, K)).astype(np.float32), np.eye(K)
+    train, held_out = (planted(users, draw, catalogue, rule) for users in (400, 80))
+    ranking = Ranking.of(held_out, np.ones(ITEMS, bool), {}, {})
+    found, again = (cf_ridge(records, held_out) for records in (train, planted(400, draw, catalogue, -rule)))
+    assert measure(found, ranking).metrics["mrr"] > 0.6
+    assert measure(again, ranking).metrics["mrr"] < 0.1
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.5])
+def test_the_rule_that_mined_the_targets_ranks_each_first_and_the_other_mined_items_next(margin):
+    """Whole numbers: ties are the rule, and items without a vector are among the others."""
+    draw = np.random.default_rng(11)
+    there = draw.random(ITEMS) < 0.9
+    matrix = draw.integers(-3, 4, (ITEMS, K)).astype(np.float32) * there[:, None]
+    users = draw.integers(-3, 4, (20, K)).astype(np.float32)
+    histories = {user: draw.choice(ITEMS, 9, replace=False).tolist() for user in range(20)}
+    config = TeacherConfig.model_validate({"window": (4, 20), "mined": 5, "guard_margin": margin})
+    items = Vectors(matrix, there)
+    asked = [UserPairs(user, history, history[:4]) for user, history in histories.items()]
+    mined = [row for row in mine(asked, users, items, config).rows if row["negatives"]]
+    assert len(mined) > 20
+    draw.shuffle(mined)
+    rows = [{**row, "target": row["negatives"][0], "negatives": [row["item"]]} for row in mined]
+    owners = [row["user"] for row in rows]
+    records = records_of(rows, users[owners], matrix[[row["item"] for row in rows]], matrix)
+    scores = mining_rule(records, histories, items, config)
+    ranking = Ranking.of(records, there, histories, {})
+    assert measure_scores(scores, ranking).reciprocal.tolist() == [1.0] * len(rows)
+    for place, row in enumerate(mined):
+        first = np.argsort(-scores[place], kind="stable")[: len(row["negatives"])]
+        assert first.tolist() == row["negatives"]
+
+
+def test_methods_are_compared_with_the_first_by_user():
+    rows = [{"user": n // 3, "item": 0, "target": 7} for n in range(60)]
+    ranking = Ranking.of(records_of(rows), np.ones(ITEMS, bool), {}, {})
+    draw = np.random.default_rng(2)
+    own, other = draw.uniform(0.5, 1, 60), draw.uniform(0, 0.5, 60)
+    measured = [(name, Measured({"mrr": float(values.mean())}, values)) for name, values in (("a", own), ("b", other))]
+    first, second = (dict(row["metrics"]) for row in compared(measured, ranking, 1))
+    assert set(first) == {"mrr", "mrr_low", "mrr_high"}
+    assert second["difference"] == pytest.approx(first["mrr"] - second["mrr"])
+    assert 0 < second["difference_low"] < second["difference"] < second["difference_high"]
+    assert [dict(row["metrics"]) for row in compared(measured, ranking, 1)] == [first, second]
+
+
+def test_few_users_have_figures_and_no_intervals():
+    rows = [{"user": n // 15, "item": 0, "target": 7} for n in range(60)]
+    ranking = Ranking.of(records_of(rows), np.ones(ITEMS, bool), {}, {})
+    measured = [(name, Measured({"mrr": 0.5}, np.full(60, 0.5))) for name in ("a", "b")]
+    assert [dict(row["metrics"]) for row in compared(measured, ranking, 1)] == [
+        {"mrr": 0.5},
+        {"mrr": 0.5, "difference": 0},
+    ]
