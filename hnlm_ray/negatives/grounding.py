@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from rapidfuzz import fuzz, process
 
+from hnlm_ray.cf.neighbours import centred, mean_text, unit_rows
 from hnlm_ray.config import NegativesConfig
+from hnlm_ray.negatives.titles import TitleIndex
 
 Vectors = npt.NDArray[np.float32]
+LEAST_COSINE = 1e-3
 GROUNDING_COUNTS = (
     "texts",
-    "grounded",
-    "exact",
-    "fuzzy",
-    "nearest",
+    "named_by_title",
+    "exact_title",
+    "fuzzy_title",
+    "nearest_by_vector",
     "ungrounded",
+    "repeat_training_positive",
     "out_of_catalogue",
-    "met_training_positive",
 )
-_YEAR = re.compile(r"\(\d{4}\)\s*$")
-_ARTICLE = re.compile(r"^(.*), (the|a|an|les?|la|il|der|die|das|el)$")
-_NO_WORD = re.compile(r"[^\w]+")
-
-
-def normalised_title(title: str) -> str:
-    """Fold case, accents, punctuation, a trailing year and a trailing article ("Matrix, The (1999)")."""
-    folded = unicodedata.normalize("NFKD", title).casefold()
-    folded = "".join(char for char in folded if not unicodedata.combining(char))
-    folded = _ARTICLE.sub(r"\2 \1", _YEAR.sub("", folded).strip())
-    return _NO_WORD.sub(" ", folded).strip()
+"""What is counted of texts, in the order in which it is told."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +39,20 @@ class Grounded:
 
 @dataclass(frozen=True)
 class Grounding:
-    """What became of one text: its items by rank (none: ungrounded), and whether a positive was passed over."""
+    """What became of one text: its items by rank (none: ungrounded), and whether it names a training positive."""
 
     items: tuple[Grounded, ...]
     met_positive: bool
 
     @property
+    def found_by(self) -> str:
+        """How the first item was found, or 'ungrounded'."""
+        return self.items[0].source if self.items else "ungrounded"
+
+    @property
     def verdict(self) -> str:
         """How the first item was found; without any 'training_positive' (it names one) or 'ungrounded'."""
-        if self.items:
-            return self.items[0].source
-        return "training_positive" if self.met_positive else "ungrounded"
+        return "training_positive" if self.met_positive and not self.items else self.found_by
 
 
 class Catalogue:
@@ -70,60 +63,66 @@ class Catalogue:
     titles
         One title an item; empty where unknown.
     vectors
-        Unit vectors, float32 [items, d].
+        What the encoder makes of their descriptions, float32 [items, d].
+    years
+        As in :class:`~hnlm_ray.negatives.titles.TitleIndex`.
+
+    Attributes
+    ----------
+    vectors
+        The same less their mean, at unit length: descriptions of one catalogue share a direction, to which words that
+        name nothing ("the movie") are near.
     """
 
-    def __init__(self, titles: Sequence[str], vectors: Vectors) -> None:
-        self._normalised = [normalised_title(title) for title in titles]
-        self._by_title: dict[str, list[int]] = {}
-        for item, title in enumerate(self._normalised):
-            if title:
-                self._by_title.setdefault(title, []).append(item)
-        self._choices = {item: title for item, title in enumerate(self._normalised) if title}
-        self.vectors = vectors
+    def __init__(self, titles: Sequence[str], vectors: Vectors, years: Sequence[str | None] | None = None) -> None:
+        self._titles = TitleIndex(titles, years)
+        self._mean = mean_text(vectors)
+        self.vectors = unit_rows(centred(vectors, self._mean))
 
     def ground(self, text: str, vector: Vectors, positives: Collection[int], config: NegativesConfig) -> Grounding:
-        """Ground one text for one user; the user's training positives are never the answer."""
-        title = normalised_title(text)
-        matches, source = self._by_title.get(title, []), "exact"
-        if not matches:
-            matches, source = self._similar(title, config.fuzzy_score), "fuzzy"
-        best = next((item for item in matches if item not in positives), None)
-        met_positive = bool(matches) and best is None
-        cosines = self.vectors @ vector
-        first = [Grounded(best, 1.0, source)] if best is not None else []
-        return Grounding(tuple(self._with_neighbours(first, cosines, positives, config)), met_positive)
+        """Ground one text for one user; the user's training positives are never the answer.
 
-    def _similar(self, title: str, least: float) -> list[int]:
-        if not title:
-            return []
-        found = process.extract(title, self._choices, scorer=fuzz.ratio, score_cutoff=least, limit=5)
-        return [item for _, _, item in found]
+        An item found by its title has weight 1, all others ``config.nearest_weight`` times their cosine to the text.
+        A text that names a training positive names no other item, be there others of the same title: the items are
+        those nearest to the text.
+        """
+        named, source = self._titles.named(text, config.fuzzy_score)
+        met_positive = any(item in positives for item in named)
+        first = [Grounded(named[0], 1.0, source)] if named and not met_positive else []
+        passed = {*positives, *named} if met_positive else {*positives, *named[:1]}
+        cosines = self.vectors @ unit_rows(centred(vector[None], self._mean))[0]
+        return Grounding((*first, *_nearest(cosines, passed, first, config)), met_positive)
 
-    def _with_neighbours(
-        self, first: list[Grounded], cosines: Vectors, positives: Collection[int], config: NegativesConfig
-    ) -> list[Grounded]:
-        chosen = list(first)
-        taken = {grounded.item for grounded in first}
-        wanted = min(config.pool_size + len(positives) + len(taken), len(cosines))
-        nearest = np.argpartition(-cosines, wanted - 1)[:wanted]
-        for item in nearest[np.lexsort((nearest, -cosines[nearest]))]:
-            if len(chosen) >= config.pool_size or cosines[item] < config.nearest_cosine:
-                break
-            if int(item) not in positives and int(item) not in taken:
-                source = "neighbour" if chosen else "nearest"
-                chosen.append(Grounded(int(item), max(float(cosines[item]), 1e-3), source))
-        return chosen
+
+def _nearest(cosines: Vectors, passed: set[int], first: Sequence[Grounded], config: NegativesConfig) -> list[Grounded]:
+    """Return what fills the pool after ``first``: the items that are nearest, but for those that are passed over."""
+    wanted = min(config.pool_size + len(passed), len(cosines))
+    nearest = np.argpartition(-cosines, wanted - 1)[:wanted]
+    ranked = [int(item) for item in nearest[np.lexsort((nearest, -cosines[nearest]))] if int(item) not in passed]
+    near = [item for item in ranked if cosines[item] >= config.nearest_cosine][: config.pool_size - len(first)]
+    return [
+        Grounded(
+            item,
+            config.nearest_weight * max(float(cosines[item]), LEAST_COSINE),
+            "neighbour" if first or rank else "nearest",
+        )
+        for rank, item in enumerate(near)
+    ]
 
 
 def grounding_counts(groundings: Sequence[Grounding]) -> Counter[str]:
-    """Count texts by how they were grounded; out_of_catalogue: no title like it."""
+    """Count texts by how they were grounded, in the order of ``GROUNDING_COUNTS``.
+
+    ``named_by_title``: its first item was found by its title, exact or similar. ``repeat_training_positive``: it names
+    an item that its user has. ``out_of_catalogue``: it is no title. These three are all texts; so are
+    ``named_by_title``, ``nearest_by_vector`` and ``ungrounded``.
+    """
     counts: Counter[str] = Counter(dict.fromkeys(GROUNDING_COUNTS, 0))
+    found = Counter(grounding.found_by for grounding in groundings)
     counts["texts"] = len(groundings)
-    for grounding in groundings:
-        source = grounding.items[0].source if grounding.items else "ungrounded"
-        counts[source] += 1
-        counts["grounded"] += bool(grounding.items)
-        counts["met_training_positive"] += grounding.met_positive
-        counts["out_of_catalogue"] += source in {"nearest", "ungrounded"} and not grounding.met_positive
+    counts["exact_title"], counts["fuzzy_title"] = found["exact"], found["fuzzy"]
+    counts["named_by_title"] = found["exact"] + found["fuzzy"]
+    counts["nearest_by_vector"], counts["ungrounded"] = found["nearest"], found["ungrounded"]
+    counts["repeat_training_positive"] = sum(grounding.met_positive for grounding in groundings)
+    counts["out_of_catalogue"] = counts["texts"] - counts["named_by_title"] - counts["repeat_training_positive"]
     return counts

@@ -23,6 +23,7 @@ from hnlm_ray.negatives.grounding import (
     Vectors,
     grounding_counts,
 )
+from hnlm_ray.negatives.titles import year_of
 from hnlm_ray.profiles.items import described_item
 from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tables import TABLES
@@ -153,7 +154,7 @@ class _PoolWorker:
         profiles = rows_by_item(workspace, "item_profiles")
         described = [described_item(item, profiles.get(item["item"])) for item in items]
         titles = [item["title"] or "" for item in items]
-        self._catalogue = Catalogue(titles, self._encoder.encode(described))
+        self._catalogue = Catalogue(titles, self._encoder.encode(described), [item_year(item) for item in items])
         on = config.finetune.enabled
         self._teacher = TeacherCatalogue(read_vectors(workspace, "teacher_items")) if on else None
 
@@ -188,6 +189,11 @@ class _PoolWorker:
         return embedded_negatives(rows, by_user, self._teacher, self._config.negatives.pool_size)
 
 
+def item_year(item: Mapping[str, Any]) -> str | None:
+    """Return the year that ends an item's title in parentheses, else that of its attribute of this name."""
+    return year_of(item["title"] or "") or dict(item["attributes"] or ()).get("year")
+
+
 def make_negative_pool(run: StageRun) -> Outcome:
     """Stage: semantic_negatives, negative_embeddings, interactions (training rows), items -> negative_pool."""
     buckets = bucket_count(run.workspace)
@@ -208,5 +214,5 @@ def make_negative_pool(run: StageRun) -> Outcome:
         run.progress.advance()
     run.progress.finish()
     rows = counts.pop("rows", 0)
-    shares = {"grounded_share": round(counts["grounded"] / counts["texts"], 4)} if counts["texts"] else {}
-    return Outcome(rows=Rows(ok=rows), counts={**counts, **shares})
+    named = {"named_by_title_share": round(counts["named_by_title"] / counts["texts"], 4)} if counts["texts"] else {}
+    return Outcome(rows=Rows(ok=rows), counts={**counts, **named})

@@ -17,7 +17,7 @@ _PROFILE = ("status", "error", "summary", "reasoning", "model", "prompt_version"
 VERDICTS: Final = {
     "exact": "the text is an item's title",
     "fuzzy": "an item's title is much like the text",
-    "nearest": "the item whose description is nearest to the text",
+    "nearest": "the text names no item to be used; this one's description is nearest to it by their vectors",
     "ungrounded": "no item of the catalogue is near enough",
     "training_positive": "it names an item that the user likes, and nothing else is near",
 }

@@ -23,16 +23,17 @@ _FIGURES: Final = (
     *("words_mean", "words_median", "sampled_texts", "prompts_cut", "prompts_defused"),
 )
 GROUNDED: Final = {
-    "exact": "are the title of an item",
-    "fuzzy": "are much like the title of an item",
-    "nearest": "are no title, but near the description of an item",
-    "ungrounded": "are near no item, and are not used",
+    "exact_title": "are the title of an item",
+    "fuzzy_title": "are much like the title of an item",
+    "nearest_by_vector": "name no item to be used, and stand for those whose descriptions are nearest by their vectors",
+    "ungrounded": "name no item to be used, are near none, and are not used",
 }
 ORIGINS: Final = {
     "own_pairs": "have a negative of their own",
     "borrowed_pairs": "take that of the most similar pair of the same user",
     "fallback_pairs": "have none: negatives are sampled for them",
 }
+_TOLD: Final = ("named_by_title", "named_by_title_share", "repeat_training_positive", "duplicate")
 _DONE: Final = ("ok", "none")
 _EXAMPLES = 4
 
@@ -77,8 +78,7 @@ def negative_facts(pool: Counts, results: Counts) -> Facts:
     return {
         "texts": _parts(pool, GROUNDED),
         "pairs": _parts(pool, ORIGINS),
-        "grounded_share": number(pool, "grounded_share"),
-        **{name: number(pool, name) for name in ("met_training_positive", "duplicate")},
+        **{name: number(pool, name) for name in _TOLD},
         "named": number(results, "text_named"),
         "false": number(results, "text_false_negatives"),
         "false_share": number(results, "text_false_negative_share"),

@@ -1,11 +1,12 @@
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hnlm_ray.negatives.embedded import Embedded, TeacherCatalogue, embedded_negatives
 from hnlm_ray.negatives.grounding import Grounded, Grounding
-from hnlm_ray.negatives.pool import Similarity, bucket_pool, user_pool
+from hnlm_ray.negatives.pool import Similarity, bucket_pool, item_year, user_pool
 from hnlm_ray.tables import TABLES
 from hnlm_ray.teacher.vectors import Vectors
 from hnlm_ray.training_data import UserHistory
@@ -119,6 +120,19 @@ def test_the_nearest_items_to_a_vector_are_no_training_items_and_have_a_vector_t
     found = embedded_negatives(rows, {3: UserHistory(3, (0, 4))}, catalogue, 4)
     assert [(one.item, one.source) for one in found[3, 0].items] == [(1, "embedding"), (2, "embedding")]
     assert list(found) == [(3, 0)]
+
+
+@pytest.mark.parametrize(
+    ("title", "attributes", "year"),
+    [
+        ("Sabrina (1954)", [("year", "1995")], "1954"),
+        ("Sabrina", [("genres", "Comedy"), ("year", "1995")], "1995"),
+        ("Sabrina", None, None),
+        (None, [], None),
+    ],
+)
+def test_an_items_year_is_that_of_its_title_else_its_attribute(title, attributes, year):
+    assert item_year({"title": title, "attributes": attributes}) == year
 
 
 def test_each_row_says_what_became_of_its_own_text():
