@@ -2,12 +2,15 @@
 
 from hnlm_ray.cf.adapter import Adapter
 from hnlm_ray.cf.controls import (
+    facts_pool,
+    item_vectors,
     random_pool,
     random_vectors,
     shuffled_evidence,
     shuffled_pool,
     shuffled_text,
     shuffled_vectors,
+    teacher_vectors,
 )
 from hnlm_ray.cf.data import CFData, with_held_out_in_train, with_validation_in_train
 from hnlm_ray.cf.ease import ease_weights
@@ -56,10 +59,12 @@ __all__ = [
     "choose_fusion",
     "ease_weights",
     "evaluate",
+    "facts_pool",
     "false_negative_logits",
     "fit_false_negatives",
     "found_test_rows",
     "fuse",
+    "item_vectors",
     "measure_hardness",
     "measure_hardness_now",
     "measure_slices",
@@ -70,6 +75,7 @@ __all__ = [
     "shuffled_pool",
     "shuffled_text",
     "shuffled_vectors",
+    "teacher_vectors",
     "top_items",
     "top_k",
     "train",

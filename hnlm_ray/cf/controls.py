@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.highest import top_k
+from hnlm_ray.cf.neighbours import centred, unit_rows
 from hnlm_ray.cf.pool import NegativePool
 from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.cf.unobserved import UnobservedItems
@@ -17,6 +20,10 @@ from hnlm_ray.cf.vectors import PairVectors
 from hnlm_ray.errors import InputError
 
 SHUFFLE_ROUNDS: Final = 20
+SPARE_NEIGHBOURS: Final = 64
+"""Neighbours by facts that are found beyond the largest pair's entries, for some are the user's own."""
+CELLS_AT_ONCE: Final = 2**24
+"""Cosines that are held at a time."""
 
 
 def random_pool(data: CFData, seed: int) -> NegativePool:
@@ -47,6 +54,93 @@ def shuffled_pool(data: CFData, seed: int) -> NegativePool:
     edges = pool.edges()
     kept = NegativePool.from_rows(data.train, users[edges], positives[edges], items, pool.weights, n_items=data.items)
     return replace(kept, dropped=pool.dropped + kept.dropped)
+
+
+def facts_pool(data: CFData) -> NegativePool:
+    """Return a pool of the same sizes and weights without an LLM: the items whose facts are nearest to the positive's.
+
+    So every text that an LLM wrote is replaced by the facts of the item that it was asked about. Cosines are those of
+    centred vectors; of equal ones the lower item comes first. The user's training positives are passed over; a pair
+    whose item has no facts gets no entry. Neighbours are found once an item, a few more than the largest pair has
+    entries; a pair all but some of whose nearest are its user's own is looked up anew.
+    """
+    pool = _pool(data)
+    if data.facts_text is None:
+        raise InputError("a pool by facts is made from the items' facts and the data has none; encode them first")
+    unit = torch.from_numpy(unit_rows(centred(data.facts_text)))
+    positives, sizes = data.train.pairs()[1], np.diff(pool.indptr)
+    wanted = np.flatnonzero((sizes > 0) & unit.any(1).numpy()[positives])
+    if len(wanted) == 0:
+        return replace(pool, indptr=np.zeros_like(pool.indptr), items=pool.items[:0], weights=pool.weights[:0])
+    few = min(int(sizes[wanted].max()) + SPARE_NEIGHBOURS, data.items)
+    own, place = np.unique(positives[wanted], return_inverse=True)
+    near = _nearest(unit, own, few)[place]
+    lacking = (_unseen(near, wanted, data).sum(1) < sizes[wanted]) & (near[:, -1] >= 0)
+    blocks = np.array_split(wanted[lacking], max(1, -(-int(lacking.sum()) * data.items // CELLS_AT_ONCE)))
+    anew = [_entries(pool, edges, _nearest(unit, positives[edges], data.items), data) for edges in blocks]
+    parts = [_entries(pool, wanted[~lacking], near[~lacking], data), *anew]
+    edge, items, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
+    users = data.train.pairs()[0]
+    return NegativePool.from_rows(data.train, users[edge], positives[edge], items, weights, n_items=data.items)
+
+
+def _nearest(unit: Tensor, items: NDArray[np.int32], k: int) -> NDArray[np.int64]:
+    """Return the k items nearest to each of some items, int64[n, k]; -1 where fewer have facts."""
+    untold, found = ~unit.any(1), [np.zeros((0, k), np.int64)]
+    for block in np.array_split(items.astype(np.int64), max(1, -(-len(items) * len(unit) // CELLS_AT_ONCE))):
+        cosines = unit[torch.from_numpy(block)] @ unit.T
+        cosines[:, untold] = -torch.inf
+        values, columns = top_k(cosines, k)
+        found.append(np.where(torch.isfinite(values).numpy(), columns.numpy(), -1))
+    return np.concatenate(found)
+
+
+def _unseen(near: NDArray[np.int64], edges: NDArray[np.int64], data: CFData) -> NDArray[np.bool_]:
+    """Return which items, int64[n, k], are there and no training positive of the pairs' users."""
+    users = data.train.pairs()[0].astype(np.int64)[edges]
+    return (near >= 0) & ~contains(data.train.keys(data.items), users[:, None] * data.items + np.maximum(near, 0))
+
+
+def _entries(
+    pool: NegativePool, edges: NDArray[np.int64], near: NDArray[np.int64], data: CFData
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Return edge, item and weight of the entries of some pairs: the k-th nearest item has the k-th weight."""
+    unseen = _unseen(near, edges, data)
+    rank = unseen.cumsum(1) - 1
+    place, column = np.nonzero(unseen & (rank < np.diff(pool.indptr)[edges][:, None]))
+    first = pool.indptr[edges][place]
+    return edges[place], near[place, column], pool.weights[first + rank[place, column]]
+
+
+def teacher_vectors(data: CFData) -> PairVectors:
+    """Return the vectors of the same pairs without an LLM: of the hard negative that the teacher mined for each.
+
+    A pair for which none was mined has no vector.
+    """
+    return _of_items(data, "mined")
+
+
+def item_vectors(data: CFData) -> PairVectors:
+    """Return the vectors of the same pairs without an LLM: the positive item's own in the teacher's space."""
+    return _of_items(data, "positives")
+
+
+def _of_items(data: CFData, of: Literal["mined", "positives"]) -> PairVectors:
+    vectors = _vectors(data)
+    items = getattr(vectors, of)
+    if items is None or vectors.anchors is None:
+        raise InputError(f"control vectors need to know which items the pairs' vectors are about ({of}): give them")
+    known = (items >= 0) & vectors.anchored_items(data.items)[np.maximum(items, 0)]
+    row = np.where((vectors.row >= 0) & known[np.maximum(vectors.row, 0)], items[np.maximum(vectors.row, 0)], -1)
+    unit = unit_rows(vectors.anchors.astype(np.float32)).astype(vectors.vectors.dtype)
+    used = np.unique(row[row >= 0])
+    return replace(
+        vectors,
+        vectors=unit[used],
+        row=np.where(row >= 0, np.searchsorted(used, row), -1).astype(np.int32),
+        positives=None,
+        mined=None,
+    )
 
 
 def random_vectors(data: CFData, seed: int) -> PairVectors:

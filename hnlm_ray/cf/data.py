@@ -38,9 +38,12 @@ class CFData:
         The LLM's hard-negative vectors of the training pairs, in the same order.
     item_text
         Text vectors of the items, float32[items, t]; a row of zeros is an item without text.
+    facts_text
+        The same of what is known of the items without an LLM: what a control reads in the place of what it wrote.
     user_text
         Text vectors of the users in the same space, float32[users, t]; none: models take the mean over the
-        user's training items (:func:`hnlm_ray.cf.text.user_text`).
+        user's training items (:func:`hnlm_ray.cf.text.user_text`). A semantic teacher adds them to what the items say
+        (``teacher.llm_profile``).
     user_text_from
         The training positives that the users' texts were written from; none: what the texts know is not told.
     judgements
@@ -65,6 +68,7 @@ class CFData:
     pool: NegativePool | None = None
     vectors: PairVectors | None = None
     item_text: NDArray[np.float32] | None = None
+    facts_text: NDArray[np.float32] | None = None
     user_text: NDArray[np.float32] | None = None
     user_text_from: Positives | None = None
     judgements: Judgements | None = None
@@ -83,6 +87,7 @@ class CFData:
             self.vectors.check(self.train, self.items)
         for name, text, rows in (
             ("item_text", self.item_text, self.items),
+            ("facts_text", self.facts_text, self.items),
             ("user_text", self.user_text, self.users),
         ):
             if text is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,15 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hnlm_ray.cf.adapted import AdaptedNegatives
 from hnlm_ray.cf.data import CFData
-from hnlm_ray.cf.losses import PAIR_LOSSES, leads
-from hnlm_ray.cf.objectives import Step, negative_rows
-from hnlm_ray.cf.samplers import AnyNegatives, Batch, Negatives, Sampler
+from hnlm_ray.cf.losses import PAIR_LOSSES
+from hnlm_ray.cf.named_items import Meaning, NearestItems, named_items
+from hnlm_ray.cf.samplers import Batch, Sampler
 from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.cf.stepped import Stepped
 from hnlm_ray.cf.trainer import Trainer
 from hnlm_ray.cf.training import Training
 from hnlm_ray.config import CFConfig
+from hnlm_ray.errors import InputError
 
 PAIRS: Final = 20_000
 
@@ -30,31 +33,73 @@ class Hardness:
     Attributes
     ----------
     hardness
-        Mean of sigmoid(s(u, j) - s(u, i)): 0.5 where negatives score like their positives, near 0 where they are easy.
+        Share of the negatives that rank above their positive, equal scores counting one half: 0.5 where negatives
+        rank as high as positives, near 0 where they are easy. It rests on the order of a user's items alone, so the
+        scale of the embeddings does not change it.
     false_negative_share
-        Share of the negatives that are held-out (validation or test) positives of their user, a mixed one counted by
-        its parts; none where nothing is held out.
+        Share of the negatives that are held-out (validation or test) positives of their user; none where nothing is
+        held out.
     """
 
     hardness: float
     false_negative_share: float | None
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A negative for each of some training pairs.
+
+    Attributes
+    ----------
+    users
+        int32[n], the pairs' users.
+    wins
+        float64[n] in 0 to 1: how much of the negative ranks above the positive, one half where the scores are equal.
+    false
+        float64[n] in 0 to 1: how much of the negative is a held-out positive of the user.
+    """
+
+    users: NDArray[np.int32]
+    wins: NDArray[np.float64]
+    false: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A model as it ranks now.
+
+    ``final`` float32[users + items, width] are its embeddings; ``hops`` makes those of its layers, float32[users +
+    items, layers + 1, dim], or none where it has no such; ``batch_size`` is that of its training, from whose batches
+    in-batch negatives come.
+    """
+
+    data: CFData
+    final: Tensor
+    hops: Callable[[], Tensor | None]
+    batch_size: int
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, trainer: Trainer) -> Ranked:
+        """Return what a training ranks with now, a late fusion apart."""
+        ranked_by = trainer.scorer()
+        final = torch.cat([ranked_by.user_embeddings, ranked_by.item_embeddings])
+        return cls(trainer.data, final, trainer.model.hops, trainer.config.batch_size)
+
+
 @torch.no_grad()
 def measure_hardness(training: Training, seed: int, most: int = PAIRS) -> Hardness | None:
     """Draw a negative for up to ``most`` training pairs with the training's own sampler on its final embeddings.
 
-    Counted after everything else, and nothing is chosen by it: it reads held-out positives. A mixed negative
-    scores as the mixed vector does, which is what the ranking loss sees, and is as false as its parts: the mix if the
-    pool's item is a held-out positive, and the rest if the sampled one is. A pair's own vector is no item, so there the
-    sampled item alone counts, whole. None of a training that draws no negative for a pair.
+    Counted after everything else, and nothing is chosen by it: it reads held-out positives. A negative counts by the
+    items that it is made of (:func:`~hnlm_ray.cf.named_items.named_items`): a mix of two items ranks as high and is
+    as false as its parts together; a pair's vector counts as the item that is nearest to it in the adapted space, by
+    cosine, of those that are no training positives of the user. None of a training that draws no negative for a pair.
     """
     trainer = training.trainer
     if not isinstance(trainer, Trainer) or trainer.sampler is None or not draws_for_pairs(trainer.config):
         return None
-    ranked_by = trainer.scorer()
-    final = torch.cat([ranked_by.user_embeddings, ranked_by.item_embeddings])
-    return _measured(trainer, trainer.sampler, training.data, final, choose_pairs(training.data, seed, most))
+    return _measured(trainer, trainer.sampler, Ranked.of(trainer), seed, most)
 
 
 @torch.no_grad()
@@ -66,39 +111,62 @@ def measure_hardness_now(stepped: Stepped, seed: int, most: int = PAIRS) -> Hard
     """
     if not isinstance(stepped, Trainer) or not draws_for_pairs(stepped.config):
         return None
-    pairs, final = choose_pairs(stepped.data, seed, most), torch.cat(stepped.model.embeddings())
     own = int(np.random.default_rng([seed, stepped.epoch]).integers(2**62))
     with stepped.drawing_apart(own) as sampler:
-        return None if sampler is None else _measured(stepped, sampler, stepped.data, final, pairs)
+        return None if sampler is None else _measured(stepped, sampler, Ranked.of(stepped), seed, most)
 
 
-def _measured(trainer: Trainer, sampler: Sampler, data: CFData, final: Tensor, pairs: NDArray[np.int64]) -> Hardness:
-    users, items = data.train.pairs()
-    hops = trainer.model.hops() if sampler.reads == "hops" else None
-    scores, false = list[Tensor](), list[NDArray[np.float64]]()
-    for edges in _in_batches(pairs, trainer.config.batch_size):
-        batch = _batch(users[edges], items[edges], edges, final.device)
-        negatives = sampler.sample(batch, final if hops is None else hops)
-        rows = negative_rows(Step(final, hops, batch, negatives), data.users, trainer.adapted)
-        scores.append(negative_wins(final[batch.users], final[data.users + batch.items], rows).reshape(-1))
-        false.append(false_shares(users[edges], negatives, data))
+def _measured(trainer: Trainer, sampler: Sampler, model: Ranked, seed: int, most: int) -> Hardness:
+    data = model.data
+    meaning = None if trainer.adapted is None else _adapted_meaning(trainer.adapted, model.final[data.users :], data)
+    drawn = draw_negatives(sampler, model, choose_pairs(data, seed, most), meaning)
     nothing_held_out = data.validation is None and data.test is None
-    share = None if nothing_held_out else float(np.concatenate(false).mean())
-    return Hardness(float(torch.cat(scores).double().mean()), share)
+    return Hardness(float(drawn.wins.mean()), None if nothing_held_out else float(drawn.false.mean()))
+
+
+def _adapted_meaning(adapted: AdaptedNegatives, items: Tensor, data: CFData) -> Meaning:
+    """Return the item nearest to the adapted vector among the model's ``items`` float32[items, width]."""
+    nearest = NearestItems(items, data)
+    return lambda users, rows: nearest.of(adapted.adapter(adapted.vectors.index_select(0, rows)), users)
+
+
+@torch.no_grad()
+def draw_negatives(sampler: Sampler, model: Ranked, pairs: NDArray[np.int64], meaning: Meaning | None = None) -> Drawn:
+    """Draw a negative for each training pair (edges int64[n], one at least) by a model that stays as it is.
+
+    ``meaning`` says which item a vector stands for, where the sampler gives vectors. InputError where the sampler needs
+    the layers of a model that has none, or its negatives belong to no pair.
+    """
+    embeddings = model.hops() if sampler.reads == "hops" else model.final
+    if embeddings is None:
+        raise InputError("its sampler mixes layers and this model's embeddings are no mean of layers")
+    users, items = model.data.train.pairs()
+    wins, false = list[NDArray[np.float64]](), list[NDArray[np.float64]]()
+    for edges in np.split(pairs, range(model.batch_size, len(pairs), model.batch_size)):
+        batch = _batch(users[edges], items[edges], edges, model.final.device)
+        named = named_items(sampler.sample(batch, embeddings), batch, meaning)
+        parts = named.parts.cpu().numpy()
+        wins.append((negative_wins(model, batch, named.items).cpu().numpy() * parts).sum(1))
+        false.append((held_out_positives(users[edges][:, None], named.items.cpu().numpy(), model.data) * parts).sum(1))
+    return Drawn(users[pairs], np.concatenate(wins), np.concatenate(false))
 
 
 def choose_pairs(data: CFData, seed: int, most: int) -> NDArray[np.int64]:
-    """Return the edges of up to ``most`` training pairs for which a negative exists, int64, increasing."""
+    """Return the edges of up to ``most`` training pairs for which a negative exists, int64, in the order of a seed.
+
+    In that order they are cut into batches, so that the users of a batch are mixed as they are in training.
+    """
     users, _ = data.train.pairs()
     edges = np.flatnonzero(data.train.degree[users] < data.items)
-    if len(edges) <= most:
-        return edges
-    return np.sort(np.random.default_rng(seed).choice(edges, most, replace=False))
+    return np.random.default_rng(seed).permutation(edges)[:most]
 
 
-def negative_wins(user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-    """Return sigmoid(s(u, j) - s(u, i)) of each row, float32[n] or [n, m], as :func:`~hnlm_ray.cf.losses.leads`."""
-    return torch.sigmoid(leads(user, positive, negative))
+def negative_wins(model: Ranked, batch: Batch, items: Tensor) -> Tensor:
+    """Return for ``items`` int64[n, k] of n pairs whether each ranks above the positive, float64; 0.5: equal scores."""
+    users = model.data.users
+    apart = model.final[users + items] - model.final[users + batch.items].unsqueeze(1)
+    lead = (apart * model.final[batch.users].unsqueeze(1)).sum(2)
+    return (lead > 0).double() + 0.5 * (lead == 0).double()
 
 
 def draws_for_pairs(config: CFConfig) -> bool:
@@ -106,28 +174,11 @@ def draws_for_pairs(config: CFConfig) -> bool:
     return config.loss in PAIR_LOSSES
 
 
-def false_shares(users: NDArray[np.int32], negatives: AnyNegatives, data: CFData) -> NDArray[np.float64]:
-    """Return how much of each negative is a held-out positive, float64[n] in 0 to 1; see :func:`measure_hardness`.
-
-    Of a pair's several negatives, or of the items that its layers take, the mean.
-    """
-    items = negatives.items.cpu().numpy().reshape(len(users), -1)
-    sampled: NDArray[np.float64] = held_out_positives(users[:, None], items, data).mean(1)
-    if not isinstance(negatives, Negatives) or negatives.pool_items is None or negatives.mix is None:
-        return sampled
-    mix: NDArray[np.float64] = negatives.mix.double().cpu().numpy()
-    return mix * held_out_positives(users, negatives.pool_items.cpu().numpy(), data) + (1 - mix) * sampled
-
-
 def held_out_positives(users: NDArray[np.int32], items: NDArray[np.int64], data: CFData) -> NDArray[np.bool_]:
     """Return for each (user, item), broadcast, whether it is a validation or test positive, bool."""
     keys = users.astype(np.int64) * data.items + items
     splits = [split.keys(data.items) for split in (data.validation, data.test) if split is not None]
     return np.any([contains(split, keys) for split in splits], axis=0) if splits else np.zeros(keys.shape, np.bool_)
-
-
-def _in_batches(edges: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
-    return np.split(edges, range(size, len(edges), size))
 
 
 def _batch(users: NDArray[np.int32], items: NDArray[np.int32], edges: NDArray[np.int64], device: torch.device) -> Batch:

@@ -17,15 +17,21 @@ ROUNDING: Final = 1e-6
 """Of the mean's length: by so little an encoder's vectors of one text differ between batches."""
 
 
-def centred(text: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return text vectors less their mean, float32[items, t].
+def mean_text(text: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the mean of text vectors float32[items, t], float64[t]; a row of zeros doesn't count."""
+    has_text = (text != 0).any(axis=1)
+    return text[has_text].mean(axis=0, dtype=np.float64) if has_text.any() else np.zeros(text.shape[1])
+
+
+def centred(text: NDArray[np.float32], mean: NDArray[np.float64] | None = None) -> NDArray[np.float32]:
+    """Return text vectors less their mean, or a given one (of the texts they are compared with), float32[items, t].
 
     Raw sentence vectors share a direction, which hides what tells them apart. A row of zeros is an item
     without text: it doesn't count in the mean and stays zero. So is one that differs from the mean by rounding alone:
     of texts that are all alike nothing is told.
     """
     has_text = (text != 0).any(axis=1)
-    mean = text[has_text].mean(axis=0, dtype=np.float64) if has_text.any() else np.zeros(text.shape[1])
+    mean = mean_text(text) if mean is None else mean
     apart, least = np.empty(text.shape, np.float32), ROUNDING * np.linalg.norm(mean)
     for start in range(0, len(text), CENTRED_PER_BLOCK):
         rows = slice(start, start + CENTRED_PER_BLOCK)

@@ -9,7 +9,9 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hnlm_ray.cf.data import CFData
@@ -19,6 +21,7 @@ from hnlm_ray.cf.losses.catalogue import standardised
 from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
 from hnlm_ray.cf.solved.ease import HistoryScores, history_matrix
 from hnlm_ray.cf.spectral import spectral_scores
+from hnlm_ray.cf.text import user_text
 from hnlm_ray.cf.text_evidence import TextEvidence, coldness
 from hnlm_ray.config import CFConfig
 from hnlm_ray.config.cf_parts import TeacherConfig
@@ -35,9 +38,9 @@ _LAST: Final = dict[tuple[CFData, TeacherConfig, str], Scorer]()
 
 @dataclass(frozen=True, eq=False)
 class TeacherScores:
-    """z(linear) + profile * z(S1) + votes * z(S2) + cold * z(S1) / (1 + n_j / 5) + verdict * what an LLM judged.
+    """z(linear) + profile z(S1) + votes z(S2) + cold z(S1) / (1 + n_j / 5) + llm_profile z(S3) + verdict v.
 
-    z is over the catalogue of each user.
+    z is over the catalogue of each user, v what an LLM judged. What an LLM says is added: without it the rest stays.
 
     Attributes
     ----------
@@ -83,6 +86,9 @@ class TeacherScores:
         if self.config.votes:
             votes = standardised(torch.from_numpy(self.text.votes(rows)))
             found.add_(votes.to(found.device), alpha=self.config.votes)
+        if self.config.llm_profile:
+            own = standardised(torch.from_numpy(self.text.own_taste(rows)))
+            found.add_(own.to(found.device), alpha=self.config.llm_profile)
         return found
 
     def check(self) -> None:
@@ -123,7 +129,8 @@ def teacher_of(data: CFData, config: CFConfig, device: torch.device | str = "cpu
     Raises
     ------
     InputError
-        A text weight without text of items, or a Gram matrix that can't be inverted.
+        A text weight without text of items, ``llm_profile`` without texts of users, or a Gram matrix that can't be
+        inverted.
     """
     if data.teacher is not None:
         return data.teacher
@@ -158,9 +165,17 @@ def open_teacher(data: CFData, config: TeacherConfig, device: torch.device | str
             raise InputError(
                 "cf.teacher weighs the items' text and the data has none; give it or set its text weights 0"
             )
-        text = TextEvidence.of(history, data.item_text, data.user_text)
+        text = TextEvidence.of(history, data.item_text, _own_text(data) if config.llm_profile else None)
     linear = _linear(data, config, history, torch.device(device))
     return TeacherScores(linear, text, coldness(data.train.popularity(data.items)), data.judgements, config)
+
+
+def _own_text(data: CFData) -> NDArray[np.float32]:
+    if data.user_text is None:
+        raise InputError(
+            "cf.teacher.llm_profile weighs the users' own texts and the data has none; give user_text or set it 0"
+        )
+    return user_text(data)
 
 
 def _linear(

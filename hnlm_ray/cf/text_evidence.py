@@ -1,4 +1,7 @@
-"""What text says of every user and item: S1, the user's taste against the item; S2, votes of the user's items."""
+"""What text says of every user and item.
+
+S1, the user's items against the item; S2, votes of the user's items; S3, a text of the user itself against the item.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +22,25 @@ COLD: Final = 5.0
 
 @dataclass(frozen=True, eq=False)
 class TextEvidence:
-    """S1 and S2 of users with all items.
+    """S1, S2 and S3 of users with all items.
 
     Attributes
     ----------
     profiles, items
-        float32[users, t] and float32[items, t], unit length: the centred text of a user (``CFData.user_text``, else
-        the sum over its training items) and of an item; zeros without text.
+        float32[users, t] and float32[items, t], unit length: the sum of the centred texts of a user's training items,
+        and the centred text of an item; zeros without text.
     history, neighbours
         scipy CSR: X, float32[users, items], and the cosines of each item to its 50 nearest by text.
+    own
+        float32[users, t], unit length: the centred text of a user itself, such as an LLM's profile; zeros without one.
+        None: users have none.
     """
 
     profiles: NDArray[np.float32]
     items: NDArray[np.float32]
     history: Any
     neighbours: Any
+    own: NDArray[np.float32] | None
 
     @classmethod
     def of(
@@ -44,12 +51,18 @@ class TextEvidence:
     ) -> TextEvidence:
         """Read the text; ``history`` is X, a scipy CSR [users, items] of ones."""
         items = centred(item_text)
-        profiles = unit_rows(history @ items if user_text is None else centred(user_text))
-        return cls(profiles, unit_rows(items), history, nearest_items(item_text, VOTES))
+        own = None if user_text is None else unit_rows(centred(user_text))
+        return cls(unit_rows(history @ items), unit_rows(items), history, nearest_items(item_text, VOTES), own)
 
     def taste(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return S1, float32[n, items]: cosines of the users' texts with the items'."""
+        """Return S1, float32[n, items]: cosines of the texts of the users' items with the items'."""
         found: NDArray[np.float32] = self.profiles[users] @ self.items.T
+        return found
+
+    def own_taste(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return S3, float32[n, items]: cosines of the users' own texts with the items'; 0 of a user without one."""
+        assert self.own is not None  # noqa: S101 asked for where users have some
+        found: NDArray[np.float32] = self.own[users] @ self.items.T
         return found
 
     def votes(self, users: NDArray[np.int64]) -> NDArray[np.float32]:

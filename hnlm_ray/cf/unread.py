@@ -11,6 +11,8 @@ from hnlm_ray.config import CFConfig
 
 CATALOGUE_LOSSES: Final = frozenset({"softmax", "sfcml"})
 MIXED: Final = frozenset({"pool", "vectors"})
+COUNTED: Final = frozenset({"ease", "popularity"})
+"""Models without embeddings, solved at once."""
 
 Reader = tuple[str, Callable[[CFConfig], bool]]
 
@@ -54,7 +56,7 @@ READERS: Final[dict[str, Reader]] = {
     "sampler": ("losses that draw negatives", lambda config: _sampler(config) is not None),
     "loss": GRADIENTS,
     "margin": _losses("hinge", "sfcml"),
-    "dim": ("models with embeddings", lambda config: config.model != "ease"),
+    "dim": ("models with embeddings", lambda config: config.model not in COUNTED),
     "layers": GRAPH,
     "bias": _models("mf"),
     "dropout": _models("ngcf"),
@@ -64,7 +66,7 @@ READERS: Final[dict[str, Reader]] = {
     "adam": ("optimiser adam", lambda config: config.optimiser == "adam" and config.model not in SOLVED),
     "reg": ("models with a table", lambda config: config.model not in {"alpharec", *SOLVED}),
     "precision": GRAPH,
-    "epochs": ("models that take more than one", lambda config: config.model != "ease"),
+    "epochs": ("models that take more than one", lambda config: config.model not in COUNTED),
     **dict.fromkeys(("patience", "eval_every"), VALIDATION),
     "popularity_power": _samplers("pns"),
     **dict.fromkeys(("candidates", "pool_share", "guard"), _samplers(*CANDIDATE_SAMPLERS)),

@@ -32,6 +32,9 @@ class PairVectors:
         float[items, k], catalogue items in the same space: what the adapter is aligned by; or none.
     anchored
         bool[items]: which items have an anchor; none: all that ``anchors`` has. Other rows are never read.
+    positives, mined
+        int32[n]: of each vector the positive item that it was made for, and the hard negative that the teacher mined
+        for it (-1: none); controls are made from them. None where that isn't known.
 
     Raises
     ------
@@ -43,6 +46,8 @@ class PairVectors:
     row: NDArray[np.int32]
     anchors: Vectors | None = None
     anchored: NDArray[np.bool_] | None = None
+    positives: NDArray[np.int32] | None = None
+    mined: NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or self.vectors.dtype not in (np.float16, np.float32):

@@ -26,7 +26,7 @@ from hnlm_ray.errors import InputError
 SMALL = {"dim": 8, "batch_size": 100, "candidates": 3, "epochs": 2, "lr": 0.01}
 LOSSES = ("bpr", "hinge", "softmax", "sampled_softmax", "sfcml")
 SAMPLERS = ("rns", "pns", "dns", "dns_mn", "srns", "mixgcf", "dins", "ahns")
-SOLVED = {"ease": {}, "ials": {}}
+SOLVED = {"ease": {}, "ials": {}, "popularity": {}}
 
 
 def config(**settings):

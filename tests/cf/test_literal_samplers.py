@@ -127,6 +127,20 @@ def test_ahns_is_the_argmin_of_the_distance_to_the_wanted_score(data):
     assert 0 < clamped < len(negatives)
 
 
+def test_ahns_takes_the_hardest_below_its_pole_where_the_equation_without_a_bound_takes_the_easiest(data):
+    batch, table = every_pair(data), final_of(data)
+    sampler = build("ahns", data, candidates=6, ahns={"alpha": 0.1, "beta": 0.4, "power": -2.0})
+    drawn, below = recorded(sampler), []
+    negatives = sampler.sample(batch, table).items.tolist()
+    for n, user, positive, items in pairs_and_rows(data, batch, table):
+        scores = {j: dot(user, items[j]) for j in drawn[0][n].tolist()}
+        base = dot(user, positive) + 0.1
+        if base <= 0:
+            assert negatives[n] == max(scores, key=scores.get)
+            below.append(0.4 / base < min(scores.values()) and min(scores, key=scores.get) != negatives[n])
+    assert any(below)  # some want less than all candidates have, without the bound
+
+
 def mean_of_hops(rows):
     return [sum(column) / HOPS for column in zip(*rows, strict=True)]
 

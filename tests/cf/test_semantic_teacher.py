@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from hnlm_ray.cf import CFData, Positives, evaluate, open_training, train
+from hnlm_ray.cf import CFData, Judgements, Positives, evaluate, open_training, train
 from hnlm_ray.cf.ease import add_text_kernel, item_gram, solve_ease
 from hnlm_ray.cf.fusion import choose_fusion
 from hnlm_ray.cf.neighbours import centred, unit_rows
@@ -76,12 +76,54 @@ def test_held_out_rows_shape_nothing():
     assert torch.equal(*same)
 
 
-def test_a_users_own_text_takes_the_place_of_its_history():
-    data = planted()
-    text = np.random.default_rng(3).normal(size=(USERS, data.item_text.shape[1])).astype(np.float32)
-    config = TeacherConfig(kernel=0, votes=0, cold=0, profile=1)
-    own = open_teacher(replace(data, user_text=text), config).scores(torch.arange(USERS))
-    assert not torch.allclose(own, open_teacher(data, config).scores(torch.arange(USERS)))
+def told(data, seed=3):
+    """Return the data with what an LLM says: a text of each user but the first three, and verdicts."""
+    draw = np.random.default_rng(seed)
+    text = draw.normal(size=(USERS, data.item_text.shape[1])).astype(np.float32)
+    text[:3] = 0
+    users, items = np.repeat(np.arange(USERS), ITEMS), np.tile(np.arange(ITEMS), USERS)
+    free = data.train.edges(users, items, ITEMS) < 0
+    judged = draw.permutation(np.flatnonzero(free))[:200]
+    verdicts = Judgements.from_pairs(users[judged], items[judged], draw.choice([1, -1], 200), USERS)
+    return replace(data, user_text=text, judgements=verdicts)
+
+
+def test_a_users_own_text_is_a_term_beside_that_of_its_items():
+    data = told(planted())
+    config = TeacherConfig(profile=0.2, llm_profile=0.3)
+    everyone = torch.arange(USERS)
+    without = open_teacher(data, TeacherConfig(profile=0.2)).scores(everyone)
+    assert torch.equal(
+        without, open_teacher(replace(data, user_text=None), TeacherConfig(profile=0.2)).scores(everyone)
+    )
+    own = unit_rows(centred(data.user_text)) @ unit_rows(centred(data.item_text)).T
+    own = np.nan_to_num(z(own[3:]))
+    found = (open_teacher(data, config).scores(everyone) - without).numpy()
+    np.testing.assert_allclose(found[3:], 0.3 * own, atol=2e-4)
+    assert not found[:3].any()  # a user without a text keeps what its items say
+
+
+def test_without_weights_what_an_llm_says_changes_no_bit():
+    plain = planted()
+    data, everyone = told(plain), torch.arange(USERS)
+    assert torch.equal(*(open_teacher(each, TeacherConfig()).scores(everyone) for each in (plain, data)))
+    assert not torch.equal(*(open_teacher(data, TeacherConfig(verdict=w)).scores(everyone) for w in (0, 0.3)))
+    config = CFConfig(**SOFTMAX, fusion="validation")
+    fusion, with_llm = (train(each, config, 0) for each in (plain, data))
+    assert (fusion.validation, fusion.fusion_weight) == (with_llm.validation, with_llm.fusion_weight)
+    assert torch.equal(fusion.scorer.scores(everyone), with_llm.scorer.scores(everyone))
+    added = train(data, CFConfig(**SOFTMAX, fusion=1.0, teacher=TeacherConfig(llm_profile=0.4)), 0)
+    assert not torch.equal(added.scorer.scores(everyone), fusion.scorer.scores(everyone))
+
+
+def test_a_weight_of_the_users_own_texts_needs_them():
+    config = TeacherConfig(**NO_TEXT, llm_profile=0.1)
+    with pytest.raises(InputError, match=r"cf\.teacher\.llm_profile weighs the users' own texts and the data has none"):
+        open_teacher(planted(), config)
+    with pytest.raises(InputError, match="weighs the items' text and the data has none"):
+        open_teacher(replace(planted(), item_text=None), config)
+    with pytest.raises(InputError, match="user_text has vectors of length 2 and item_text of 12"):
+        open_teacher(replace(planted(), user_text=np.ones((USERS, 2), np.float32)), config)
 
 
 def test_a_given_teacher_comes_first():

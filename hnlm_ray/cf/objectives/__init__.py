@@ -6,7 +6,7 @@ from typing import Final
 
 from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step
 from hnlm_ray.cf.objectives.catalogue import CatalogueObjective, SFCMLObjective, SoftmaxObjective, block_of
-from hnlm_ray.cf.objectives.pairs import PairObjective, negative_rows
+from hnlm_ray.cf.objectives.pairs import PairObjective
 from hnlm_ray.cf.objectives.sampled import SampledSoftmaxObjective
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "PairObjective",
     "Step",
     "block_of",
-    "negative_rows",
 ]
 
 LOSSES: Final[dict[str, type[Objective]]] = {

@@ -16,7 +16,6 @@ from hnlm_ray.cf.gather import gather_rows
 from hnlm_ray.cf.losses import PAIR_LOSSES, contrastive, l2, leads, mean_over_pairs
 from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step
 from hnlm_ray.cf.samplers import HopNegatives, Negatives
-from hnlm_ray.errors import InputError
 
 
 class PairObjective(Objective):
@@ -75,21 +74,6 @@ class PairObjective(Objective):
         if adapted.aligns:
             loss = loss + self.config.alignment * adapted.alignment(step.final, step.batch, negatives)
         return loss
-
-
-def negative_rows(step: Step, users: int, adapted: AdaptedNegatives | None) -> Tensor:
-    """Return the negatives as the ranking loss sees them, mixed, float32[batch, dim] or [batch, n, dim].
-
-    InputError for negatives that a batch shares.
-    """
-    negatives = step.negatives
-    if isinstance(negatives, HopNegatives):
-        assert step.hops is not None  # noqa: S101 given where the sampler reads them
-        return hop_rows(step.hops, step.batch, negatives, users)[2].mean(1)
-    if not isinstance(negatives, Negatives):
-        raise InputError("negatives that a batch shares belong to no pair; measure another sampler")
-    negative = triples(step.final, step.batch, negatives, users)[2]
-    return negative if adapted is None else _with_hard(adapted.hard(negatives), negative, negatives)
 
 
 def hop_rows(hops: Tensor, batch: Batch, negatives: HopNegatives, users: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -20,6 +20,8 @@ class AdaptiveHardnessSampler(CandidateSampler):
     With p below -1 (published: -2) the wanted score falls as the positive's rises. The rule is made for a base
     s(u, i) + alpha above 0; at 0 the power is infinite and below 0 it changes sign or is no number. So the base
     is at least 0.001: for such a positive the wanted score lies above all others, and the hardest candidate is taken.
+    The authors' code has no such bound: with p = -2 it wants a score below 0 for a base below 0, and takes the easiest
+    just below it. The bound keeps the method's aim, a harder negative for a less sure positive.
     Distances are compared in float64, where scores stay apart that are far below the wanted one.
 
     With a guard the distance is lengthened by lambda std(s) g: what AHNS chooses by is minus the distance, and that is

@@ -110,12 +110,16 @@ class Solved:
         self.epoch = state["epoch"]
 
 
+def _told(config: CFConfig) -> str:
+    return f" by the settings in cf.{config.model}" if config.model in CFConfig.model_fields else ", by no setting"
+
+
 def reject_gradient_settings(config: CFConfig) -> None:
     """Raise InputError where a setting of the training by gradients is changed: a solved model would ignore it."""
     for name in OF_GRADIENTS:
         given, default = getattr(config, name), CFConfig.model_fields[name].default
         if given != default:
             raise InputError(
-                f"cf.{name} {given!r} is of training by gradients, and {config.model} is solved by the settings in "
-                f"cf.{config.model}; leave it at {default!r}"
+                f"cf.{name} {given!r} is of training by gradients, and {config.model} is solved{_told(config)}; "
+                f"leave it at {default!r}"
             )
