@@ -13,12 +13,12 @@ from hnlm_ray.finetune.query import load_query
 from hnlm_ray.llm.job import llm_identity
 from hnlm_ray.llm.models import base_model, encoder_identity, model_identity
 from hnlm_ray.llm.prompts import load_prompt
-from hnlm_ray.tune.methods import reads_text, spaces_content
+from hnlm_ray.tune.methods import reads_facts, reads_text, spaces_content
 
 _LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max_attempts", "engine_kwargs")
 _HTTP_LLM_CONTENT = ("engine", "temperature", "top_p", "max_attempts")
 _HTTP_CONTENT = ("model", "structured", "extra")  # a server that moves elsewhere is the same server
-_TUNE_CONTENT = ("methods", "models", "search", "trials", "cpu_seconds", "stopping", "metric", "cutoffs")
+_TUNE_CONTENT = ("methods", "models", "search", "searches", "trials", "cpu_seconds", "stopping", "metric", "cutoffs")
 _JUDGEMENT_PROMPT = ("max_tokens", "person_chars", "history", "item_chars")
 _FINETUNE_OPERATION = {
     *("enabled", "cpus_per_worker", "gpus_per_worker", "offload", "gradient_checkpointing"),
@@ -120,6 +120,8 @@ def _as_before(trained: dict[str, Any]) -> dict[str, Any]:
         del found["adam"]
     if found["ials"]["init_std"] == 0.1:
         del found["ials"]["init_std"]
+    if found["teacher"]["llm_profile"] == 0:
+        del found["teacher"]["llm_profile"]
     del found["softmax"]["magnitude"]  # of what ranks; a teacher gives its embeddings as they are
     return found
 
@@ -150,7 +152,7 @@ def embeddings(config: Config) -> Mapping[str, object]:
 
 def negative_pool(config: Config) -> Mapping[str, object]:
     """Return how negatives are grounded."""
-    keys = ("pool_size", "fuzzy_score", "nearest_cosine", "borrow")
+    keys = ("pool_size", "fuzzy_score", "nearest_cosine", "nearest_weight", "borrow")
     return {**_section(config, "negatives", *keys), "encoder": encoder_identity(config.llm.encoder)}
 
 
@@ -188,6 +190,6 @@ def recommendations(config: Config) -> Mapping[str, object]:
 
 
 def _item_text(config: Config) -> dict[str, object]:
-    if not reads_text(config.tune):
+    if not reads_text(config.tune) and not reads_facts(config.tune):
         return {}
     return {"encoder": encoder_identity(config.llm.encoder), "item_text": config.tune.item_text}

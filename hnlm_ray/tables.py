@@ -39,6 +39,11 @@ def _curve(*more: pa.Field) -> pa.Field:
     return pa.field("curve", pa.list_(pa.struct([*point, *more])))
 
 
+def _interval(name: str, *more: str) -> list[pa.Field]:
+    """Return a figure with the ends of its 95% interval, over users, and what more is told of it."""
+    return [pa.field(name, pa.float64()), *(pa.field(f"{name}_{end}", pa.float64()) for end in ("low", "high", *more))]
+
+
 # Of a CF training that ended well. skipped_pairs: of users who have a positive with every item. With pair vectors
 # alone: the share of training pairs that have one, and how far the adapter moved from its start (relative, L2).
 _TRAINED: Final = [
@@ -223,6 +228,9 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("sha256", pa.string(), nullable=False),
         ]
     ),
+    # metrics: by name; a figure that does not exist is absent. Beside those that `hnlm finetune eval` shows:
+    # difference, the mrr of the fine-tuned LLM minus the row's, and the ends of the 95% intervals of mrr and
+    # difference by user, mrr_low, mrr_high, difference_low, difference_high.
     "finetune_eval": pa.schema(
         [
             pa.field("method", pa.string(), nullable=False),
@@ -242,12 +250,13 @@ TABLES: Final[dict[str, pa.Schema]] = {
     ),
     # One row a training pair. origin: 'own' (its own text was grounded), 'borrowed' (it has the
     # negatives of the user's pair with item `lender`), 'fallback' (none: the base sampler alone).
-    # negatives: catalogue items, best first; sources: how each was found, 'exact', 'fuzzy' or
-    # 'nearest' for the first, 'neighbour' (of the text, by cosine) for the others, and 'embedding'
-    # (nearest to the vector in the teacher's space). vector: the negative in embedding form, of the pair
-    # itself or of the user's pair with item `vector_lender`; null: none. verdict: what became of the pair's
-    # own text: how its first item was found, 'ungrounded', or 'training_positive' (it names one, and nothing
-    # else is near); null: it has no text.
+    # negatives: catalogue items, best first; sources: how each was found, 'exact' or 'fuzzy' (named by its
+    # title) or 'nearest' (by the text's vector) for the first, 'neighbour' (next nearest) for the others, and
+    # 'embedding' (nearest to the vector in the teacher's space); weights: 1 of a title, negatives.nearest_weight
+    # times the cosine of what the text's vector found, the cosine of 'embedding'. vector: the negative in
+    # embedding form, of the pair itself or of the user's pair with item `vector_lender`; null: none. verdict:
+    # what became of the pair's own text: how its first item was found, 'ungrounded', or 'training_positive' (it
+    # names one, and nothing else is near); null: it has no text.
     "negative_pool": pa.schema(
         [
             pa.field("user", pa.int32(), nullable=False),
@@ -265,6 +274,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
     "trials": pa.schema(
         [
             pa.field("method", pa.string(), nullable=False),
+            pa.field("search", pa.int32(), nullable=False),  # 0 .. tune.searches - 1
             pa.field("trial", pa.int32(), nullable=False),
             pa.field("config", pa.string(), nullable=False),  # JSON of the `cf` section
             # ok, pruned (ended early; its figures count), diverged or failed; error: why, of all but ok
@@ -286,6 +296,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
     "results": pa.schema(
         [
             pa.field("method", pa.string(), nullable=False),
+            pa.field("search", pa.int32(), nullable=False),  # whose winner it is; no two searches share a seed
             pa.field("seed", pa.int64(), nullable=False),
             pa.field("config", pa.string(), nullable=False),
             pa.field("status", pa.string(), nullable=False),
@@ -301,8 +312,8 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("slices", pa.map_(pa.string(), pa.float64())),
             # What its lists of all test users show together (hnlm_ray.cf.catalogue_figures).
             pa.field("catalogue", pa.map_(pa.string(), pa.float64())),
-            # Of the negatives that its sampler draws at the end: mean of sigmoid(s_uj - s_ui), and the share that
-            # are held-out positives of their user. Counted after everything else; nothing is chosen by them.
+            # Of the negatives that its sampler draws at the end: the share that rank above their positive, and the
+            # share that are held-out positives of their user. Counted after everything else; nothing is chosen by them.
             pa.field("hardness", pa.float64()),
             pa.field("false_negative_share", pa.float64()),
             pa.field("seconds", pa.float64(), nullable=False),
@@ -332,6 +343,28 @@ TABLES: Final[dict[str, pa.Schema]] = {
                 ),
                 nullable=False,
             ),
+        ]
+    ),
+    # What each sampler draws on one model that stays as it is, for the same training pairs; counted after everything
+    # else, and nothing is chosen by it. role: 'reference' (DNS along its M), 'own' (a method with the settings of its
+    # winner), 'grid' (other settings of it), 'control' (the settings of the winner of `controls`, but for what the
+    # control takes away). reason: why figures or a comparison are not there.
+    "frontier": pa.schema(
+        [
+            pa.field("method", pa.string(), nullable=False),
+            pa.field("role", pa.string(), nullable=False),
+            pa.field("setting", pa.string(), nullable=False),
+            pa.field("controls", pa.string()),
+            pa.field("pairs", pa.int64(), nullable=False),
+            pa.field("users", pa.int64(), nullable=False),
+            *_interval("hardness"),
+            *_interval("false_negative_share"),
+            # The lowest share that DNS, or two of it by turns, has at that hardness, and how far the own one is below.
+            pa.field("reference_share", pa.float64()),
+            *_interval("saved", "error", "p"),
+            # Of a control: how much more its method saves.
+            *_interval("gain", "error", "p"),
+            pa.field("reason", pa.string()),
         ]
     ),
     # The model that recommends: the method that is best on validation, trained as recommend.train_on says.
@@ -381,9 +414,10 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "finetune_eval": ("method",),
     "negative_embeddings": ("user", "item"),
     "negative_pool": ("user", "item"),
-    "trials": ("method", "trial"),
-    "results": ("method", "seed"),
+    "trials": ("method", "search", "trial"),
+    "results": ("method", "search", "seed"),
     "false_negative_model": ("features",),
+    "frontier": ("method", "role", "controls", "setting"),
     "model_users": ("user",),
     "model_items": ("item",),
     "recommendations": ("user", "rank"),

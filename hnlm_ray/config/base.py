@@ -38,6 +38,7 @@ CFModelName = Literal[
     "llmrec",
     "ease",
     "ials",
+    "popularity",
 ]
 
 

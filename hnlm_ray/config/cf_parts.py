@@ -123,9 +123,10 @@ class TeacherConfig(Section):
     profile: NotNegative = Field(0.2, description="Weight of S1: the text of a user's items against the item's.")
     votes: NotNegative = Field(0.2, description="Weight of S2: votes of a user's items for their text neighbours.")
     cold: NotNegative = Field(1.0, description="Weight of S1 for items with few positives, who have little else.")
+    llm_profile: NotNegative = Field(0.0, description="Weight of S3: a user's own text against the item's.")
     verdict: NotNegative = Field(0.0, description="Weight of an LLM's verdicts: 1 wanted, -1 not.")
 
     @property
     def reads_text(self) -> bool:
         """Tell whether a weight of a text is above 0."""
-        return any((self.kernel, self.profile, self.votes, self.cold))
+        return any((self.kernel, self.profile, self.votes, self.cold, self.llm_profile))

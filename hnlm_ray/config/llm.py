@@ -166,4 +166,9 @@ class NegativesConfig(Section):
     pool_size: Count = Field(4, description="Grounded negatives kept for a pair.")
     fuzzy_score: Annotated[float, Field(ge=0, le=100)] = Field(88, description="Least title similarity (0-100).")
     borrow: bool = Field(default=True, description="Pairs without a negative take those of the user's nearest pair.")
-    nearest_cosine: Annotated[float, Field(ge=-1, le=1)] = Field(0.3, description="Least cosine for 'nearest'.")
+    nearest_cosine: Annotated[float, Field(ge=-1, le=1)] = Field(
+        0.3, description="Least cosine for 'nearest', of vectors less the mean of the catalogue's."
+    )
+    nearest_weight: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="Weight of an item found by its vector is this times the cosine; that of a title's is 1."
+    )

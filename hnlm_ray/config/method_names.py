@@ -1,36 +1,92 @@
-"""The names of the methods: a file of each in ``hnlm_ray/tune/spaces``, which are not read here."""
+"""The names of the methods: a file of each in ``hnlm_ray/tune/spaces``, and of their controls, a word each in it."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Container
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
+from hnlm_ray.config.controls import control_names
+from hnlm_ray.config.spaces import Spaces
+
+STANDING_BASELINES: Final = ("popularity", "softmax", "ease", "fusion_cf")
+"""Classical methods that take seconds and are often the best: a gain that is told without them says so."""
 DEFAULT_METHODS: Final = (
-    *("rns", "pns", "dns"),
-    *("pool", "pool_alpha0", "pool_random", "pool_shuffled"),
+    *("popularity", "rns", "pns", "dns", "softmax", "ease", "fusion_cf"),
+    *("pool", "pool_alpha0", "pool_random", "pool_shuffled", "pool_facts"),
     *("hnlmrec", "hnlmrec_alpha0", "hnlmrec_random", "hnlmrec_shuffled", "hnlmrec_frozen"),
-    *("guard", "guard_no_text", "guard_shuffled"),
+    *("hnlmrec_teacher", "hnlmrec_item"),
+    *("guard", "guard_no_text", "guard_shuffled", "guard_facts"),
 )
 CLASSICAL_METHODS: Final = (
-    *("rns", "pns", "dns", "dns_mn", "srns", "mixgcf", "dins", "ahns", "in_batch"),
+    *("popularity", "rns", "pns", "dns", "dns_mn", "srns", "mixgcf", "dins", "ahns", "in_batch"),
     *("softmax", "sampled_softmax", "sfcml", "ease", "ials", "fusion_cf", "distill_cf", "distill_fusion_cf"),
 )
 """Those of the family 'classical': a test holds it to the files."""
+Words = tuple[str, ...]
 
 
 @lru_cache(maxsize=1)
 def shipped_methods() -> tuple[str, ...]:
-    """Return the methods that come with the package, by name; files that begin with _ are parts of others."""
-    names = (entry.name for entry in (files("hnlm_ray") / "tune" / "spaces").iterdir())
-    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml") and name[0] != "_"))
+    """Return the methods that come with the package and their controls, by name; parts of others begin with _."""
+    return tuple(sorted(_with_controls({name: _words(name, {}) for name in _shipped_trees() if name[0] != "_"})))
 
 
-def check_method(name: str, own: Container[str] = ()) -> None:
-    """Raise ValueError for a name that is neither shipped nor the user's own."""
-    if name not in shipped_methods() and name not in own:
-        near = difflib.get_close_matches(name, shipped_methods(), n=1)
-        told = f"did you mean '{near[0]}'" if near else f"use one of {', '.join(shipped_methods())}"
+def method_names(own: Spaces) -> tuple[str, ...]:
+    """Return the names that ``tune.methods`` may hold: shipped methods, a run's own, and the controls of both."""
+    named = {name: _words(name, own) for name in own}
+    return tuple(sorted({*shipped_methods(), *_with_controls(named)}))
+
+
+def control_word(name: str, own: Spaces) -> tuple[str, str] | None:
+    """Return method and word of a control's name; none of what is a method itself, or is unknown."""
+    method, parts = "", name.split("_")
+    for place in range(1, len(parts)):
+        method, word = "_".join(parts[:place]), "_".join(parts[place:])
+        known = method in own or (method in _shipped_trees() and method[0] != "_")
+        if known and word in _words(method, own) and name not in _shipped_trees():
+            return method, word
+    return None
+
+
+def check_method(name: str, own: Spaces | None = None) -> None:
+    """Raise ValueError for a name that is neither shipped nor the user's own, nor a control of one."""
+    if name in DEFAULT_METHODS:  # no file is read for a configuration that names nothing else
+        return
+    known = method_names(own or {})
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        told = f"did you mean '{near[0]}'" if near else f"use one of {', '.join(known)}"
         raise ValueError(f"there is no method '{name[:80]}': {told}")
+
+
+def _with_controls(named: Mapping[str, Words]) -> set[str]:
+    return {*named, *(control for name, words in named.items() for control in control_names(name, words))}
+
+
+def _words(name: str, own: Spaces, below: Words = ()) -> Words:
+    """Return a method's controls, its own or those of what it extends; none of what can't be followed."""
+    given, shipped = own.get(name), _shipped_trees().get(name, {})
+    if given is not None and given.controls is not None:
+        return given.controls
+    if shipped.get("controls") is not None:
+        return tuple(shipped["controls"])
+    if given is not None and given.control_of is not None:
+        return ()
+    base = (given.extends if given is not None else None) or shipped.get("extends")
+    return _words(base, own, (*below, name)) if base is not None and base not in (*below, name) else ()
+
+
+@lru_cache(maxsize=1)
+def _shipped_trees() -> Mapping[str, Mapping[str, Any]]:
+    # The CF engine reads the configuration's sections and no YAML.
+    from hnlm_ray.yaml_text import parse_yaml
+
+    folder = files("hnlm_ray") / "tune" / "spaces"
+    return {
+        entry.name.removesuffix(".yaml"): parse_yaml(entry.read_text(encoding="utf-8"))
+        for entry in folder.iterdir()
+        if entry.name.endswith(".yaml")
+    }

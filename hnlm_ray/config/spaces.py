@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from hnlm_ray.config.base import CFModelName, ModelName, Section
+from hnlm_ray.config.base import CFModelName, MethodName, ModelName, Section
+from hnlm_ray.config.controls import check_controls
 
 Setting = bool | int | float | str
 Bounds = tuple[float, float]
@@ -85,13 +86,18 @@ Reads = Literal[
     "pool",
     "random_pool",
     "shuffled_pool",
+    "facts_pool",
     "triples",
     "shuffled_triples",
+    "facts_triples",
     "vectors",
     "random_vectors",
     "shuffled_vectors",
+    "teacher_vectors",
+    "item_vectors",
     "text",
     "shuffled_text",
+    "facts_text",
     "evidence",
     "shuffled_evidence",
 ]
@@ -108,7 +114,15 @@ class SpaceConfig(Section):
     )
     model: CFModelName | None = Field(None, description="Of a method that is a model itself.")
     reads: Reads | None = Field(None, description="What it needs beside the positives.")
-    controls: str | None = Field(None, description="The method that it is a control of.")
+    controls: Annotated[tuple[str, ...], AfterValidator(check_controls)] | None = Field(
+        None, description="What is taken away from it, a control each: the words of hnlm_ray/config/controls.py."
+    )
+    control_of: str | None = Field(None, description="Of a control of your own: the method that it controls.")
+    nests: tuple[MethodName, ...] | None = Field(
+        None,
+        description="Methods of whose best by validation it takes the sampler and all settings; it searches what it "
+        "adds.",
+    )
     without_text: str | None = Field(None, description="The same method by behaviour alone: what text adds to it.")
     fixed: Settings = Field({}, description="Values that hold in every trial, by their names within `cf`.")
     published: Settings = Field({}, description="Values of the first trial where `cf` leaves its default.")
@@ -116,7 +130,7 @@ class SpaceConfig(Section):
 
 
 Spaces = Mapping[str, SpaceConfig]
-ROLE: Final = ("family", "extends", "model", "reads", "controls", "without_text")
+ROLE: Final = ("family", "extends", "model", "reads", "controls", "control_of", "nests", "without_text")
 """What makes a method what it is: a run can't change these of a shipped one."""
 
 

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from hnlm_ray.config.base import MethodName, MetricName, Section
+from hnlm_ray.config.base import Count, MethodName, MetricName, Section
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ClaimName = Literal["semantic", "sparsity", "popularity", "false_negatives", "convergence", "generalisation"]
 WHOLE: Final = "main"
 """The variant of a study that names none."""
 _OF_THE_STUDY: Final[tuple[str, ...]] = ("name", "workspace", "stages", "extends")
-_OF_ITS_TUNE: Final = ("methods", "seeds", "metric")
+_OF_ITS_TUNE: Final = ("methods", "searches", "seeds", "metric")
 
 
 class Changes(Section):
@@ -49,7 +49,10 @@ class StudyConfig(Section):
         (), description="Each data set is run in each of them; ranks and most claims are about the first."
     )
     methods: Annotated[tuple[MethodName, ...], Field(min_length=1)]
-    seeds: Annotated[int, Field(ge=2)] = Field(3, description="Refits of each winner.")
+    searches: Count = Field(
+        3, description="Independent searches of each method in each run; costs so many times as many trainings."
+    )
+    seeds: Annotated[int, Field(ge=2)] = Field(3, description="Refits of each search's winner.")
     metric: MetricName = Field("ndcg@20", description="Chosen and compared by this metric.")
     claims: tuple[ClaimName, ...] = Field((), description="Of the paper's claims those that get a verdict each.")
 

@@ -25,7 +25,8 @@ class TuneConfig(Section):
     methods: Annotated[tuple[MethodName, ...], Field(min_length=1)] = Field(
         DEFAULT_METHODS,
         description="By default all of the LLM's negatives that the run makes data for: without finetune.enabled or "
-        "embeddings.pairs_per_user no hnlmrec*, and where negatives.pairs_per_user is 0 as well no pool*.",
+        "embeddings.pairs_per_user no hnlmrec*, and where negatives.pairs_per_user is 0 as well no pool*. Controls by "
+        "the items' facts alone are left out where item_text is facts.",
     )
     models: Annotated[tuple[ModelName, ...], Field(min_length=1)] = ("lightgcn",)
     item_text: Literal["profiles", "facts"] = Field(
@@ -39,10 +40,18 @@ class TuneConfig(Section):
         "tpe: after startup_trials each method by its own trials so far (Optuna).",
     )
     trials: Count = Field(
-        8, description="Trials of every method; the first is the `cf` section, its defaults at the published values."
+        8,
+        description="Trials of every method in each search (one of a method that searches nothing); the first is the "
+        "`cf` section, its defaults at the published values.",
+    )
+    searches: Count = Field(
+        1,
+        description="Independent searches of each method, each with its own draws and refits: only with two or more, "
+        "and 20 trials in all, a result speaks of methods, not of configurations.",
     )
     cpu_seconds: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="CPU seconds of every method, equal for all; `trials` is then the most there are."
+        None,
+        description="CPU seconds of each search of every method, equal for all; `trials` is then the most of a search.",
     )
     startup_trials: Count = Field(10, description="tpe: trials of a method that are drawn at random first.")
     stopping: Literal["none", "asha", "median"] = Field(
@@ -64,11 +73,16 @@ class TuneConfig(Section):
     )
 
     def fitted(self, *, pool: bool, vectors: bool) -> TuneConfig:
-        """Return it with the default methods that have a pool or vectors to train on; methods that were chosen stay."""
-        absent = tuple(kind for kind, made in (("pool", pool), ("hnlmrec", vectors)) if not made)
-        if not absent or "methods" in self.model_fields_set:
+        """Return it with the default methods that have a pool or vectors to train on; methods that were chosen stay.
+
+        So do not those by facts alone, where the methods read facts anyway.
+        """
+        if "methods" in self.model_fields_set:
             return self
-        return self.model_copy(update={"methods": tuple(name for name in self.methods if not name.startswith(absent))})
+        absent = tuple(kind for kind, made in (("pool", pool), ("hnlmrec", vectors)) if not made)
+        same = {"guard_facts"} if self.item_text == "facts" else set()
+        kept = tuple(name for name in self.methods if not name.startswith(absent) and name not in same)
+        return self if kept == self.methods else self.model_copy(update={"methods": kept})
 
     @field_validator("methods", "models", "cutoffs")
     @classmethod
@@ -98,7 +112,7 @@ class TuneConfig(Section):
     @classmethod
     def _are_there(cls, methods: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         for name in methods:
-            check_method(name, own=info.data.get("spaces", ()))
+            check_method(name, info.data.get("spaces"))
         return methods
 
     @field_validator("methods")

@@ -6,9 +6,11 @@ The constants are of starts, in seconds, measured on two cores of a small server
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from hnlm_ray.cf.hardness import PAIRS
 from hnlm_ray.config import Config
 from hnlm_ray.plan.answers import Answers
 from hnlm_ray.plan.engine_meter import slots
@@ -17,6 +19,9 @@ from hnlm_ray.plan.rows import Prepared, records, steps, training_records
 from hnlm_ray.plan.step_cost import Load, stage_seconds
 from hnlm_ray.plan.training_time import first_trials
 from hnlm_ray.plan.works import Works
+from hnlm_ray.tune.frontier_rows import reference
+from hnlm_ray.tune.frontier_samplers import Winner, frozen_winner, redrawn
+from hnlm_ray.tune.methods import compared_methods, methods_of, trials_of
 
 STAGE_S: Final = 3.0
 """A stage on Ray Data: its actors' processes, and its parts at the end."""
@@ -34,6 +39,8 @@ TUNE_START_S: Final = 8.0
 TRAINING_S: Final = 0.15
 """A training on Ray Tune beside its own time: scheduling, and its row."""
 SMALL_S: Final = 1.0
+RESAMPLED_S: Final = 2e-4
+"""A user in the intervals of all samplers on one model: drawn again 2,000 times, with 80 samplers."""
 BUCKETS_PER_ACTOR: Final = 8
 _EVALUATION_PASSES: Final = 3  # held-out queries: with all, without text, without soft tokens
 
@@ -43,6 +50,12 @@ def at_once(config: Config, workers: int, cpus_each: float) -> float:
     if config.ray.address != "local":
         return workers
     return max(1.0, min(workers, (os.cpu_count() or 1) / cpus_each))
+
+
+def first_samplers(config: Config) -> list[Winner]:
+    """Return what is compared as if its first trial won."""
+    methods = compared_methods(config.tune)
+    return [Winner(name, methods[name].method, first, 0.0) for name, (_, first) in first_trials(config).items()]
 
 
 def engine_seconds(config: Config, answers: Answers, rate: EngineRate, rows: int) -> float:
@@ -89,7 +102,8 @@ class Durations:
         workers = at_once(self.config, config.workers, config.cpus_per_worker)
         train = training_records(self.config, self.data)
         held_out = records(self.config, self.data) - train
-        read = (train + held_out * (config.epochs + 2)) * self.query_tokens * pace.read_token_s
+        measured = -(-held_out // config.batch_size) * config.batch_size  # whole steps, as in training
+        read = (train + measured * (config.epochs + 2)) * self.query_tokens * pace.read_token_s
         todo = left * steps(self.config, self.data)
         trained = todo * config.batch_size * self.query_tokens * pace.train_token_s
         saved = todo / config.checkpoint_every * CHECKPOINT_S
@@ -127,19 +141,42 @@ class Durations:
         """Return ``left`` trials; a method's CPU seconds may end them before."""
         tune = self.config.tune
         most = None if tune.cpu_seconds is None else tune.cpu_seconds / tune.cpus_per_trial
-        return self._trainings(tune.trials, left, most)
+        each = {name: trials_of(one.method, tune) for name, one in compared_methods(tune).items()}
+        return self._trainings(each, left, most)
 
     def results(self, left: int) -> float:
-        """Return ``left`` refits of the winners."""
-        return self._trainings(self.config.tune.seeds, left, None)
+        """Return ``left`` refits of the winners, then one model more and what every sampler draws on it."""
+        refits = dict.fromkeys(compared_methods(self.config.tune), self.config.tune.seeds)
+        return self._trainings(refits, left, None) + self._one_model()
 
-    def _trainings(self, each: int, left: int, most: float | None) -> float:
-        """Return ``left`` trainings of a comparison in which every method has ``each``, of ``most`` seconds in all."""
+    def _one_model(self) -> float:
+        """Return the slowest training whose model samplers may be redrawn on, and the redrawing; 0 without one.
+
+        A pair that is drawn for takes no longer than in an epoch, which trains by it as well; users are resampled.
+        """
+        firsts, pace = first_samplers(self.config), self.works.trainings.pace
+        fit = [one.config for one in firsts if frozen_winner([one]) is not None]
+        if not fit:
+            return 0.0
+        trained = max(pace(settings).seconds(self.epochs) for settings in fit)
+        asked = [*reference(), *redrawn(firsts, methods_of(self.config.tune))]
+        share = min(1.0, PAIRS / max(1, self.data.train))
+        drawn = sum(share * pace(one.config).epoch_s for one in asked if one.reason is None)
+        return trained + drawn + min(PAIRS, self.data.users) * RESAMPLED_S
+
+    def _trainings(self, each: Mapping[str, int], left: int, most: float | None) -> float:
+        """Return ``left`` trainings of a comparison.
+
+        ``each``: how many a method has in each search, by its name in results; ``most``: seconds of all of them.
+        """
         tune, times = self.config.tune, self.works.trainings
         side_by_side = at_once(self.config, tune.concurrent, tune.cpus_per_trial)
-        own = [each * times.pace(settings).seconds(self.epochs) for _, settings in first_trials(self.config).values()]
-        whole = sum(own if most is None else (min(one, most) for one in own))
-        share = left / max(1, len(own) * each)
+        own = [
+            each[name] * times.pace(settings).seconds(self.epochs)
+            for name, (_, settings) in first_trials(self.config).items()
+        ]
+        whole = tune.searches * sum(own if most is None else (min(one, most) for one in own))
+        share = left / max(1, tune.searches * sum(each.values()))
         return TUNE_START_S + left * TRAINING_S + share * whole / side_by_side
 
     @property

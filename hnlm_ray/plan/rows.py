@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from hnlm_ray.config import Config
 from hnlm_ray.finetune.meanings import MEANINGS
-from hnlm_ray.tune.methods import compared_methods
+from hnlm_ray.tune.methods import compared_methods, trials_of
 from hnlm_ray.workspace import Workspace
 
 Counts = npt.NDArray[np.int64]
@@ -69,9 +69,15 @@ def steps(config: Config, data: Prepared) -> int:
     return -(-training_records(config, data) // config.finetune.batch_size) * config.finetune.epochs
 
 
-def trainings(config: Config, each: int) -> int:
-    """Return the trainings of a comparison in which every method has ``each``."""
-    return len(compared_methods(config.tune)) * each
+def trials(config: Config) -> int:
+    """Return the trials of all searches of all methods."""
+    compared = compared_methods(config.tune).values()
+    return config.tune.searches * sum(trials_of(one.method, config.tune) for one in compared)
+
+
+def refits(config: Config) -> int:
+    """Return the refits of all searches' winners."""
+    return len(compared_methods(config.tune)) * config.tune.searches * config.tune.seeds
 
 
 _MEASUREMENTS: Final = 2  # rows of the fine-tuning's log before its first step
@@ -88,8 +94,8 @@ ROWS: Final[Mapping[str, Callable[[Config, Prepared], int]]] = {
     "finetune_eval": lambda _config, _data: len(MEANINGS),
     "embeddings": lambda config, data: data.pairs(config.embeddings.pairs_per_user),
     "negative_pool": lambda _config, data: data.train,
-    "trials": lambda config, _data: trainings(config, config.tune.trials),
-    "results": lambda config, _data: trainings(config, config.tune.seeds),
+    "trials": lambda config, _data: trials(config),
+    "results": lambda config, _data: refits(config),
     "final_model": lambda _config, data: data.users,
     "recommendations": lambda config, data: int(np.clip(data.items - data.per_user, 0, config.recommend.k).sum()),
 }

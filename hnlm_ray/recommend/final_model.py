@@ -48,7 +48,7 @@ def train_final_model(run: StageRun) -> Outcome:
         No method can recommend, or the training diverged.
     """
     trials, results = (run.workspace.table(name).read().to_pylist() for name in ("trials", "results"))
-    methods = RunMethods(run.config.tune.spaces)
+    methods = RunMethods.of(run.config.tune)
     winner = choose_winner(trials, results, run.config.tune.metric, methods)
     data = load_cf_data(_reading_as(run.config, winner), run.workspace)
     data = training_data(method_data(winner.method, data, run.config.seed, methods), run.config.recommend.train_on)

@@ -28,6 +28,8 @@ def choose_winner(
 ) -> Winner:
     """Return the method with the best validation mean of ``metric``; of equals a classical one.
 
+    Of several searches of it the one whose refits are best on validation is taken.
+
     Controls are left out: they tell what a method's meaning is worth, and nobody would run one. So are ease and what
     is fused with a teacher, which have no vectors to recommend with. Test figures choose nothing. ``epochs`` is the
     mean best epoch of the method's refits, rounded.
@@ -51,10 +53,23 @@ def choose_winner(
             "no method that can recommend (controls can't, nor can ease or a late fusion) finished its refits: see "
             "the errors in the results table, mend their cause and run the same command again"
         )
-    best = max(found, key=lambda group: _validation(group, metric) or 0.0)
+    best = _best_search(max(found, key=lambda group: _validation(group, metric) or 0.0), metric)
     epochs = sum(int(row["best_epoch"]) for row in best.refits) / len(best.refits)
     config = CFConfig.model_validate(json.loads(best.refits[0]["config"]))
     return Winner(best.name, method_of(best.name, methods), config, int(epochs + 0.5))
+
+
+def _best_search(group: MethodRows, metric: str) -> MethodRows:
+    """Return a method's rows of its best search alone; of equals the first."""
+    searches = [
+        MethodRows(
+            group.name,
+            tuple(row for row in group.trials if row["search"] == search),
+            tuple(row for row in group.results if row["search"] == search),
+        )
+        for search in group.searches
+    ]
+    return max(searches, key=lambda one: _validation(one, metric) or 0.0)
 
 
 def _has_vectors(group: MethodRows, methods: Mapping[MethodName, Method]) -> bool:

@@ -14,12 +14,15 @@ from hnlm_ray.cf import (
     CFData,
     NegativePool,
     Positives,
+    facts_pool,
+    item_vectors,
     random_pool,
     random_vectors,
     shuffled_evidence,
     shuffled_pool,
     shuffled_text,
     shuffled_vectors,
+    teacher_vectors,
 )
 from hnlm_ray.config import MethodName
 from hnlm_ray.errors import InputError
@@ -31,15 +34,20 @@ _ADDS: Final[Mapping[Reads, Callable[[CFData, CFData, int], CFData]]] = {
     "pool": lambda plain, data, _seed: replace(plain, pool=data.pool),
     "random_pool": lambda plain, data, seed: replace(plain, pool=random_pool(data, seed)),
     "shuffled_pool": lambda plain, data, seed: replace(plain, pool=shuffled_pool(data, seed)),
+    "facts_pool": lambda plain, data, _seed: replace(plain, pool=facts_pool(data)),
     "triples": lambda plain, data, _seed: replace(plain, triples=pool_triples(data.train, data.pool)),
     "shuffled_triples": lambda plain, data, seed: replace(
         plain, triples=pool_triples(data.train, shuffled_pool(data, seed))
     ),
+    "facts_triples": lambda plain, data, _seed: replace(plain, triples=pool_triples(data.train, facts_pool(data))),
     "vectors": lambda plain, data, _seed: replace(plain, vectors=data.vectors),
     "random_vectors": lambda plain, data, seed: replace(plain, vectors=random_vectors(data, seed)),
     "shuffled_vectors": lambda plain, data, seed: replace(plain, vectors=shuffled_vectors(data, seed)),
+    "teacher_vectors": lambda plain, data, _seed: replace(plain, vectors=teacher_vectors(data)),
+    "item_vectors": lambda plain, data, _seed: replace(plain, vectors=item_vectors(data)),
     "text": lambda plain, data, _seed: replace(plain, item_text=data.item_text),
     "shuffled_text": lambda plain, data, seed: replace(plain, item_text=shuffled_text(data, seed)),
+    "facts_text": lambda plain, data, _seed: replace(plain, item_text=_facts(data)),
     "evidence": lambda plain, data, _seed: _with_evidence(plain, data),
     "shuffled_evidence": lambda plain, data, seed: _with_evidence(plain, shuffled_evidence(data, seed)),
 }
@@ -56,8 +64,20 @@ def method_data(method: MethodName, data: CFData, seed: int, methods: Mapping[Me
 
 def read_data(reads: Reads, data: CFData, seed: int) -> CFData:
     """Return the splits of ``data`` with what is read beside them, as :func:`method_data` does."""
-    plain = replace(data, pool=None, vectors=None, item_text=None, user_text=None, user_text_from=None, judgements=None)
+    bare = replace(data, item_text=None, facts_text=None, user_text=None, user_text_from=None)
+    plain = replace(bare, pool=None, vectors=None, judgements=None)
     return _ADDS[reads](plain, data, seed)
+
+
+def is_drawn(reads: Reads) -> bool:
+    """Tell whether what is read is made from a seed."""
+    return reads.startswith(("random_", "shuffled_"))
+
+
+def _facts(data: CFData) -> NDArray[np.float32]:
+    if data.facts_text is None:
+        raise InputError("a control reads the items' facts and the data has none; encode them first")
+    return data.facts_text
 
 
 def _with_evidence(plain: CFData, data: CFData) -> CFData:
@@ -82,7 +102,9 @@ def pool_triples(train: Positives, pool: NegativePool | None) -> NDArray[np.int6
 
 @dataclass
 class KeptData:
-    """What :func:`read_data` made lately in this process: the same object for the same run and the same reading.
+    """What :func:`read_data` made lately in this process: the same object for the same run, reading and seed.
+
+    What no seed draws is the same for all seeds.
 
     A worker receives the run's data anew with each training; what is cached by the identity of the data
     (the guard's belief) is found again only so. The least recently used of more than four is dropped.
@@ -92,7 +114,7 @@ class KeptData:
 
     def read_data(self, run: str, reads: Reads, data: CFData, seed: int) -> CFData:
         """Return the data with what is read beside it; ``run`` names what ``data`` is, whichever copy it comes in."""
-        key = run, reads, seed
+        key = run, reads, seed if is_drawn(reads) else 0
         if key not in self._kept:
             self._kept[key] = read_data(reads, data, seed)
         self._kept.move_to_end(key)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hnlm_ray.cf import CFData, NegativePool, Positives
+from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives
 from hnlm_ray.config import Config
 from hnlm_ray.tune.item_text import encode_item_text
 from hnlm_ray.tune.llm_evidence import with_evidence
-from hnlm_ray.tune.methods import makes_negatives, reads_evidence, reads_text
-from hnlm_ray.tune.pair_vectors import load_pair_vectors
+from hnlm_ray.tune.methods import makes_negatives, methods_of, reads_evidence, reads_facts, reads_text
+from hnlm_ray.tune.pair_vectors import load_pair_vectors, with_mined
 from hnlm_ray.workspace import Workspace
 
 
@@ -35,8 +35,9 @@ def load_cf_data(config: Config, workspace: Workspace) -> CFData:
         validation=_positives(rows, "validation", users),
         test=_positives(rows, "test", users),
         pool=_pool(workspace, train, items) if made else None,
-        vectors=load_pair_vectors(workspace, train, items) if made and config.finetune.enabled else None,
+        vectors=_vectors(config, workspace, train, items) if made and config.finetune.enabled else None,
         item_text=encode_item_text(config, workspace) if reads_text(config.tune) else None,
+        facts_text=encode_item_text(config, workspace, "facts") if reads_facts(config.tune) else None,
     )
     return with_evidence(data, config, workspace) if reads_evidence(config.tune) else data
 
@@ -46,6 +47,14 @@ def _positives(rows: pa.Table, split: str, users: int) -> Positives | None:
     if not chosen.num_rows:
         return None
     return Positives.from_pairs(chosen["user"].to_numpy(), chosen["item"].to_numpy(), users)
+
+
+def _vectors(config: Config, workspace: Workspace, train: Positives, items: int) -> PairVectors | None:
+    vectors = load_pair_vectors(workspace, train, items)
+    reads = {method.reads for method in methods_of(config.tune).values()}
+    if vectors is None or "teacher_vectors" not in reads:
+        return vectors
+    return with_mined(vectors, workspace, train, config)
 
 
 def _pool(workspace: Workspace, train: Positives, items_in_catalogue: int) -> NegativePool | None:

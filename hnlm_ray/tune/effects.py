@@ -19,14 +19,14 @@ def effect(a: ArrayLike, b: ArrayLike) -> Facts:
     Parameters
     ----------
     a, b
-        float[seeds, users], paired by seed and by user.
+        float[units, users], paired by search or seed and by user.
 
     Returns
     -------
     dict
         ``relative``: mean(a) / mean(b) - 1, and ``relative_ci95``, from the spread of a - b * mean(a) / mean(b)
         (the delta method; null where b is 0). ``effect_size``: d_z, the mean over the standard deviation of the users'
-        differences, each a mean over the seeds; null where these don't vary. ``wins``, ``ties``, ``losses``: users.
+        differences, each a mean over the units; null where these don't vary. ``wins``, ``ties``, ``losses``: users.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def effect(a: ArrayLike, b: ArrayLike) -> Facts:
 
 
 def by_user(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the users' differences, float64[users], means over the seeds; rounding is no difference."""
+    """Return the users' differences, float64[users], means over the units; rounding is no difference."""
     differences = (a - b).mean(0)
     size = np.maximum(np.abs(a).max(0), np.abs(b).max(0))
     return np.where(np.abs(differences) <= ROUNDING * size, 0.0, differences)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import ray
 from numpy.typing import NDArray
@@ -14,26 +16,27 @@ from hnlm_ray.profiles.items import item_facts
 from hnlm_ray.training_data import item_reviews, rows_by_item
 from hnlm_ray.workspace import Workspace
 
+ItemText = Literal["profiles", "facts"]
 _CHARS = 1000  # of a profile or a fact; the encoder itself reads 128 tokens
 _REVIEWS = 3
 
 
-def encode_item_text(config: Config, workspace: Workspace) -> NDArray[np.float32]:
-    """Return float32[items, t] of what ``tune.item_text`` names; zeros without any text.
+def encode_item_text(config: Config, workspace: Workspace, what: ItemText | None = None) -> NDArray[np.float32]:
+    """Return float32[items, t] of what ``tune.item_text`` names, or of ``what``; zeros without any text.
 
     It is computed in a Ray task, so that the driver needs neither a model's memory nor its cores.
     """
     task = ray.remote(_encode).options(num_cpus=config.tune.cpus_per_trial)
-    vectors: NDArray[np.float32] = ray.get(task.remote(config, workspace))
+    vectors: NDArray[np.float32] = ray.get(task.remote(config, workspace, what or config.tune.item_text))
     return vectors
 
 
-def _encode(config: Config, workspace: Workspace) -> NDArray[np.float32]:
+def _encode(config: Config, workspace: Workspace, what: ItemText) -> NDArray[np.float32]:
     import torch
 
     torch.set_num_threads(max(1, int(config.tune.cpus_per_trial)))
     encoder = open_encoder(config.llm)
-    texts = item_facts_texts(workspace) if config.tune.item_text == "facts" else item_profile_texts(workspace)
+    texts = item_facts_texts(workspace) if what == "facts" else item_profile_texts(workspace)
     vectors = encoder.encode(texts)
     vectors[[not text for text in texts]] = 0
     return vectors

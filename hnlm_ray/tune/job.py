@@ -33,6 +33,11 @@ class Training:
         return str(self.key["method"])
 
     @property
+    def search(self) -> int:
+        """The search that it belongs to."""
+        return int(self.key.get("search", 0))
+
+    @property
     def part(self) -> str:
         """The name of the part that holds its row."""
         return part_of(self.key)

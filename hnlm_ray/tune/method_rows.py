@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from hnlm_ray.errors import InputError
 from hnlm_ray.llm.failures import folded, shown
+from hnlm_ray.tune.units import unit_means
 
 Row = Mapping[str, Any]
+Refits = Sequence[tuple[Row, Row]]
+"""Refits of two methods under the same search and seed."""
 Figures = dict[str, float | None]
 COUNTED: Final = ("ok", "pruned")
 """Trials with a validation figure: one that was stopped early has that of its best epoch so far."""
@@ -32,34 +35,48 @@ class MethodRows:
 
     @property
     def refits(self) -> list[Row]:
-        """The refits that finished, by seed."""
-        return sorted((row for row in self.results if row["status"] == "ok"), key=lambda row: int(row["seed"]))
+        """The refits that finished, by search and seed."""
+        return sorted((row for row in self.results if row["status"] == "ok"), key=_refit_key)
+
+    @property
+    def searches(self) -> list[int]:
+        """The searches of which a refit finished."""
+        return sorted({int(row["search"]) for row in self.refits})
 
     @property
     def validation(self) -> Figures:
-        """Means over the refits; where these saw no validation, the best trial's."""
-        return _means([dict(row["validation"] or ()) for row in self.refits])
+        """Means over the searches, each the mean of its refits; empty where these saw no validation."""
+        return _means(self._of_units("validation"))
 
     def best_trial(self, metric: str) -> Figures:
-        """Return the validation figures of the trial that is best by ``metric``; empty without one."""
-        finished = [dict(row["validation"] or ()) for row in self.trials if row["status"] in COUNTED]
-        return max((row for row in finished if metric in row), key=lambda row: float(row[metric]), default={})
+        """Return the validation figures of a search's trial that is best by ``metric``, means over the searches."""
+        best = dict[int, dict[str, float]]()
+        for row in self.trials:
+            own, search = dict(row["validation"] or ()) if row["status"] in COUNTED else {}, int(row["search"])
+            if metric in own and (search not in best or own[metric] > best[search][metric]):
+                best[search] = own
+        return _means(list(best.values()))
 
     @property
     def test(self) -> Figures:
-        """Means over the refits."""
-        return _means(self._tests())
+        """Means over the searches, each the mean of its refits."""
+        return _means(self._of_units("test"))
 
     @property
     def test_std(self) -> Figures:
-        """Standard deviations over the refits (n - 1); none with a single one."""
-        tests = self._tests()
+        """Standard deviations (n - 1) over the searches, or over the refits of a single one; none of one figure."""
+        tests = self._of_units("test")
         return {
             name: float(np.std([row[name] for row in tests], ddof=1)) if len(tests) > 1 else None for name in self.test
         }
 
-    def _tests(self) -> list[dict[str, float]]:
-        return [dict(row["test"] or ()) for row in self.refits]
+    def _of_units(self, column: str) -> list[dict[str, float]]:
+        """Return a map's figures, a unit each (:mod:`hnlm_ray.tune.units`)."""
+        rows = [dict(row[column] or ()) for row in self.refits]
+        names = sorted(set.intersection(*map(set, rows))) if rows else []
+        values = [[float(row[name]) for name in names] for row in rows]
+        means = unit_means(values, [int(row["search"]) for row in self.refits])
+        return [dict(zip(names, own, strict=True)) for own in means.tolist()]
 
     @property
     def errors(self) -> dict[str, dict[str, int]]:
@@ -112,21 +129,30 @@ def group_rows(trials: Sequence[Row], results: Sequence[Row]) -> list[MethodRows
 
 
 def shared_refits(a: MethodRows, b: MethodRows) -> list[tuple[Row, Row]]:
-    """Return the refits of both methods under the seeds that both finished."""
-    first, second = ({int(row["seed"]): row for row in method.refits} for method in (a, b))
-    return [(first[seed], second[seed]) for seed in sorted(first.keys() & second.keys())]
+    """Return the refits of both methods under the searches and seeds that both finished."""
+    first, second = ({_refit_key(row): row for row in method.refits} for method in (a, b))
+    return [(first[key], second[key]) for key in sorted(first.keys() & second.keys())]
 
 
-def per_user_values(refits: Sequence[tuple[Row, Row]]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return float64[seeds, users] of both methods; none without a refit or without users."""
+def searches_of(refits: Refits) -> list[int]:
+    """Return the search of each refit."""
+    return [int(row["search"]) for row, _ in refits]
+
+
+def per_user_values(refits: Refits) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return float64[units, users] of both methods (:mod:`hnlm_ray.tune.units`); none without refits or users."""
     values = [[np.asarray(_of(row), np.float64) for row in pair] for pair in refits]
     lengths = {len(own) for pair in values for own in pair}
     if len(lengths) > 1:
         raise InputError(f"results hold per-user values of {sorted(lengths)} users; all need the same test users")
     if not values or lengths == {0}:
         return None
-    first, second = (np.array(rows) for rows in zip(*values, strict=True))
+    first, second = (unit_means(rows, searches_of(refits)) for rows in zip(*values, strict=True))
     return first, second
+
+
+def _refit_key(row: Row) -> tuple[int, int]:
+    return int(row["search"]), int(row["seed"])
 
 
 def _of(row: Row) -> Any:  # noqa: ANN401  a list or an array

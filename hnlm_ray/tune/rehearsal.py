@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hnlm_ray.config import Config
+from hnlm_ray.config import CFConfig, Config
 from hnlm_ray.errors import InputError
-from hnlm_ray.tune.methods import compared_methods
+from hnlm_ray.tune.methods import Compared, compared_methods
 from hnlm_ray.tune.suggest import Suggestions
 from hnlm_ray.workspace.folder import first_line
 
@@ -33,12 +33,25 @@ def rehearse(config: Config) -> None:
     data = _made_up()
     for name, compared in compared_methods(config.tune).items():
         method = compared.method
-        settings = Suggestions(method.name, config.cf, compared.model, config.tune, config.seed).suggest(0)
         try:
-            open_training(read_data(method.reads, data, config.seed), settings, config.seed)
+            for settings in _first_trials(compared, config):
+                open_training(read_data(method.reads, data, config.seed), settings, config.seed)
         except (InputError, RuntimeError, ValueError, MemoryError) as error:
             why = first_line(error)
             raise InputError(f"{name} of tune.methods can't start with the section cf: {why}") from error
+
+
+def _first_trials(compared: Compared, config: Config) -> list[CFConfig]:
+    """Return a method's first trial: of one that takes the settings of others, with those of each."""
+    own = Suggestions(compared.method.name, config.cf, compared.model, config.tune, config.seed)
+    nests = [of for of in compared.method.nests or () if of in config.tune.methods]
+    if not nests:
+        return [own.suggest(0)]
+    found = []
+    for of in nests:
+        own.nest_in(Suggestions(of, config.cf, compared.model, config.tune, config.seed).suggest(0))
+        found.append(own.suggest(0))
+    return found
 
 
 def _made_up() -> CFData:
@@ -54,7 +67,8 @@ def _made_up() -> CFData:
     vectors = PairVectors.from_rows(
         train, users, items, np.arange(len(items)), unit[: len(items)], n_items=_ITEMS, anchors=unit
     )
+    vectors = replace(vectors, positives=items.astype(np.int32), mined=(items + 2 * _USERS).astype(np.int32))
     liked = Positives.from_pairs(np.arange(_USERS), np.full(_USERS, _ITEMS - 1), _USERS)
     judged = Judgements.from_pairs(np.arange(_USERS), np.full(_USERS, _ITEMS - 2), np.ones(_USERS), _USERS)
     plain = CFData(_USERS, _ITEMS, train, validation=liked, pool=pool, vectors=vectors, item_text=text)
-    return replace(plain, user_text=text[:_USERS], judgements=judged)
+    return replace(plain, facts_text=text, user_text=text[:_USERS], judgements=judged)

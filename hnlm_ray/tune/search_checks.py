@@ -25,6 +25,6 @@ def check_search(config: Config) -> None:
 
 def _build_all(settings: TuneConfig) -> None:
     """Put together what `tune.spaces` holds and no method extends, so that a misspelt name is no method unheard of."""
-    methods, spaces = RunMethods(settings.spaces), settings.spaces
+    methods, spaces = RunMethods.of(settings), settings.spaces
     for name in sorted(spaces.keys() - {given.extends for given in spaces.values()}):
         methods[name]

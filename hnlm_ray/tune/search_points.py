@@ -46,13 +46,17 @@ class Parameter:
 
 
 def points_of(trials: Sequence[Row], metric: str) -> list[Point]:
-    """Return the trials that came to a figure, in the order of their numbers; those of an unknown configuration not."""
-    rows = sorted((row for row in trials if row["status"] in COUNTED), key=lambda row: int(row["trial"]))
+    """Return the trials of all searches that came to a figure, in order; those of an unknown configuration not."""
+    rows = sorted((row for row in trials if row["status"] in COUNTED), key=_place)
     figures = [dict(row["validation"] or ()) for row in rows]
     found = [
         (_values(row["config"]), figure[metric]) for row, figure in zip(rows, figures, strict=True) if metric in figure
     ]
     return [Point(values, float(figure)) for values, figure in found if values is not None]
+
+
+def _place(row: Row) -> tuple[int, int]:
+    return int(row["search"]), int(row["trial"])
 
 
 def _values(text: str) -> dict[str, Value] | None:

@@ -1,10 +1,13 @@
-"""Is one method better than another? Paired over the same users and the same seeds.
+"""Is one method better than another? Paired over the same users and the same units.
 
-The difference of user u under seed s is modelled as crossed random effects, d = m + seed + user + rest:
-users *and* seeds are samples, so that neither a few lucky users nor a lucky seed makes a result.
+A unit is a search, its value for a user the mean over the seeds nested in it; with a single search it is a seed
+(:mod:`hnlm_ray.tune.units`). The difference of user u in unit s is modelled as crossed random effects,
+d = m + unit + user + rest: users *and* units are samples, so that neither a few lucky users nor a lucky search or seed
+makes a result. Of seeds of one search the answer holds for the two configurations that were refitted: what another
+search would have found is not in it.
 
-Pairing by seed is right whether or not a seed means the same draws to both methods: what the differences vary by
-is measured, not assumed. Where a seed gives both the same start, that part cancels; where the seeds have nothing
+Pairing by unit is right whether or not it means the same draws to both methods: what the differences vary by
+is measured, not assumed. Where a unit gives both the same start, that part cancels; where the units have nothing
 in common, pairing costs degrees of freedom and no validity.
 """
 
@@ -37,11 +40,16 @@ class Spread:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Mean of a - b, its 95% interval, and the two-sided p value (before any correction)."""
+    """Mean of a - b, how surely it is known, and the two-sided p value (before any correction)."""
 
     difference: float
-    ci95: tuple[float, float]
+    spreads: tuple[Spread, ...]
     p: float
+
+    @property
+    def ci95(self) -> tuple[float, float]:
+        """The 95% interval."""
+        return around(self.difference, self.spreads)
 
 
 def compare(a: ArrayLike, b: ArrayLike) -> Comparison:
@@ -50,7 +58,7 @@ def compare(a: ArrayLike, b: ArrayLike) -> Comparison:
     Parameters
     ----------
     a, b
-        float[seeds, users]; row s of both was trained with the same seed, column u is the same user.
+        float[units, users]; row s of both is of the same search or seed, column u is the same user.
 
     Raises
     ------
@@ -58,32 +66,35 @@ def compare(a: ArrayLike, b: ArrayLike) -> Comparison:
         The shapes differ, or there is nothing to compare.
     """
     differences = np.subtract(*paired(a, b))
-    return Comparison(float(differences.mean()), interval(differences), paired_p(differences))
+    return Comparison(float(differences.mean()), tuple(spreads(differences)), paired_p(differences))
 
 
 def paired(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return both as float64[seeds, users]; InputError where they are no pair."""
+    """Return both as float64[units, users]; InputError where they are no pair."""
     first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if first.shape != second.shape or first.ndim != 2 or first.size == 0:
-        raise InputError(f"a paired comparison needs two arrays [seeds, users], got {first.shape} and {second.shape}")
+        shapes = f"{first.shape} and {second.shape}"
+        raise InputError(f"a paired comparison needs two arrays [searches or seeds, users], got {shapes}")
     return first, second
 
 
 def interval(differences: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the 95% interval of the mean of float[seeds, users]; of one user's value, over the seeds alone."""
+    """Return the 95% interval of the mean of float[units, users]; of one user's value, over the units alone."""
+    return around(float(differences.mean()), spreads(differences))
+
+
+def around(mean: float, known: Sequence[Spread], confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return the widest of the intervals around a mean that its spreads give."""
     from scipy import stats
 
-    mean = float(differences.mean())
-    reach = max(
-        spread.error * float(stats.t.isf((1 - CONFIDENCE) / 2, spread.freedom)) for spread in spreads(differences)
-    )
+    reach = max(spread.error * float(stats.t.isf((1 - confidence) / 2, spread.freedom)) for spread in known)
     return mean - reach, mean + reach
 
 
 def paired_p(differences: NDArray[np.float64]) -> float:
-    """Return the two-sided p value of "the mean of float[seeds, users] is 0", the largest over :func:`spreads`.
+    """Return the two-sided p value of "the mean of float[units, users] is 0", the largest over :func:`spreads`.
 
-    With one seed only the users count. Equal inputs give 1, and so does one user: nothing tells how users
+    With one unit only the users count. Equal inputs give 1, and so does one user: nothing tells how users
     vary. Where no value differs from another, p is that of all users' signs agreeing by chance,
     2^(1 - users); never 0.
     """
@@ -100,21 +111,38 @@ def paired_p(differences: NDArray[np.float64]) -> float:
     return max(p, sys.float_info.min)
 
 
-def spreads(differences: NDArray[np.float64]) -> list[Spread]:
-    """Return how surely the mean of float[seeds, users] is known, in the two ways that it must hold in.
+def p_of_means(values: NDArray[np.float64]) -> float:
+    """Return the two-sided p value of "the mean of float[n] is 0": the t test of one figure a unit; never 0.
 
-    First over users and seeds: the variance of the two-way random-effects layout,
-    (MS_seeds + MS_users - MS_rest) / (seeds * users), at least what MS_seeds or MS_users alone would give,
-    with Satterthwaite's degrees of freedom. These are too many where few seeds agree by luck while a seed
-    matters much, so second over the seeds alone: the t test on the seeds' means.
+    One unit gives 1, and so does a mean of 0. Where no value differs from another, p is that of all signs agreeing by
+    chance, 2^(1 - n).
     """
-    seeds, users = differences.shape
-    by_seed, by_user = differences.mean(1), differences.mean(0)
+    from scipy import stats
+
+    mean, count = float(values.mean()), len(values)
+    if mean == 0 or count == 1:
+        return 1.0
+    known = _of_means(values)
+    if known.error <= ROUNDING * abs(mean):
+        return max(math.ldexp(1.0, 1 - count), sys.float_info.min)
+    return max(float(2 * stats.t.sf(abs(mean) / known.error, known.freedom)), sys.float_info.min)
+
+
+def spreads(differences: NDArray[np.float64]) -> list[Spread]:
+    """Return how surely the mean of float[units, users] is known, in the two ways that it must hold in.
+
+    First over users and units: the variance of the two-way random-effects layout,
+    (MS_units + MS_users - MS_rest) / (units * users), at least what MS_units or MS_users alone would give,
+    with Satterthwaite's degrees of freedom. These are too many where few units agree by luck while a unit
+    matters much, so second over the units alone: the t test on the units' means.
+    """
+    units, users = differences.shape
+    by_unit, by_user = differences.mean(1), differences.mean(0)
     if users < LEAST_USERS:
-        return [_of_means(by_seed)]
-    if seeds == 1:
+        return [_of_means(by_unit)]
+    if units == 1:
         return [_of_means(by_user)]
-    return [_two_way(differences, by_seed, by_user), _of_means(by_seed)]
+    return [_two_way(differences, by_unit, by_user), _of_means(by_unit)]
 
 
 def _of_means(means: NDArray[np.float64]) -> Spread:
@@ -122,16 +150,16 @@ def _of_means(means: NDArray[np.float64]) -> Spread:
     return Spread(math.sqrt(float(means.var(ddof=1)) / count), count - 1) if count > 1 else Spread(0.0, 1)
 
 
-def _two_way(differences: NDArray[np.float64], by_seed: NDArray[np.float64], by_user: NDArray[np.float64]) -> Spread:
-    seeds, users = differences.shape
-    rest = differences - by_seed[:, None] - by_user[None, :] + differences.mean()
-    square_seeds = users * float(by_seed.var(ddof=1))
-    square_users = seeds * float(by_user.var(ddof=1))
-    square_rest = float((rest**2).sum()) / ((seeds - 1) * (users - 1))
-    total = max(square_seeds + square_users - square_rest, square_seeds, square_users)
-    spread = square_seeds**2 / (seeds - 1) + square_users**2 / (users - 1)
-    spread += square_rest**2 / ((seeds - 1) * (users - 1))
-    return Spread(math.sqrt(total / (seeds * users)), total**2 / spread if spread else 1.0)
+def _two_way(differences: NDArray[np.float64], by_unit: NDArray[np.float64], by_user: NDArray[np.float64]) -> Spread:
+    units, users = differences.shape
+    rest = differences - by_unit[:, None] - by_user[None, :] + differences.mean()
+    square_units = users * float(by_unit.var(ddof=1))
+    square_users = units * float(by_user.var(ddof=1))
+    square_rest = float((rest**2).sum()) / ((units - 1) * (users - 1))
+    total = max(square_units + square_users - square_rest, square_units, square_users)
+    spread = square_units**2 / (units - 1) + square_users**2 / (users - 1)
+    spread += square_rest**2 / ((units - 1) * (users - 1))
+    return Spread(math.sqrt(total / (units * users)), total**2 / spread if spread else 1.0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from hnlm_ray.config.method_names import control_word
 from hnlm_ray.config.spaces import DimensionConfig, SpaceConfig, Spaces
 from hnlm_ray.errors import InputError
 from hnlm_ray.yaml_text import YamlTextError, parse_yaml
@@ -18,11 +19,22 @@ _SHOWN_CHARS: Final = 80
 
 @dataclass(frozen=True)
 class Layer:
-    """A file, or what a run gives: ``method`` is whose it is, ``where`` how errors name it."""
+    """A file, what a run gives, or what a control takes away.
+
+    Attributes
+    ----------
+    method
+        Whose it is.
+    where
+        How errors name it.
+    control
+        The word of a control (:mod:`hnlm_ray.config.controls`); ``content`` is empty then.
+    """
 
     method: str
     where: str
     content: SpaceConfig
+    control: str | None = None
 
 
 def layers_of(method: str, spaces: Spaces, below: tuple[str, ...] = ()) -> list[Layer]:
@@ -40,6 +52,8 @@ def layers_of(method: str, spaces: Spaces, below: tuple[str, ...] = ()) -> list[
     InputError
         A file is no search space, extends what isn't there, or extends itself.
     """
+    if (control := control_word(method, spaces)) is not None:
+        return _control_layers(method, *control, spaces, below)
     given = spaces.get(method)
     own = [] if given is None else [Layer(method, _place(method, given), given)]
     if method in shipped_files():
@@ -55,6 +69,13 @@ def layers_of(method: str, spaces: Spaces, below: tuple[str, ...] = ()) -> list[
         chain = " extends ".join([*below, method, base])
         raise InputError(f"search space {own[0].where}: extends: {chain}, which goes round; end the chain")
     return [*layers_of(base, spaces, (*below, method)), *own]
+
+
+def _control_layers(name: str, of: str, word: str, spaces: Spaces, below: tuple[str, ...]) -> list[Layer]:
+    taken = Layer(name, f"{of}: controls: {word}", SpaceConfig(), word)
+    given = spaces.get(name)
+    own = [] if given is None else [Layer(name, _place(name, given), given)]
+    return [*layers_of(of, spaces, (*below, name)), taken, *own]
 
 
 def _place(method: str, given: SpaceConfig) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
-from hnlm_ray.config.spaces import DimensionConfig, Settings
+from hnlm_ray.config.controls import CONTROLS, EXTENDED, control_names
+from hnlm_ray.config.spaces import DimensionConfig, Reads, Settings
 from hnlm_ray.errors import InputError
 from hnlm_ray.tune.dimensions import Range, Space, Value, When
 from hnlm_ray.tune.method import Method
 from hnlm_ray.tune.space_checks import build_dimension, parse_value
 from hnlm_ray.tune.space_files import Layer
 
-_WORDS = ("family", "models", "model", "reads", "controls", "without_text")
+_WORDS = ("family", "models", "model", "reads", "controls", "control_of", "nests", "without_text")
 
 
 def build_method(name: str, layers: Sequence[Layer]) -> Method:
@@ -33,7 +34,10 @@ def build_method(name: str, layers: Sequence[Layer]) -> Method:
         root=next(layer.method for layer in layers if not layer.method.startswith("_")),
         models=None if models == "any" else models,
         model=words.get("model"),
-        controls=words.get("controls"),
+        controls=draft.controls(name),
+        control_of=words.get("control_of"),
+        takes=draft.takes,
+        nests=words.get("nests"),
         without_text=words.get("without_text"),
     )
 
@@ -46,10 +50,16 @@ class _Draft:
     drawn: dict[str, Range | When] = field(default_factory=dict)
     fixed: dict[str, Value] = field(default_factory=dict)
     published: dict[str, Value] = field(default_factory=dict)
+    extended: str | None = None
+    takes: str | None = None
 
     def add(self, layer: Layer) -> None:
         """Put a layer on top; InputError for what can't be."""
         content, told = layer.content, f"search space {layer.where}"
+        if layer.control is not None:
+            self._take_away(layer.control, layer.method.removesuffix(f"_{layer.control}"), told)
+        if content.controls is not None:
+            self.extended = content.extends
         said = {name: getattr(content, name) for name in _WORDS}
         self.words |= {name: word for name, word in said.items() if word is not None}
         _put(self.fixed, content.fixed, f"{told}: fixed")
@@ -58,6 +68,30 @@ class _Draft:
             if content.fixed.get(name) is not None:
                 raise InputError(f"{told}: {name} stands under fixed and under space; leave one of them")
             self._search(name, given, f"{told}: space.{name}")
+
+    def _take_away(self, word: str, of: str, told: str) -> None:
+        """Make a control of the method so far: it keeps its draws, and fixes and reads what the control says."""
+        control, reads = CONTROLS[word], self._reading(word)
+        if reads is None:
+            raise InputError(f"{told}: a method that reads {self.words.get('reads')} has no such control")
+        self.words |= {"family": "control", "control_of": of, "controls": (), "reads": reads}
+        self.takes = word
+        _put(self.fixed, {name: v for name, v in control.fixed.items() if name in {*self.drawn, *self.fixed}}, told)
+
+    def _reading(self, word: str) -> str | None:
+        """Return what a control would read; none where a method that reads this can't have it."""
+        given, control = str(self.words.get("reads")), CONTROLS[word].reads
+        reads = given if control is None else f"{control}{given}" if control.endswith("_") else control
+        return reads if reads in get_args(Reads) else None
+
+    def controls(self, name: str) -> tuple[str, ...]:
+        """Return the names of the method's own controls; what it extends is one where its list says so.
+
+        Of a list that it has from what it extends those stay that fit what it reads itself.
+        """
+        words = tuple(word for word in self.words.get("controls") or () if word == EXTENDED or self._reading(word))
+        base = (self.extended,) if EXTENDED in words and self.extended is not None else ()
+        return (*control_names(name, words), *base)
 
     def _search(self, name: str, given: DimensionConfig | None, told: str) -> None:
         self.fixed.pop(name, None)
@@ -75,8 +109,8 @@ class _Draft:
                     f"{told}: {word} is missing; a new method says it or extends one that does, "
                     "and a change has the name of a shipped one"
                 )
-        if (self.words["family"] == "control") != (self.words.get("controls") is not None):
-            raise InputError(f"{told}: a control has the family control, and names in `controls` what it controls")
+        if (self.words["family"] == "control") != (self.words.get("control_of") is not None):
+            raise InputError(f"{told}: a control has the family control, and names in `control_of` what it controls")
         self._check_published(told)
 
     def _check_published(self, told: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,11 +23,20 @@ from hnlm_ray.tune.false_negatives import (
     random_false_negatives,
     text_false_negatives,
 )
+from hnlm_ray.tune.frontier import write_frontier
 from hnlm_ray.tune.guard_fits import write_guard_fits
 from hnlm_ray.tune.job import FINISHED, Job
 from hnlm_ray.tune.job_queue import ListedJobs, Searched, SearchedJobs
-from hnlm_ray.tune.methods import Compared, compared_methods, makes_negatives, methods_of
-from hnlm_ray.tune.suggest import Suggestions
+from hnlm_ray.tune.methods import (
+    Compared,
+    compared_methods,
+    makes_negatives,
+    methods_of,
+    nested_in,
+    same_by_facts,
+    trials_of,
+)
+from hnlm_ray.tune.suggest import Suggestions, search_seed
 from hnlm_ray.tune.trainings import Sweep, reads_of_test
 from hnlm_ray.workspace import Rows
 
@@ -50,13 +59,26 @@ def searched_methods(config: Config, data: CFData) -> list[Searched]:
         "no training pair has a vector, so methods of tune.methods that use them can't run: "
         "raise embeddings.pairs_per_user, or leave these methods out",
     )
-    return [_searched(name, compared, config) for name, compared in compared_methods(config.tune).items()]
+    compared = compared_methods(config.tune)
+    return [
+        _searched(name, one, config, search, compared)
+        for search in range(config.tune.searches)
+        for name, one in compared.items()
+    ]
 
 
-def _searched(name: str, compared: Compared, config: Config) -> Searched:
-    method = compared.method
-    suggestions = Suggestions(method.name, config.cf, compared.model, config.tune, config.seed)
-    return Searched(name, method.reads, suggestions, learns=config.tune.search != "random")
+def _searched(name: str, one: Compared, config: Config, search: int, compared: Mapping[str, Compared]) -> Searched:
+    method, settings, seed = one.method, config.tune, search_seed(config.seed, search)
+    return Searched(
+        name,
+        method.reads,
+        Suggestions(method.name, config.cf, one.model, settings, seed),
+        seed=seed,
+        most=trials_of(method, settings),
+        search=search,
+        nests=nested_in(one, compared),
+        learns=settings.search != "random",
+    )
 
 
 def _reject_unmade(config: Config, kind: str, made: object, sentence: str) -> None:
@@ -73,8 +95,6 @@ def search(run: StageRun) -> Outcome:
     settings = run.config.tune
     queue = SearchedJobs(
         searched_methods(run.config, data),
-        seed=run.config.seed,
-        trials=settings.trials,
         cpu_seconds=settings.cpu_seconds,
         begun=sweep.shared.rows.states.begun(),
     )
@@ -88,29 +108,36 @@ def search_counts(settings: TuneConfig, rows: pa.Table) -> dict[str, int | float
     statuses = zip(rows["method"].to_pylist(), rows["status"].to_pylist(), strict=True)
     finished = {method for method, status in statuses if status in FINISHED}
     failed = sorted(set(rows["method"].to_pylist()) - finished)
+    same = same_by_facts(settings)
     return {
         "trials_a_method": settings.trials,
+        **({"searches_a_method": settings.searches} if settings.searches > 1 else {}),
         **budget,
+        **({"left_out_as_the_run_reads_facts": ", ".join(same)} if same else {}),
         **({"pruned": rows["status"].to_pylist().count("pruned")} if settings.stopping != "none" or budget else {}),
         **({"methods_all_of_whose_trials_failed": ", ".join(failed)} if failed else {}),
     }
 
 
 def refit_jobs(config: Config, trials: Sequence[dict[str, Any]]) -> list[Job]:
-    """Return ``tune.seeds`` refits of each method's best trial by validation."""
-    metric = config.tune.metric
-    winners: dict[str, tuple[float, int, str]] = {}
+    """Return ``tune.seeds`` refits of each search's best trial by validation; no two searches share a seed."""
+    metric, seeds = config.tune.metric, config.tune.seeds
+    winners: dict[tuple[str, int], tuple[float, int, str]] = {}
     for row in trials:
         if row["status"] in FINISHED:
-            value = dict(row["validation"])[metric]
-            winners[row["method"]] = max(
-                winners.get(row["method"], (-1.0, 0, "")), (value, -row["trial"], row["config"])
-            )
+            key, value = (row["method"], row["search"]), dict(row["validation"])[metric]
+            winners[key] = max(winners.get(key, (-1.0, 0, "")), (value, -row["trial"], row["config"]))
     compared = compared_methods(config.tune)
     return [
-        Job({"method": name, "seed": seed}, _settings(text), compared[name].method.reads, seed, reads_test=True)
-        for name, (_, _, text) in sorted(winners.items())
-        for seed in range(config.seed + 1, config.seed + 1 + config.tune.seeds)
+        Job(
+            {"method": name, "search": search, "seed": seed},
+            _settings(text),
+            compared[name].method.reads,
+            seed,
+            reads_test=True,
+        )
+        for (name, search), (_, _, text) in sorted(winners.items())
+        for seed in range(config.seed + 1 + search * seeds, config.seed + 1 + (search + 1) * seeds)
     ]
 
 
@@ -119,18 +146,19 @@ def _settings(text: str) -> CFConfig:
 
 
 def compare(run: StageRun) -> Outcome:
-    """Stage: trials, interactions, negative_pool, item_profiles, teacher_items -> results, false_negative_model."""
+    """Stage: trials, interactions, negative_pool, item_profiles, teacher_items -> results, two tables beside it."""
     data = load_cf_data(run.config, run.workspace)
     if data.test is None:
         raise InputError("there are no test rows to compare on: set prepare.split.test above 0")
     jobs = refit_jobs(run.config, run.workspace.table("trials").read().to_pylist())
     if not jobs:
         raise StageError("all trials of all methods failed: see `hnlm status` and the errors in the trials table")
-    outcome = _outcome(Sweep.open(run, "results", data).run_all(ListedJobs(jobs)))
+    rows = Sweep.open(run, "results", data).run_all(ListedJobs(jobs))
     write_guard_fits(run, data)
+    frontier = write_frontier(run, data, rows)
     of_texts = _false_in_texts(run, data) if makes_negatives(run.config) else {}
     counts = {**pool_false_negatives(data), **of_texts, **random_false_negatives(data), **_repeated_reads(run, jobs)}
-    return replace(outcome, counts=counts)
+    return replace(_outcome(rows), counts={**counts, **frontier})
 
 
 def _false_in_texts(run: StageRun, data: CFData) -> Counts:

@@ -1,4 +1,4 @@
-"""Ending trials that fall behind, a method at a time: no method's trials are ever compared with another's."""
+"""Ending trials that fall behind, a method's search at a time: its trials are compared with no others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _Replayed:
 
 
 class MethodStopping(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
-    """Asks the rule of a trial's method whether it goes on, and the queue whether there are CPU seconds left.
+    """Asks the rule of a trial's search whether it goes on, and the queue whether that search has CPU seconds left.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class MethodStopping(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
     def __init__(self, rule: Callable[[], Any], queue: JobQueue, stopping: str) -> None:
         super().__init__()
         self._rule, self._queue, self._stopping = rule, queue, stopping
-        self._rules: dict[str, Any] = {}
+        self._rules: dict[tuple[str, int], Any] = {}
         self.pruned: Callable[[Job, Row], None]
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: object) -> bool:  # noqa: ARG002  Ray's interface
@@ -70,7 +70,7 @@ class MethodStopping(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         return {}
 
     def replay(self, training: Training, ending: Ending) -> None:
-        """Show a trial of an earlier run to its method's rule, as if it had run just now."""
+        """Show a trial of an earlier run to the rule of its search, as if it had run just now."""
         rule, trial = self._rule_of(training), _Replayed(training.part)
         rule.on_trial_add(None, trial)
         best = -math.inf
@@ -96,7 +96,7 @@ class MethodStopping(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
             self._end(job, result, f"ended by {self._stopping} after epoch {epoch}")
             return _STOP
         if not has_seconds:
-            self._end(job, result, f"ended after epoch {epoch}: the method's CPU seconds were used up")
+            self._end(job, result, f"ended after epoch {epoch}: the CPU seconds of the method's search were used up")
             return _STOP
         return _CONTINUE
 
@@ -117,9 +117,10 @@ class MethodStopping(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         self._rule_of(_job_of(trial)).on_trial_remove(tune_controller, trial)
 
     def _rule_of(self, training: Training) -> Any:  # noqa: ANN401  a scheduler of Ray's
-        if training.name not in self._rules:
-            self._rules[training.name] = self._rule()
-        return self._rules[training.name]
+        key = training.name, training.search
+        if key not in self._rules:
+            self._rules[key] = self._rule()
+        return self._rules[key]
 
 
 def _complete(rule: Any, controller: Any, trial: Any, epoch: int, value: float) -> None:  # noqa: ANN401  Ray's

@@ -13,7 +13,7 @@ from hnlm_ray.config import CFConfig, ModelName, TuneConfig
 from hnlm_ray.tune.dimensions import Space, Value, When, draw
 from hnlm_ray.tune.method import Method
 from hnlm_ray.tune.methods import RunMethods
-from hnlm_ray.tune.trial_configs import choose, published_config, trial_config
+from hnlm_ray.tune.trial_configs import choose, nested_base, published_config, trial_config
 
 SHARED: Final = ("lr", "reg")
 """What all methods have in common: all share its draws, each in its own range."""
@@ -41,13 +41,19 @@ class Told:
     status: str
 
 
+def search_seed(seed: int, search: int) -> int:
+    """Return the seed of a search, of its draws and its trainings; the first has the run's own."""
+    return seed if search == 0 else int(np.random.SeedSequence([seed, search]).generate_state(1)[0])
+
+
 class Suggestions:
     """The trials of one method on one model: equal for equal (seed, trial, told).
 
     Trial 0 is the setting that the configuration gives, with the published value in the place of each default. With
     ``tune.search`` random all methods share the draws of learning rate and regularisation, and controls those of the
     method that they control; more trials begin with the fewer. With tpe this holds for the first
-    ``tune.startup_trials``, and each later one is the choice of Optuna's TPE by the trials told.
+    ``tune.startup_trials``, and each later one is the choice of Optuna's TPE by the trials told. A method that nests
+    its search in others' takes the settings of their best in the place of what the configuration gives.
 
     Parameters
     ----------
@@ -63,9 +69,13 @@ class Suggestions:
     """
 
     def __init__(self, method: str, base: CFConfig, model: ModelName, tune: TuneConfig, seed: int) -> None:
-        self.method, self.base, self.model = RunMethods(tune.spaces)[method], base, model
+        self.method, self.base, self.model = RunMethods.of(tune)[method], base, model
         self.search, self.startup, self.seed = tune.search, tune.startup_trials, seed
         self._draws = _Draws(self.method, seed)
+
+    def nest_in(self, winner: CFConfig) -> None:
+        """Take the sampler and all settings of a classical trial: what is suggested from now on adds to them."""
+        self.base = nested_base(winner)
 
     def suggest(self, trial: int, told: Sequence[Told] = ()) -> CFConfig:
         """Return the configuration of a trial; ``told`` are others of this method, which random search ignores."""

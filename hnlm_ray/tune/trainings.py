@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -62,18 +62,24 @@ class Sweep:
         """
         self.run.progress.start(self.table, queue.total, len(self.finished), unit="trainings")
         board = self._open_board(queue)
-        lost = self._train(queue, board, self.shared, self.finished)
-        if lost:
+        finished = self.finished
+        while lost := self._train(queue, board, self.shared, finished):
             log.warning("the processes of %d trainings died: trying these once more, one at a time", len(lost))
-            alone = replace(
-                self.shared, settings=self.shared.settings.model_copy(update={"concurrent": 1}), watched=False
-            )
-            jobs = [job for job, _ in lost]
-            for job, why in self._train(ListedJobs(jobs), board, alone, []):
-                self._write(job, failed_row(job, why))
+            parts = self._once_more([job for job, _ in lost], board)
+            finished = _finished(self.shared.rows, self.shared.settings.metric)
+            for training, ending in finished:
+                if training.part in parts:
+                    queue.end(training, ending)  # what nests in it can start now
         self.run.progress.finish()
         board.remove()
         return _all_rows(self.shared.rows, self.run.fingerprint)
+
+    def _once_more(self, lost: Sequence[Job], board: Board) -> set[str]:
+        """Train each alone, and record those that are lost again; returns the parts of all of them."""
+        alone = replace(self.shared, settings=self.shared.settings.model_copy(update={"concurrent": 1}), watched=False)
+        for job, why in self._train(ListedJobs(lost), board, alone, []):
+            self._write(job, failed_row(job, why))
+        return {job.part for job in lost}
 
     def _open_board(self, queue: JobQueue) -> Board:
         metric = self.shared.settings.metric

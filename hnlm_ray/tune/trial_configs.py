@@ -36,6 +36,11 @@ def published_config(base: CFConfig, method: Method, model: ModelName) -> CFConf
     )
 
 
+def nested_base(winner: CFConfig) -> CFConfig:
+    """Return the settings of a classical trial for a method that mixes: its sampler is the one that is mixed with."""
+    return winner.model_copy(update={"base_sampler": winner.sampler, "sampler": "rns"})
+
+
 def choose(base: CFConfig, method: Method, model: ModelName, pick: Pick) -> dict[str, Value]:
     """Choose the parameters of a trial in the order of the space, each only where its condition holds."""
     space, chosen = method.space, dict[str, Value]()

@@ -41,7 +41,7 @@ class Groups:
         return {name: self.history == place for place, name in enumerate(HISTORIES)}
 
     def found_share(self, found: Sequence[NDArray[np.bool_]], group: str) -> NDArray[np.float64]:
-        """Return float64[seeds, users]: the share found of a user's test rows in a group of items; NaN without any.
+        """Return float64[refits, users]: the share found of a user's test rows in a group of items; NaN without any.
 
         Raises
         ------

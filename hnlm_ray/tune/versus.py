@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnlm_ray.tune.effects import effect, in_groups
-from hnlm_ray.tune.method_rows import MethodRows, Row, per_user_values, shared_refits
+from hnlm_ray.tune.method_rows import MethodRows, Refits, Row, per_user_values, searches_of, shared_refits
+from hnlm_ray.tune.scope import speaks_of
 from hnlm_ray.tune.significance import compare, holm
+from hnlm_ray.tune.units import unit_means, unit_of
 from hnlm_ray.tune.user_groups import POPULARITIES, Groups
 
 Entry = dict[str, Any]
@@ -26,6 +28,8 @@ _UNKNOWN: Final[Entry] = {
     "ties": None,
     "losses": None,
     "by_group": {},
+    "unit": None,
+    "speaks_of": None,
 }
 _ITSELF: Final[Entry] = {
     **_UNKNOWN,
@@ -46,14 +50,23 @@ class Versus:
     facts: Entry
 
 
-def versus(a: MethodRows, b: MethodRows, groups: Groups | None = None) -> Versus | None:
-    """Compare a with b over the seeds that both finished; none without one."""
+def versus(
+    a: MethodRows, b: MethodRows, found_by: Mapping[str, Sequence[Row] | None], groups: Groups | None = None
+) -> Versus | None:
+    """Compare a with b over the searches and seeds that both finished; none without one.
+
+    Parameters
+    ----------
+    found_by
+        The trials that decided each method's configurations, as of :func:`hnlm_ray.tune.scope.speaks_of`.
+    """
     refits = shared_refits(a, b)
     values = per_user_values(refits)
     if values is None:
         return None
     found = compare(*values)
     facts = {"difference": found.difference, "ci95": list(found.ci95), **effect(*values)}
+    facts |= {"unit": unit_of(searches_of(refits)), "speaks_of": speaks_of(a, b, found_by)}
     return Versus(found.p, {**facts, "by_group": {} if groups is None else _by_group(values, refits, groups)})
 
 
@@ -73,15 +86,21 @@ def itself() -> Entry:
     return {**_ITSELF}
 
 
-def _by_group(
-    values: tuple[NDArray[np.float64], NDArray[np.float64]], refits: Sequence[tuple[Row, Row]], groups: Groups
-) -> Entry:
+def _by_group(values: tuple[NDArray[np.float64], NDArray[np.float64]], refits: Refits, groups: Groups) -> Entry:
     """Return users by their history (the compared metric) and by what they liked (the share of it that is found)."""
     found: Entry = in_groups(*values, groups.users())
     if any(row["found"] is None for pair in refits for row in pair):
         return found
-    first, second = zip(*([np.asarray(row["found"], bool) for row in pair] for pair in refits), strict=True)
     for name in POPULARITIES:
-        shares = groups.found_share(first, name), groups.found_share(second, name)
-        found |= in_groups(*shares, {name: np.ones(len(groups.history), bool)})
+        found |= in_groups(*found_shares(refits, groups, name), {name: np.ones(len(groups.history), bool)})
     return found
+
+
+def found_shares(refits: Refits, groups: Groups, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return both methods' shares found of test rows in a group of items, float64[units, users]; NaN without any.
+
+    All refits must tell which rows they found.
+    """
+    rows = zip(*([np.asarray(row["found"], bool) for row in pair] for pair in refits), strict=True)
+    first, second = (unit_means(groups.found_share(own, name), searches_of(refits)) for own in rows)
+    return first, second

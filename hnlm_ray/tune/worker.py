@@ -58,6 +58,9 @@ class Shared:
 
     Attributes
     ----------
+    control_seed
+        With a training's own seed it draws what a control is made from: each refit has a shuffle of its own, so that
+        the spread over seeds holds that of shuffles.
     watched
         Whether each evaluation is reported, so that a training can be ended early.
     events
@@ -89,7 +92,7 @@ def _run_training(params: Mapping[str, str], shared: Shared) -> None:
             tune.report(_running(point, row(), shared.settings.metric))
 
     def data_of(reads: Reads) -> CFData:
-        return _KEPT_DATA.read_data(shared.rows.chunks, reads, shared.data, shared.control_seed)
+        return _KEPT_DATA.read_data(shared.rows.chunks, reads, shared.data, shared.control_seed + job.seed)
 
     try:
         attendance = Attendance(shared.rows.states, on_point, shared.reads.mark)

@@ -112,7 +112,7 @@ def test_a_long_training_goes_on_at_its_epoch(tmp_path):
     run = command(config, killed, "trials")
     process = run.start()
     states = Path(killed.root) / "tables" / "trials"
-    while process.poll() is None and not list(states.glob("*/states/mf-rns-0/*")):
+    while process.poll() is None and not list(states.glob("*/states/mf-rns-0-0/*")):
         time.sleep(0.1)
     time.sleep(1)
     run.kill(process)

@@ -20,7 +20,10 @@ def test_rows_are_counted_from_the_prepared_tables(prepared, tmp_path):
     assert (data.users, data.items, data.train, data.interactions) == (30, 40, 180, 300)
     counted = {name: count(config, data) for name, count in ROWS.items()}
     assert counted["semantic_negatives"] == 4 * 30
-    assert counted["trials"] == counted["results"] == 6 * 2
+    assert counted["results"] == 6 * 2
+    assert counted["trials"] == 5 * 2 + 1  # pool_alpha0 searches nothing
+    thrice = small_config(tmp_path, tmp_path / "ws", tune__searches=3)
+    assert {name: ROWS[name](thrice, data) for name in ("trials", "results")} == {"trials": 33, "results": 36}
     assert counted["recommendations"] == 34 * 30
 
 

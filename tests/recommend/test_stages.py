@@ -64,7 +64,7 @@ def compared(workspace, sampler="dns"):
     """Publish a comparison that lightgcn-dns wins with mean best epoch 3, and an empty pool."""
     config = CFConfig(dim=8, batch_size=64, sampler=sampler, lr=0.05).model_dump_json()
     made = {"config": config, "status": "ok", "epochs": 9, "seconds": 0.1, "test": {"ndcg@20": 0.1}}
-    made |= {"cpu_seconds": 0.1, "started_epoch": 0}
+    made |= {"cpu_seconds": 0.1, "started_epoch": 0, "search": 0}
     means = {"lightgcn-rns": 0.2, "lightgcn-dns": 0.3, "lightgcn-guard_no_text": 0.9}
     for name in ("trials", "results"):
         key = "trial" if name == "trials" else "seed"

@@ -13,7 +13,7 @@ METRIC = "ndcg@20"
 
 def refits(method, validation, test=0.1, epochs=(4,), **more):
     config = CFConfig(dim=len(method)).model_dump_json()
-    made = {"method": method, "status": "ok", "config": config, "test": [(METRIC, test)], **more}
+    made = {"method": method, "search": 0, "status": "ok", "config": config, "test": [(METRIC, test)], **more}
     made["validation"] = None if validation is None else [(METRIC, validation)]
     return [{**made, "seed": seed, "best_epoch": epoch} for seed, epoch in enumerate(epochs)]
 
@@ -57,7 +57,7 @@ def test_epochs_are_the_rounded_mean_of_the_refits(epochs, rounded):
 
 def test_refits_without_validation_are_chosen_by_their_best_trial():
     trials = [
-        {"method": name, "trial": 0, "status": "ok", "validation": [(METRIC, value)]}
+        {"method": name, "search": 0, "trial": 0, "status": "ok", "validation": [(METRIC, value)]}
         for name, value in (("mf-rns", 0.1), ("mf-dns", 0.4))
     ]
     assert winner(refits("mf-rns", None), refits("mf-dns", None), trials=trials).name == "mf-dns"
@@ -68,3 +68,11 @@ def test_a_method_whose_refits_all_failed_does_not_recommend():
     assert winner(failed, refits("mf-rns", 0.1)).name == "mf-rns"
     with pytest.raises(StageError, match="no method that can recommend"):
         winner(failed, refits("mf-pool_alpha0", 0.9))
+
+
+def test_of_several_searches_the_best_on_validation_recommends():
+    low, high = refits("mf-rns", 0.2, epochs=(3, 3)), refits("mf-rns", 0.4, epochs=(9, 9))
+    other = CFConfig(dim=33).model_dump_json()
+    second = [{**row, "search": 1, "config": other, "seed": row["seed"] + 10} for row in high]
+    found = winner(low, second, refits("mf-dns", 0.25))
+    assert (found.name, found.config.dim, found.epochs) == ("mf-rns", 33, 9)

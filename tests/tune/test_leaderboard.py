@@ -5,10 +5,11 @@ import pytest
 
 from hnlm_ray.errors import InputError
 from hnlm_ray.tune.leaderboard import leaderboard
-from hnlm_ray.tune.methods import family
+from hnlm_ray.tune.methods import METHODS, family
 from hnlm_ray.tune.user_groups import Groups
 from hnlm_ray.tune.verdict import budget_sentence
 
+TOKENS = {"semantic_negatives": 900, "negative_embeddings": 300}
 DATASET = {"users": 300, "items": 90, "interactions": 4000}
 USERS = np.random.default_rng(0).uniform(0.05, 0.3, 300)
 
@@ -17,6 +18,7 @@ def trial(method, status="ok", value=0.2, number=0):
     found = [("ndcg@20", value)] if status == "ok" else None
     return {
         "method": method,
+        "search": 0,
         "trial": number,
         "config": "{}",
         "status": status,
@@ -30,25 +32,25 @@ def refit(method, seed, mean, validation, status="ok"):
     """A row as pyarrow gives it: maps are lists of pairs."""
     noise = np.random.default_rng([seed, *method.encode()])
     per_user = USERS + mean + 0.01 * noise.normal(size=len(USERS))
-    row = {"method": method, "seed": seed, "config": "{}", "status": status, "error": None}
+    row = {"method": method, "search": 0, "seed": seed, "config": "{}", "status": status, "error": None}
     if status != "ok":
         return {**row, "validation": None, "test": None, "per_user": None}
     test = [("ndcg@20", float(per_user.mean())), ("recall@20", 0.4)]
     return {**row, "validation": [("ndcg@20", validation)], "test": test, "per_user": per_user.tolist()}
 
 
-def board(means, extra_trials=(), extra_results=()):
+def board(means, extra_trials=(), extra_results=(), tokens=None):
     """``means``: method -> (test shift, validation)."""
     trials = [trial(name, value=validation) for name, (_, validation) in means.items()]
     results = [refit(name, seed, *figures) for name, figures in means.items() for seed in (1, 2, 3)]
-    found = leaderboard([*trials, *extra_trials], [*results, *extra_results], DATASET)
+    found = leaderboard([*trials, *extra_trials], [*results, *extra_results], DATASET, tokens=tokens or TOKENS)
     json.dumps(found, allow_nan=False)
     return found, {entry["name"]: entry for entry in found["methods"]}
 
 
 VERSUS = {
     *("difference", "ci95", "p_holm", "relative", "relative_ci95"),
-    *("effect_size", "wins", "ties", "losses", "by_group"),
+    *("effect_size", "wins", "ties", "losses", "by_group", "unit", "speaks_of"),
 }
 GOOD = {
     "lightgcn-rns": (0.0, 0.18),
@@ -57,6 +59,7 @@ GOOD = {
     "lightgcn-pool_alpha0": (0.02, 0.20),
     "lightgcn-pool_random": (0.01, 0.19),
     "lightgcn-pool_shuffled": (0.015, 0.19),
+    "lightgcn-pool_facts": (0.015, 0.19),
 }
 
 
@@ -66,11 +69,12 @@ def test_the_names_that_programs_read():
     assert found["dataset"] == DATASET
     assert found["metric"] == "ndcg@20"
     for entry in methods.values():
-        names = {"name", "family", "trials", "seeds", "validation", "test", "test_std", "versus_best_classical"}
-        assert names <= set(entry)
+        names = {"name", "family", "dimensions", "searches", "trials", "seeds", "validation", "test", "test_std"}
+        assert {*names, "versus_best_classical"} <= set(entry)
         assert set(entry["versus_best_classical"]) == VERSUS
     dns, pool = methods["lightgcn-dns"], methods["lightgcn-pool"]
-    assert (pool["family"], pool["trials"], pool["seeds"]) == ("semantic", 1, 3)
+    assert (pool["family"], pool["trials"], pool["seeds"], pool["searches"]) == ("semantic", 1, 3, 1)
+    assert dns["dimensions"] == len(METHODS["dns"].space) == 3
     assert pool["validation"]["ndcg@20"] == pytest.approx(0.24)
     assert pool["test"]["ndcg@20"] == pytest.approx(USERS.mean() + 0.05, abs=0.002)
     assert 0 < pool["test_std"]["ndcg@20"] < 0.002
@@ -142,40 +146,61 @@ def test_values_of_different_users_are_refused():
 
 def test_verdict_a_gain_over_classical_and_controls():
     text = board(GOOD)[0]["verdict"]
-    assert text.startswith("lightgcn-pool beats the best classical method lightgcn-dns")
+    assert text.startswith(
+        "This configuration of lightgcn-pool ranks above that of the best classical method lightgcn-dns"
+    )
     assert "+0.0" in text
     assert "95% CI [+0.0" in text
-    assert "it beats every control" in text
+    assert "it is above lightgcn-pool_alpha0 (+0.0" in text
+    assert "so the difference is what the LLM wrote" in text
+    assert board(GOOD)[0]["finding"] == {"outcome": "gain", "credit": "LLM", "speaks_of": "configurations"}
+    assert board(GOOD, tokens={"item_profiles": 900})[0]["finding"]["credit"] == "texts"
 
 
 def test_verdict_a_gain_that_shuffled_pairs_have_as_well():
     text = board({**GOOD, "lightgcn-pool_shuffled": (0.05, 0.24)})[0]["verdict"]
-    assert "beats the best classical" in text
-    assert "does not beat every control (lightgcn-pool_shuffled" in text
-    assert "no gain can be credited" in text
-    assert "pool_random" not in text
+    assert "ranks above that of the best classical" in text
+    assert "but not above lightgcn-pool_shuffled (" in text
+    assert "so the difference is not shown to be the texts' merit" in text
 
 
 @pytest.mark.parametrize(
-    ("shift", "words"), [(0.02, "can't be told apart from lightgcn-dns"), (0.005, "is worse than lightgcn-dns")]
+    ("shift", "words"), [(0.02, "lightgcn-dns can't be told apart"), (0.005, "ranks below that of the best classical")]
 )
-def test_verdict_says_that_the_llm_adds_nothing(shift, words):
-    text = board({**GOOD, "lightgcn-pool": (shift, 0.2)})[0]["verdict"]
-    assert text.startswith("The LLM adds nothing")
-    assert words in text
+def test_verdict_says_that_there_is_no_gain(shift, words):
+    found = board({**GOOD, "lightgcn-pool": (shift, 0.2)})[0]
+    assert words in found["verdict"]
+    assert "LLM" not in found["verdict"] + found["headline"]
 
 
 def test_verdict_the_semantic_method_is_chosen_on_validation():
     text = board({**GOOD, "mf-pool": (0.2, 0.1)})[0]["verdict"]
-    assert text.startswith("lightgcn-pool beats")
+    assert text.startswith("This configuration of lightgcn-pool ranks above")
+
+
+def test_a_control_by_facts_may_be_the_best_with_texts_and_its_gain_is_theirs():
+    means = {**GOOD, "lightgcn-pool": (0.02, 0.2), "lightgcn-pool_facts": (0.05, 0.25)}
+    found, methods = board(means)
+    assert found["best_semantic"] == "lightgcn-pool_facts"
+    names = [one["name"] for one in methods["lightgcn-pool_facts"]["versus_controls"]]
+    assert names == ["lightgcn-pool_alpha0", "lightgcn-pool_random", "lightgcn-pool_shuffled"]
+    assert found["finding"] == {"outcome": "gain", "credit": "texts", "speaks_of": "configurations"}
+    assert "LLM" not in found["verdict"] + found["headline"]
+
+
+def test_controls_are_corrected_apart_from_the_methods():
+    _, alone = board({name: GOOD[name] for name in ("lightgcn-dns", "lightgcn-pool")})
+    _, among = board(GOOD)
+    one, same = (methods["lightgcn-pool"]["versus_best_classical"]["p_holm"] for methods in (alone, among))
+    assert one <= same <= 3 * one  # rns and pool_facts are methods too, the other controls are not
 
 
 @pytest.mark.parametrize(
     ("kept", "words"),
     [
         (("lightgcn-pool",), "No classical method finished"),
-        (("lightgcn-dns",), "No semantic method was compared"),
-        (("lightgcn-dns", "lightgcn-pool"), "no control run of lightgcn-pool finished"),
+        (("lightgcn-dns",), "No method with texts was compared"),
+        (("lightgcn-dns", "lightgcn-pool"), "nothing is known of lightgcn-pool_alpha0, lightgcn-pool_random"),
         ((), "No classical method finished"),
     ],
 )
@@ -185,13 +210,13 @@ def test_verdict_where_something_is_missing(kept, words):
 
 def test_verdict_tells_a_semantic_method_that_failed_from_none_at_all():
     told = board({"lightgcn-dns": GOOD["lightgcn-dns"]}, [trial("lightgcn-pool", "failed")])[0]["verdict"]
-    assert "No semantic method finished" in told
+    assert "No method with texts finished" in told
 
 
 def test_controls_of_another_model_are_not_compared():
     _, methods = board({**GOOD, "mf-pool": (0.03, 0.1), "mf-pool_random": (0.01, 0.1)})
     assert [control["name"] for control in methods["mf-pool"]["versus_controls"]] == ["mf-pool_random"]
-    assert len(methods["lightgcn-pool"]["versus_controls"]) == 3
+    assert len(methods["lightgcn-pool"]["versus_controls"]) == 4
 
 
 def test_a_seed_that_the_best_classical_lost_is_left_out_for_all():
@@ -208,6 +233,8 @@ VECTORS = {
     "lightgcn-hnlmrec_random": (0.06, 0.25),
     "lightgcn-hnlmrec_shuffled": (0.02, 0.20),
     "lightgcn-hnlmrec_frozen": (0.02, 0.20),
+    "lightgcn-hnlmrec_teacher": (0.02, 0.20),
+    "lightgcn-hnlmrec_item": (0.02, 0.20),
 }
 
 
@@ -217,20 +244,21 @@ def test_a_semantic_method_is_compared_with_its_own_controls():
     assert controls["lightgcn-hnlmrec"] == sorted(name for name in VECTORS if "_" in name)
     assert controls["lightgcn-pool"] == sorted(name for name in GOOD if "_" in name)
     assert controls["lightgcn-guard"] == ["lightgcn-guard_no_text"]
-    assert {family(name) for name, found in controls.items() if found} == {"semantic"}
+    assert {name for name, found in controls.items() if found and family(name) != "semantic"} == {"lightgcn-pool_facts"}
 
 
 def test_verdict_another_methods_controls_excuse_nothing():
     text = board({**GOOD, **VECTORS})[0]["verdict"]
-    assert text.startswith("lightgcn-hnlmrec beats the best classical method lightgcn-dns")
-    assert "does not beat every control (lightgcn-hnlmrec_random" in text
+    assert text.startswith("This configuration of lightgcn-hnlmrec ranks above that of the best classical method")
+    assert "but not above lightgcn-hnlmrec_random" in text
     assert "pool" not in text
-    assert "it beats every control" in board({**GOOD, **VECTORS, "lightgcn-hnlmrec_random": (0.0, 0.1)})[0]["verdict"]
+    beaten = board({**GOOD, **VECTORS, "lightgcn-hnlmrec_random": (0.0, 0.1)})[0]
+    assert beaten["finding"]["credit"] == "LLM"
 
 
 def test_verdict_a_control_that_did_not_finish_leaves_the_gain_open():
     text = board({name: figures for name, figures in GOOD.items() if name != "lightgcn-pool_random"})[0]["verdict"]
-    assert "lightgcn-pool_random did not, so the gain is not proven" in text
+    assert "but nothing is known of lightgcn-pool_random: so the difference is not shown" in text
 
 
 def test_how_large_a_difference_is_stands_beside_how_sure_it_is():
@@ -262,20 +290,27 @@ def test_groups_of_users_and_items_have_differences_and_wins_of_their_own():
 
 def test_the_verdict_states_the_budget_and_the_best_classical_sampler():
     found, _ = board(GOOD)
-    assert found["budget"] == {"trials": [1, 1], "cpu_seconds": [1.0, 1.0]}
+    assert found["budget"] == {"trials": [1, 1], "dimensions": [0, 3], "cpu_seconds": [1.0, 1.0]}
     assert "the best classical method lightgcn-dns" in found["verdict"]
-    assert found["verdict"].endswith("Tuning of each method: 1 trial and 1.0 CPU seconds.")
-    assert budget_sentence({"trials": [3, 3], "cpu_seconds": [0.18, 12.4]}).endswith("0.2 to 12 CPU seconds.")
+    assert found["verdict"].endswith("Tuning of each method: 1 trial over 0 to 3 dimensions and 1.0 CPU seconds.")
+    assert budget_sentence({"trials": [3, 3], "dimensions": [2, 2], "cpu_seconds": [0.18, 12.4]}).endswith(
+        "0.2 to 12 CPU seconds."
+    )
     trials = [
-        {**trial(name), "cpu_seconds": seconds} for name, seconds in zip(GOOD, (9, 11, 10, 10, 10, 10.4), strict=True)
+        {**trial(name), "cpu_seconds": seconds}
+        for name, seconds in zip(GOOD, (9, 11, 10, 10, 10, 10.4, 10), strict=True)
     ]
     trials.append(
         {**trial("lightgcn-rns", number=1, status="pruned"), "validation": [("ndcg@20", 0.1)], "cpu_seconds": 1.0}
     )
     results = [refit(name, seed, *figures) for name, figures in GOOD.items() for seed in (1, 2, 3)]
     found = leaderboard(trials, results, DATASET, search={"search": "tpe", "equal": "cpu_seconds"})
-    assert found["budget"] == {"search": "tpe", "equal": "cpu_seconds", "trials": [1, 2], "cpu_seconds": [10.0, 11.0]}
-    told = "Tuning of each method: 1 to 2 trials and 10 to 11 CPU seconds, tpe search; equal for all by CPU seconds."
+    spent = {"trials": [1, 2], "dimensions": [0, 3], "cpu_seconds": [10.0, 11.0]}
+    assert found["budget"] == {"search": "tpe", "equal": "cpu_seconds", **spent}
+    told = (
+        "Tuning of each method: 1 to 2 trials over 0 to 3 dimensions and 10 to 11 CPU seconds, tpe search; "
+        "equal for all that search by CPU seconds."
+    )
     assert found["verdict"].endswith(told)
     entry = {entry["name"]: entry for entry in found["methods"]}["lightgcn-rns"]
     assert (entry["trials"], entry["pruned"], entry["cpu_seconds"], entry["errors"]["trials"]) == (2, 1, 10.0, {})

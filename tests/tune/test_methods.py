@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from hnlm_ray.cf.trainer import reject_ignored_settings
 from hnlm_ray.cf.unread import unread_settings
 from hnlm_ray.config import CFConfig, TuneConfig
+from hnlm_ray.config.controls import CONTROLS
 from hnlm_ray.config.method_names import CLASSICAL_METHODS, DEFAULT_METHODS, shipped_methods
 from hnlm_ray.errors import InputError
+from hnlm_ray.preset import merged
 from hnlm_ray.tune.dimensions import When
 from hnlm_ray.tune.methods import (
     METHODS,
@@ -20,8 +22,10 @@ from hnlm_ray.tune.methods import (
     controls_of,
     family,
     method_of,
+    methods_of,
     reads_text,
     result_name,
+    same_by_facts,
 )
 from hnlm_ray.tune.space_checks import value_at
 from hnlm_ray.tune.space_files import read_shipped, shipped_files
@@ -34,7 +38,7 @@ SEMANTIC = [
     *("distill", "distill_fusion", "dns_pool", "fusion", "fusion_llm", "graph"),
     *("guard", "guard_ahns", "guard_dns_mn", "guard_llm", "guard_mixgcf", "hnlmrec", "pool", "tiers"),
 ]
-POOLS = ("pool", "pool_alpha0", "pool_random", "pool_shuffled")
+POOLS = ("pool", "pool_alpha0", "pool_random", "pool_shuffled", "pool_facts")
 MODELS = ("mf", "lightgcn", "ngcf", "sgl", "simgcl", "xsimgcl")
 
 
@@ -47,6 +51,8 @@ def models_of(method):
     return [model for model in MODELS if METHODS[method].models is None or model in METHODS[method].models]
 
 
+CF_ALONE = dict.fromkeys(("kernel", "profile", "votes", "cold"), 0)
+SOLVED = {"popularity", "ease"}
 FIRST = {
     "pool_alpha0": {"alpha": 0.0},
     "hnlmrec": {"alpha": 0.01},
@@ -54,9 +60,16 @@ FIRST = {
     "hnlmrec_random": {"alpha": 0.01},
     "hnlmrec_shuffled": {"alpha": 0.01},
     "hnlmrec_frozen": {"alpha": 0.01, "adapter_training": "frozen"},
+    "hnlmrec_teacher": {"alpha": 0.01},
+    "hnlmrec_item": {"alpha": 0.01},
+    "popularity": {"model": "popularity"},
+    "ease": {"model": "ease"},
+    "softmax": {"loss": "softmax", "softmax": {"similarity": "cosine"}},
+    "fusion_cf": {"loss": "softmax", "fusion": "validation", "softmax": {"similarity": "cosine"}, "teacher": CF_ALONE},
     "guard": {"guard": 0.5, "graph": 0.3},
     "guard_no_text": {"guard": 0.5, "guard_features": "cf"},
     "guard_shuffled": {"guard": 0.5, "graph": 0.3},
+    "guard_facts": {"guard": 0.5, "graph": 0.3},
 }
 
 
@@ -64,10 +77,11 @@ FIRST = {
 def test_the_first_trial_is_the_given_setting_and_the_rest_is_drawn(method):
     first, *drawn = trials(method)
     own = {"model": "lightgcn", "sampler": METHODS[method].sampler, **FIRST.get(method, {})}
-    assert first == BASE.model_copy(update=own)
-    searched = set(METHODS[method].space)
+    base = {**BASE.model_dump(), "reg": CFConfig().reg} if method in SOLVED else BASE.model_dump()
+    assert first == CFConfig.model_validate(merged(base, own))
+    searched = {name.partition(".")[0] for name in METHODS[method].space}
+    assert any(config != first for config in drawn) == bool(searched)
     for config in drawn:
-        assert config != first
         changed = {name for name in CFConfig.model_fields if getattr(config, name) != getattr(first, name)}
         assert changed <= searched | set(METHODS[method].published)
 
@@ -89,7 +103,7 @@ def test_every_method_gives_only_trials_that_a_training_takes_and_reads(method):
             reject_ignored_settings(config)
             assert config.model == (entry.model or model)
             assert config.adapter_training not in {"alignment", "adversarial"} or config.alignment > 0
-            if entry.needs not in {"text", "evidence"}:
+            if entry.needs not in {"text", "facts", "evidence"}:
                 assert config.graph == 0
                 assert config.guard == 0 or config.guard_features == "cf"
 
@@ -126,7 +140,7 @@ def test_trials_repeat_and_more_begin_with_the_fewer(method):
     model = models_of(method)[-1]
     assert trials(method, model=model) == trials(method, model=model)
     assert trials(method, 5, model=model) == trials(method, model=model)[:5]
-    assert trials(method, model=model)[1:] != trials(method, seed=4, model=model)[1:]
+    assert (trials(method, model=model)[1:] == trials(method, seed=4, model=model)[1:]) == (not METHODS[method].space)
 
 
 def test_all_methods_and_models_share_the_shared_draws():
@@ -134,6 +148,7 @@ def test_all_methods_and_models_share_the_shared_draws():
         tuple((config.lr, config.reg) for config in trials(method, model=model))
         for method in DEFAULT_METHODS
         for model in ("mf", "lightgcn")
+        if set(SHARED) <= set(METHODS[method].space)
     }
     assert len(draws) == 1
     assert len(set(next(iter(draws)))) == 12
@@ -168,6 +183,7 @@ def test_vector_controls_differ_in_what_they_fix_alone():
     fixed = ("alpha", "contrastive", "adapter_training", "alignment")
     assert [without(config, *fixed) for config in alpha0] == [without(config, *fixed) for config in real]
     assert {tuple(getattr(config, name) for name in fixed) for config in alpha0} == {(0.0, 0.0, "joint", 0.0)}
+    assert trials("hnlmrec_teacher", 30) == trials("hnlmrec_item", 30) == real
     fixed = ("adapter_training", "alignment")
     assert [without(config, *fixed) for config in frozen] == [without(config, *fixed) for config in real]
     assert {config.adapter_training for config in frozen} == {"frozen"}
@@ -177,7 +193,8 @@ def test_vector_controls_differ_in_what_they_fix_alone():
 
 def test_guard_controls_differ_in_what_they_fix_alone():
     real, plain, shuffled = (trials(f"guard{suffix}", 30) for suffix in ("", "_no_text", "_shuffled"))
-    assert shuffled == real
+    assert shuffled == real == trials("guard_facts", 30)
+    assert METHODS["guard_facts"].reads == "facts_text"
     fixed = ("guard_features", "graph")
     assert [without(config, *fixed) for config in plain] == [without(config, *fixed) for config in real]
     assert {tuple(getattr(config, name) for name in fixed) for config in plain} == {("cf", 0.0)}
@@ -214,7 +231,7 @@ def test_the_controls_of_pooled_candidates_differ_in_their_share_and_their_pool_
 
 def test_the_controls_of_models_that_read_text_have_their_trials():
     for method in ("rlmrec_con", "rlmrec_gen", "alpharec", "kar", "llmrec", "id_text"):
-        assert trials(method, 6) == trials(f"{method}_shuffled", 6)
+        assert trials(method, 6) == trials(f"{method}_shuffled", 6) == trials(f"{method}_facts", 6)
 
 
 def test_draws_stay_inside_and_fill_their_ranges():
@@ -222,18 +239,16 @@ def test_draws_stay_inside_and_fill_their_ranges():
     vectors = trials("hnlmrec", 400)[1:]
     assert 1e-4 <= min(config.alpha for config in vectors) < 2e-4
     assert 0.4 < max(config.alpha for config in vectors) <= 0.5
-    assert {config.loss for config in vectors} == {"bpr", "hinge"}
     assert {config.contrastive for config in vectors} == {0.0, 1e-3, 1e-2, 1e-1}
     assert {config.adapter_attention for config in vectors} == {False, True}
     for name, low, high in (("lr", 5e-4, 1e-2), ("reg", 1e-6, 3e-3)):
-        logs = np.log([getattr(config, name) for config in drawn])
+        logs = np.log([getattr(config, name) for config in drawn if config.sampler != "pool"])
         assert math.log(low) <= logs.min() < math.log(low) + 0.1
         assert math.log(high) - 0.1 < logs.max() <= math.log(high)
         assert abs(np.median(logs) - math.log(low * high) / 2) < 0.1 * math.log(high / low)
     pool = [config for config in drawn if config.sampler == "pool"]
     assert 0.05 <= min(config.alpha for config in pool) < 0.06
     assert 0.9 < max(config.alpha for config in pool) <= 1
-    assert {config.base_sampler for config in pool} == {"rns", "pns", "dns"}
     assert {config.candidates for config in drawn if config.sampler == "dns"} == {2, 4, 8, 16, 32}
     own = {config.text.own_experts for config in trials("kar", 200)[1:]}
     assert own == {1, 2, 3, 4, 5, 6}
@@ -245,7 +260,8 @@ def test_names_and_families():
     families = {method: family(result_name("mf", method)) for method in ALL}
     assert {name for name, found in families.items() if found == "classical"} == set(CLASSICAL_METHODS)
     assert [name for name, found in families.items() if found == "semantic"] == SEMANTIC
-    assert all((found == "control") == (METHODS[name].controls is not None) for name, found in families.items())
+    assert all((found == "control") == (METHODS[name].control_of is not None) for name, found in families.items())
+    assert all((found == "control") == (METHODS[name].takes in CONTROLS) for name, found in families.items())
     assert set(SHARED) <= set(METHODS["rns"].space)
     assert method_of("lightgcn-hnlmrec_frozen") == "hnlmrec_frozen"
     assert method_of("ease") == "ease"
@@ -254,16 +270,75 @@ def test_names_and_families():
 
 
 def test_a_semantic_method_has_its_own_controls():
-    assert controls_of("mf-pool") == ["mf-pool_alpha0", "mf-pool_random", "mf-pool_shuffled"]
-    kinds = ("alpha0", "frozen", "random", "shuffled")
+    assert controls_of("mf-pool") == ["mf-pool_alpha0", "mf-pool_random", "mf-pool_shuffled", "mf-pool_facts"]
+    kinds = ("alpha0", "random", "shuffled", "frozen", "teacher", "item")
     assert controls_of("lightgcn-hnlmrec") == [f"lightgcn-hnlmrec_{kind}" for kind in kinds]
-    assert controls_of("mf-guard") == ["mf-guard_no_text", "mf-guard_shuffled"]
+    assert controls_of("mf-guard") == ["mf-guard_no_text", "mf-guard_shuffled", "mf-guard_facts"]
     assert controls_of("mf-dns") == []
-    assert controls_of("rlmrec_con") == ["rlmrec_con_shuffled"]
+    assert controls_of("rlmrec_con") == ["rlmrec_con_shuffled", "rlmrec_con_facts"]
+    assert controls_of("mf-guard_llm") == ["mf-guard_llm_shuffled", "mf-guard"]
+    assert controls_of("mf-fusion_cf") == []
+    assert controls_of("mf-pool_facts") == ["mf-pool_alpha0", "mf-pool_random", "mf-pool_shuffled"]
+    assert controls_of("mf-guard_facts") == ["mf-guard_no_text", "mf-guard_shuffled"]
+
+
+def test_every_method_that_reads_what_an_llm_wrote_has_a_control_without_it():
+    for name, entry in METHODS.items():
+        if entry.family in {"semantic", "text"}:
+            words = {METHODS[control].takes for control in entry.controls}
+            extended = set(entry.controls) & {entry.name.removesuffix("_llm")}
+            assert words & {"facts", "teacher", "item"} or extended, name
+            assert words & {"shuffled"}, name
+
+
+def test_where_a_run_reads_facts_the_control_by_facts_is_the_method_itself_and_left_out():
+    tune = TuneConfig(methods=("dns", "guard", "guard_facts", "pool", "pool_facts"), item_text="facts")
+    assert list(methods_of(tune)) == ["dns", "guard", "pool", "pool_facts"]
+    assert same_by_facts(tune) == ("guard_facts",)
+    assert controls_of("mf-guard", RunMethods.of(tune)) == ["mf-guard_no_text", "mf-guard_shuffled"]
+    assert "mf-pool_facts" in controls_of("mf-pool", RunMethods.of(tune))
+    assert same_by_facts(tune.model_copy(update={"item_text": "profiles"})) == ()
+    own = TuneConfig.model_validate(
+        {"methods": ["dns"], "item_text": "facts", "spaces": {"mine": {"extends": "guard"}}}
+    )
+    assert controls_of("mf-mine", RunMethods.of(own)) == ["mf-mine_no_text", "mf-mine_shuffled"]
+
+
+def test_a_method_of_ones_own_has_the_controls_of_what_it_extends_or_its_own_list():
+    spaces = {
+        "mine": {"extends": "fusion", "fixed": {"teacher.votes": 0.1}},
+        "bare": {"extends": "fusion", "controls": ["shuffled"]},
+        "told": {"extends": "bare", "family": "control", "control_of": "bare", "reads": "nothing"},
+    }
+    methods = RunMethods.of(TuneConfig.model_validate({"spaces": spaces, "methods": ["dns", "mine_facts", "told"]}))
+    assert methods["mine_facts"].fixed["teacher.votes"] == 0.1
+    assert (methods["mine_facts"].reads, methods["mine_facts"].control_of) == ("facts_text", "mine")
+    assert controls_of("mf-bare", methods) == ["mf-bare_shuffled", "mf-told"]
+    assert methods["bare_shuffled"].root == "softmax"
+    assert "bare_facts" not in methods
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"extends": "dns", "controls": ["shufled"]}, "no control 'shufled'"),
+        ({"extends": "fusion", "controls": ["facts", "facts"]}, "name facts once"),
+    ],
+)
+def test_a_list_of_controls_that_can_t_be_is_refused(given, told):
+    with pytest.raises(ValueError, match=told):
+        TuneConfig.model_validate({"spaces": {"mine": given}})
+
+
+def test_a_control_that_takes_away_what_a_method_does_not_read_is_refused():
+    tune = TuneConfig.model_validate({"spaces": {"mine": {"extends": "dns", "controls": ["shuffled"]}}})
+    with pytest.raises(InputError, match="mine: controls: shuffled: a method that reads nothing has no such control"):
+        RunMethods.of(tune)["mine_shuffled"]
 
 
 def test_of_the_default_methods_only_guard_and_its_shuffled_control_read_text():
     assert [name for name in DEFAULT_METHODS if METHODS[name].needs == "text"] == ["guard", "guard_shuffled"]
+    assert [name for name in DEFAULT_METHODS if METHODS[name].reads_facts] == ["pool_facts", "guard_facts"]
     assert reads_text(TuneConfig())
     assert not reads_text(TuneConfig(methods=("rns", "pool", "guard_no_text")))
     assert reads_text(TuneConfig(methods=("rns", "kar")))
@@ -287,6 +362,6 @@ def test_the_methods_of_a_run_can_be_sent_to_a_worker():
     import pickle
 
     tune = TuneConfig.model_validate({"spaces": {"dns": {"space": {"candidates": {"choice": [8, 16]}}}}})
-    methods = pickle.loads(pickle.dumps(RunMethods(tune.spaces)))
+    methods = pickle.loads(pickle.dumps(RunMethods.of(tune)))
     assert methods["dns"].space["candidates"].values == (8, 16)
     assert len(methods) == len(list(methods)) == len(ALL)

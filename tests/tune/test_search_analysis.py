@@ -16,7 +16,7 @@ def trial(number, value, status="ok", **settings):
     """``settings``: of the section ``cf``."""
     config = json.dumps(CFConfig(**settings).model_dump(mode="json"), sort_keys=True)
     validation = None if value is None else [("ndcg@20", value)]
-    return {"trial": number, "status": status, "config": config, "validation": validation}
+    return {"search": 0, "trial": number, "status": status, "config": config, "validation": validation}
 
 
 def points(rows):
@@ -132,7 +132,21 @@ def test_importance_says_what_it_lacks():
 def timed(method, number, cpu_seconds, figures, **own):
     """Each epoch takes a second."""
     curve = [{"epoch": n, "loss": 1.0, "validation": figure, "cpu_seconds": n} for n, figure in enumerate(figures, 1)]
-    return {"method": method, "trial": number, "cpu_seconds": cpu_seconds, "curve": curve, **own}
+    return {"method": method, "search": 0, "trial": number, "cpu_seconds": cpu_seconds, "curve": curve, **own}
+
+
+def test_anytime_is_the_mean_of_what_independent_searches_have_found():
+    first = [timed("mf-rns", 0, 2.0, [0.1, 0.2]), timed("mf-rns", 1, 2.0, [0.4, 0.3])]
+    second = [timed("mf-rns", 0, 4.0, [None, 0.2, 0.1, 0.5], search=1)]
+    lost = [timed("mf-rns", 0, 3.0, [], search=2, curve=None)]
+    (curve,) = anytime([*second, *first, *lost])
+    assert curve["points"] == [(2.0, 0.2), (3.0, pytest.approx(0.3)), (4.0, 0.45)]
+    assert (curve["trials"], curve["spent"], curve["best"]) == (4, 11.0, 0.45)
+
+
+def test_points_are_those_of_all_searches():
+    rows = [trial(1, 0.3), {**trial(0, 0.4), "search": 1}, trial(0, 0.2)]
+    assert [point.metric for point in points(rows)] == [0.2, 0.3, 0.4]
 
 
 def test_anytime_curves_rise_over_the_seconds_of_all_trials_before():

@@ -1,15 +1,14 @@
 """Space files and what a run changes of them: put together, and refused with a sentence that names file and field."""
 
-from importlib.resources import files
-
 import pytest
 
 from hnlm_ray.config import CFConfig, Config, TuneConfig
+from hnlm_ray.config.method_names import shipped_methods
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import ConfigError, InputError
 from hnlm_ray.stage_content import trials as trials_content
 from hnlm_ray.tune.dimensions import Choice, Int, LogUniform, When
-from hnlm_ray.tune.methods import RunMethods, compared_methods, controls_of, family, methods_of
+from hnlm_ray.tune.methods import RunMethods, compared_methods, controls_of, family, methods_of, trials_of
 from hnlm_ray.tune.rehearsal import rehearse
 from hnlm_ray.tune.space_files import parse_space
 from hnlm_ray.tune.suggest import Suggestions
@@ -23,27 +22,22 @@ def tune(spaces, **settings):
 
 
 def method(name, spaces):
-    return RunMethods(tune(spaces).spaces)[name]
+    return RunMethods.of(tune(spaces))[name]
 
 
 def test_a_change_is_merged_into_the_method_and_the_controls_follow():
     spaces = {
-        "pool": {
-            "space": {
-                "candidates": None,
-                "popularity_power": None,
-                "base_sampler": None,
-                "reg": {"choice": [0.0, 0.01]},
-            },
-            "published": {"alpha": 0.4},
+        "dns_pool": {
+            "space": {"candidates": None, "guard": None, "reg": {"choice": [0.0, 0.01]}},
+            "published": {"guard": None, "pool_share": 0.25},
         }
     }
-    assert list(method("pool", spaces).space) == ["lr", "reg", "alpha"]
-    assert method("pool", spaces).space["reg"] == Choice((0.0, 0.01))
-    assert list(method("pool_random", spaces).space) == ["lr", "reg", "alpha"]
-    assert list(method("pool_alpha0", spaces).space) == ["lr", "reg"]
-    assert "candidates" in method("pool", {}).space
-    assert Suggestions("pool", CFConfig(), "mf", tune(spaces), 3).suggest(0).alpha == 0.4
+    assert list(method("dns_pool", spaces).space) == ["lr", "reg", "pool_share"]
+    assert method("dns_pool", spaces).space["reg"] == Choice((0.0, 0.01))
+    assert list(method("dns_pool_random", spaces).space) == ["lr", "reg", "pool_share"]
+    assert list(method("dns_pool_share0", spaces).space) == ["lr", "reg"]
+    assert "candidates" in method("dns_pool", {}).space
+    assert Suggestions("dns_pool", CFConfig(), "mf", tune(spaces), 3).suggest(0).pool_share == 0.25
 
 
 def test_a_range_that_leaves_the_published_value_out_asks_for_another():
@@ -121,12 +115,12 @@ def load(tmp_path):
 
 def test_a_method_of_ones_own_is_a_file_under_a_new_name(load):
     config = load("{methods: [dns, mine, mine_control], spaces: {mine: DIR/mine.yaml, mine_control: DIR/c.yaml}}",
-                  mine=OWN, c="extends: mine\nfamily: control\ncontrols: mine\nfixed: {margin: 0}\n")  # fmt: skip
+                  mine=OWN, c="extends: mine\nfamily: control\ncontrol_of: mine\nfixed: {margin: 0}\n")  # fmt: skip
     methods = methods_of(config.tune)
     assert list(methods["mine"].space) == ["lr", "candidates", "margin"]
     assert (methods["mine"].family, methods["mine"].reads, methods["mine"].root) == ("classical", "nothing", "dns")
     assert list(compared_methods(config.tune)) == ["lightgcn-dns", "lightgcn-mine", "lightgcn-mine_control"]
-    known = RunMethods(config.tune.spaces)
+    known = RunMethods.of(config.tune)
     assert family("lightgcn-mine", known) == "classical"
     assert controls_of("lightgcn-mine", known) == ["lightgcn-mine_control"]
     first = Suggestions("mine", config.cf, "lightgcn", config.tune, 1).suggest(0)
@@ -233,8 +227,8 @@ def test_a_space_that_no_training_has_is_refused_with_its_place(change, told):
         ({"a": {"extends": "dnss"}}, "a", r"search space a: extends: got 'dnss', which is no method or part"),
         ({"a": {"extends": "../secret"}}, "a", r"'\.\./secret', which is no method or part"),
         ({"a": {"extends": "_shared"}}, "a", r"tune\.spaces\.a: family is missing"),
-        ({"a": {"extends": "dns", "family": "control"}}, "a", r"names in `controls` what it controls"),
-        ({"a": {"extends": "dns", "controls": "dns"}}, "a", r"names in `controls` what it controls"),
+        ({"a": {"extends": "dns", "family": "control"}}, "a", r"names in `control_of` what it controls"),
+        ({"a": {"extends": "dns", "control_of": "dns"}}, "a", r"names in `control_of` what it controls"),
     ],
 )
 def test_methods_of_ones_own_that_are_none(spaces, name, told):
@@ -289,18 +283,26 @@ def test_a_run_of_ones_own_methods_alone_needs_a_classical_one():
 
 
 def test_a_control_is_one_of_a_method():
-    lost = {"mine": {"extends": "dns", "family": "control", "controls": "dsn"}}
-    with pytest.raises(InputError, match=r"method mine of tune\.methods controls 'dsn', which is no method"):
+    lost = {"mine": {"extends": "dns", "family": "control", "control_of": "dsn"}}
+    with pytest.raises(InputError, match=r"method mine of tune\.methods names 'dsn', which is no method"):
         methods_of(tune(lost, methods=["dns", "mine"]))
 
 
 def test_a_method_that_searches_nothing_has_one_trial():
     spaces = {"rns": {"space": {"lr": None, "reg": None}}}
+    settings = tune(spaces, methods=["rns", "dns"])
+    assert {name: trials_of(one.method, settings) for name, one in compared_methods(settings).items()} == {
+        "lightgcn-rns": 1,
+        "lightgcn-dns": 8,
+    }
+
+
+def test_a_mixed_method_needs_one_whose_settings_it_takes():
     with pytest.raises(
-        InputError, match=r"method rns of tune\.methods searches nothing, so its 8 trials would be alike"
+        InputError, match=r"pool of tune\.methods takes the settings of the best of rns, pns, dns, and none of"
     ):
-        compared_methods(tune(spaces, methods=["rns", "dns"]))
-    assert compared_methods(tune(spaces, methods=["rns", "dns"], trials=1))
+        compared_methods(tune({}, methods=["softmax", "pool"]))
+    assert compared_methods(tune({}, methods=["pns", "pool"]))
 
 
 @pytest.mark.parametrize(
@@ -330,12 +332,25 @@ def test_a_training_that_could_not_start_is_told_before_anything_runs():
 
 
 def test_all_methods_can_start_as_they_are_published():
-    names = [path.name.removesuffix(".yaml") for path in (files("hnlm_ray") / "tune" / "spaces").iterdir()]
-    methods = [name for name in names if not name.startswith("_")]
-    rehearse(Config.model_validate(TREE | {"tune": {"methods": methods, "models": ["lightgcn", "mf"]}}))
+    rehearse(Config.model_validate(TREE | {"tune": {"methods": shipped_methods(), "models": ["lightgcn", "mf"]}}))
 
 
 def test_a_method_that_no_memory_holds_is_refused_with_its_name():
     spaces = {"huge": {"extends": "rns", "fixed": {"dim": 2_000_000_000}}}
     with pytest.raises(InputError, match=r"mf-huge of tune\.methods can't start with the section cf: .*memory"):
         rehearse(Config.model_validate(TREE | {"tune": {"methods": ["huge"], "models": ["mf"], "spaces": spaces}}))
+
+
+def test_methods_that_take_each_other_s_settings_are_refused_and_so_is_one_without_a_base_on_its_model():
+    round_ = {"mine": {"extends": "hnlmrec", "nests": ["mine"]}}
+    with pytest.raises(InputError, match=r"mine of tune\.methods .*, and lightgcn-mine takes those of others itself"):
+        compared_methods(tune(round_, methods=["rns", "mine"]))
+    spaces = {"apart": {"extends": "dns", "models": ["mf"]}, "mine": {"extends": "pool", "nests": ["apart"]}}
+    with pytest.raises(InputError, match=r"best of apart, and none of these is compared on lightgcn"):
+        compared_methods(tune(spaces, methods=["rns", "apart", "mine"], models=["mf", "lightgcn"]))
+
+
+def test_a_method_that_reads_other_things_than_what_it_extends_has_the_controls_that_fit():
+    known = RunMethods.of(tune({"mine": {"extends": "guard", "reads": "evidence"}}))
+    assert controls_of("mf-mine", known) == ["mf-mine_no_text", "mf-mine_shuffled"]
+    assert controls_of("mf-guard", known) == ["mf-guard_no_text", "mf-guard_shuffled", "mf-guard_facts"]

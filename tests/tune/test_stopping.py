@@ -100,7 +100,7 @@ def test_decisions_after_a_replay_are_those_of_a_run_that_was_left_alone(kind):
 def test_a_trial_is_ended_when_its_methods_cpu_seconds_are_used_up(kind):
     stopping, ended = stopping_with(kind, Budget(0.85))
     assert run(stopping, Trial("a", 0), level(0.5)) == 9
-    assert ended["a-0"]["error"] == "ended after epoch 9: the method's CPU seconds were used up"
+    assert ended["a-0"]["error"] == "ended after epoch 9: the CPU seconds of the method's search were used up"
 
 
 def test_a_failed_trial_of_an_earlier_run_leaves_no_figure():

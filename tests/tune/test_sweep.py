@@ -65,8 +65,6 @@ def sweep(settings, data, workspace):
     tune = settings.tune
     queue = SearchedJobs(
         searched_methods(settings, data),
-        seed=settings.seed,
-        trials=tune.trials,
         cpu_seconds=tune.cpu_seconds,
         begun=opened.shared.rows.states.begun(),
     )
@@ -127,7 +125,7 @@ def test_each_method_gets_its_cpu_seconds_and_no_more_than_an_evaluation_over(ra
         assert 1.5 <= sum(row["cpu_seconds"] for row in own) < 4
         ended = [row for row in own if row["status"] == "pruned"]
         assert len(ended) <= 1
-        assert all("CPU seconds were used up" in row["error"] for row in ended)
+        assert all("CPU seconds of the method's search were used up" in row["error"] for row in ended)
 
 
 def test_event_files_hold_the_curve(ray_runs, data, tmp_path):
@@ -135,7 +133,7 @@ def test_event_files_hold_the_curve(ray_runs, data, tmp_path):
 
     settings = config(trials=1, methods=["rns"], tensorboard=True)
     (row,) = sweep(settings, data, open_workspace(tmp_path / "ws"))
-    (path,) = (tmp_path / "ws" / "tensorboard" / "trials" / "mf-rns-0").iterdir()
+    (path,) = (tmp_path / "ws" / "tensorboard" / "trials" / "mf-rns-0-0").iterdir()
     content, points = path.read_bytes(), []
     while content:
         length = int.from_bytes(content[:8], "little")
@@ -192,9 +190,12 @@ def test_a_training_that_can_not_write_its_row_says_so_and_the_others_go_on(ray_
     store = workspace.table("trials")
     # A folder stands where the row is to be written.
     blocked = tmp_path / "ws" / "tables" / "trials" / store.parts_folder(chunks_of(FINGERPRINT)).rpartition("/")[2]
-    (blocked / "mf-rns-1.parquet").mkdir(parents=True)
-    with pytest.raises(OSError, match=r"mf-rns-1\.parquet"):
+    (blocked / "mf-rns-0-1.parquet").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"mf-rns-0-1\.parquet"):
         sweep(config(trials=3, methods=["rns"]), data, workspace)
-    assert [path.rpartition("/")[2] for path in chunk_files(workspace)[1]] == ["mf-rns-0.parquet", "mf-rns-2.parquet"]
-    (blocked / "mf-rns-1.parquet").rmdir()
+    assert [path.rpartition("/")[2] for path in chunk_files(workspace)[1]] == [
+        "mf-rns-0-0.parquet",
+        "mf-rns-0-2.parquet",
+    ]
+    (blocked / "mf-rns-0-1.parquet").rmdir()
     assert [row["status"] for row in sweep(config(trials=3, methods=["rns"]), data, workspace)] == ["ok"] * 3

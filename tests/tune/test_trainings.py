@@ -13,7 +13,7 @@ from hnlm_ray.tables import TABLES
 from hnlm_ray.tune.control_data import read_data
 from hnlm_ray.tune.job import Ending, Job
 from hnlm_ray.tune.job_queue import SearchedJobs
-from hnlm_ray.tune.methods import METHODS
+from hnlm_ray.tune.methods import METHODS, compared_methods
 from hnlm_ray.tune.stage import refit_jobs, search_counts, searched_methods
 from hnlm_ray.tune.training_row import Attendance, training_row
 from hnlm_ray.tune.trainings import DIED_TWICE, why_lost
@@ -22,10 +22,12 @@ TREE = {"name": "x", "workspace": "/nowhere", "source": {"format": "movielens_10
 
 
 def trial_jobs(config, data):
-    queue = SearchedJobs(
-        searched_methods(config, data), seed=config.seed, trials=config.tune.trials, cpu_seconds=None, begun={}
-    )
-    return list(iter(queue.next, None))
+    """All trials in order, each ended with a figure as it comes."""
+    queue, jobs = SearchedJobs(searched_methods(config, data), cpu_seconds=None, begun={}), []
+    while (job := queue.next()) is not None:
+        queue.end(job, Ending("ok", 0.1 + len(jobs) / 1000, 1.0))
+        jobs.append(job)
+    return jobs
 
 
 def config(**tune):
@@ -45,15 +47,17 @@ def data():
     covered = np.arange(len(users) // 2)
     anchors = draw.normal(size=(30, 6)).astype(np.float32)
     own = PairVectors.from_rows(train, users[covered], items[covered], covered, vectors, n_items=30, anchors=anchors)
+    own = replace(own, positives=items[covered], mined=np.array(negatives, np.int32)[covered])
     text = draw.normal(size=(30, 5)).astype(np.float32)
-    return CFData(20, 30, train, splits[1], splits[2], pool, own, text)
+    return CFData(20, 30, train, splits[1], splits[2], pool, own, text, facts_text=text[::-1].copy())
 
 
 def test_each_method_gets_the_same_number_of_trials_and_none_reads_test(data):
     jobs = trial_jobs(config(trials=3, models=["mf", "lightgcn"]), data)
     names = [job.key["method"] for job in jobs]
-    assert len(jobs) == 2 * len(TuneConfig().methods) * 3
-    assert all(names.count(name) == 3 for name in names)
+    alone = {"popularity", "mf-pool_alpha0", "lightgcn-pool_alpha0"}  # they search nothing
+    assert set(names) == set(compared_methods(config(models=["mf", "lightgcn"]).tune))
+    assert all(names.count(name) == (1 if name in alone else 3) for name in names)
     assert not any(job.reads_test for job in jobs)
     assert len({job.seed for job in jobs}) == 1
     assert len({job.part for job in jobs}) == len(jobs)
@@ -73,10 +77,11 @@ def test_missing_vectors_are_told_with_their_remedy(data):
     assert trial_jobs(config(methods=["rns", "pool", "guard"], trials=1), without)
 
 
-def trial(method, number, value, status="ok"):
+def trial(method, number, value, status="ok", search=0):
     settings = CFConfig(model="mf", sampler="rns", dim=4 + number).model_dump(mode="json")
     return {
         "method": method,
+        "search": search,
         "trial": number,
         "status": status,
         "config": json.dumps(settings),
@@ -93,9 +98,42 @@ def test_the_best_trial_on_validation_is_refitted_and_the_earlier_wins_a_tie():
     assert Config.model_validate(TREE).seed not in {job.seed for job in jobs}
 
 
+def test_each_search_s_winner_is_refitted_with_seeds_of_its_own():
+    rows = [trial("mf-rns", 0, 0.2), trial("mf-rns", 1, 0.3), trial("mf-rns", 0, 0.2, search=1)]
+    rows += [trial("mf-rns", 1, 0.1, search=1), trial("mf-dns", 2, 0.1, search=1)]
+    jobs = refit_jobs(config(seeds=2, searches=2, methods=["rns", "dns"], models=["mf"]), rows)
+    found = [(job.name, job.search, job.seed, job.config.dim) for job in jobs]
+    assert found == [
+        *(("mf-dns", 1, 45, 6), ("mf-dns", 1, 46, 6)),
+        *(("mf-rns", 0, 43, 5), ("mf-rns", 0, 44, 5), ("mf-rns", 1, 45, 4), ("mf-rns", 1, 46, 4)),
+    ]
+
+
+def test_searches_draw_apart_and_the_first_is_that_of_one_search(data):
+    one, two = (trial_jobs(config(methods=["rns", "dns"], trials=3, searches=k), data) for k in (1, 2))
+    assert two[:6] == one
+    assert {job.seed for job in two[:6]} != {job.seed for job in two[6:]}
+    first, second = ({job.config.lr for job in part if job.key["trial"]} for part in (two[:6], two[6:]))
+    assert not first & second
+
+
+def test_a_mixed_method_takes_the_settings_of_the_best_classical_trial_and_searches_what_it_adds(data):
+    jobs = trial_jobs(
+        config(methods=["rns", "dns", "softmax", "hnlmrec", "hnlmrec_item"], trials=4, models=["mf"]), data
+    )
+    best = [job for job in jobs if job.name in {"mf-rns", "mf-dns"}][-1].config
+    mixed = [job.config for job in jobs if job.name == "mf-hnlmrec"]
+    assert mixed == [job.config for job in jobs if job.name == "mf-hnlmrec_item"]
+    assert len({config.alpha for config in mixed}) == 4
+    for config_ in mixed:
+        assert config_.base_sampler == best.sampler
+        assert (config_.lr, config_.reg, config_.candidates) == (best.lr, best.reg, best.candidates)
+    assert mixed[0].alpha == 0.01
+
+
 def row(data, reads_test, method="rns", tune=None, **cf):
     settings = CFConfig.model_validate({"dim": 4, "epochs": 2, "model": "mf", **cf})
-    job = Job({"method": "mf-rns", "seed": 5}, settings, METHODS[method].reads, 5, reads_test)
+    job = Job({"method": "mf-rns", "search": 0, "seed": 5}, settings, METHODS[method].reads, 5, reads_test)
     return training_row(job, lambda reads: read_data(reads, data, 1), tune or TuneConfig())
 
 
@@ -132,7 +170,13 @@ def test_the_curve_of_a_refit_tells_every_few_epochs_how_many_negatives_are_fals
 def test_a_refit_is_marked_before_its_first_epoch_for_its_curve_reads_test(data):
     for reads_test in (False, True):
         seen = []
-        job = Job({"method": "mf-rns", "seed": 5}, CFConfig(model="mf", dim=4, epochs=2), "nothing", 5, reads_test)
+        job = Job(
+            {"method": "mf-rns", "search": 0, "seed": 5},
+            CFConfig(model="mf", dim=4, epochs=2),
+            "nothing",
+            5,
+            reads_test,
+        )
         follows = Attendance(
             on_point=lambda point, _row, seen=seen: seen.append(point.epoch),
             before_test=lambda _job, seen=seen: seen.append("test"),
