@@ -1,10 +1,11 @@
 # ruff: noqa: INP001 - a script beside the package
-"""docs/results.md and docs/results.json from a finished study: what text is worth, with controls, costs and verdicts.
+"""docs/results.md and docs/results.json from a finished study: what text is worth, with controls, costs and headlines.
 
     hnlm study --config configs/studies/semantic.yaml
     python benchmarks/results_page.py runs/studies/semantic
 
-The words between the two marks of the page are replaced; what stands around them is kept. Nothing is measured here.
+The words between the two marks of the page are replaced; what stands around them is kept. Nothing is measured here, and
+nothing judged: the words on a data set are its run's own headline, and a study that has none gives figures alone.
 """
 
 from __future__ import annotations
@@ -15,49 +16,59 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from hnlm_ray.study.words import headlines, over_datasets
+from hnlm_ray.tune.units import unit_of
+
 Facts = Mapping[str, Any]
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 START, END = "<!-- figures -->", "<!-- end of figures -->"
-LEVEL: Final = 0.05
 
 
 def page(study: Facts) -> str:
     """Return the figures of a study as Markdown."""
     rows = study["text_worth"]
     runs = {(run["dataset"], run["variant"]): run for run in study["runs"]}
-    parts = [*_summary(rows, study["metric"])]
+    parts = [*_summary(rows, study["metric"]), "", *_pooled(study.get("pooled"))]
     for row in rows:
         run = runs[row["name"], row["variant"]]
-        parts += ["", f"## {row['name']}", "", f"**{verdict(row)}**", "", *_methods(run, study["metric"])]
+        parts += ["", f"## {row['name']}", "", told(row, run), "", *_methods(run, study["metric"])]
     return "\n".join(parts)
 
 
-def verdict(row: Facts) -> str:
-    """Say in a sentence whether semantics won on a data set: over the best classical method, and by the text."""
+def for_programs(study: Facts) -> dict[str, Any]:
+    """Return what results.json holds; a study of before has nothing pooled."""
+    return {"datasets": study["text_worth"], **({"pooled": study["pooled"]} if "pooled" in study else {})}
+
+
+def told(row: Facts, run: Facts) -> str:
+    """Return the run's headline, where the study has one, and the figures of its best semantic method."""
+    words = headlines(run) if "finding" in run else []
+    return " ".join(
+        [*(f"**{one}** By this run alone, its p corrected over its own comparisons." for one in words), figures(row)]
+    )
+
+
+def figures(row: Facts) -> str:
+    """Set the best semantic method beside the best classical one and its own shuffled text, without a judgement."""
     ours, base = row["best_semantic"], row["best_classical"]
     gain, control = ours["versus_best_classical"], ours["versus_shuffled"]
-    told = f"{ours['name']} {_share(gain['relative'])} to {base['name']} (Holm p {_p(gain['p_holm'])})"
+    compared = (
+        f"{ours['name']} {_share(gain['relative'])} to {base['name']} (Holm p over the study {_p(gain['p_holm'])})"
+    )
     if control is None:
-        beside = "no control with shuffled text"
-    else:
-        beside = f"{_share(control['relative'])} to its own shuffled text (p {_p(control['p'])})"
-    return f"{_word(_sign(gain['relative'], gain['p_holm']), control)}: {told}; {beside}."
+        return f"{compared}; no control with shuffled text."
+    return f"{compared}; {_share(control['relative'])} to its own shuffled text (p {_p(control['p'])})."
 
 
-def _word(sign: int, control: Facts | None) -> str:
-    if sign < 0:
-        return "Texts lose"
-    if sign == 0:
-        return "No difference that can be told"
-    by_text = control is not None and _sign(control["relative"], control["p"]) > 0
-    return "Texts win" if by_text else "It wins, but it can't be told that its texts do"
-
-
-def _sign(relative: float | None, p: float | None) -> int:
-    """Return 1 or -1 for a gain or a loss that chance hardly gives, else 0."""
-    if relative is None or p is None or p >= LEVEL:
-        return 0
-    return (relative > 0) - (relative < 0)
+def _pooled(found: Facts | None) -> Iterator[str]:
+    if found is None:
+        return
+    if found["reason"]:
+        yield f"Over data sets nothing can be said of methods: {found['reason']}."
+        return
+    yield f"Over {len(found['datasets'])} data sets, each with searches of its own:"
+    yield ""
+    yield from (f"- {over_datasets(one)}." for one in found["comparisons"])
 
 
 def _summary(rows: Sequence[Facts], metric: str) -> Iterator[str]:
@@ -86,7 +97,8 @@ def _summary(rows: Sequence[Facts], metric: str) -> Iterator[str]:
 
 
 def _methods(run: Facts, metric: str) -> Iterator[str]:
-    yield f"| method | family | test {metric} | std over seeds | to {run['best_classical']} | 95% CI | Holm p | CPU s |"
+    figure = f"test {metric} | std over {_units(run['methods'])}"
+    yield f"| method | family | {figure} | to {run['best_classical']} | 95% CI | Holm p | CPU s |"
     yield f"|{'---|' * 8}"
     for one in run["methods"]:
         low, high = one["ci95"]
@@ -95,6 +107,11 @@ def _methods(run: Facts, metric: str) -> Iterator[str]:
         cells += [_share(one["relative"]), interval, _p(one["p_holm"])]
         cells.append(f"{one['cpu_seconds']:,.0f}")
         yield f"| {' | '.join(cells)} |"
+
+
+def _units(methods: Sequence[Facts]) -> str:
+    """Return what the deviations are over; studies of before had one search, and don't say so."""
+    return " or ".join(sorted({unit_of(range(one.get("searches", 1))) for one in methods if one["test"] is not None}))
 
 
 def _against(found: Facts | None) -> tuple[str, str]:
@@ -130,8 +147,8 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, default=DOCS, help="where results.md and results.json lie (docs)")
     given = parser.parse_args()
     study = json.loads((given.study / "study.json").read_text(encoding="utf-8"))
-    figures = json.dumps({"datasets": study["text_worth"]}, indent=1)
-    (given.docs / "results.json").write_text(f"{figures}\n", encoding="utf-8")
+    text = json.dumps(for_programs(study), indent=1)
+    (given.docs / "results.json").write_text(f"{text}\n", encoding="utf-8")
     target = given.docs / "results.md"
     before, _, rest = target.read_text(encoding="utf-8").partition(START)
     _, _, after = rest.partition(END)

@@ -14,6 +14,7 @@ from hnlm_ray.commands.results_table import figure, p_value
 from hnlm_ray.config.study import StudyConfig
 from hnlm_ray.redaction import redacted
 from hnlm_ray.study.finished import FinishedRun
+from hnlm_ray.study.words import above, claim_verdict, headlines, over_datasets
 from hnlm_ray.workspace import Workspace
 
 
@@ -40,19 +41,30 @@ def show_study(console: Console, answer: Mapping[str, Any]) -> None:
     for run in answer["runs"]:
         say(console, f"{run['dataset']}/{run['variant']}: best classical method {run['best_classical'] or 'none'}")
         console.print(_table(run["methods"], metric))
+        for headline in headlines(run):
+            say(console, f"{run['dataset']}/{run['variant']}, by this run alone: {headline}")
     for better in answer["better"]:
         place = f"{better['dataset']}/{better['variant']}"
-        say(console, f"{place}: {better['method']} beats {better['against']} by {better['difference']:.4f} {metric}")
+        say(console, f"{place}: {above(better, metric)}")
+    _show_pooled(console, answer["pooled"])
     _show_ranks(console, answer["ranks"])
     for claim in answer["claims"]:
         told = "; ".join([*([claim["needed"]] if claim["needed"] else []), *claim["lacking"]])
         say(
             console,
-            f"claim {claim['name']}: {claim['verdict'].upper()}: {claim['claim']}{f' [{told}]' if told else ''}",
+            f"claim {claim['name']}: {claim_verdict(claim).upper()}: {claim['claim']}{f' [{told}]' if told else ''}",
         )
     for one in answer["unfinished"]:
         say(console, f"not in this table: {one['dataset']}/{one['variant']} ({one['reason']})")
     say(console, f"files: {', '.join(answer['files'].values())}")
+
+
+def _show_pooled(console: Console, found: Mapping[str, Any]) -> None:
+    if found["reason"]:
+        say(console, f"no sentence about methods over data sets: {found['reason']}")
+        return
+    for one in found["comparisons"]:
+        say(console, f"over {len(found['datasets'])} data sets: {over_datasets(one)}")
 
 
 def _show_ranks(console: Console, ranks: Mapping[str, Any]) -> None:

@@ -1,4 +1,8 @@
-"""The paper's claims, each with a verdict; p is corrected over all tests of all claims of a study (Holm)."""
+"""The paper's claims, each with a verdict, corrected over all tests of all claims of a study.
+
+What holds is told by p with Holm's correction, what does not hold by simultaneous intervals (Bonferroni): by intervals
+of 95% each, a claim that is true at the margin would be refuted in a third of studies with 20 tests.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from hnlm_ray.study.claims_semantic import semantic
 from hnlm_ray.study.claims_sparsity import sparsity
 from hnlm_ray.study.differences import Difference, Facts, Tested
 from hnlm_ray.study.finished import FinishedRun
+from hnlm_ray.tune.scope import Scope
 from hnlm_ray.tune.significance import holm
 
 CLAIMS: Final[dict[ClaimName, Callable[[Sequence[FinishedRun]], Tested]]] = {
@@ -34,12 +39,13 @@ def judge_claims(names: Sequence[ClaimName], runs: Sequence[FinishedRun], first_
     """Return each claim with its verdict, tests, figures, and what is lacking or would be needed."""
     first = [run for run in runs if run.variant == first_variant]
     tested = [CLAIMS[name](runs if name in _OVER_VARIANTS else first) for name in names]
-    corrected = iter(holm([one.p for claim in tested for one in claim.differences]))
-    return [_judged(claim, corrected) for claim in tested]
+    p_values = [one.p for claim in tested for one in claim.differences]
+    corrected = iter(holm(p_values))
+    return [_judged(claim, corrected, len(p_values)) for claim in tested]
 
 
-def _judged(claim: Tested, corrected: Iterator[float]) -> Facts:
-    tests = [_test(one, next(corrected)) for one in claim.differences]
+def _judged(claim: Tested, corrected: Iterator[float], count: int) -> Facts:
+    tests = [_test(one, next(corrected), count) for one in claim.differences]
     verdict = verdict_of([test["outcome"] for test in tests])
     if verdict == "holds" and claim.unproven:
         verdict = "can't be told"
@@ -47,23 +53,33 @@ def _judged(claim: Tested, corrected: Iterator[float]) -> Facts:
         "name": claim.name,
         "claim": claim.claim,
         "verdict": verdict,
-        "needed": _needed(claim) if verdict == "can't be told" else None,
+        "speaks_of": _scope(claim),
+        "needed": _needed(claim, count) if verdict == "can't be told" else None,
         "tests": tests,
         "figures": [dict(row) for row in claim.figures],
         "lacking": list(claim.lacking) or ([] if tests else ["no run of this study is finished"]),
     }
 
 
-def _test(one: Difference, p_holm: float) -> Facts:
+def _scope(claim: Tested) -> Scope | None:
+    """Return what all its tests speak of: methods, or where one does not, configurations; none without a test."""
+    if not claim.differences:
+        return None
+    return "methods" if all(one.speaks_of == "methods" for one in claim.differences) else "configurations"
+
+
+def _test(one: Difference, p_holm: float, count: int) -> Facts:
     return {
         "about": one.about,
         "unit": one.unit,
         "difference": one.difference,
         "ci95": list(one.ci95),
+        "simultaneous_ci95": list(one.simultaneous(count)),
         "base": one.base,
         "p": one.p,
         "p_holm": p_holm,
-        "outcome": one.outcome(p_holm),
+        "speaks_of": one.speaks_of,
+        "outcome": one.outcome(p_holm, count),
     }
 
 
@@ -76,12 +92,13 @@ def verdict_of(outcomes: Sequence[str]) -> str:
     return "holds" if set(outcomes) == {"holds"} else "can't be told"
 
 
-def _needed(claim: Tested) -> str:
+def _needed(claim: Tested, count: int) -> str:
     if claim.unproven:
         return claim.unproven
-    times = max(one.needed() for one in claim.differences)
+    times = max(one.needed(count) for one in claim.differences)
     if not math.isfinite(times):
         return "figures above 0: where all are 0 there is nothing to compare"
     if times == 1:
-        return "more seeds or test users: the intervals leave 0 out, the correction for many tests does not"
-    return f"about {times:,.1f} times as many test users and seeds, if the differences stay as they are"
+        return "more searches, seeds or test users: so few agree by chance now and then"
+    more = "test users and searches (or seeds, of a single search)"
+    return f"about {times:,.1f} times as many {more}, if the differences stay as they are"

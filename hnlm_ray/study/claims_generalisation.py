@@ -10,6 +10,7 @@ import numpy as np
 from hnlm_ray.study.differences import Difference, Tested, over_users
 from hnlm_ray.study.finished import FinishedRun
 from hnlm_ray.tune.method_rows import per_user_values, shared_refits
+from hnlm_ray.tune.scope import speaks_of
 
 KEPT: Final = 0.95
 CLAIM = "An LLM that was fine-tuned on another data set keeps 95% of what one gives that is tuned on this data set."
@@ -39,7 +40,8 @@ def _tested(runs: dict[tuple[str, str], FinishedRun], dataset: str) -> Differenc
     method = rebuilt.best("semantic", rebuilt.reads_vectors & transferred.reads_vectors)
     if method is None:
         return f"{dataset}: no method that reads vectors finished in both variants"
-    values = per_user_values(shared_refits(transferred.methods[method], rebuilt.methods[method]))
+    ours, base = transferred.methods[method], rebuilt.methods[method]
+    values = per_user_values(shared_refits(ours, base))
     if values is None:
         return f"{dataset}: {method} has no finished seed in both variants"
     return over_users(
@@ -47,4 +49,5 @@ def _tested(runs: dict[tuple[str, str], FinishedRun], dataset: str) -> Differenc
         rebuilt.metric,
         values[0],
         KEPT * np.asarray(values[1]),
+        speaks_of=speaks_of(ours, base, rebuilt.found_by),
     )

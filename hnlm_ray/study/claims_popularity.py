@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hnlm_ray.study.differences import Difference, Tested, over_seeds, over_users
+from hnlm_ray.study.differences import Difference, Tested, over_refits, over_users
 from hnlm_ray.study.finished import FinishedRun
 from hnlm_ray.study.pairs import Pair, best_pair, split_found
+from hnlm_ray.tune.versus import found_shares
 
 CLAIM = "Semantic negatives find more of what is rare, and list less popular items, than the best classical method."
 TAIL = "items_rare"
@@ -29,12 +30,12 @@ def _tail(pair: Pair) -> Difference | str:
     groups = pair.run.groups
     if groups is None or any(row["found"] is None for rows in pair.refits for row in rows):
         return f"{pair.run.name}: its results don't tell which test rows were found; run it again"
-    ours, base = zip(*([np.asarray(row["found"], bool) for row in rows] for rows in pair.refits), strict=True)
-    a, b = groups.found_share(ours, TAIL), groups.found_share(base, TAIL)
+    a, b = found_shares(pair.refits, groups, TAIL)
     has_some = ~np.isnan(a).any(0)
     if not has_some.any():
         return f"{pair.run.name}: no test row has an item of the rarest quarter"
-    return over_users(f"{pair.about}, rarest quarter of items", "share found", a[:, has_some], b[:, has_some])
+    about = f"{pair.about}, rarest quarter of items"
+    return over_users(about, "share found", a[:, has_some], b[:, has_some], speaks_of=pair.speaks_of)
 
 
 def _listed(pair: Pair) -> Difference | str:
@@ -46,4 +47,5 @@ def _listed(pair: Pair) -> Difference | str:
     if len(rows) < LEAST_SEEDS:
         return f"{pair.run.name}: one shared seed does not tell how {name} varies"
     ours, base = zip(*([row[name] for row in own] for own in rows), strict=True)
-    return over_seeds(f"{pair.about}, training positives of a listed item that are saved", name, base, ours)
+    about = f"{pair.about}, training positives of a listed item that are saved"
+    return over_refits(about, name, pair.refits, base, ours, speaks_of=pair.speaks_of)

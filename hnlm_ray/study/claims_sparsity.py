@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -13,10 +14,13 @@ from hnlm_ray.study.differences import Difference, Tested, over_users
 from hnlm_ray.study.finished import FinishedRun
 from hnlm_ray.study.pairs import Pair, best_pair, split_found
 from hnlm_ray.tune.method_rows import per_user_values
+from hnlm_ray.tune.scope import Scope
+from hnlm_ray.tune.units import unit_means, unit_of
 
 CLAIM = "The fewer training rows there are, the more semantic negatives gain over the best classical method."
 NEEDED = "give variants other values of prepare.split.train_share, such as 0.2 and 1.0"
-Values = dict[int, NDArray[np.float64]]
+Values = dict[tuple[int, int], NDArray[np.float64]]
+"""Per-user figures by search and seed."""
 
 
 def sparsity(runs: Sequence[FinishedRun]) -> Tested:
@@ -46,18 +50,29 @@ def _tested(dataset: str, by_share: Sequence[Pair]) -> Difference | str:
     if not _same_users(sparse.run, full.run):
         return f"{dataset}: {sparse.run.name} and {full.run.name} have other test users, so their gains are no pair"
     ours, base, more, more_base = (_values(pair, place) for pair in (sparse, full) for place in (0, 1))
-    seeds = sorted(ours.keys() & more.keys())
-    if not seeds:
+    shared = sorted(ours.keys() & more.keys())
+    if not shared:
         return f"{dataset}: {sparse.run.name} and {full.run.name} share no finished seed"
-    gain, other = (np.array([a[seed] - b[seed] for seed in seeds]) for a, b in ((ours, base), (more, more_base)))
+    searches = [search for search, _ in shared]
+    gain, other = (
+        unit_means([a[key] - b[key] for key in shared], searches) for a, b in ((ours, base), (more, more_base))
+    )
     shares = f"{sparse.run.train_share:.0%} against {full.run.train_share:.0%} of the training rows"
-    found = over_users(f"{dataset}: the gain with {shares}", sparse.run.metric, gain, other)
-    weaker = float(np.mean([base[seed].mean() for seed in seeds]))
-    return Difference(found.about, found.unit, found.difference, found.ci95, found.p, weaker)
+    about = f"{dataset}: the gain with {shares}"
+    found = over_users(about, sparse.run.metric, gain, other, speaks_of=_scope(sparse, full, searches))
+    return replace(found, base=float(unit_means([base[key] for key in shared], searches).mean()))
+
+
+def _scope(sparse: Pair, full: Pair, searches: Sequence[int]) -> Scope:
+    told = {sparse.speaks_of, full.speaks_of} == {"methods"} and unit_of(searches) == "searches"
+    return "methods" if told else "configurations"
 
 
 def _values(pair: Pair, place: int) -> Values:
-    return {int(rows[place]["seed"]): np.asarray(rows[place]["per_user"], np.float64) for rows in pair.refits}
+    return {
+        (int(rows[place]["search"]), int(rows[place]["seed"])): np.asarray(rows[place]["per_user"], np.float64)
+        for rows in pair.refits
+    }
 
 
 def _same_users(a: FinishedRun, b: FinishedRun) -> bool:

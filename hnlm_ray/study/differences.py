@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hnlm_ray.config.study import ClaimName
-from hnlm_ray.tune.significance import LEAST_USERS, ROUNDING, compare, interval
+from hnlm_ray.tune.method_rows import Refits, searches_of
+from hnlm_ray.tune.scope import Scope
+from hnlm_ray.tune.significance import Spread, around, compare, p_of_means, spreads
+from hnlm_ray.tune.units import unit_means
 
 LEVEL: Final = 0.05
 MARGIN: Final = 0.01
@@ -30,33 +33,59 @@ class Difference:
         What was compared, in words.
     unit
         Of the difference.
-    base
-        The figure that it is compared with: it makes the margin.
+    spreads
+        How surely it is known: they make its intervals.
     p
         Two-sided, before any correction.
+    base
+        The figure that it is compared with: it makes the margin.
+    speaks_of
+        Whether it is one of methods, or of the configurations that a search found for them.
     """
 
     about: str
     unit: str
     difference: float
-    ci95: tuple[float, float]
+    spreads: tuple[Spread, ...]
     p: float
     base: float
+    speaks_of: Scope = "configurations"
 
-    def outcome(self, p_corrected: float) -> Outcome:
-        """Say whether the difference is above 0, no gain that matters, or neither can be said."""
+    @property
+    def ci95(self) -> tuple[float, float]:
+        """Its 95% interval, as if it were the only one."""
+        return around(self.difference, self.spreads)
+
+    def simultaneous(self, tests: int) -> tuple[float, float]:
+        """Return its interval of a confidence by which all of so many hold together in 95% (Bonferroni)."""
+        return around(self.difference, self.spreads, 1 - LEVEL / tests)
+
+    def outcome(self, p_corrected: float, tests: int) -> Outcome:
+        """Say whether the difference is above 0, no gain that matters, or neither can be said.
+
+        Both are said of all tests together: above 0 by the corrected p, no gain by the simultaneous interval.
+
+        Parameters
+        ----------
+        tests
+            How many differences are tested.
+        """
         if self.difference > 0 and p_corrected < LEVEL:
             return "holds"
-        return "does not hold" if self.ci95[1] < MARGIN * abs(self.base) else "can't be told"
+        return "does not hold" if self.simultaneous(tests)[1] < self._margin else "can't be told"
 
-    def needed(self) -> float:
-        """Return how many times as many test users and seeds would tell, if the difference stays: 1 or more.
+    def needed(self, tests: int) -> float:
+        """Return how many times as much of what is sampled would tell, if the difference stays: 1 or more.
 
-        Enough to tell it from 0, or from the margin where it is smaller than that.
+        Enough to tell it from 0, or from the margin where that is further away; infinite where both are 0.
         """
-        reach = (self.ci95[1] - self.ci95[0]) / 2
-        least = max(abs(self.difference), MARGIN * abs(self.base))
-        return max(1.0, (reach / least) ** 2) if least else math.inf
+        low, high = self.simultaneous(tests)
+        least = max(self.difference, self._margin - self.difference)
+        return max(1.0, ((high - low) / 2 / least) ** 2) if least else math.inf
+
+    @property
+    def _margin(self) -> float:
+        return MARGIN * abs(self.base)
 
 
 @dataclass(frozen=True)
@@ -85,27 +114,22 @@ class Tested:
     unproven: str | None = None
 
 
-def over_users(about: str, unit: str, a: ArrayLike, b: ArrayLike) -> Difference:
-    """Return a - b of float[seeds, users]: users and seeds are samples."""
+def over_users(about: str, unit: str, a: ArrayLike, b: ArrayLike, *, speaks_of: Scope) -> Difference:
+    """Return a - b of float[units, users]: users and units (searches, or the seeds of one) are samples."""
     found = compare(a, b)
-    return Difference(about, unit, found.difference, found.ci95, found.p, float(np.asarray(b).mean()))
+    base = float(np.asarray(b).mean())
+    return Difference(about, unit, found.difference, found.spreads, found.p, base, speaks_of)
 
 
-def over_seeds(about: str, unit: str, a: ArrayLike, b: ArrayLike) -> Difference:
-    """Return a - b of float[seeds], two at least: one figure a refit, so that the seeds alone are a sample."""
+def over_refits(about: str, unit: str, refits: Refits, a: ArrayLike, b: ArrayLike, *, speaks_of: Scope) -> Difference:
+    """Return a - b of float[refits], two at least: one figure each, so that searches or seeds alone are the sample."""
+    ours, base = (unit_means(values, searches_of(refits)) for values in (a, b))
+    return over_seeds(about, unit, ours, base, speaks_of=speaks_of)
+
+
+def over_seeds(about: str, unit: str, a: ArrayLike, b: ArrayLike, *, speaks_of: Scope = "configurations") -> Difference:
+    """Return a - b of float[units], two at least: one figure each, so that they alone are the sample."""
     first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
     own = first - second
-    low, high = interval(own[:, None])
-    return Difference(about, unit, float(own.mean()), (low, high), _p(own), float(second.mean()))
-
-
-def _p(own: np.ndarray[Any, np.dtype[np.float64]]) -> float:
-    from scipy import stats
-
-    mean = float(own.mean())
-    if mean == 0 or len(own) < LEAST_USERS:
-        return 1.0
-    error = float(own.std(ddof=1)) / math.sqrt(len(own))
-    if error <= ROUNDING * abs(mean):
-        return math.ldexp(1.0, 1 - len(own))  # all signs agree by chance
-    return float(2 * stats.t.sf(abs(mean) / error, len(own) - 1))
+    known = tuple(spreads(own[:, None]))
+    return Difference(about, unit, float(own.mean()), known, p_of_means(own), float(second.mean()), speaks_of)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from hnlm_ray.config import Config
 from hnlm_ray.errors import WorkspaceError
-from hnlm_ray.tune.leaderboard import Entry, best_by_validation, leaderboard
-from hnlm_ray.tune.method_rows import MethodRows, group_rows, refit_rows
+from hnlm_ray.tune.leaderboard import Entry, best_by_validation, found_by, leaderboard
+from hnlm_ray.tune.method_rows import MethodRows, Row, group_rows, refit_rows
 from hnlm_ray.tune.methods import RunMethods, result_name
 from hnlm_ray.tune.user_groups import Groups, groups_of
 from hnlm_ray.workspace import PublishedTables, Workspace
 
 CONFIG_FILE: Final = "config.json"
 """The run's configuration, beside its tables: `hnlm report --config` and others take it."""
-READ: Final = ("users", "items", "interactions", "trials", "results")
+READ: Final = ("users", "items", "interactions", "trials", "results", "frontier")
 """What a study reads of a run."""
 ASKED: Final = ("item_profiles", "user_profiles", "judgements")
 """What the LLM wrote that methods read as evidence."""
@@ -47,6 +47,10 @@ class FinishedRun:
         What its stage ``results`` counted.
     content
         The hash of what its results are made from.
+    seed
+        Of the run: its searches draw by it.
+    frontier
+        The rows of its table ``frontier``: its samplers on one model.
     """
 
     dataset: str
@@ -60,6 +64,8 @@ class FinishedRun:
     train_share: float
     counts: Mapping[str, int | float | str | None]
     content: str
+    seed: int
+    frontier: Sequence[Row] = ()
 
     @property
     def name(self) -> str:
@@ -75,6 +81,11 @@ class FinishedRun:
     def entries(self) -> list[Entry]:
         """The methods' entries on the leaderboard."""
         return list(self.board["methods"])
+
+    @property
+    def found_by(self) -> dict[str, list[Row] | None]:
+        """The trials that decided each method's configurations, by its name in results."""
+        return found_by(self.entries, self.methods)
 
     def best(self, family: str, among: Mapping[str, object] | frozenset[str] | None = None) -> str | None:
         """Return the family's best method by validation, of those in ``among``; none where none finished."""
@@ -99,11 +110,11 @@ def read_finished(workspace: Workspace, dataset: str, variant: str) -> FinishedR
     manifests = published.manifests
     trials, results = workspace.table("trials").read().to_pylist(), refit_rows(workspace.table("results").read())
     groups = groups_of(workspace.table("interactions").read(["user", "item", "split"]))
-    known = RunMethods(config.tune.spaces)
+    known = RunMethods.of(config.tune)
     sizes = {name: sum(file.rows for file in manifests[name].files) for name in READ[:3] if name in manifests}
-    board = leaderboard(trials, results, sizes, config.tune.metric, groups=groups, methods=known)
+    tokens = published.tokens
+    board = leaderboard(trials, results, sizes, config.tune.metric, groups=groups, methods=known, tokens=tokens)
     methods = {rows.name: rows for rows in group_rows(trials, results)}
-    asked = [manifests[name] for name in ASKED if name in manifests]
     share = manifests["interactions"].depends_on.get("prepare.split.train_share", _WHOLE_SHARE)
     return FinishedRun(
         dataset,
@@ -112,11 +123,13 @@ def read_finished(workspace: Workspace, dataset: str, variant: str) -> FinishedR
         methods,
         frozenset(name for name in methods if known[name.rpartition("-")[2]].needs == "vectors"),
         twins_of(methods, known),
-        sum(manifest.tokens.tokens_in + manifest.tokens.tokens_out for manifest in asked),
+        sum(tokens.get(name, 0) for name in ASKED),
         groups,
         float(share),
         manifests["results"].counts,
         manifests["results"].content,
+        config.seed,
+        workspace.table("frontier").read().to_pylist(),
     )
 
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from hnlm_ray.shown_text import clean
+from hnlm_ray.study.words import claim_verdict, headlines, over_datasets, p_in_words
 
 Facts = Mapping[str, Any]
-LEAST_P: Final = 0.0001
 
 
 def markdown(answer: Facts) -> str:
-    """Return the page: claims first, then ranks, then a table a run; ``ranks.svg`` lies beside it."""
+    """Return the page: claims, what is pooled over data sets, ranks, a table a run; ``ranks.svg`` lies beside it."""
     return "\n".join([f"# Study {_cell(answer['name'])}", "", *_page(answer)]) + "\n"
 
 
 def _page(answer: Facts) -> Iterator[str]:
-    yield from (f"Metric {answer['metric']}, {answer['seeds']} seeds. {answer['correction']}.", "")
+    draws = f"{answer['searches']} searches of each method, {answer['seeds']} seeds of each winner"
+    yield from (f"Metric {answer['metric']}, {draws}. {answer['correction']}.", "")
     if answer["claims"]:
         yield from ("## Claims", "", *_claims(answer["claims"]))
+    yield from ("## Over data sets", "", *_pooled(answer["pooled"]))
     yield from ("## Ranks", "", *_ranks(answer["ranks"]))
     if answer["text_worth"]:
         yield from ("## What text is worth", "", *_worth(answer["text_worth"], answer["metric"]))
@@ -32,12 +34,12 @@ def _page(answer: Facts) -> Iterator[str]:
 
 
 def _claims(claims: Sequence[Facts]) -> Iterator[str]:
-    rows = [[claim["name"], claim["claim"], f"**{claim['verdict']}**", _why(claim)] for claim in claims]
+    rows = [[claim["name"], claim["claim"], f"**{claim_verdict(claim)}**", _why(claim)] for claim in claims]
     yield from _table(["claim", "what it says", "verdict", "what is lacking or needed"], rows)
     for claim in claims:
         if claim["tests"]:
             yield from (f"### {claim['name']}", "")
-            head = ["test", "unit", "difference", "95% CI", "p (Holm)", "outcome"]
+            head = ["test", "unit", "difference", "95% CI", "all tests together", "p (Holm)", "speaks of", "outcome"]
             yield from _table(head, [_test(test) for test in claim["tests"]])
         if claim["figures"]:
             names = list(dict.fromkeys(name for row in claim["figures"] for name in row))
@@ -51,8 +53,21 @@ def _why(claim: Facts) -> str:
 def _test(test: Facts) -> list[str]:
     return [
         *(test["about"], test["unit"], f"{test['difference']:+.4f}", _interval(test["ci95"])),
-        *(_p(test["p_holm"]), test["outcome"]),
+        *(_interval(test["simultaneous_ci95"]), _p(test["p_holm"]), test["speaks_of"], test["outcome"]),
     ]
+
+
+def _pooled(found: Facts) -> Iterator[str]:
+    if found["reason"]:
+        yield from (f"No sentence about methods over data sets: {found['reason']}.", "")
+        return
+    yield (
+        f"Each of {len(found['datasets'])} data sets has searches of its own, so these sentences speak of methods; the "
+        "best classical method, and the best semantic one, are those of each data set by validation."
+    )
+    yield from ("", *(f"- {_cell(over_datasets(one))}" for one in found["comparisons"]), "")
+    if found["left_out"]:
+        yield from (f"Without figures on all of them, and left out: {', '.join(found['left_out'])}.", "")
 
 
 def _ranks(ranks: Facts) -> Iterator[str]:
@@ -69,8 +84,8 @@ def _ranks(ranks: Facts) -> Iterator[str]:
 
 def _worth(rows: Sequence[Facts], metric: str) -> Iterator[str]:
     head = [
-        *("data set", "best classical", metric, "best semantic", metric, "gain", "p (Holm)", "over shuffled", "p"),
-        *("over without text", "p", "text's part of the gain", "rare items found", "classical"),
+        *("data set", "best classical", metric, "best semantic", metric, "gain", "p (Holm)", "speaks of"),
+        *("over shuffled", "p", "over without text", "p", "text's part of the gain", "rare items found", "classical"),
     ]
     yield from _table(head, [_worth_row(row, metric) for row in rows])
     if told := [(row, llm) for row in rows for llm in row["llm"]]:
@@ -84,7 +99,7 @@ def _worth_row(row: Facts, metric: str) -> list[str]:
     against = [ours["versus_shuffled"] or {}, ours["versus_without_text"] or {}]
     return [
         *(f"{row['name']}/{row['variant']}", base["name"], _figure(base[metric]), ours["name"], _figure(ours[metric])),
-        *(_share(gain["relative"]), _p(gain["p_holm"])),
+        *(_share(gain["relative"]), _p(gain["p_holm"]), gain["speaks_of"] or ""),
         *(text for one in against for text in (_share(one.get("relative")), _p(one.get("p")))),
         *(_share(ours["text_share"]), _figure(ours["items_rare"]), _figure(base["items_rare"])),
     ]
@@ -105,7 +120,9 @@ def _share(value: float | None) -> str:
 def _run(run: Facts) -> Iterator[str]:
     sizes = ", ".join(f"{count:,} {name}" for name, count in run["sizes"].items())
     yield from (f"{sizes}; best classical method: {run['best_classical'] or 'none finished'}.", "")
-    head = ["method", "family", "test", "std", "difference", "95% CI", "p (Holm)", "effect", "better"]
+    for headline in headlines(run):
+        yield from (f"{headline} (By this run alone: p corrected over its own comparisons.)", "")
+    head = ["method", "family", "test", "std", "difference", "95% CI", "p (Holm)", "effect", "above", "speaks of"]
     yield from _table(head, [_method(method) for method in run["methods"]])
     for failed in run["failed_methods"]:
         yield from (f"No trial of {failed['name']} finished.", "")
@@ -115,7 +132,7 @@ def _method(method: Facts) -> list[str]:
     return [
         *(method["name"], method["family"], _figure(method["test"]), _figure(method["test_std"])),
         *(_figure(method["difference"]), _interval(method["ci95"]), _p(method["p_holm"])),
-        *(_figure(method["effect_size"]), "yes" if method["better"] else ""),
+        *(_figure(method["effect_size"]), "yes" if method["better"] else "", method["speaks_of"] or ""),
     ]
 
 
@@ -129,8 +146,7 @@ def _figure(value: object) -> str:
 
 
 def _p(value: float | None) -> str:
-    """Write a p value, which is never 0."""
-    return "below 0.0001" if value is not None and value < LEAST_P else _figure(value)
+    return "" if value is None else p_in_words(value)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

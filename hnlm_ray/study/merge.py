@@ -16,7 +16,7 @@ from hnlm_ray.study.finished import CONFIG_FILE, READ, FinishedRun, read_finishe
 from hnlm_ray.workspace import TableStore, Workspace
 from hnlm_ray.workspace.folder import first_line
 
-_SAME: Final = ("name", "methods", "seeds", "metric", "claims", "variants")
+_SAME: Final = ("name", "methods", "searches", "seeds", "metric", "claims", "variants")
 """What the studies of two folders must have in common; each may have data sets of its own."""
 Key = tuple[str, str]
 

@@ -15,9 +15,9 @@ from hnlm_ray.study.markdown import markdown
 from hnlm_ray.tune.ranks import Ranking
 from hnlm_ray.workspace import Workspace
 
-_TEXTS: Final = ("dataset", "variant", "best_classical", "method", "family", "control_of")
+_TEXTS: Final = ("dataset", "variant", "best_classical", "method", "family", "control_of", "unit", "speaks_of")
 _FIGURES: Final = ("test", "test_std", "difference", "relative", "p", "p_holm", "effect_size")
-_COUNTS: Final = ("seeds", "trials", "wins", "ties", "losses")
+_COUNTS: Final = ("dimensions", "searches", "seeds", "trials", "wins", "ties", "losses")
 # What the report's style sheet gives its plots, in its light mode.
 _COLOURS: Final = {
     "ink": "#1a1f24",

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hnlm_ray.study.finished import FinishedRun
-from hnlm_ray.tune.method_rows import Row, shared_refits
-
-Refits = Sequence[tuple[Row, Row]]
+from hnlm_ray.tune.method_rows import Refits, shared_refits
+from hnlm_ray.tune.scope import Scope, speaks_of
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two methods of a run and the refits that both finished, by seed: (semantic, classical)."""
+    """Two methods of a run and the refits that both finished, by search and seed: (semantic, classical)."""
 
     run: FinishedRun
     semantic: str
@@ -24,6 +23,12 @@ class Pair:
     def about(self) -> str:
         """The comparison in words."""
         return f"{self.run.name}: {self.semantic} against {self.classical}"
+
+    @property
+    def speaks_of(self) -> Scope:
+        """Whether the comparison is one of methods."""
+        ours, base = (self.run.methods[name] for name in (self.semantic, self.classical))
+        return speaks_of(ours, base, self.run.found_by)
 
 
 def best_pair(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from hnlm_ray.config import Config
 from hnlm_ray.config.study import Changes, StudyConfig
@@ -12,7 +13,8 @@ from hnlm_ray.config_file import validated
 from hnlm_ray.errors import ConfigError, InputError
 from hnlm_ray.preset import base_tree, merged, read_preset, with_space_files
 
-_NAME_CHARS = 64
+_NAME_CHARS: Final = 64
+_SEEDS: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,31 @@ def run_folder(workspace: str, dataset: str, variant: str) -> str:
     return f"{workspace.rstrip('/')}/runs/{dataset}/{variant}"
 
 
+def seed_of(seed: int, dataset: str) -> int:
+    """Return a data set's seed: by its name, so that its searches draw other configurations than other data sets' do.
+
+    From one seed all would try the same ones, and a lucky draw would look like agreement of the data sets.
+    """
+    return (seed + zlib.crc32(dataset.encode())) % _SEEDS
+
+
 def _planned(study: StudyConfig, base: dict[str, Any], dataset: Changes, variant: Changes, path: str) -> PlannedRun:
     tree = merged(merged(base, dataset.changes), variant.changes)
     own = {
         "name": f"{dataset.name}-{variant.name}"[:_NAME_CHARS],
         "workspace": run_folder(study.workspace, dataset.name, variant.name),
         "stages": "needed",
-        "tune": {"methods": list(study.methods), "seeds": study.seeds, "metric": study.metric},
+        "tune": {
+            "methods": list(study.methods),
+            "searches": study.searches,
+            "seeds": study.seeds,
+            "metric": study.metric,
+        },
     }
     place = f"{path}, data set {dataset.name}, variant {variant.name}"
     if not isinstance(tree.get("tune", {}), dict):
         raise ConfigError(f"{place}: tune holds no section of keys and values: mend it and run again")
-    return PlannedRun(dataset.name, variant.name, validated(Config, with_space_files(merged(tree, own)), [], place))
+    config = validated(Config, with_space_files(merged(tree, own)), [], place)
+    if "seed" not in {**dataset.changes, **variant.changes}:
+        config = config.model_copy(update={"seed": seed_of(config.seed, dataset.name)})
+    return PlannedRun(dataset.name, variant.name, config)

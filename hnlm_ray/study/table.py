@@ -9,16 +9,18 @@ from hnlm_ray.config.study import StudyConfig
 from hnlm_ray.study.claims import judge_claims
 from hnlm_ray.study.differences import LEVEL
 from hnlm_ray.study.finished import FinishedRun
+from hnlm_ray.study.pooled import pooled
 from hnlm_ray.study.ranking import rank_runs
 from hnlm_ray.study.worth import text_worth
+from hnlm_ray.tune.leaderboard import is_by_facts
 from hnlm_ray.tune.ranks import Ranking
 from hnlm_ray.tune.significance import holm
 from hnlm_ray.tune.versus import Entry, Versus, unknown, versus
 
 Answer = dict[str, Any]
 CORRECTION: Final = (
-    "p of the table: Holm over all comparisons of all runs with their best classical methods, controls apart; "
-    "p of the claims: Holm over all tests of all claims"
+    "p of the table: Holm over all comparisons of all runs with their best classical methods, controls apart (not "
+    "those by facts); p of the pooled comparisons: Holm over these; p of the claims: Holm over all tests of all claims"
 )
 
 
@@ -33,16 +35,19 @@ def study_answer(
         ``{"dataset", "variant", "state", "reason"}`` of each run that is not in the table.
     """
     first = study.all_variants[0].name
-    ranking, left_out, reason = rank_runs([run for run in finished if run.variant == first])
+    first_runs = [run for run in finished if run.variant == first]
+    ranking, left_out, reason = rank_runs(first_runs)
     runs = _runs(finished)
     answer = {
         "name": study.name,
         "metric": study.metric,
+        "searches": study.searches,
         "seeds": study.seeds,
         "correction": CORRECTION,
         "runs": runs,
         "unfinished": [dict(one) for one in unfinished],
         "better": [_better(run, method) for run in runs for method in run["methods"] if method["better"]],
+        "pooled": {"variant": first, **pooled(first_runs)},
         "ranks": {**_ranks(ranking), "variant": first, "left_out": left_out, "reason": reason},
         "text_worth": text_worth(finished, runs),
         "claims": judge_claims(study.claims, finished, first),
@@ -61,15 +66,20 @@ def _runs(finished: Sequence[FinishedRun]) -> list[Answer]:
         found.p
         for run, by_name in zip(finished, compared, strict=True)
         for entry in run.entries
-        if entry["family"] != "control" and (found := by_name[entry["name"]]) is not None
+        if _is_counted(entry) and (found := by_name[entry["name"]]) is not None
     ]
     corrected = iter(holm(counted))
     return [_run(run, by_name, corrected) for run, by_name in zip(finished, compared, strict=True)]
 
 
+def _is_counted(entry: Entry) -> bool:
+    """Tell whether a method's comparison is one of those that p is corrected over: controls are not, but by facts."""
+    return entry["family"] != "control" or is_by_facts(entry)
+
+
 def _versus_best(run: FinishedRun, name: str) -> Versus | None:
     best = run.board["best_classical"]
-    return None if best in {None, name} else versus(run.methods[name], run.methods[best])
+    return None if best in {None, name} else versus(run.methods[name], run.methods[best], run.found_by)
 
 
 def _run(run: FinishedRun, found: Mapping[str, Versus | None], corrected: Iterator[float]) -> Answer:
@@ -81,23 +91,28 @@ def _run(run: FinishedRun, found: Mapping[str, Versus | None], corrected: Iterat
         "content": run.content,
         "best_classical": run.board["best_classical"],
         "failed_methods": run.board["failed_methods"],
+        "finding": dict(run.board["finding"]),
+        "headline": run.board["headline"],
         "methods": [_method(entry, found[entry["name"]], run.metric, corrected) for entry in run.entries],
     }
 
 
 def _method(entry: Entry, found: Versus | None, metric: str, corrected: Iterator[float]) -> Answer:
-    named = {name: entry[name] for name in ("name", "family", "control_of", "trials", "seeds", "cpu_seconds")}
+    named = {
+        name: entry[name]
+        for name in ("name", "family", "control_of", "dimensions", "searches", "trials", "seeds", "cpu_seconds")
+    }
     figures = {"test": entry["test"][metric], "test_std": entry["test_std"][metric]}
     if found is None:
         return {**named, **figures, **unknown(), "p": None, "better": False}
-    p_holm = None if entry["family"] == "control" else next(corrected)
+    p_holm = next(corrected) if _is_counted(entry) else None
     facts = {**unknown(), **found.facts, "p": found.p, "p_holm": p_holm}
     better = p_holm is not None and p_holm < LEVEL and facts["difference"] > 0
     return {**named, **figures, **facts, "better": better}
 
 
 def _better(run: Mapping[str, Any], method: Mapping[str, Any]) -> Answer:
-    told = {name: method[name] for name in ("difference", "ci95", "p_holm")}
+    told = {name: method[name] for name in ("difference", "ci95", "p_holm", "speaks_of")}
     place = {"dataset": run["dataset"], "variant": run["variant"]}
     return {**place, "method": method["name"], "against": run["best_classical"], **told}
 

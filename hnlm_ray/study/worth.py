@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hnlm_ray.study.finished import FinishedRun
-from hnlm_ray.tune.effects import effect
-from hnlm_ray.tune.method_rows import per_user_values, shared_refits
-from hnlm_ray.tune.significance import compare
+from hnlm_ray.tune.versus import versus
 
 Facts = dict[str, Any]
 LLM: Final = "_llm"
@@ -21,7 +19,8 @@ def text_worth(finished: Sequence[FinishedRun], runs: Sequence[Mapping[str, Any]
     ``text_share`` is the part of the gain over the best classical method that the same method without text does not
     have; none without a gain or without such a twin. ``versus_best_unfused`` leaves out what is a semantic method
     without its text (late fusion and distillation of behaviour alone). p is corrected for the best classical method
-    alone: each other is one test of one method that validation chose.
+    alone: each other is one test of one method that validation chose. ``speaks_of`` of each comparison: methods, or the
+    configurations that a search found for them.
 
     Parameters
     ----------
@@ -36,8 +35,9 @@ def _row(run: FinishedRun, table: Mapping[str, Any]) -> Facts | None:
     base, ours = run.board["best_classical"], run.best("semantic")
     if base is None or ours is None:
         return None
-    versus = next(method for method in table["methods"] if method["name"] == ours)
-    gain = {"relative": versus["relative"], "ci95": versus["relative_ci95"], "p_holm": versus["p_holm"]}
+    told = next(method for method in table["methods"] if method["name"] == ours)
+    gain = {"relative": told["relative"], "ci95": told["relative_ci95"]}
+    gain |= {name: told[name] for name in ("p_holm", "speaks_of")}
     shuffled = next((name for name in _controls(run, ours) if name.endswith("_shuffled")), None)
     twin = run.twins.get(ours)
     best_semantic = {
@@ -48,10 +48,10 @@ def _row(run: FinishedRun, table: Mapping[str, Any]) -> Facts | None:
         "versus_without_text": _against(run, ours, twin),
         "text_share": _text_share(run, ours, twin, base),
     }
-    told = [llm for entry in run.entries if (llm := _llm(run, entry["name"])) is not None]
+    by_llm = [llm for entry in run.entries if (llm := _llm(run, entry["name"])) is not None]
     sizes = {name: run.board["dataset"][name] for name in ("users", "items", "interactions")}
     place = {"name": run.dataset, "variant": run.variant, **sizes}
-    return {**place, "best_classical": _figures(run, base), "best_semantic": best_semantic, "llm": told}
+    return {**place, "best_classical": _figures(run, base), "best_semantic": best_semantic, "llm": by_llm}
 
 
 def _unfused(run: FinishedRun) -> str | None:
@@ -65,14 +65,15 @@ def _controls(run: FinishedRun, name: str) -> list[str]:
 
 def _figures(run: FinishedRun, name: str) -> Facts:
     """Return name, test figure, what is found of rare items' test rows, false negatives, CPU seconds of the trials."""
-    refits = run.methods[name].refits
+    rows = run.methods[name]
+    refits = rows.refits
     slices = [dict(refit["slices"] or ()) for refit in refits]
     return {
         "name": name,
-        run.metric: _mean([dict(refit["test"])[run.metric] for refit in refits]),
+        run.metric: rows.test[run.metric],
         **{group: _mean([own.get(group) for own in slices]) for group in ("items_unseen", "items_rare")},
         "false_negative_share": _mean([refit["false_negative_share"] for refit in refits]),
-        "cpu_seconds": round(run.methods[name].cpu_seconds, 1),
+        "cpu_seconds": round(rows.cpu_seconds, 1),
     }
 
 
@@ -85,11 +86,10 @@ def _against(run: FinishedRun, ours: str, other: str | None) -> Facts | None:
     """Return the relative difference to another of the run's methods; none where it did not finish."""
     if other is None or other not in run.methods:
         return None
-    values = per_user_values(shared_refits(run.methods[ours], run.methods[other]))
-    if values is None:
+    found = versus(run.methods[ours], run.methods[other], run.found_by)
+    if found is None:
         return None
-    found = compare(*values)
-    return {"name": other, "relative": effect(*values)["relative"], "p": found.p}
+    return {"name": other, "p": found.p, **{name: found.facts[name] for name in ("relative", "speaks_of")}}
 
 
 def _llm(run: FinishedRun, name: str) -> Facts | None:

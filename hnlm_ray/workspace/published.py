@@ -26,6 +26,11 @@ class PublishedTables:
         found = {name: store.manifest() for name, store in stores.items()}
         return cls({name: manifest for name, manifest in found.items() if manifest and stores[name].intact(manifest)})
 
+    @property
+    def tokens(self) -> dict[str, int]:
+        """What an LLM read and wrote for each table, by its name."""
+        return {name: one.tokens.tokens_in + one.tokens.tokens_out for name, one in self.manifests.items()}
+
     def state(self, table: str) -> TableState:
         """Tell whether a table can be read together with the others."""
         if table not in self.manifests:

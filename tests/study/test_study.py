@@ -31,10 +31,10 @@ def write_study(folder, *, broken=False):
     source = {"a": json.loads(text), "b": json.loads(text.replace(f"{folder}/a", f"{folder}/{second}"))}
     for own in ("name", "workspace", "stages"):
         del tree[own]
-    for own in ("methods", "seeds", "metric"):
+    for own in ("methods", "searches", "seeds", "metric"):
         del tree["tune"][own]
     study = {
-        "name": "two", "workspace": str(folder / "study"), "base": tree, "methods": METHODS, "seeds": 2,
+        "name": "two", "workspace": str(folder / "study"), "base": tree, "methods": METHODS, "searches": 1, "seeds": 2,
         "datasets": [{"name": name, "set": {"source": source[name]}} for name in "ab"],
         "claims": ["semantic", "popularity", "false_negatives", "convergence", "sparsity"],
     }  # fmt: skip
@@ -113,9 +113,9 @@ def test_folders_of_other_studies_or_of_none_are_refused(done, tmp_path):
     assert (none.returncode, none.stderr.count("\n")) == (2, 1)
     assert "holds no study" in none.stderr
     definition = json.loads((folder / "study" / "definition.json").read_text())
-    (tmp_path / "definition.json").write_text(json.dumps(definition | {"seeds": 5}))
+    (tmp_path / "definition.json").write_text(json.dumps(definition | {"searches": 2, "seeds": 5}))
     other = hnlm("study", "merge", tmp_path / "out", folder / "study", tmp_path)
-    assert "hold studies of other seeds" in other.stderr
+    assert "hold studies of other searches, seeds" in other.stderr
 
 
 def test_files_that_are_not_there_are_told_before_anything_runs(tmp_path):

@@ -6,10 +6,13 @@ import shutil
 import pytest
 import yaml
 
+from hnlm_ray.config.method_names import STANDING_BASELINES
 from hnlm_ray.errors import ConfigError, InputError
 from hnlm_ray.stages import STAGES
 from hnlm_ray.study.claims import CLAIMS
-from hnlm_ray.study.study_file import load_study
+from hnlm_ray.study.study_file import load_study, seed_of
+from hnlm_ray.tune.methods import methods_of
+from hnlm_ray.tune.scope import LEAST_SEARCHES, LEAST_TRIALS
 
 TREE = {
     "name": "x",
@@ -41,7 +44,25 @@ def test_each_data_set_is_run_in_each_variant_on_what_all_build_on(tmp_path):
     assert half.workspace == "runs/x/runs/ml/half"
     assert {run.config.stages for run in study.runs} == {"needed"}
     assert ml.tune.methods == ("rns", "dns")
-    assert (ml.tune.metric, ml.tune.seeds) == ("recall@10", 3)
+    assert (ml.tune.metric, ml.tune.seeds, ml.tune.searches) == ("recall@10", 3, 3)
+    assert load(tmp_path, searches=5).runs[0].config.tune.searches == 5
+
+
+def test_each_data_set_has_a_seed_of_its_own_for_its_searches_draw_by_it(tmp_path):
+    study = load(tmp_path, base={**TREE["base"], "seed": 7})
+    seeds = {run.name: run.config.seed for run in study.runs}
+    assert seeds["ml/all"] == seeds["ml/half"] == seed_of(7, "ml")
+    assert seeds["own/all"] == seed_of(7, "own") != seeds["ml/all"]
+    assert load(tmp_path).runs[0].config.seed == seed_of(42, "ml")
+    given = [TREE["datasets"][0], {**TREE["datasets"][1], "set": {**TREE["datasets"][1]["set"], "seed": 5}}]
+    assert {run.dataset: run.config.seed for run in load(tmp_path, datasets=given).runs} == {
+        "ml": seed_of(42, "ml"), "own": 5,
+    }  # fmt: skip
+
+
+def test_a_seed_that_is_none_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="seed"):
+        load(tmp_path, base={**TREE["base"], "seed": -7})
 
 
 def test_a_study_builds_on_a_run_s_file_beside_it(tmp_path):
@@ -68,6 +89,8 @@ def test_some_data_sets_alone(tmp_path):
         ({"datasets": [{"name": "a"}, {"name": "A"}]}, "name a once"),
         ({"datasets": [{"name": "a", "set": {"workspace": "/etc"}}]}, "workspace is the study's own"),
         ({"datasets": [{"name": "a", "set": {"tune": {"seeds": 9}}}]}, r"tune\.seeds is the study's own"),
+        ({"variants": [{"name": "a", "set": {"tune": {"searches": 9}}}]}, r"tune\.searches is the study's own"),
+        ({"searches": 0}, "searches"),
         ({"datasets": [{"name": "a"}]}, "data set a, variant all: 1 value is wrong(.|\n)*source: missing"),
         ({"datasets": [{"name": "a", "set": {"source": {"format": "movielens_100k"}, "tune": 3}}]}, "tune holds no"),
         ({"methods": ["rnz"]}, "no method 'rnz': did you mean 'rns'"),
@@ -83,7 +106,16 @@ def test_what_is_wrong_is_one_error_with_its_place(tmp_path, changes, told):
         load(tmp_path, **changes)
 
 
-@pytest.mark.parametrize("name", ["classical", "claims"])
+def test_every_set_of_the_semantic_study_that_has_ratings_says_which_are_positive(repository):
+    least = {}
+    for run in load_study(str(repository / "configs" / "studies" / "semantic.yaml")).runs:
+        columns = getattr(getattr(run.config.source, "interactions", None), "columns", None)
+        if run.config.source.format == "movielens_100k" or getattr(columns, "rating", None):
+            least[run.dataset] = run.config.prepare.min_rating
+    assert least == {"ml100k": 4, "rotten_tomatoes": 1, "xwines": 4, "musical_instruments": 4}
+
+
+@pytest.mark.parametrize("name", ["classical", "claims", "semantic"])
 def test_a_shipped_study_opens_with_the_command_that_runs_it_and_loads(repository, name):
     path = repository / "configs" / "studies" / f"{name}.yaml"
     assert path.read_text(encoding="utf-8").startswith(f"# hnlm study --config configs/studies/{name}.yaml\n")
@@ -91,6 +123,20 @@ def test_a_shipped_study_opens_with_the_command_that_runs_it_and_loads(repositor
     assert study.config.name == name
     kinds = {stage.name for run in study.runs for stage in STAGES if stage.enabled(run.config)}
     assert ("item_profiles" in kinds) == (name == "claims")
+    assert "searches" in study.config.model_fields_set
+    assert all(run.config.tune.searches * run.config.tune.trials >= LEAST_TRIALS for run in study.runs)
+    assert study.config.searches >= LEAST_SEARCHES
+
+
+@pytest.mark.parametrize(("name", "absent"), [("classical", {"fusion_cf"}), ("claims", set()), ("semantic", set())])
+def test_a_shipped_study_has_the_standing_baselines_and_every_control_of_its_semantic_methods(repository, name, absent):
+    """The classical study has no late fusion: it is about samplers."""
+    study = load_study(str(repository / "configs" / "studies" / f"{name}.yaml"))
+    for run in study.runs:
+        methods = methods_of(run.config.tune)
+        assert set(STANDING_BASELINES) - set(methods) == absent
+        for method in [one for one in methods.values() if one.family == "semantic"]:
+            assert set(method.controls) <= set(methods), method.name
 
 
 def test_the_studies_of_the_description_load(repository, tmp_path):

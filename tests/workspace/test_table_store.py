@@ -9,7 +9,7 @@ from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.fingerprint import fingerprint_files
 from hnlm_ray.stage import StageRun
 from hnlm_ray.tables import TABLES
-from hnlm_ray.workspace import Manifest, Rows, Tokens, Workspace, listed
+from hnlm_ray.workspace import Manifest, PublishedTables, Rows, Tokens, Workspace, listed
 
 FIRST, SECOND = "a" * 64, "b" * 64
 
@@ -280,3 +280,11 @@ def test_a_folder_that_another_process_makes_meanwhile_is_listed(tmp_path):
     assert [info.base_name for info in found] == ["file"]
     assert len(handler.asked) == 2
     assert listed(pafs.LocalFileSystem(), str(tmp_path / "none")) == []
+
+
+def test_what_an_llm_read_and_wrote_is_told_for_each_table():
+    spent = {"item_profiles": Tokens(tokens_in=30, tokens_out=12), "users": Tokens()}
+    manifests = {
+        name: Manifest(table=name, stage=name, fingerprint=FIRST, files=(), tokens=own) for name, own in spent.items()
+    }
+    assert PublishedTables(manifests).tokens == {"item_profiles": 42, "users": 0}

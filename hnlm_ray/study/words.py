@@ -1,0 +1,52 @@
+"""What a study found, in sentences that say of methods only what was found of methods.
+
+Whose merit a gain is, they don't say: that is each run's own headline (:mod:`hnlm_ray.tune.verdict`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hnlm_ray.study.differences import LEVEL
+
+Facts = Mapping[str, Any]
+LEAST_P: Final = 0.0001
+_TOLD: Final = ("holds", "does not hold")
+
+
+def p_in_words(value: float) -> str:
+    """Write a p value, which is never 0."""
+    return f"below {LEAST_P}" if value < LEAST_P else f"{value:.4f}"
+
+
+def claim_verdict(claim: Facts) -> str:
+    """Return a claim's verdict, and where it was told of configurations alone, that it was."""
+    of_configurations = claim["speaks_of"] == "configurations" and claim["verdict"] in _TOLD
+    return f"{claim['verdict']} for these configurations" if of_configurations else str(claim["verdict"])
+
+
+def above(better: Facts, metric: str) -> str:
+    """Say what is above the best classical method of a run, and by how much."""
+    by = f"by {better['difference']:.4f} {metric}"
+    if better["speaks_of"] == "methods":
+        return f"{better['method']} beats {better['against']} {by}"
+    return f"these configurations: {better['method']} is above {better['against']} {by}"
+
+
+def headlines(run: Facts) -> list[str]:
+    """Return a run's headline; none where no method with texts was compared, of which it could speak."""
+    return [] if run["finding"]["outcome"] == "unknown" else [str(run["headline"])]
+
+
+def over_datasets(comparison: Facts) -> str:
+    """Say what a comparison pooled over data sets found (:mod:`hnlm_ray.study.pooled`)."""
+    low, high = comparison["ci95"]
+    figures = f"{comparison['relative']:+.1%} [{low:+.1%}, {high:+.1%}], p (Holm) {p_in_words(comparison['p_holm'])}"
+    return f"{comparison['method']} {_relation(comparison)} the best classical method: {figures}"
+
+
+def _relation(comparison: Facts) -> str:
+    if comparison["p_holm"] >= LEVEL:
+        return "can't be told apart from"
+    return "beats" if comparison["relative"] > 0 else "is worse than"
