@@ -18,6 +18,13 @@ _UNUSED = {
     "ungrounded": "no item of the catalogue is like it",
     "training_positive": "it names an item that they like, and no other is near",
 }
+_SOURCES = {
+    "exact": "named by title",
+    "fuzzy": "named by a title like it",
+    "nearest": "no title of it, nearest by vector",
+    "neighbour": "next to it by vector",
+    "embedding": "nearest to the fine-tuned LLM's vector",
+}
 
 
 def title(item: Row) -> str:
@@ -86,7 +93,8 @@ def _show_negative(console: Console, negative: Row) -> None:
 def _show_grounded(console: Console, negative: Row) -> None:
     for item in negative["grounded"]:
         liked = "; a false negative: a held-out row says that they like it" if item["false_negative"] else ""
-        say(console, f"    -> {title(item)} ({item['source']}, weight {item['weight']:.2f}){liked}")
+        source = _SOURCES.get(item["source"], item["source"])
+        say(console, f"    -> {title(item)} ({source}, weight {item['weight']:.2f}){liked}")
 
 
 def show_item(console: Console, item: Row) -> None:

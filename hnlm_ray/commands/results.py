@@ -44,7 +44,8 @@ def read_results(config: Config, workspace: Workspace) -> Answer:
         str(manifest.depends_on.get("tune.metric", config.tune.metric)),
         groups=groups_of(workspace.table("interactions").read(["user", "item", "split"])),
         search=search_facts(published.manifests["trials"].depends_on),
-        methods=RunMethods(config.tune.spaces),
+        methods=RunMethods.of(config.tune),
+        tokens=published.tokens,
     )
     return {**board, "fresh": differs is None, "reason": differs}
 
@@ -101,4 +102,5 @@ def show_results(console: Console, answer: Mapping[str, Any]) -> None:
     console.print(table)
     if left_out:
         say(console, f"for want of room without: {', '.join(left_out)} (all with --json or --csv FILE)")
+    say(console, answer["headline"])
     say(console, answer["verdict"])

@@ -10,6 +10,10 @@ import pyarrow as pa
 from hnlm_ray.export.files import Target, write_rows
 from hnlm_ray.tune.user_groups import HISTORIES, POPULARITIES
 
+_OF_METHODS: Final = (
+    *("family", "control_of", "takes", "searches", "trials", "dimensions", "pruned", "cpu_seconds", "seeds"),
+    "llm_tokens",
+)
 _COUNTS: Final = ("wins", "ties", "losses")
 Cells = dict[str, str | int | float | None]
 
@@ -41,15 +45,25 @@ def results_rows(answer: Mapping[str, Any]) -> pa.Table:
 
 
 def _type(name: str) -> pa.DataType:
-    if name in {"method", "family", "control_of", "error"}:
+    if name in {"method", "family", "control_of", "takes", "error"}:
         return pa.string()
-    whole = name in {"rank", "trials", "pruned", "seeds", "failed_trials", "failed_seeds"}
+    whole = name in {
+        "rank",
+        "searches",
+        "trials",
+        "dimensions",
+        "pruned",
+        "seeds",
+        "llm_tokens",
+        "failed_trials",
+        "failed_seeds",
+    }
     return pa.int64() if whole or name.endswith((*_COUNTS, "_users")) else pa.float64()
 
 
 def _cells(rank: int, method: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float | None]]:
     yield from {"rank": rank, "method": method["name"]}.items()
-    yield from ((name, method[name]) for name in ("family", "control_of", "trials", "pruned", "cpu_seconds", "seeds"))
+    yield from ((name, method[name]) for name in _OF_METHODS)
     yield from ((f"failed_{name}", sum(counts.values())) for name, counts in method["errors"].items())
     yield "error", method["reasons"][0]["error"] if method["reasons"] else None
     for kind in ("validation", "test", "test_std"):

@@ -66,7 +66,8 @@ def _columns(metric: str) -> list[Column]:
         Column("effect", lambda method: figure(_versus(method)["effect_size"], sign=True, digits=2), 5),
         Column("won/tied/lost", _counts, 2),
         Column("trials", lambda method: str(method["trials"]), 9),
-        Column("seeds", lambda method: str(method["seeds"]), 10),
+        Column("dimensions", lambda method: str(method["dimensions"]), 10),
+        Column("seeds", lambda method: str(method["seeds"]), 11),
     ]
 
 

@@ -8,9 +8,10 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from hnlm_ray.config import Config
-from hnlm_ray.report import plots, plots_guard, plots_search
+from hnlm_ray.report import plots, plots_frontier, plots_guard, plots_search
 from hnlm_ray.report.facts_comparison import HISTORIES, POPULARITIES, comparison, hardness_facts, slice_facts
 from hnlm_ray.report.facts_data import data_facts
+from hnlm_ray.report.facts_frontier import frontier_facts
 from hnlm_ray.report.facts_guard import guard_facts
 from hnlm_ray.report.facts_run import (
     configuration_text,
@@ -32,7 +33,7 @@ from hnlm_ray.tune.verdict import budget_sentence
 
 Facts = dict[str, Any]
 Row = Mapping[str, Any]
-_TRIAL: Final = ["method", "trial", "config", "status", "validation", "cpu_seconds", "curve"]
+_TRIAL: Final = ["method", "search", "trial", "config", "status", "validation", "cpu_seconds", "curve"]
 _REFIT: Final = [
     *("method", "seed", "epochs", "best_epoch"),
     *("curve", "slices", "hardness", "false_negative_share"),
@@ -112,6 +113,7 @@ def _results(answer: Row, costs: Sequence[Row], tables: ShownTables) -> Facts:
         "curves": _curves(rows, families, lead, answer["metric"]),
         "slices": _slices(rows, families, lead, answer["metric"]),
         "hardness": _hardness(rows, families, tables),
+        "frontier": _frontier(tables, answer),
         "search": _search(tables, families, lead, answer["metric"]),
         "guard": _guard(tables),
     }
@@ -152,6 +154,11 @@ def _hardness(rows: Sequence[Row], families: Mapping[str, str], tables: ShownTab
         "curves": curves,
         "curves_plot": plots.false_negatives(curves, families, expected) if curves else None,
     }
+
+
+def _frontier(tables: ShownTables, answer: Row) -> Facts | None:
+    found = frontier_facts(tables, answer)
+    return found and {**found, "plot": plots_frontier.frontier(found)}
 
 
 def _guard(tables: ShownTables) -> Facts | None:

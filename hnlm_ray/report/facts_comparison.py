@@ -7,8 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from hnlm_ray.config.controls import CONTROLS, EXTENDED
+from hnlm_ray.tune.units import unit_of
+
 Facts = dict[str, Any]
 Row = Mapping[str, Any]
+_SIZES: Final = ("trials", "dimensions", "searches", "seeds")
 _METHOD_FAMILIES: Final = ("classical", "text", "semantic")
 HISTORIES: Final = {
     "history_short": "short histories",
@@ -32,7 +36,8 @@ def comparison(answer: Mapping[str, Any]) -> list[Facts]:
     ordered: list[Facts] = []
     for entry in [entry for family in _METHOD_FAMILIES for entry in entries if entry["family"] == family]:
         ordered.append(entry)
-        ordered += [by_name[name] for name in entry["controls"] if name in by_name]
+        own = [by_name[name] for name in entry["controls"] if name in by_name]
+        ordered += [control for control in own if control["family"] == "control"]
     return ordered + [entry for entry in entries if entry not in ordered]  # controls whose method was left out
 
 
@@ -40,10 +45,11 @@ def _entry(entry: Mapping[str, Any], metric: str, rank: int) -> Facts:
     versus = entry["versus_best_classical"]
     failed = {what: sum(counts.values()) for what, counts in entry["errors"].items()}
     return {
-        **{name: entry[name] for name in ("name", "family", "trials", "seeds", "control_of", "controls")},
+        **{name: entry[name] for name in ("name", "family", "control_of", "controls", *_SIZES)},
         "rank": rank,
         "test": entry["test"][metric],
         "std": entry["test_std"][metric],
+        "unit": unit_of(range(entry["searches"])),
         "validation": entry["validation"][metric],
         "difference": versus["difference"],
         "low": versus["ci95"][0],
@@ -51,8 +57,16 @@ def _entry(entry: Mapping[str, Any], metric: str, rank: int) -> Facts:
         "p": versus["p_holm"],
         **{name: versus[name] for name in ("relative", "effect_size", "wins", "ties", "losses", "by_group")},
         "failed": {what: count for what, count in failed.items() if count},
-        "versus_controls": entry.get("versus_controls", []),
+        "versus_controls": [{**one, "without": without(one["takes"])} for one in entry.get("versus_controls", ())],
     }
+
+
+def without(takes: str | None) -> str:
+    """Say what a control lacks, from its word; of another method, which is extended, what this one adds to it."""
+    if takes == EXTENDED:
+        return "what is added to it"
+    control = CONTROLS.get(takes or "")
+    return "what its own file says" if control is None else control.takes
 
 
 def slice_facts(results: Sequence[Row], order: Sequence[str]) -> Facts | None:

@@ -1,23 +1,18 @@
-"""The summary: what was tested, what won, by how much, how sure, what the LLM added, what it cost."""
+"""The summary: what was tested, what won, by how much, how sure, what texts and the LLM added, what it cost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from hnlm_ray.tune.leaderboard import best_by_validation
-from hnlm_ray.tune.verdict import LEVEL
+from hnlm_ray.config.controls import CONTROLS
+from hnlm_ray.tune.findings import find, told_controls
+from hnlm_ray.tune.units import unit_of
+from hnlm_ray.tune.verdict import headline
 
 Facts = dict[str, Any]
-_FEW: Final = {"users": 1000, "seeds": 5, "trials": 10}
-_TRAININGS: Final = ("seeds", "trials")
-HEADLINES: Final = {
-    "gain": "What the LLM wrote makes recommendations better.",
-    "unproven": "Better than the best classical sampler, but not proven to be the LLM's merit.",
-    "nothing": "The LLM adds nothing measurable.",
-    "worse": "What the LLM wrote makes recommendations worse.",
-    "unknown": "What the LLM adds can't be judged.",
-}
+_FEW: Final = {"users": 1000, "searches": 5, "seeds": 5, "trials": 10}
+_TRAININGS: Final = ("searches", "seeds", "trials")
 
 
 def summary(answer: Mapping[str, Any], spent: Sequence[Mapping[str, Any]], test_users: int) -> Facts:
@@ -34,51 +29,28 @@ def summary(answer: Mapping[str, Any], spent: Sequence[Mapping[str, Any]], test_
     """
     metric, entries = answer["metric"], answer["methods"]
     by_name = {entry["name"]: entry for entry in entries}
-    ours = by_name.get(best_by_validation(entries, "semantic", metric) or "")
+    ours = by_name.get(answer["best_semantic"] or "")
     base = by_name.get(answer["best_classical"] or "")
-    outcome = judge(ours, base)
+    finding, compared = find(answer), [entry for entry in (ours, base) if entry]
+    controls = [] if ours is None else told_controls(ours)
     return {
-        "outcome": outcome,
-        "headline": HEADLINES[outcome],
+        "outcome": finding.outcome,
+        "credit": finding.credit,
+        "scope": finding.scope,
+        "unit": _unit(answer, compared),
+        "headline": headline(finding),
         "metric": metric,
         "tested": _tested(answer),
         "leader": _scored(entries[0], metric) if entries else None,
         "ours": ours and _scored(ours, metric),
         "base": base and _scored(base, metric),
         "gain": ours and base and _gain(ours, base, metric),
-        "controls": [] if ours is None else _controls(ours),
-        "missing": [] if ours is None else _missing(ours),
+        "controls": [control for control in controls if control["beaten"] is not None],
+        "missing": [control["name"] for control in controls if control["beaten"] is None],
         "cost": cost(spent),
-        "caveats": caveats(_basis(answer, [entry for entry in (ours, base) if entry], test_users)),
+        "caveats": caveats(_basis(answer, compared, test_users)),
         "verdict": answer["verdict"],
     }
-
-
-def judge(ours: Mapping[str, Any] | None, base: Mapping[str, Any] | None) -> str:
-    """Return the key of a headline: a gain counts as the LLM's only where every control is there and beaten."""
-    versus = ours["versus_best_classical"] if ours and base else None
-    if ours is None or versus is None or versus["difference"] is None:
-        return "unknown"
-    if versus["p_holm"] >= LEVEL:
-        return "nothing"
-    if versus["difference"] < 0:
-        return "worse"
-    proven = not _missing(ours) and all(control["beaten"] for control in _controls(ours))
-    return "gain" if proven else "unproven"
-
-
-def _controls(ours: Mapping[str, Any]) -> list[Facts]:
-    return [{**control, "beaten": _is_beaten(control)} for control in ours.get("versus_controls", ())]
-
-
-def _missing(ours: Mapping[str, Any]) -> list[str]:
-    """Return the method's own controls that there is no difference to: not compared, or not finished."""
-    told = {control["name"] for control in _controls(ours) if control["difference"] is not None}
-    return [name for name in ours["controls"] if name not in told]
-
-
-def _is_beaten(control: Mapping[str, Any]) -> bool:
-    return control["difference"] is not None and control["difference"] > 0 and control["p_holm"] < LEVEL
 
 
 def _tested(answer: Mapping[str, Any]) -> Facts:
@@ -87,24 +59,46 @@ def _tested(answer: Mapping[str, Any]) -> Facts:
         **{name: answer["dataset"][name] for name in ("users", "interactions")},
         "catalogue": answer["dataset"]["items"],
         "methods": len(entries),
-        "trials": max((entry["trials"] for entry in entries), default=0),
-        "seeds": max((entry["seeds"] for entry in entries), default=0),
+        **{name: max((entry[name] for entry in entries), default=0) for name in _TRAININGS},
     }
 
 
 def _basis(answer: Mapping[str, Any], compared: Sequence[Mapping[str, Any]], test_users: int) -> dict[str, int]:
-    """Return what the difference rests on: the test users, and the fewest seeds and trials of the compared methods."""
-    least = {name: min((entry[name] for entry in compared), default=_tested(answer)[name]) for name in _TRAININGS}
+    """Return what the difference rests on: the test users, and the fewest units and trials of the compared methods.
+
+    Units are searches, or of a single one its seeds: with several, ``seeds`` of a method are refits of all of them.
+    """
+    named = (_unit(answer, compared), "trials")
+    least = {name: min((entry[name] for entry in compared), default=_tested(answer)[name]) for name in named}
     return {"users": test_users, **least}
+
+
+def _unit(answer: Mapping[str, Any], compared: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the sample is: of the comparison, and without one what most could make it."""
+    given = [entry["versus_best_classical"]["unit"] for entry in compared]
+    most = unit_of(range(_tested(answer)["searches"]))
+    return next((unit for unit in given if unit is not None), most)
 
 
 def _scored(entry: Mapping[str, Any], metric: str) -> Facts:
     return {
         "name": entry["name"],
         "family": entry["family"],
+        "told": told(entry),
         "test": entry["test"][metric],
         "std": entry["test_std"][metric],
+        "unit": unit_of(range(entry["searches"])),
     }
+
+
+def told(entry: Mapping[str, Any]) -> str:
+    """Say in a sentence what a method goes by."""
+    if entry["family"] == "control":
+        control = CONTROLS.get(entry["takes"] or "")
+        return f"It is a control of {entry['control_of']}" + (f", without {control.takes}." if control else ".")
+    if entry["family"] == "classical":
+        return "It goes by behaviour alone and reads no text."
+    return "It uses what the LLM wrote." if entry["llm_tokens"] else "It reads the items' texts."
 
 
 def _gain(ours: Mapping[str, Any], base: Mapping[str, Any], metric: str) -> Facts:
@@ -130,10 +124,10 @@ def cost(spent: Sequence[Mapping[str, Any]]) -> Facts:
 
 def caveats(basis: Mapping[str, int]) -> list[str]:
     """Say where there is too little of something to trust a small difference."""
-    users, seeds, trials = (basis[name] for name in ("users", "seeds", "trials"))
     reasons = {
-        "users": f"test users: {users:,}. A difference of a few percent can be chance, and other people may differ",
-        "seeds": f"seeds: {seeds}. How much a training varies by itself is known only roughly",
-        "trials": f"trials a method: {trials}. Each might do better with more tuning",
+        "users": "test users: {:,}. A difference of a few percent can be chance, and other people may differ",
+        "searches": "searches: {}. How much a search finds by itself is known only roughly",
+        "seeds": "seeds: {}. How much a training varies by itself is known only roughly",
+        "trials": "trials a method: {}. Each might do better with more tuning",
     }
-    return [reason for name, reason in reasons.items() if basis[name] < _FEW[name]]
+    return [reasons[name].format(count) for name, count in basis.items() if count < _FEW[name]]

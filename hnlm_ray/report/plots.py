@@ -25,7 +25,7 @@ def forest(rows: Sequence[Row], metric: str, base: str) -> Markup:
         for place, row in enumerate(shown):
             colour = FAMILIES[row["family"]]
             axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
-            _marker(axes, row["difference"], place, row["family"])
+            marker(axes, row["difference"], place, row["family"])
         axes.set_yticks(range(len(shown)), [row["name"] for row in shown])
         for tick, row in zip(axes.get_yticklabels(), shown, strict=True):
             tick.set_color(FAMILIES[row["family"]])
@@ -38,7 +38,8 @@ def forest(rows: Sequence[Row], metric: str, base: str) -> Markup:
     return plot("forest", f"Difference in test {metric} to {base}", (7.6, 1.6 + 0.3 * len(shown)), draw)
 
 
-def _marker(axes: Axes, x: float, y: float, family: str) -> None:
+def marker(axes: Axes, x: float, y: float, family: str) -> None:
+    """Draw a method's point with the shape and colour of its family."""
     axes.plot(
         [x],
         [y],
@@ -122,7 +123,7 @@ def groups(found: Row, lead: Sequence[str], families: Mapping[str, str], metric:
             axes.axhline(place, color=LINE, linewidth=0.6)
             for above, method in zip((0.12, -0.12), methods, strict=False):
                 if method[name] is not None:
-                    _marker(axes, method[name], place + above, families[method["name"]])
+                    marker(axes, method[name], place + above, families[method["name"]])
         axes.set_yticks(range(len(shown)), [found["groups"][name] for name in shown])
         axes.set_ylim(-0.6, len(shown) - 0.4)
         axes.set_xlim(left=0)
@@ -145,21 +146,24 @@ def false_negatives(found: Sequence[Row], families: Mapping[str, str], at_random
                 axes.plot(*zip(*points, strict=True), color=MUTED, linewidth=0.7, alpha=0.6)
                 continue
             axes.plot(*zip(*points, strict=True), f"{MARKERS[family]}-", color=FAMILIES[family], markersize=4)
-            _name(axes, curve["name"], points[-1], family)
+            name_point(axes, curve["name"], points[-1], family)
         axes.set_xlabel("epoch")
         axes.set_ylabel("false negatives")
-        _percent(axes)
+        percent_axis(axes)
 
     return plot("false-negatives", "Share of false negatives by epoch", (7.6, 4.0), draw)
 
 
-def _name(axes: Axes, name: str, point: tuple[float, float], family: str) -> None:
-    """Write a method's name, without its model, beside a point."""
+def name_point(
+    axes: Axes, name: str, point: tuple[float, float], family: str, offset: tuple[int, int] = (6, 4)
+) -> None:
+    """Write a method's name, without its model, beside a point; ``offset`` in points."""
     short = name.partition("-")[2] or name
-    axes.annotate(short, point, xytext=(6, 4), textcoords="offset points", color=FAMILIES[family])
+    axes.annotate(short, point, xytext=offset, textcoords="offset points", color=FAMILIES[family])
 
 
-def _percent(axes: Axes) -> None:
+def percent_axis(axes: Axes) -> None:
+    """Write the axis of shares in percent, from 0."""
     axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.margins(0.12)
@@ -173,11 +177,16 @@ def hardness(points: Sequence[Row], at_random: float | None) -> Markup:
         if at_random is not None:
             axes.axhline(at_random, color=MUTED, linewidth=1, linestyle="--")
         for point in sorted(points, key=lambda point: point["family"] != "control"):  # controls below
-            _marker(axes, point["hardness"], point["share"], point["family"])
+            marker(axes, point["hardness"], point["share"], point["family"])
             if point["family"] != "control":
-                _name(axes, point["name"], (point["hardness"], point["share"]), point["family"])
-        axes.set_xlabel("hardness: mean chance that the negative ranks above the positive")
+                name_point(axes, point["name"], (point["hardness"], point["share"]), point["family"])
+        axes.set_xlabel("hardness: share of negatives that rank above their positive")
         axes.set_ylabel("false negatives")
-        _percent(axes)
+        percent_axis(axes)
 
-    return plot("hardness", "Hardness of each method's negatives against the share of false ones", (7.6, 4.0), draw)
+    return plot(
+        "hardness",
+        "Hardness of each method's negatives on its own models against the share of false ones",
+        (7.6, 4.0),
+        draw,
+    )

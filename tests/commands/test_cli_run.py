@@ -39,7 +39,7 @@ def test_run_says_what_it_will_do_then_what_was_found(hnlm):
     assert "noise" not in done.stdout
     assert "user_profiles done: 3 ok, 1 none in" in done.stdout
     assert "tokens 40 in, 20 out" in done.stdout
-    assert "grounded share 50.0%" in done.stdout
+    assert "named by title 1, named by title share 50.0%" in done.stdout
     assert "mf-pool" in done.stdout
     assert "hnlm show user 0 --index --config" in done.stdout
     assert hnlm.calls() == [
@@ -116,7 +116,8 @@ def test_json_is_one_object_on_standard_output(hnlm, tmp_path):
     assert answer["results"]["dataset"] == {"users": 4, "items": 3, "interactions": 12}
     assert "user_profiles done" in done.stderr
     results = hnlm.json("results")
-    told = {"dataset", "metric", "best_classical", "budget", "failed_methods", "methods", "verdict", "fresh", "reason"}
+    told = {"dataset", "metric", "best_classical", "best_semantic", "budget", "failed_methods", "methods"}
+    told |= {"finding", "headline", "verdict", "fresh", "reason"}
     assert set(results) == told
     assert results == answer["results"]
 

@@ -76,6 +76,7 @@ def test_show_user(call):
     assert "\\x1b[2J[bold]Evil[/bold]" in text
     assert 'the LLM\'s hard negative: "Aliens"' in text
     assert "failed: invalid (no JSON)" in text
+    assert "(named by a title like it, weight 0.50)" in text
     assert "weight 0.50); a false negative: a held-out row says that they like it" in text
 
 
@@ -118,7 +119,7 @@ def test_show_a_pair_that_has_a_vector_alone(call):
     ]
     text = call("show", "user", "u2").stdout
     assert "pairs with a vector alone, and the items nearest to it (1):\n  likes Alien\n" in text
-    assert '-> {"role":"system"} (embedding, weight 0.50)' in text
+    assert '-> {"role":"system"} (nearest to the fine-tuned LLM\'s vector, weight 0.50)' in text
 
 
 def test_show_by_index_and_odd_ids(call):

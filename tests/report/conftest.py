@@ -24,12 +24,17 @@ TEXT_COUNTS = {
     "words_mean": 3.5, "words_median": 3.0, "sampled_texts": 7, "prompts_cut": 2, "prompts_defused": 1,
 }  # fmt: skip
 POOL_COUNTS = {
-    "grounded_share": 0.8, "exact": 3, "fuzzy": 1, "nearest": 4, "ungrounded": 2, "met_training_positive": 1,
-    "duplicate": 1, "own_pairs": 6, "borrowed_pairs": 3, "fallback_pairs": 3,
+    "texts": 10, "named_by_title": 4, "exact_title": 3, "fuzzy_title": 1, "nearest_by_vector": 4, "ungrounded": 2,
+    "repeat_training_positive": 1, "out_of_catalogue": 5, "named_by_title_share": 0.4, "duplicate": 1,
+    "own_pairs": 6, "borrowed_pairs": 3, "fallback_pairs": 3,
 }  # fmt: skip
 JUDGED_COUNTS = {
     "candidates": 18, "judged": 12, "judged_share": 0.6667, "wanted": 6, "not_wanted": 6, "unsure": 0,
     "wanted_share": 0.5, "entries_missing": 0, "entries_malformed": 6, "entries_repeated": 0, "entries_unknown": 12,
+}  # fmt: skip
+COPIED = {
+    "mrr": 0.51, "mrr_low": 0.45, "mrr_high": 0.556, "difference": -0.08, "difference_low": -0.154,
+    "difference_high": 0.012,
 }  # fmt: skip
 GROUPS = Groups(np.arange(2 * USERS) % 3, np.arange(2 * USERS), np.arange(2 * USERS) % 4)
 LATEST = "2026-01-02T00:00:00+00:00"
@@ -55,8 +60,8 @@ def trained(name, **own):
         for e in range(EPOCHS)
     ]
     return {
-        "method": name, "config": "{}", "status": "ok", "epochs": EPOCHS, "best_epoch": EPOCHS, "seconds": 0.5,
-        "cpu_seconds": 1.0, "started_epoch": 0, "error": None,
+        "method": name, "search": 0, "config": "{}", "status": "ok", "epochs": EPOCHS, "best_epoch": EPOCHS,
+        "seconds": 0.5, "cpu_seconds": 1.0, "started_epoch": 0, "error": None,
         "validation": {"ndcg@20": METHODS[name]}, "curve": curve, **own,
     }  # fmt: skip
 
@@ -99,6 +104,34 @@ def comparison_rows(word=lambda: "plain words"):
         for seed in (1, 2)
     ]  # fmt: skip
     return trials, results
+
+
+def interval(name, value, *more):
+    ends = {"low": value - 0.01, "high": value + 0.01, "error": 0.005, "p": 0.0001}
+    return {name: value, **{f"{name}_{end}": ends[end] for end in ("low", "high", *more)}}
+
+
+def frontier_row(method, role, setting, at, saved=None, **own):
+    hardness, share = at
+    told = {} if hardness is None else {**interval("hardness", hardness), **interval("false_negative_share", share)}
+    gain = own.pop("gain", None)
+    for name, value in (("saved", saved), ("gain", gain)):
+        told |= {} if value is None else interval(name, value, "error", "p")
+    told |= {} if saved is None else {"reference_share": share + saved}
+    return {"method": method, "role": role, "setting": setting, "pairs": 99, "users": USERS, **told, **own}
+
+
+def frontier_rows(word=lambda: "plain words"):
+    """The curve, a method that saves, a control with its settings, and one that could not be redrawn."""
+    curve = [(1, 0.03, 0.06), (4, 0.12, 0.13), (32, 0.42, 0.32)]
+    return [
+        *(frontier_row("DNS", "reference", f"M {m}", at) for m, *at in curve),
+        frontier_row("mf-dns", "own", "M 4", (0.12, 0.13), saved=-0.012),
+        frontier_row("mf-pool", "own", "alpha 0.5", (0.06, 0.04), saved=0.041),
+        frontier_row("mf-pool", "grid", "alpha 0.9", (0.05, 0.03), saved=0.02),
+        frontier_row("mf-pool_random", "control", "alpha 0.5", (0.05, 0.07), 0.005, gain=0.036, controls="mf-pool"),
+        frontier_row("mf-pool_shuffled", "own", "alpha 0.5", (None, None), reason=word()),
+    ]  # fmt: skip
 
 
 def fill(folder, word):
@@ -152,13 +185,19 @@ def fill(folder, word):
         for n in range(4)
     ]
     publish(workspace, "finetune_log", steps)
-    evaluated = [{"method": word(), "pairs": 5, "metrics": {"mrr": 0.5, "recall@10": 0.25}}]
-    publish(workspace, "finetune_eval", evaluated)
+    evaluated = [
+        {"method": word(), "pairs": 5, "metrics": {"mrr": 0.5, "recall@10": 0.25}},
+        {"method": "finetuned", "pairs": 5, "metrics": {"mrr": 0.43, "mrr_low": 0.36, "mrr_high": 0.5}},
+        {"method": "item_vector", "pairs": 5, "metrics": COPIED},
+    ]
+    publish(workspace, "finetune_eval", evaluated, counts={"pairs": 5, "users": 3})
     trials, results = comparison_rows(word)
     publish(workspace, "trials", trials)
     at_random = {"random_false_negative_share": 0.05, "share_at_random": 0.9}
     named = {"text_named": 4, "text_false_negatives": 1, "text_false_negative_share": 0.25, "text_share_at_random": 0.1}
-    publish(workspace, "results", results, counts=at_random | named, versions={word(): word()}, created=LATEST)
+    frozen = {"frontier_model": "mf-dns"}
+    publish(workspace, "results", results, counts=at_random | named | frozen, versions={word(): word()}, created=LATEST)
+    publish(workspace, "frontier", frontier_rows(word))
     lists = [{"user": user, "rank": rank, "item": rank, "score": 0.5} for user in range(USERS) for rank in (1, 2, 3)]
     publish(workspace, "recommendations", lists, depends_on={"recommend.train_on": "train"})
     return workspace
@@ -179,12 +218,13 @@ def config_with(word):
     return Config.model_validate({"name": "films", "workspace": "/nowhere", "source": source, **extra})
 
 
-def page_of(folder, word):
-    """Return the whole page of a workspace full of the test's texts."""
+def page_of(folder, word, change=lambda answer: None):
+    """Return the whole page of a workspace full of the test's texts; ``change`` is made to the comparison."""
     workspace = fill(folder, word)
     tables = ShownTables(workspace, PublishedTables.look(workspace))
     board = leaderboard(*comparison_rows(word), {"users": USERS, "items": ITEMS, "interactions": 48}, groups=GROUPS)
     answer = {**board, "fresh": False, "reason": word()}
+    change(answer)
     told = {"answer": answer, "lacking": None, "differs": word()}
     facts = gather(config_with(word), tables, stage_rows(word), options=word(), **told)
     return render(facts)

@@ -13,10 +13,11 @@ from hnlm_ray.report.facts_comparison import (
     slice_facts,
 )
 from hnlm_ray.report.facts_data import data_facts, lost, settings, tail_facts
+from hnlm_ray.report.facts_frontier import frontier_facts, frontier_words
 from hnlm_ray.report.facts_run import is_checkable, recommendation_facts, spent, stage_facts
 from hnlm_ray.report.facts_samples import sample_facts
 from hnlm_ray.report.facts_search import by_parameter, search_facts
-from hnlm_ray.report.facts_summary import HEADLINES, caveats, cost, judge, summary
+from hnlm_ray.report.facts_summary import caveats, cost, summary, told
 from hnlm_ray.report.facts_texts import negative_facts, text_facts
 from hnlm_ray.report.facts_training import curve_facts, finetune_facts, thinned
 from hnlm_ray.report.words import counted, figure, metric_in_words, moment, p_value, text
@@ -27,54 +28,23 @@ from hnlm_ray.tune.search_points import Point
 from hnlm_ray.workspace import Manifest, PublishedTables
 
 CONTROLS = ("mf-pool_alpha0", "mf-pool_random", "mf-pool_shuffled")
-BEATEN = [(0.1, 0.01), (0.1, 0.01)]
-
-
-def versus(difference, p, controls=()):
-    return {
-        "name": "mf-pool",
-        "controls": list(CONTROLS),
-        "versus_best_classical": {"difference": difference, "ci95": [0, 0], "p_holm": p},
-        "versus_controls": [
-            {"name": name, "difference": d, "p_holm": q} for name, (d, q) in zip(CONTROLS, controls, strict=False)
-        ],
-    }
-
-
-@pytest.mark.parametrize(
-    ("ours", "outcome"),
-    [
-        (versus(0.1, 0.01, [*BEATEN, (0.2, 0.04)]), "gain"),
-        (versus(0.1, 0.01, BEATEN), "unproven"),
-        (versus(0.1, 0.01, [*BEATEN, (0.2, 0.05)]), "unproven"),
-        (versus(0.1, 0.01, [*BEATEN, (-0.2, 0.01)]), "unproven"),
-        (versus(0.1, 0.01, [*BEATEN, (None, None)]), "unproven"),
-        (versus(0.1, 0.01), "unproven"),
-        (versus(0.1, 0.05, [(0.1, 0.01)]), "nothing"),
-        (versus(-0.1, 0.01, [(0.1, 0.01)]), "worse"),
-        (versus(None, None), "unknown"),
-        (None, "unknown"),
-    ],
-)
-def test_the_headline_follows_from_the_figures(ours, outcome):
-    assert judge(ours, {"name": "mf-rns"}) == outcome
-    assert outcome in HEADLINES
-
-
-def test_without_a_classical_method_nothing_is_judged():
-    assert judge(versus(0.1, 0.01, [(0.1, 0.01)]), None) == "unknown"
+TOKENS = {"semantic_negatives": 900}
 
 
 def board(rows):
     trials = [{**row, "trial": 0} for row in rows if row["seed"] == 1]
-    return leaderboard(trials, rows, {"users": 6, "items": 8, "interactions": 48})
+    return leaderboard(trials, rows, {"users": 6, "items": 8, "interactions": 48}, tokens=TOKENS)
 
 
 def test_the_summary_names_what_was_tested_what_won_and_by_how_much(results_rows):
     facts = summary(board(results_rows), [], 12)
-    assert facts["outcome"] == "gain"
+    assert (facts["outcome"], facts["credit"], facts["scope"]) == (
+        "gain",
+        "texts",
+        "configurations",
+    )  # pool_facts lacks
     assert facts["tested"] == {
-        "users": 6, "interactions": 48, "catalogue": 8, "methods": 6, "trials": 1, "seeds": 2,
+        "users": 6, "interactions": 48, "catalogue": 8, "methods": 6, "trials": 1, "searches": 1, "seeds": 2,
     }  # fmt: skip
     assert facts["leader"]["name"] == facts["ours"]["name"] == "mf-pool"
     assert facts["base"]["name"] == "mf-dns"
@@ -82,15 +52,23 @@ def test_the_summary_names_what_was_tested_what_won_and_by_how_much(results_rows
     assert facts["gain"]["relative"] == pytest.approx(0.04 / 0.21)
     assert [control["name"] for control in facts["controls"]] == list(CONTROLS)
     assert all(control["beaten"] for control in facts["controls"])
-    assert facts["missing"] == []
+    assert facts["missing"] == ["mf-pool_facts"]
+    assert facts["leader"]["told"] == "It uses what the LLM wrote."
 
 
 def test_a_control_without_a_result_is_named_and_proves_nothing(results_rows):
     facts = summary(board([row for row in results_rows if row["method"] != "mf-pool_random"]), [], 12)
-    assert facts["outcome"] == "unproven"
-    assert facts["missing"] == ["mf-pool_random"]
-    assert "not proven" in facts["headline"]
-    assert "not proven" in facts["verdict"]
+    assert (facts["outcome"], facts["credit"]) == ("gain", "behaviour")
+    assert facts["missing"] == ["mf-pool_random", "mf-pool_facts"]
+    assert "not shown to be the texts' merit" in facts["headline"]
+    assert "nothing is known of mf-pool_random, mf-pool_facts" in facts["verdict"]
+
+
+def test_what_a_method_goes_by_is_told_by_what_it_reads(results_rows):
+    entries = {entry["name"]: entry for entry in board(results_rows)["methods"]}
+    assert told(entries["mf-dns"]) == "It goes by behaviour alone and reads no text."
+    assert told(entries["mf-pool_random"]).startswith("It is a control of pool, without the meaning: random ones")
+    assert told({**entries["mf-pool"], "llm_tokens": 0}) == "It reads the items' texts."
 
 
 def test_costs_are_added_up_and_caveats_tell_what_there_is_too_little_of():
@@ -100,6 +78,10 @@ def test_costs_are_added_up_and_caveats_tell_what_there_is_too_little_of():
         "tokens_in": 140, "tokens_out": 70, "seconds": 7.5, "llm_seconds": 5.0, "rows": 16, "failed": 4,
     }  # fmt: skip
     assert caveats({"users": 1000, "seeds": 5, "trials": 10}) == []
+    assert caveats({"users": 1000, "searches": 5, "trials": 10}) == []
+    assert caveats({"users": 1000, "searches": 4, "trials": 10}) == [
+        "searches: 4. How much a search finds by itself is known only roughly"
+    ]
     told = caveats({"users": 999, "seeds": 4, "trials": 9})
     assert [sentence.partition(".")[0] for sentence in told] == ["test users: 999", "seeds: 4", "trials a method: 9"]
 
@@ -113,6 +95,22 @@ def test_the_caveats_are_of_the_two_compared_methods_and_their_test_users(result
     told = summary(answer, [], 12)["caveats"]
     assert [sentence.partition(".")[0] for sentence in told] == ["test users: 12", "seeds: 3", "trials a method: 7"]
     assert summary(answer, [], 1000)["caveats"] == told[1:]
+
+
+def test_with_several_searches_these_are_what_there_may_be_too_few_of(results_rows):
+    """Two searches of two refits each are four refits, and two draws of the sample."""
+    rows = [{**row, "search": n, "seed": 10 * n + row["seed"]} for n in (0, 1) for row in results_rows]
+    trials = [{**row, "trial": trial} for row in rows if row["seed"] % 10 == 1 for trial in range(10)]
+    answer = leaderboard(trials, rows, {"users": 6, "items": 8, "interactions": 48}, tokens=TOKENS)
+    facts = summary(answer, [], 1000)
+    assert facts["caveats"] == ["searches: 2. How much a search finds by itself is known only roughly"]
+    assert (facts["unit"], facts["leader"]["unit"]) == ("searches", "searches")
+    assert facts["tested"] | {"searches": 2, "seeds": 4, "trials": 20} == facts["tested"]
+    assert {row["unit"] for row in comparison(answer)} == {"searches"}
+    lone = summary(board(results_rows), [], 1000)
+    assert (lone["unit"], lone["leader"]["unit"]) == ("seeds", "seeds")
+    nothing = {**answer, "best_semantic": None, "best_classical": None}
+    assert summary(nothing, [], 1000)["unit"] == "searches"
 
 
 def test_each_control_stands_below_its_method(results_rows):
@@ -215,8 +213,10 @@ def test_texts_are_told_with_their_figures_and_what_became_of_the_negatives(fill
     assert {name: stage[name] for name in text_counts} == text_counts
     negatives = facts["negatives"]
     assert [(row["name"], row["share"]) for row in negatives["texts"]] == [
-        ("exact", 0.3), ("fuzzy", 0.1), ("nearest", 0.4), ("ungrounded", 0.2),
+        ("exact_title", 0.3), ("fuzzy_title", 0.1), ("nearest_by_vector", 0.4), ("ungrounded", 0.2),
     ]  # fmt: skip
+    told = ("named_by_title", "named_by_title_share", "repeat_training_positive")
+    assert [negatives[name] for name in told] == [4, 0.4, 1]
     assert [(row["count"], row["share"]) for row in negatives["pairs"]] == [(6, 0.5), (3, 0.25), (3, 0.25)]
     assert (negatives["named"], negatives["false"], negatives["false_share"], negatives["at_random"]) == (
         4,
@@ -277,7 +277,16 @@ def test_facts_of_the_tables(filled):
     assert facts["tail"]["without"] == 3
     tuned = finetune_facts(filled)
     assert [row["step"] for row in tuned["measured"]] == [1, 3]
-    assert tuned["methods"][0]["mrr"] == 0.5
+    copied, other, own = tuned["evaluation"]["methods"]  # the best first
+    assert (copied["name"], copied["mrr_ci95"], copied["difference_ci95"]) == (
+        *("item_vector", [0.45, 0.556], [-0.154, 0.012]),
+    )
+    assert (other["mrr"], other["mrr_ci95"], other["difference"], other["meaning"]) == (0.5, [None, None], None, "")
+    assert (own["name"], own["difference"]) == ("finetuned", None)
+    assert tuned["evaluation"]["verdict"].startswith(
+        "The fine-tuned LLM (mrr 0.430 [0.360, 0.500]) is level with item_vector (mrr 0.510, difference -0.080 "
+        "[-0.154, +0.012]), the best row that needs no LLM."
+    )
 
 
 def lists_of(filled, train_on):
@@ -344,3 +353,75 @@ def test_the_search_is_told_in_the_order_of_the_methods(filled):
     assert all(sum(own["shares"].values()) == pytest.approx(1) for own in found["importance"])
     assert {own["name"] for own in found["sensitivity"]} == {"alpha", "base_sampler", "candidates", "dns.top", "lr"}
     assert len(found["anytime"][0]["shown"]) <= 8
+
+
+TAKES = {f"mf-guard_{word}": word for word in ("shuffled", "facts", "frozen")}
+ENTRIES = [
+    {
+        "name": name,
+        "family": family,
+        "test": {"ndcg@20": 0.2},
+        "validation": {"ndcg@20": figure},
+        "controls": list(TAKES),
+        "control_takes": TAKES,
+    }
+    for name, family, figure in (
+        ("mf-dns", "classical", 0.4),
+        ("mf-pool", "semantic", 0.2),
+        ("mf-guard", "semantic", 0.3),
+        ("mf-guard_shuffled", "control", 0.3),
+    )
+]
+ANSWER = {"methods": ENTRIES, "metric": "ndcg@20"}
+
+
+def redrawn(method, saved, p=0.01, **own):
+    ends = {"saved": saved, "saved_low": saved - 0.01, "saved_high": saved + 0.01, "saved_p": p}
+    return {"method": method, "hardness": 0.1, "false_negative_share": 0.05, "reference_share": 0.08, **ends, **own}
+
+
+def control(gain, p):
+    ends = {"gain": gain, "gain_low": gain - 0.01, "gain_high": gain + 0.01, "gain_p": p}
+    return redrawn("mf-guard_shuffled", 0.01, controls="mf-guard", **ends)
+
+
+@pytest.mark.parametrize(
+    ("saved", "p", "controls", "told"),
+    [
+        (0.03, 0.01, [control(0.02, 0.01)], ("5.0%, 3.0 points [2.0, 4.0] fewer. With the same settings it saves more "
+         "than 1 of its 2 controls (mf-guard_shuffled 2.0 points [1.0, 3.0]); not compared with mf-guard_facts.")),
+        (0.03, 0.01, [control(0.02, 0.01), {**control(0.02, 0.01), "method": "mf-guard_facts"}], ("With the same "
+         "settings it saves more than 2 of its 2 controls (mf-guard_shuffled 2.0 points [1.0, 3.0]; mf-guard_facts 2.0 "
+         "points [1.0, 3.0]).")),
+        (0.03, 0.01, [control(0.005, 0.3)], ("fewer. With the same settings it is not shown to save more than every "
+         "control (mf-guard_shuffled 0.5 points [-0.5, 1.5]).")),
+        (0.03, 0.01, [], "fewer. No control of mf-guard was compared, so nothing is credited to its meaning."),
+        (0.005, 0.4, [control(0.02, 0.01)], ("5.0%, which can't be told from that (a difference of 0.5 points "
+         "[-0.5, 1.5]).")),
+        (-0.03, 0.01, [control(0.02, 0.01)], "5.0%, 3.0 points [2.0, 4.0] more."),
+    ],
+)  # fmt: skip
+def test_the_sentence_about_samplers_says_no_more_than_the_intervals(saved, p, controls, told):
+    own = [redrawn("mf-guard", saved, p), redrawn("mf-pool", 0.07), redrawn("mf-dns", -0.01)]
+    found = frontier_words(own, controls, ANSWER)
+    assert found.startswith(
+        "At the hardness of mf-guard's negatives (10.0% rank above their positive) the fewest false negatives that DNS "
+        "comes to are 8.0%; mf-guard has 5.0%"
+    )
+    assert found.endswith(told)
+
+
+def test_without_a_compared_semantic_method_the_sentence_says_so():
+    beyond = {**redrawn("mf-guard", 0.03), "saved": None}
+    for own in ([], [redrawn("mf-dns", 0.03), beyond]):
+        assert frontier_words(own, [], ANSWER).startswith("No semantic method has negatives that could be compared")
+
+
+def test_a_run_without_the_table_or_with_an_empty_one_has_no_such_facts(filled, monkeypatch):
+    found = frontier_facts(filled, ANSWER)
+    assert (found["model"], found["pairs"], found["users"]) == ("mf-dns", 99, 6)
+    assert [row["family"] for row in (*found["reference"], *found["own"])] == ["classical"] * 4 + ["semantic"]
+    monkeypatch.setattr(ShownTables, "read", lambda _, table, columns: TABLES[table].empty_table().select(columns))
+    assert frontier_facts(filled, ANSWER) is None
+    monkeypatch.setattr(ShownTables, "readable", lambda _, table: table != "frontier")
+    assert frontier_facts(filled, ANSWER) is None

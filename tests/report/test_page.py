@@ -10,7 +10,7 @@ import pytest
 from hostile import HOSTILE
 from markupsafe import Markup
 
-from hnlm_ray.report import plots, plots_search
+from hnlm_ray.report import plots, plots_frontier, plots_search
 from hnlm_ray.report.page import policy, render
 from hnlm_ray.shown_text import clean
 
@@ -47,7 +47,7 @@ class Structure(HTMLParser):
 @pytest.fixture
 def plain_plots(monkeypatch):
     """Plots hold no text from outside (a test below); without them a page is made at once."""
-    for module in (plots, plots_search):
+    for module in (plots, plots_frontier, plots_search):
         monkeypatch.setattr(module, "plot", lambda name, title, size, draw: Markup("<svg></svg>"))
 
 
@@ -69,6 +69,56 @@ def test_no_element_and_no_attribute_comes_from_outside(make_page, tmp_path, pla
     assert found.open == found.comments == []
     shown = clean(storable)
     assert sum(shown in text for text in found.texts) > 20  # it stands there as text, and is not just left out
+
+
+def test_the_fine_tuned_llm_stands_with_its_intervals_and_the_words_for_them(plain):
+    shown = " ".join(" ".join(plain.texts).split())
+    assert "5 pairs of 3 held-out users" in shown
+    assert "item_vector 0.510 [0.450, 0.556] -0.080 [-0.154, +0.012]" in shown
+    assert "is level with item_vector (mrr 0.510, difference -0.080 [-0.154, +0.012])" in shown
+    assert "this comparison can't show semantic knowledge" in shown
+
+
+@pytest.mark.parametrize(
+    ("compared", "words"),
+    [
+        (
+            {"p_holm": 0.01, "speaks_of": "configurations"},
+            "Whose merit is it? It ranks above 3 of 3 controls (the same",
+        ),
+        ({"p_holm": 0.01, "speaks_of": "methods"}, "Whose merit is it? It beats 3 of 3 controls (the same"),
+        ({"p_holm": 0.5, "speaks_of": "methods"}, "Controls (the same method without something), compared: mf-pool_"),
+    ],
+)
+def test_controls_are_said_to_be_beaten_of_methods_alone_and_only_where_there_is_a_gain(
+    make_page, tmp_path, plain_plots, compared, words
+):
+    def change(answer):
+        (ours,) = [entry for entry in answer["methods"] if entry["name"] == "mf-pool"]
+        ours["versus_best_classical"] |= compared
+        for control in ours["versus_controls"]:
+            control["speaks_of"] = compared["speaks_of"]
+
+    page = make_page(tmp_path, itertools.cycle(["words"]).__next__, change)
+    shown = " ".join(" ".join(Structure(page).texts).split())
+    summary = shown[shown.index("What was tested.") : shown.index("The verdict in figures")]
+    assert words in summary
+    assert "without a result: mf-pool_facts" in summary
+    assert ("merit" in summary) == (compared["p_holm"] < 0.05)
+    assert "beaten" not in summary
+
+
+@pytest.mark.parametrize(("searches", "unit"), [(1, "seeds"), (3, "searches")])
+def test_deviations_are_told_by_what_they_are_over(make_page, tmp_path, plain_plots, searches, unit):
+    def change(answer):
+        for entry in answer["methods"]:
+            entry["searches"] *= searches  # none of the method of which no trial came to a figure
+
+    page = make_page(tmp_path, itertools.cycle(["words"]).__next__, change)
+    shown = " ".join(" ".join(Structure(page).texts).split())
+    assert f" over {unit})" in shown
+    assert f"± {unit} validation" in shown
+    assert ("Each was tuned in searches of its own (searches: 3," in shown) == (searches > 1)
 
 
 def test_control_and_direction_characters_are_visible(make_page, tmp_path, plain_plots):
@@ -159,7 +209,18 @@ def test_the_dashed_line_is_of_the_pairs_that_the_points_are_of(make_page, tmp_p
 def test_false_negatives_by_epoch_stand_under_hardness(make_page, tmp_path, plain_plots):
     told = section(write(make_page, tmp_path, "words"), "hardness")
     assert '<th scope="row">mf-dns</th><td class="wide">1: 2.6%, 4: 5.2%</td>' in told
-    assert told.count("<svg>") == 2
+    assert told.count("<svg>") == 3
+
+
+def test_samplers_on_one_model_stand_first_under_hardness_with_a_sentence_and_a_table(make_page, tmp_path, plain_plots):
+    told = section(write(make_page, tmp_path, "words"), "hardness")
+    assert told.index("mf-pool has 4.0%, 4.1 points [3.1, 5.1] fewer.") < told.index("On each method's own models")
+    assert "the same 99 training pairs of 6 users on one model, <bdi>mf-dns</bdi> trained once more" in told
+    row = told[told.index('<th scope="row"><bdi>mf-pool</bdi></th><td>alpha 0.5</td>') :]
+    assert row.index("6.0% [5.0%, 7.0%]") < row.index("4.0% [3.0%, 5.0%]") < row.index("+4.1% [+3.1%, +5.1%]")
+    assert "+3.6% [+2.6%, +4.6%]" in told[told.index("Controls with the settings of their methods: nothing") :]
+    assert "Not drawn on this model: <bdi>mf-pool_shuffled</bdi> (<bdi>words</bdi>)." in told
+    assert "None" not in told
 
 
 def test_users_of_the_caveats_are_those_that_the_methods_are_compared_on(make_page, tmp_path, plain_plots):
@@ -199,7 +260,7 @@ def test_the_search_is_told_in_three_sections(make_page, tmp_path, plain_plots):
 
 def test_budget_and_failed_methods_are_told_with_the_comparison(make_page, tmp_path, plain_plots):
     comparison = section(write(make_page, tmp_path, "words"), "comparison")
-    assert "Tuning of each method: 2 to 21 trials and 2.0 to 21 CPU seconds." in comparison
+    assert "Tuning of each method: 2 to 21 trials over 0 to 3 dimensions and 2.0 to 21 CPU seconds." in comparison
     assert (
         "No trial of <bdi>mf-pns</bdi> came to a figure (2 <bdi>failed</bdi>); 2 times: <bdi>words</bdi>." in comparison
     )

@@ -4,7 +4,7 @@ from xml.dom.minidom import parseString
 import numpy as np
 import pytest
 
-from hnlm_ray.report import plots, plots_search
+from hnlm_ray.report import plots, plots_frontier, plots_search
 from hnlm_ray.report.plots_ranks import rank_diagram
 from hnlm_ray.report.svg import FAMILIES, inlined, plot
 from hnlm_ray.tune.ranks import rank_methods
@@ -47,6 +47,10 @@ def drawn():
     shares = [{"epoch": 1, "share": 0.01}, {"epoch": 5, "share": 0.02}]
     yield plots.false_negatives([{"name": name, "false": shares} for name in FAMILY], FAMILY, 0.015)
     yield plots.hardness([{**row, "hardness": 0.4, "share": 0.1} for row in ROWS], 0.08)
+    ends = {"false_negative_share_low": 0.08, "false_negative_share_high": 0.12}
+    points = [{"method": name, "family": family, "setting": "M 4", "hardness": 0.1 + 0.1 * n, **ends,
+               "false_negative_share": 0.1} for n, (name, family) in enumerate(FAMILY.items())]  # fmt: skip
+    yield plots_frontier.frontier({"reference": points, "own": points, "grid": points, "controls": points[2:]})
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +97,7 @@ def test_a_title_is_escaped_and_unused_ids_are_dropped():
 def test_families_differ_in_shape_and_not_in_colour_alone():
     shapes = set()
     for family, colour in FAMILIES.items():
-        svg = str(plot("one", "x", (2, 2), lambda axes, family=family: plots._marker(axes, 0, 0, family)))
+        svg = str(plot("one", "x", (2, 2), lambda axes, family=family: plots.marker(axes, 0, 0, family)))
         shapes.add(frozenset(re.findall(r'<path id="one-m\w+" d="([^"]+)"', svg)))
         assert colour not in svg
     assert len(shapes) == len(FAMILIES)
