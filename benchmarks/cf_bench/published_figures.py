@@ -126,6 +126,7 @@ NO_FIGURE: Final = {
     "simgcl": _OTHER,
     "xsimgcl": _OTHER,
     "ease": "BARS has .1765 / .1467 on Gowalla, whose 40,981 items are above this EASE's limit of 20,000",
+    "popularity": "a count of training positives, with nothing to be reproduced",
     "ials": "no figure on these splits was found: it is not in the public leader boards of Gowalla",
     "id_text": _TEXT,
     "alpharec": _TEXT,

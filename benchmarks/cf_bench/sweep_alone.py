@@ -30,9 +30,7 @@ def run_sweep(config: Config, data: CFData, progress: LineProgress) -> pa.Table:
         from hnlm_ray.tune.job_queue import SearchedJobs
         from hnlm_ray.tune.stage import searched_methods
 
-        queue = SearchedJobs(
-            searched_methods(config, data), seed=config.seed, trials=config.tune.trials, cpu_seconds=None, begun={}
-        )
+        queue = SearchedJobs(searched_methods(config, data), cpu_seconds=None, begun={})
         return trainings.Sweep.open(StageRun(config, workspace, FINGERPRINT, progress), "trials", data).run_all(queue)
 
 
