@@ -101,14 +101,16 @@ def negatives(run):
         {"user": 1, "item": 1, "origin": "borrowed", "lender": 0, "vector_lender": 0, **one},
     ]
     write(run, "negative_pool", pool)
-    return Outcome(Rows(ok=1, failed=1), failed_by_reason={"invalid": 1}, counts={"grounded_share": 0.5})
+    return Outcome(
+        Rows(ok=1, failed=1), failed_by_reason={"invalid": 1}, counts={"named_by_title": 1, "named_by_title_share": 0.5}
+    )
 
 
 def comparison(run):
     note("comparison")
     fail_if_asked("comparison")
     made = {"config": "{}", "status": "ok", "epochs": 1, "best_epoch": 1, "seconds": 0.1}
-    made |= {"cpu_seconds": 0.1, "started_epoch": 0}
+    made |= {"cpu_seconds": 0.1, "started_epoch": 0, "search": 0}
     trials = [{"method": name, "trial": 0, "validation": {"ndcg@20": mean}, **made} for name, mean in METHODS.items()]
     results = [
         {

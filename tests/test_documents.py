@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
-from hnlm_ray.config.method_names import shipped_methods
+from hnlm_ray.config.controls import CONTROLS
 from hnlm_ray.config_file import load_cf_config, load_config
 from hnlm_ray.finetune.export import DESCRIPTION_FILE, PARTS_FILE
 from hnlm_ray.finetune.meanings import MEANINGS, METRICS
@@ -144,7 +144,8 @@ def test_every_stage_and_table_and_method_stands_in_the_description_of_the_pipel
     rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
     for stage in STAGES:
         assert all(f"`{table}`" in rows[stage.name] for table in stage.outputs), stage.name
-    assert all(f"`{method}`" in text for method in shipped_methods())
+    assert all(f"`{name}`" in text for name, method in METHODS.items() if method.family != "control")
+    assert all(f"`_{word}`" in text for word in CONTROLS)
 
 
 def test_every_method_stands_in_the_description_of_sweeps_with_what_it_searches(repository):
@@ -152,8 +153,9 @@ def test_every_method_stands_in_the_description_of_sweeps_with_what_it_searches(
     rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
     for name, method in METHODS.items():
         if method.family != "control":
-            assert rows[name].endswith(f"| {', '.join(f'`{parameter}`' for parameter in method.space)} |"), name
-    assert all(method.controls in rows for method in METHODS.values() if method.controls)
+            searched = ", ".join(f"`{parameter}`" for parameter in method.space) or "nothing"
+            assert rows[name].endswith(f"| {searched} |"), name
+    assert all(method.control_of in rows for method in METHODS.values() if method.control_of)
 
 
 def test_the_yaml_of_the_description_of_sweeps_is_a_file_and_a_configuration(repository, tmp_path):
@@ -165,7 +167,7 @@ def test_the_yaml_of_the_description_of_sweeps_is_a_file_and_a_configuration(rep
     own = f"tune.spaces.mine={tmp_path / 'mine.yaml'}"
     tune = load_config(str(tmp_path / "run.yaml"), [own]).tune
     assert list(compared_methods(tune)) == [f"lightgcn-{name}" for name in ("rns", "dns", "softmax", "my_softmax")]
-    assert len(RunMethods(tune.spaces)["mine"].space) == 5
+    assert len(RunMethods.of(tune)["mine"].space) == 5
 
 
 def test_every_row_of_the_evaluation_is_explained(repository):

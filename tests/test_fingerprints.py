@@ -36,6 +36,9 @@ def test_what_does_not_shape_the_output_is_left_out(depends_on, stage, override)
             )
         ),
         ("semantic_negatives", "negatives.choose=random"),
+        ("negative_pool", "negatives.nearest_weight=0.4"),
+        ("trials", "cf.teacher.llm_profile=0.1"),
+        ("teacher", "teacher.cf.teacher.llm_profile=0.1"),
         ("embeddings", "embeddings.choose=random"),
     ],
 )
@@ -49,6 +52,7 @@ def test_a_teacher_of_before_its_start_could_be_chosen_stays_fresh_where_that_st
     assert not {"init", "init_std", "adam"} & trained.keys()
     assert "magnitude" not in trained["softmax"]
     assert "init_std" not in trained["ials"]
+    assert "llm_profile" not in trained["teacher"]
     softmax = depends_on("teacher", *as_before, "teacher.cf.loss=softmax")["teacher"]["cf"]
     assert "magnitude" not in softmax["softmax"]
     assert "init" in depends_on("teacher")["teacher"]["cf"]

@@ -40,10 +40,14 @@ def test_the_default_methods_are_those_that_have_something_to_train_on():
         methods = Config.model_validate(TREE | sections).tune.methods
         return list(dict.fromkeys(method.partition("_")[0] for method in methods))
 
-    assert kinds() == ["rns", "pns", "dns", "pool", "hnlmrec", "guard"]
-    assert kinds(**NONE) == ["rns", "pns", "dns", "pool", "hnlmrec", "guard"]
-    assert kinds(**OFF) == kinds(embeddings={"pairs_per_user": 0}) == ["rns", "pns", "dns", "pool", "guard"]
-    assert kinds(**OFF, **NONE, tune={"trials": 2}) == ["rns", "pns", "dns", "guard"]
+    plain = ["popularity", "rns", "pns", "dns", "softmax", "ease", "fusion"]  # fusion_cf
+    assert kinds() == [*plain, "pool", "hnlmrec", "guard"]
+    assert kinds(**NONE) == [*plain, "pool", "hnlmrec", "guard"]
+    assert kinds(**OFF) == kinds(embeddings={"pairs_per_user": 0}) == [*plain, "pool", "guard"]
+    assert kinds(**OFF, **NONE, tune={"trials": 2}) == [*plain, "guard"]
+    facts = Config.model_validate({**TREE, "tune": {"item_text": "facts"}}).tune.methods
+    assert "guard_facts" not in facts
+    assert {"guard", "pool_facts", "hnlmrec_item"} <= set(facts)
     assert kinds(**OFF, tune={"methods": ["dns", "hnlmrec"]}) == ["dns", "hnlmrec"]
 
 

@@ -46,7 +46,8 @@ WHOLE = {
     "records": {"most": 96},
     "evidence": {"judge": True, "candidates": 3, "hard": 4},
 }
-WHOLE_METHODS = ["rns", "dns", "pool", "pool_alpha0", "pool_random", "pool_shuffled"]
+WHOLE_METHODS = ["popularity", "rns", "dns", "pool", "pool_alpha0", "pool_random", "pool_shuffled", "pool_facts"]
+WHOLE_METHODS += ["hnlmrec_teacher", "hnlmrec_item", "guard_facts"]
 WHOLE_METHODS += ["hnlmrec", "hnlmrec_shuffled", "hnlmrec_frozen", "guard", "guard_no_text", "guard_shuffled"]
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 
 import pytest
 from rich.console import Console
@@ -12,6 +13,7 @@ from hnlm_ray.evidence.judgements import judgement_tokens, load_judgements
 from hnlm_ray.pipeline import find_stage, statuses
 from hnlm_ray.stages import STAGES
 from hnlm_ray.tables import KEYS, TABLES
+from hnlm_ray.tune.methods import compared_methods, trials_of
 from hnlm_ray.workspace import Workspace
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
@@ -59,6 +61,22 @@ def test_every_stage_ran_once_and_every_table_has_its_schema_and_unique_keys(fin
             rows = list(zip(*(table[key].to_pylist() for key in keys), strict=True))
             assert len(rows) == len(set(rows)), name
             assert bool(rows) == (name != "reviews"), name  # a split file has no reviews
+
+
+def test_every_sampler_is_redrawn_on_one_model(finished):
+    config, workspace, _ = finished
+    rows = workspace.table("frontier").read().to_pylist()
+    own = {row["method"]: row for row in rows if row["role"] == "own"}
+    assert set(own) == set(compared_methods(config.tune))
+    alike = {row["method"] for row in rows if row["saved"] is not None and row["reason"] is not None}
+    assert "lightgcn-hnlmrec_frozen" in alike  # its negatives are those of hnlmrec, whose adapter no one asks here
+    none = {name: row["reason"] for name, row in own.items() if row["hardness"] is None}
+    assert none == {"popularity": "it is solved and draws no negative"}
+    assert all(0 <= row["hardness"] <= 1 for name, row in own.items() if name not in none)
+    controls = {(row["controls"], row["method"]) for row in rows if row["role"] == "control"}
+    assert ("lightgcn-pool", "lightgcn-pool_random") in controls
+    assert ("lightgcn-guard", "lightgcn-guard_no_text") in controls
+    assert workspace.table("results").manifest().counts["frontier_model"] in {"lightgcn-rns", "lightgcn-dns"}
 
 
 def test_every_llm_row_is_accounted_for(finished):
@@ -158,8 +176,11 @@ def test_trials_are_equal_in_number_and_results_read_test_once_a_method_and_seed
     config, workspace, _ = finished
     trials = workspace.table("trials").read().to_pylist()
     methods = {row["method"] for row in trials}
-    assert methods == {f"lightgcn-{method}" for method in config.tune.methods}
-    assert len(trials) == len(methods) * config.tune.trials
+    compared = compared_methods(config.tune)
+    assert methods == set(compared)
+    assert Counter(row["method"] for row in trials) == {
+        name: trials_of(one.method, config.tune) for name, one in compared.items()
+    }
     assert {(row["status"], row["error"]) for row in trials} == {("ok", None)}
     results = workspace.table("results").read().to_pylist()
     assert len(results) == len(methods) * config.tune.seeds
@@ -180,7 +201,8 @@ def test_the_comparison_tells_sizes_groups_and_budget_of_real_trainings(finished
     test_rows = workspace.table("interactions").read(["split"])["split"].to_pylist().count("test")
     (compared,) = users
     assert rows == {test_rows}
-    assert answer["budget"]["trials"] == [config.tune.trials] * 2
+    assert answer["budget"]["trials"] == [1, config.tune.trials]
+    assert answer["budget"]["dimensions"][0] == 0
     assert 0 < answer["budget"]["cpu_seconds"][0] <= answer["budget"]["cpu_seconds"][1]
     assert (answer["budget"]["search"], answer["budget"]["equal"]) == ("random", "trials")
     assert answer["failed_methods"] == []
