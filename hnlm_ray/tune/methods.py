@@ -57,6 +57,7 @@ class RunMethods(Mapping[MethodName, Method]):
 
     def __init__(self, spaces: Spaces, item_text: str = "profiles") -> None:
         self._spaces, self._item_text, self._built = spaces, item_text, dict[str, Method]()
+        self._names: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, tune: TuneConfig) -> RunMethods:
@@ -87,16 +88,19 @@ class RunMethods(Mapping[MethodName, Method]):
         return [name for name, given in self._spaces.items() if given.control_of == of]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names()
+        return name in self._all()
 
-    def _names(self) -> tuple[str, ...]:
-        return method_names(self._spaces)
+    def _all(self) -> tuple[str, ...]:
+        """Return all names; the shipped files are read when the first is asked for."""
+        if self._names is None:
+            self._names = method_names(self._spaces)
+        return self._names
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names())
+        return iter(self._all())
 
     def __len__(self) -> int:
-        return len(self._names())
+        return len(self._all())
 
 
 METHODS: Final = RunMethods({})
@@ -119,7 +123,8 @@ def methods_of(tune: TuneConfig) -> dict[MethodName, Method]:
         for of in filter(None, (known[name].control_of, *(known[name].nests or ()))):
             if of not in known:
                 raise InputError(f"method {name} of tune.methods names {of!r}, which is no method; name one of them")
-    return {name: known[name] for name in tune.methods if name not in same_by_facts(tune)}
+    left_out = same_by_facts(tune)
+    return {name: known[name] for name in tune.methods if name not in left_out}
 
 
 def same_by_facts(tune: TuneConfig) -> tuple[MethodName, ...]:

@@ -34,10 +34,9 @@ _OUTCOMES: Final[Mapping[tuple[Outcome, Scope], str]] = {
     ("gain", "methods"): "{ours} beats the best classical method {base}",
     ("gain", "configurations"): "This configuration of {ours} ranks above that of the best classical method {base}",
     ("level", "methods"): "{ours} can't be told apart from the best classical method {base}",
-    (
-        "level",
-        "configurations",
-    ): "These configurations of {ours} and of the best classical method {base} can't be told apart",
+    ("level", "configurations"): (
+        "These configurations of {ours} and of the best classical method {base} can't be told apart"
+    ),
     ("lower", "methods"): "{ours} is worse than the best classical method {base}",
     ("lower", "configurations"): "This configuration of {ours} ranks below that of the best classical method {base}",
 }
