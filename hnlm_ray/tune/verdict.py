@@ -112,7 +112,8 @@ def _scope(board: Mapping[str, Any], finding: Finding) -> list[str]:
     searches = min(entry["searches"] for entry in compared)
     trials = min((entry["trials"] for entry in compared if entry["dimensions"]), default=0)
     told = f"searches {searches}, trials of a method {trials}; two searches and 20 trials would tell"
-    return [f"That is about these two configurations, not about the methods: another search may find others ({told})."]
+    which = "these two" if searches == 1 else "these"
+    return [f"That is about {which} configurations, not about the methods: another search may find others ({told})."]
 
 
 def _absent(finding: Finding) -> list[str]:

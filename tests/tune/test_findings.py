@@ -185,3 +185,10 @@ def test_a_baseline_without_figures_was_not_compared():
     made = board(entry("lightgcn-guard", controls=ALL_BEATEN), others=("ease", "popularity"))
     made["methods"][-1]["test"] = {METRIC: None}
     assert find(made).absent == ("popularity", "softmax", "fusion_cf")
+
+
+def test_of_several_searches_there_are_more_than_two_configurations():
+    made = board(entry("lightgcn-guard", controls=ALL_BEATEN))
+    for method in made["methods"]:
+        method["searches"] = 2
+    assert "That is about these configurations, not about the methods" in verdict(made)
