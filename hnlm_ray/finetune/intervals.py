@@ -6,16 +6,16 @@ one fine-tuned model as given: how another training would have come out is not i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from hnlm_ray.resampling import user_draws
+
 RESAMPLES: Final = 10_000
 LEAST_USERS: Final = 6
 """With fewer users even differences that all have one sign come by chance in more than 5% of cases: 2^(1 - users)."""
-_COUNTS_AT_ONCE: Final = 1 << 22
 _ENDS: Final = (2.5, 97.5)
 Values = npt.NDArray[np.float64]
 Users = npt.NDArray[np.integer]
@@ -39,14 +39,5 @@ def resampled_means(values: Values, users: Users, seed: int) -> Values:
     _, owner = np.unique(users, return_inverse=True)
     sums = np.zeros((owner.max() + 1, values.shape[1] + 1))
     np.add.at(sums, owner, np.column_stack([values, np.ones(len(values))]))
-    drawn = np.concatenate([times @ sums for times in _draws(len(sums), seed)])
+    drawn = np.concatenate([times @ sums for times in user_draws(len(sums), seed, RESAMPLES)])
     return np.asarray(drawn[:, :-1] / drawn[:, -1:])
-
-
-def _draws(users: int, seed: int) -> Iterator[Values]:
-    """Yield how often each user is drawn, float64[resamples, users], RESAMPLES in all, in blocks of bounded memory."""
-    draw = np.random.default_rng(seed)
-    at_once = max(1, _COUNTS_AT_ONCE // users)
-    for start in range(0, RESAMPLES, at_once):
-        size = min(at_once, RESAMPLES - start)
-        yield draw.multinomial(users, np.full(users, 1 / users), size=size).astype(np.float64)

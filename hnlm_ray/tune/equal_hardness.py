@@ -6,22 +6,21 @@ the users drawn. So the curve and what is compared with it vary together, as the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hnlm_ray.resampling import user_draws
 from hnlm_ray.tune.significance import CONFIDENCE, ROUNDING
 
 if TYPE_CHECKING:
     from hnlm_ray.cf.hardness import Drawn
 
 RESAMPLES: Final = 2000
-_AT_ONCE: Final = 2**22
-"""Counts of resampled users that are held together: 32 MiB."""
 Floats = NDArray[np.float64]
 
 
@@ -68,19 +67,10 @@ def resample(drawn: Sequence[Drawn], seed: int, resamples: int = RESAMPLES) -> l
     _, place = np.unique(drawn[0].users, return_inverse=True)
     pairs = np.bincount(place).astype(np.float64)
     sums = np.stack([np.bincount(place, by_pair) for one in drawn for by_pair in (one.wins, one.false)])
-    parts = [(counts @ sums.T) / (counts @ pairs)[:, None] for counts in _counts(len(pairs), seed, resamples)]
+    draws = chain([np.ones((1, len(pairs)))], user_draws(len(pairs), seed, resamples))
+    parts = [(counts @ sums.T) / (counts @ pairs)[:, None] for counts in draws]
     figures = np.concatenate(parts).T
     return [Resampled(*both) for both in zip(figures[0::2], figures[1::2], strict=True)]
-
-
-def _counts(users: int, seed: int, resamples: int) -> Iterator[Floats]:
-    """Yield how often each user is drawn, float64[n, users]: first once each, then by chance."""
-    draw, left = np.random.default_rng(seed), resamples
-    yield np.ones((1, users))
-    while left:
-        some = min(left, max(1, _AT_ONCE // users))
-        yield draw.multinomial(users, np.full(users, 1 / users), size=some).astype(np.float64)
-        left -= some
 
 
 @dataclass(frozen=True)

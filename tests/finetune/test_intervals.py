@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from hnlm_ray.finetune import intervals as module
 from hnlm_ray.finetune.intervals import LEAST_USERS, RESAMPLES, intervals, resampled_means
 
 
@@ -33,7 +32,7 @@ def test_each_resample_is_the_mean_over_all_records_of_the_users_drawn():
 def test_blocks_of_draws_draw_what_one_would(monkeypatch):
     values, owner = planted(9, 1)
     whole = resampled_means(values, owner, 3)
-    monkeypatch.setattr(module, "_COUNTS_AT_ONCE", 9 * 700)
+    monkeypatch.setattr("hnlm_ray.resampling.CELLS_AT_ONCE", 9 * 700)
     assert np.array_equal(resampled_means(values, owner, 3), whole)
 
 
