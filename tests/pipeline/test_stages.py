@@ -4,8 +4,8 @@ import pytest
 
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError
-from hnlm_ray.pipeline import find_stage
-from hnlm_ray.stages import STAGES
+from hnlm_ray.pipeline.stages import STAGES
+from hnlm_ray.pipeline.status import find_stage
 
 TREE = {"name": "x", "workspace": "/nowhere", "source": {"format": "movielens_100k"}}
 
