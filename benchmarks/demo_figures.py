@@ -19,7 +19,7 @@ from typing import Any, Final
 from hnlm_ray.commands.finetune import read_eval
 from hnlm_ray.commands.results import read_results
 from hnlm_ray.config_file import load_config
-from hnlm_ray.stages import STAGES
+from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.workspace import PublishedTables, Workspace
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent

@@ -84,7 +84,8 @@ def prepared(root: str, rows: int) -> None:
     from rich.console import Console
 
     from hnlm_ray.cluster import connected
-    from hnlm_ray.pipeline import find_stage, run_stages
+    from hnlm_ray.pipeline.run import run_stages
+    from hnlm_ray.pipeline.status import find_stage
     from hnlm_ray.progress import LineProgress
 
     config = configuration(root, rows)
@@ -114,7 +115,7 @@ def ours(root: str, rows: int) -> None:
 
     from hnlm_ray.cluster import connected
     from hnlm_ray.llm.batch import run_rows
-    from hnlm_ray.pipeline import find_stage
+    from hnlm_ray.pipeline.status import find_stage
     from hnlm_ray.profiles.items import item_profile_task
     from hnlm_ray.progress import LineProgress
     from hnlm_ray.stage import StageRun

@@ -74,11 +74,18 @@ class Stage:
     """Tells whether what the stage wrote beside its tables is still there."""
     version: int = 1
     """Raised when the code changes what comes out for the same input."""
+    cost: str = ""
+    """Where `hnlm plan` finds what it takes, as ``module:name`` of a ``StageCost``; empty: nobody has said it."""
 
     @property
     def asks_llm(self) -> bool:
         """Tell whether it asks an LLM row by row, and records attempts and tokens of each."""
         return {"attempts", "tokens_in", "tokens_out"} <= set(TABLES[self.outputs[0]].names)
+
+    @property
+    def writes_texts(self) -> bool:
+        """Tell whether what it asks an LLM for is text, and no vector."""
+        return self.asks_llm and "vector" not in TABLES[self.outputs[0]].names
 
 
 def chunks_of(fingerprint: str) -> str:

@@ -15,6 +15,9 @@ STATUSES: Final = ("ok", "none", "truncated", "invalid", "refused", "too_long", 
 """Outcomes of an LLM row. ``none``: the model said that it can't tell; only ``ok`` carries text or a vector;
 ``no_vector``: the teacher has none for its user or item."""
 
+_USER: Final = pa.field("user", pa.int32(), nullable=False)
+_ITEM: Final = pa.field("item", pa.int32(), nullable=False)
+_PAIR: Final = (_USER, _ITEM)
 _LLM_OUTCOME: Final = [
     pa.field("status", pa.string(), nullable=False),
     pa.field("error", pa.string()),
@@ -28,6 +31,8 @@ _LLM_OUTCOME: Final = [
     pa.field("prompt_cut", pa.int32(), nullable=False),
     pa.field("prompt_defused", pa.bool_(), nullable=False),
 ]
+_REASONING: Final = pa.field("reasoning", pa.string())
+_PROFILE: Final = [pa.field("summary", pa.string()), _REASONING, *_LLM_OUTCOME]
 
 
 def _curve(*more: pa.Field) -> pa.Field:
@@ -44,7 +49,17 @@ def _interval(name: str, *more: str) -> list[pa.Field]:
     return [pa.field(name, pa.float64()), *(pa.field(f"{name}_{end}", pa.float64()) for end in ("low", "high", *more))]
 
 
-# Of a CF training that ended well. skipped_pairs: of users who have a positive with every item. With pair vectors
+# Of a CF training. config: JSON of the `cf` section. status: ok, pruned (ended early; its figures count), diverged or
+# failed; error: why, of all but ok.
+_TRAINING: Final = [
+    pa.field("config", pa.string(), nullable=False),
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("error", pa.string()),
+    pa.field("epochs", pa.int32(), nullable=False),
+    pa.field("best_epoch", pa.int32(), nullable=False),
+    pa.field("validation", pa.map_(pa.string(), pa.float64())),
+]
+# Of one that ended well. skipped_pairs: of users who have a positive with every item. With pair vectors
 # alone: the share of training pairs that have one, and how far the adapter moved from its start (relative, L2).
 _TRAINED: Final = [
     pa.field("skipped_pairs", pa.int64()),
@@ -81,22 +96,16 @@ TABLES: Final[dict[str, pa.Schema]] = {
     ),
     "interactions": pa.schema(
         [
-            pa.field("user", pa.int32(), nullable=False),
-            pa.field("item", pa.int32(), nullable=False),
+            *_PAIR,
             pa.field("rating", pa.float32()),
             pa.field("timestamp", pa.int64()),
             pa.field("split", pa.string(), nullable=False),
         ]
     ),
-    "users": pa.schema(
-        [
-            pa.field("user", pa.int32(), nullable=False),
-            pa.field("user_id", pa.string(), nullable=False),
-        ]
-    ),
+    "users": pa.schema([_USER, pa.field("user_id", pa.string(), nullable=False)]),
     "items": pa.schema(
         [
-            pa.field("item", pa.int32(), nullable=False),
+            _ITEM,
             pa.field("item_id", pa.string(), nullable=False),
             pa.field("title", pa.string()),
             pa.field("attributes", pa.map_(pa.string(), pa.string())),
@@ -105,44 +114,16 @@ TABLES: Final[dict[str, pa.Schema]] = {
     ),
     # What users wrote of items: training rows that have a review, and no others. The files are those of
     # interactions (one a bucket of users).
-    "reviews": pa.schema(
-        [
-            pa.field("user", pa.int32(), nullable=False),
-            pa.field("item", pa.int32(), nullable=False),
-            pa.field("text", pa.string(), nullable=False),
-        ]
-    ),
-    "item_profiles": pa.schema(
-        [
-            pa.field("item", pa.int32(), nullable=False),
-            pa.field("summary", pa.string()),
-            pa.field("reasoning", pa.string()),
-            *_LLM_OUTCOME,
-        ]
-    ),
-    "user_profiles": pa.schema(
-        [
-            pa.field("user", pa.int32(), nullable=False),
-            pa.field("summary", pa.string()),
-            pa.field("reasoning", pa.string()),
-            *_LLM_OUTCOME,
-        ]
-    ),
-    "semantic_negatives": pa.schema(
-        [
-            pa.field("user", pa.int32(), nullable=False),
-            pa.field("item", pa.int32(), nullable=False),
-            pa.field("negative", pa.string()),
-            pa.field("reasoning", pa.string()),
-            *_LLM_OUTCOME,
-        ]
-    ),
+    "reviews": pa.schema([*_PAIR, pa.field("text", pa.string(), nullable=False)]),
+    "item_profiles": pa.schema([_ITEM, *_PROFILE]),
+    "user_profiles": pa.schema([_USER, *_PROFILE]),
+    "semantic_negatives": pa.schema([*_PAIR, pa.field("negative", pa.string()), _REASONING, *_LLM_OUTCOME]),
     # What the LLM is to judge: items that a sampler of hard negatives meets for the user, in the order of their numbers
     # in the prompt. logits: of the false-negative model, 0 is its decision point. mass: the sum of 4 p (1 - p), by
     # which users are chosen. tokens: what the prompt and its longest answer take, as estimated.
     "candidates": pa.schema(
         [
-            pa.field("user", pa.int32(), nullable=False),
+            _USER,
             pa.field("items", pa.list_(pa.int32()), nullable=False),
             pa.field("logits", pa.list_(pa.float32()), nullable=False),
             pa.field("mass", pa.float64(), nullable=False),
@@ -154,7 +135,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
     # entry in the answer, an entry that is no verdict, or two; and how many entries are for a number not listed.
     "judgements": pa.schema(
         [
-            pa.field("user", pa.int32(), nullable=False),
+            _USER,
             pa.field("candidates", pa.list_(pa.int32()), nullable=False),
             pa.field("verdicts", pa.list_(pa.float32())),
             pa.field("reasons", pa.list_(pa.string())),
@@ -166,26 +147,15 @@ TABLES: Final[dict[str, pa.Schema]] = {
         ]
     ),
     # The teacher's space: null where your own embeddings lack a user or item.
-    "teacher_users": pa.schema(
-        [
-            pa.field("user", pa.int32(), nullable=False),
-            pa.field("vector", pa.list_(pa.float32())),
-        ]
-    ),
-    "teacher_items": pa.schema(
-        [
-            pa.field("item", pa.int32(), nullable=False),
-            pa.field("vector", pa.list_(pa.float32())),
-        ]
-    ),
+    "teacher_users": pa.schema([_USER, pa.field("vector", pa.list_(pa.float32()))]),
+    "teacher_items": pa.schema([_ITEM, pa.field("vector", pa.list_(pa.float32()))]),
     # Hard negatives of a training pair in the teacher's ranking of the user: the most similar to the
     # pair's item first. ranks: 1 is the user's best item that is no training item. leads: the positive's
     # score minus the negative's, in standard deviations of the user's scores. guarded: items of the
     # window that were refused as likely false negatives.
     "mined_negatives": pa.schema(
         [
-            pa.field("user", pa.int32(), nullable=False),
-            pa.field("item", pa.int32(), nullable=False),
+            *_PAIR,
             pa.field("negatives", pa.list_(pa.int32()), nullable=False),
             pa.field("ranks", pa.list_(pa.int32()), nullable=False),
             pa.field("leads", pa.list_(pa.float32()), nullable=False),
@@ -196,8 +166,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
     # that it should come near to, and the items that it should stay away from (the positive first).
     "supervision_records": pa.schema(
         [
-            pa.field("user", pa.int32(), nullable=False),
-            pa.field("item", pa.int32(), nullable=False),
+            *_PAIR,
             pa.field("split", pa.string(), nullable=False),  # 'train' or 'held_out', by user
             pa.field("user_text", pa.string(), nullable=False),
             pa.field("item_text", pa.string(), nullable=False),
@@ -241,8 +210,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
     # vector: in the teacher's space, unit length; only an 'ok' row has one.
     "negative_embeddings": pa.schema(
         [
-            pa.field("user", pa.int32(), nullable=False),
-            pa.field("item", pa.int32(), nullable=False),
+            *_PAIR,
             pa.field("vector", pa.list_(pa.float16())),
             pa.field("tokens_cut", pa.int32(), nullable=False),  # of the texts, to fit finetune.max_tokens
             *_LLM_OUTCOME,
@@ -259,8 +227,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
     # names one, and nothing else is near); null: it has no text.
     "negative_pool": pa.schema(
         [
-            pa.field("user", pa.int32(), nullable=False),
-            pa.field("item", pa.int32(), nullable=False),
+            *_PAIR,
             pa.field("origin", pa.string(), nullable=False),
             pa.field("lender", pa.int32()),
             pa.field("negatives", pa.list_(pa.int32()), nullable=False),
@@ -276,13 +243,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("method", pa.string(), nullable=False),
             pa.field("search", pa.int32(), nullable=False),  # 0 .. tune.searches - 1
             pa.field("trial", pa.int32(), nullable=False),
-            pa.field("config", pa.string(), nullable=False),  # JSON of the `cf` section
-            # ok, pruned (ended early; its figures count), diverged or failed; error: why, of all but ok
-            pa.field("status", pa.string(), nullable=False),
-            pa.field("error", pa.string()),
-            pa.field("epochs", pa.int32(), nullable=False),
-            pa.field("best_epoch", pa.int32(), nullable=False),
-            pa.field("validation", pa.map_(pa.string(), pa.float64())),
+            *_TRAINING,
             pa.field("seconds", pa.float64(), nullable=False),
             pa.field("cpu_seconds", pa.float64(), nullable=False),  # of all processes that worked on it
             # The epoch that its last process went on from: 0, unless it was interrupted.
@@ -298,12 +259,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("method", pa.string(), nullable=False),
             pa.field("search", pa.int32(), nullable=False),  # whose winner it is; no two searches share a seed
             pa.field("seed", pa.int64(), nullable=False),
-            pa.field("config", pa.string(), nullable=False),
-            pa.field("status", pa.string(), nullable=False),
-            pa.field("error", pa.string()),
-            pa.field("epochs", pa.int32(), nullable=False),
-            pa.field("best_epoch", pa.int32(), nullable=False),
-            pa.field("validation", pa.map_(pa.string(), pa.float64())),
+            *_TRAINING,
             pa.field("test", pa.map_(pa.string(), pa.float64())),
             pa.field("per_user", pa.list_(pa.float32())),
             # Whether each test row, by user and then item, is among its user's first max(tune.cutoffs) items.
@@ -371,14 +327,14 @@ TABLES: Final[dict[str, pa.Schema]] = {
     # positives: how many it was trained on. Users lie by bucket, as in interactions.
     "model_users": pa.schema(
         [
-            pa.field("user", pa.int32(), nullable=False),
+            _USER,
             pa.field("vector", pa.list_(pa.float32()), nullable=False),
             pa.field("positives", pa.int32(), nullable=False),
         ]
     ),
     "model_items": pa.schema(
         [
-            pa.field("item", pa.int32(), nullable=False),
+            _ITEM,
             pa.field("vector", pa.list_(pa.float32()), nullable=False),
             pa.field("positives", pa.int32(), nullable=False),  # 0: a cold item, whose vector no positive shaped
         ]
@@ -386,9 +342,9 @@ TABLES: Final[dict[str, pa.Schema]] = {
     # rank: 1 is the best; score: the dot product of the model's vectors.
     "recommendations": pa.schema(
         [
-            pa.field("user", pa.int32(), nullable=False),
+            _USER,
             pa.field("rank", pa.int32(), nullable=False),
-            pa.field("item", pa.int32(), nullable=False),
+            _ITEM,
             pa.field("score", pa.float32(), nullable=False),
         ]
     ),

@@ -175,9 +175,9 @@ def connected(_config, stages):
 def install(replace=setattr):
     """Put the stages and the stand-in for Ray in place; ``replace`` may be monkeypatch.setattr."""
     import hnlm_ray.cluster
-    import hnlm_ray.pipeline
+    import hnlm_ray.pipeline.status
 
-    replace(hnlm_ray.pipeline, "STAGES", STAGES)
+    replace(hnlm_ray.pipeline.status, "STAGES", STAGES)
     replace(hnlm_ray.cluster, "connected", connected)
 
 

@@ -10,9 +10,9 @@ from hnlm_ray.cluster import _join as join
 from hnlm_ray.cluster import address_origin, cluster_address, connected, needs, require
 from hnlm_ray.config import Config, RayConfig
 from hnlm_ray.errors import InputError, ResourceError
-from hnlm_ray.pipeline import find_stage
+from hnlm_ray.pipeline.stages import STAGES
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.reaper import TOKEN_VARIABLE, processes_of
-from hnlm_ray.stages import STAGES
 
 
 def config(**ray):

@@ -10,7 +10,7 @@ from hnlm_ray.config import Config
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import ConfigError
 from hnlm_ray.fingerprint import fingerprint_of
-from hnlm_ray.pipeline import STAGES
+from hnlm_ray.pipeline.stages import STAGES
 
 GOOD = "name: x\nworkspace: ws\nsource: {format: movielens_100k}\n"
 

@@ -12,7 +12,7 @@ from hnlm_ray.config.controls import CONTROLS
 from hnlm_ray.config_file import load_cf_config, load_config
 from hnlm_ray.finetune.export import DESCRIPTION_FILE, PARTS_FILE
 from hnlm_ray.finetune.meanings import MEANINGS, METRICS
-from hnlm_ray.stages import STAGES
+from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.study.study_file import load_study
 from hnlm_ray.tune.methods import METHODS, RunMethods, compared_methods
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from hnlm_ray.commands.job import job_arguments
-from hnlm_ray.stages import STAGES
+from hnlm_ray.pipeline.stages import STAGES
 
 SCRIPTS = ["pipeline", *(stage.name for stage in STAGES)]
 

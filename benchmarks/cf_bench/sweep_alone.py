@@ -9,7 +9,7 @@ import pyarrow as pa
 from hnlm_ray.cf import CFData
 from hnlm_ray.cluster import connected
 from hnlm_ray.config import Config
-from hnlm_ray.pipeline import find_stage
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.progress import LineProgress
 from hnlm_ray.stage import StageRun, chunks_of
 from hnlm_ray.tables import TABLES

@@ -14,12 +14,13 @@ from hnlm_ray.commands.invocation import Invocation, unwind_on_sigterm
 from hnlm_ray.commands.narration import say_finished, say_plan, say_retry
 from hnlm_ray.commands.output import Output
 from hnlm_ray.config import Config
-from hnlm_ray.pipeline import StageStatus, run_stages
+from hnlm_ray.pipeline.retry import PlannedRetry, run_retry
+from hnlm_ray.pipeline.run import run_stages
+from hnlm_ray.pipeline.status import StageStatus
 from hnlm_ray.progress import BarProgress, LineProgress, Progress, open_progress
 from hnlm_ray.retry import Retry
-from hnlm_ray.retry_stage import PlannedRetry, run_retry
 from hnlm_ray.stage import Stage
-from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace import Manifest, Workspace
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,26 @@ class Execution:
         log = log_path(self.workspace, self.config.name)
         console = self.output.notes()
 
+        ran, begun = list[str](), set[str]()
+
         def announce(before: list[StageStatus]) -> None:
             say_plan(console, self.config.name, self.workspace, before, log)
+            begun.update(status.stage.name for status in before if status.state == "partial")
 
-        ran = []
         with self._cluster_at_need(console, log) as (progress, prepare):
             for status in run_stages(self.config, self.workspace, progress, prepare, only=only, announce=announce):
                 say_finished(console, status)
                 ran.append(status.stage.name)
+                if status.stage.name not in begun and status.manifest is not None:
+                    self._remember(status.stage, status.manifest)
         return ran
+
+    def _remember(self, stage: Stage, done: Manifest) -> None:
+        """Let later plans learn from a stage that went through in one go, if it wrote texts."""
+        if stage.writes_texts:
+            from hnlm_ray.plan.remembering import remember_run
+
+            remember_run(self.config, self.workspace, stage, done)
 
     def retry(self, stage: Stage, wanted: Retry) -> PlannedRetry:
         """Ask failed rows of a stage again; return what was to do."""

@@ -16,7 +16,7 @@ from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.export import embeddings, negatives, recommendations
 from hnlm_ray.export.files import Target, write_rows
-from hnlm_ray.pipeline import what_differs
+from hnlm_ray.pipeline.status import what_differs
 from hnlm_ray.redaction import redacted
 from hnlm_ray.shown_tables import ShownTables
 from hnlm_ray.sources.files import file_in

@@ -10,7 +10,7 @@ import pyarrow.dataset as pads
 
 from hnlm_ray.errors import WorkspaceError
 from hnlm_ray.llm.failures import FAILURE_COLUMNS, Failures, Group
-from hnlm_ray.pipeline import StageStatus
+from hnlm_ray.pipeline.status import StageStatus
 from hnlm_ray.redaction import redacted
 from hnlm_ray.retry import RETRIED
 from hnlm_ray.stage import chunks_of

@@ -11,7 +11,7 @@ from hnlm_ray.commands.narration import say
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.stage_rows import tokens_text
 from hnlm_ray.config import Config
-from hnlm_ray.pipeline import llm_stage, statuses, until
+from hnlm_ray.pipeline.status import llm_stage, statuses, until
 from hnlm_ray.redaction import redacted
 from hnlm_ray.workspace import Workspace
 

@@ -14,7 +14,7 @@ from hnlm_ray.commands.narration import say
 from hnlm_ray.commands.results_table import figure
 from hnlm_ray.finetune.comparison import Method, in_words, losses_of, methods_of
 from hnlm_ray.finetune.meanings import MEANINGS, METRICS, TUNED
-from hnlm_ray.pipeline import find_stage
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.workspace import Workspace
 
 STAGE = "finetune_eval"

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from hnlm_ray.commands.stage_rows import rows_text, tokens_text
-from hnlm_ray.pipeline import StageStatus
+from hnlm_ray.pipeline.retry import PlannedRetry
+from hnlm_ray.pipeline.status import StageStatus
 from hnlm_ray.redaction import redacted
-from hnlm_ray.retry_stage import PlannedRetry
 from hnlm_ray.shown_text import clean, duration
 from hnlm_ray.workspace import Workspace
 

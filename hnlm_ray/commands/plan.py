@@ -10,15 +10,18 @@ from hnlm_ray.commands.plan_text import show_plan
 from hnlm_ray.commands.stage_rows import Row, stage_row
 from hnlm_ray.config import Config
 from hnlm_ray.llm.models import base_model
-from hnlm_ray.pipeline import StageStatus, find_stage, stage_error, statuses
+from hnlm_ray.pipeline.run import stage_error
+from hnlm_ray.pipeline.status import StageStatus, find_stage, statuses
 from hnlm_ray.plan.checkpoint_shape import read_checkpoint_shape
 from hnlm_ray.plan.costs import budget_end
+from hnlm_ray.plan.estimate.stage_cost import asked_of
 from hnlm_ray.plan.figures import PLAN_FILE, Plan, PlanFile, Planned, Promise, total_of
-from hnlm_ray.plan.gathering import Found, Task, gather
+from hnlm_ray.plan.gathering import gather
 from hnlm_ray.plan.machine import machine_name
 from hnlm_ray.plan.options import Options
 from hnlm_ray.plan.planning import Planner, StandingStage
 from hnlm_ray.plan.rows import read_prepared
+from hnlm_ray.plan.task import Found, Task
 from hnlm_ray.plan.words import assumptions
 from hnlm_ray.redaction import redacted
 from hnlm_ray.workspace import Tokens, Workspace
@@ -73,9 +76,10 @@ def _mined_share(standing: Sequence[StageStatus]) -> float:
 
 def _plan(task: Task, found: Found, standing: Sequence[StageStatus], spent: Mapping[str, Row]) -> Plan:
     planner = Planner(task, found)
-    stages = [planner.planned(StandingStage(one.stage.name, one.state, one.done_rows)) for one in standing]
+    stages = [planner.planned(StandingStage(one.stage, one.state, one.done_rows)) for one in standing]
     tokens = sum(row["tokens"]["in"] for row in spent.values()), sum(row["tokens"]["out"] for row in spent.values())
-    end = budget_end(task.config, stages, tokens)
+    asked = asked_of(task.todo)
+    end = budget_end(task.config, [stage for stage in stages if stage.name in asked], tokens)
     return Plan(
         workspace=redacted(task.workspace.uri),
         stages=tuple(stages),

@@ -17,7 +17,7 @@ from hnlm_ray.commands.portrait import title
 from hnlm_ray.commands.recommendation import Answers
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError
-from hnlm_ray.pipeline import find_stage
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.redaction import redacted
 from hnlm_ray.shown_tables import ShownTables
 from hnlm_ray.shown_text import clean

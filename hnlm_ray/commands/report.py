@@ -12,7 +12,7 @@ from hnlm_ray.commands.stage_rows import stage_row
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.export.files import Target, write_file
-from hnlm_ray.pipeline import first_difference, statuses
+from hnlm_ray.pipeline.status import first_difference, statuses
 from hnlm_ray.redaction import redacted
 from hnlm_ray.shown_tables import Row, ShownTables
 from hnlm_ray.sources.files import file_in

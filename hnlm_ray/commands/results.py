@@ -13,7 +13,7 @@ from hnlm_ray.commands.results_csv import csv_target, write_csv
 from hnlm_ray.commands.results_table import results_table
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError, WorkspaceError
-from hnlm_ray.pipeline import what_differs
+from hnlm_ray.pipeline.status import what_differs
 from hnlm_ray.redaction import redacted
 from hnlm_ray.tune.method_rows import refit_rows
 from hnlm_ray.tune.user_groups import groups_of

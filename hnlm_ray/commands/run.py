@@ -9,7 +9,7 @@ from hnlm_ray.commands.narration import say, say_places
 from hnlm_ray.commands.report import make_report
 from hnlm_ray.commands.results import read_results, show_results
 from hnlm_ray.commands.stage_rows import Row, stage_row
-from hnlm_ray.pipeline import find_stage, llm_stage, statuses
+from hnlm_ray.pipeline.status import find_stage, llm_stage, statuses
 from hnlm_ray.redaction import redacted
 from hnlm_ray.retry import parse_retry
 

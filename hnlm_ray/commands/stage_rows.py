@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hnlm_ray.pipeline import StageStatus
+from hnlm_ray.pipeline.status import StageStatus
 from hnlm_ray.plan.figures import Promise
 from hnlm_ray.redaction import redacted
 from hnlm_ray.shown_text import clean, duration

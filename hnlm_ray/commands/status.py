@@ -7,7 +7,7 @@ from typing import Any
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.stage_rows import show_status, stage_row
 from hnlm_ray.config import Config
-from hnlm_ray.pipeline import statuses
+from hnlm_ray.pipeline.status import statuses
 from hnlm_ray.plan.figures import PLAN_FILE, PlanFile
 from hnlm_ray.redaction import redacted
 from hnlm_ray.workspace import Workspace

@@ -14,7 +14,7 @@ from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.study_answer import emit_study
 from hnlm_ray.config import Config
 from hnlm_ray.errors import HnlmError, StageError
-from hnlm_ray.pipeline import statuses, what_differs
+from hnlm_ray.pipeline.status import statuses, what_differs
 from hnlm_ray.redaction import redacted, redacted_tree
 from hnlm_ray.session import Session
 from hnlm_ray.study.definition import write_definition

@@ -14,7 +14,7 @@ from hnlm_ray.llm.job import LLMTask, RowPrompt
 from hnlm_ray.plan.engine_meter import Asked
 from hnlm_ray.plan.open_meter import OpenMeter
 from hnlm_ray.plan.rates import AnswerRate, Rates, answer_key
-from hnlm_ray.plan.sampling import Sampler, Text, Texts
+from hnlm_ray.plan.sampling import Asking, Sampler, Text, Texts
 from hnlm_ray.plan.step_cost import Call
 from hnlm_ray.progress import Progress
 from hnlm_ray.workspace import Workspace
@@ -57,15 +57,15 @@ def key_of(config: Config, task: LLMTask) -> str:
 
 
 def ask(
-    sampler: Sampler, stages: Sequence[str], known: Mapping[str, Texts], meter: OpenMeter, progress: Progress
+    sampler: Sampler, stages: Mapping[str, Asking], known: Mapping[str, Texts], meter: OpenMeter, progress: Progress
 ) -> tuple[dict[str, Answers], dict[str, Texts], list[Call]]:
     """Have the engine answer the samples of these stages, one after the other: each needs the texts before it."""
     answers: dict[str, Answers] = {}
     texts = dict(known)
     calls: list[Call] = []
-    for stage in stages:
-        rows = sampler.prompts(stage, texts)
-        asked = meter.ask(sampler.task(stage), rows, progress)
+    for stage, asking in stages.items():
+        rows = asking.prompts(sampler, texts)
+        asked = meter.ask(asking.task(sampler.config, sampler.workspace), rows, progress)
         answers[stage] = measured(asked)
         texts[stage] = Texts({row.key: row.text for row in asked.rows}, [row.text for row in asked.rows])
         calls += asked.calls
@@ -84,16 +84,16 @@ def measured(asked: Asked) -> Answers:
 
 
 def expect(
-    sampler: Sampler, stages: Sequence[str], known: Mapping[str, Texts], rates: Rates
+    sampler: Sampler, stages: Mapping[str, Asking], known: Mapping[str, Texts], rates: Rates
 ) -> tuple[dict[str, Answers], dict[str, Texts]]:
     """Count the tokens of real prompts; what is answered comes from what is remembered, else it is assumed."""
     answers: dict[str, Answers] = {}
     texts = dict(known)
     count = prompt_counter(sampler.config)
-    for stage in stages:
-        task = sampler.task(stage)
+    for stage, asking in stages.items():
+        task = asking.task(sampler.config, sampler.workspace)
         rate, source = _answer_rate(sampler.config, task, rates)
-        rows = sampler.prompts(stage, texts)
+        rows = asking.prompts(sampler, texts)
         answers[stage] = _expected(task, rows, rate, count, source)
         texts[stage] = Texts({}, [_filler(chars) for chars in rate.chars])
     return answers, texts

@@ -6,29 +6,31 @@ from collections.abc import Sequence
 
 from hnlm_ray.config import Config
 from hnlm_ray.plan.figures import Planned
-from hnlm_ray.plan.sampling import LLM_STAGES
 
 
-def priced(config: Config, stage: Planned) -> Planned:
+def priced(config: Config, stage: Planned, *, asks_llm: bool) -> Planned:
     """Return a stage with its cost by ``llm.prices``; without a price for what it uses it stays unknown.
 
     Tokens are paid for in the stages that ask the LLM alone; a GPU hour is paid for in every stage.
     """
     prices, parts = config.llm.prices, list[float]()
     has_price = prices.input_per_million is not None or prices.output_per_million is not None
-    if has_price and stage.tokens is not None and stage.name in LLM_STAGES:
+    if has_price and stage.tokens is not None and asks_llm:
         parts.append(prices.of_tokens(stage.tokens.tokens_in, stage.tokens.tokens_out))
     if prices.gpu_hour is not None and stage.gpu_hours is not None:
         parts.append(prices.gpu_hour * stage.gpu_hours)
     return stage.model_copy(update={"cost": round(sum(parts), 6)}) if parts else stage
 
 
-def budget_end(config: Config, stages: Sequence[Planned], spent: tuple[int, int]) -> str | None:
-    """Say in which stage ``llm.budget`` would be spent, if it would; ``spent``: tokens of what is finished."""
+def budget_end(config: Config, asked: Sequence[Planned], spent: tuple[int, int]) -> str | None:
+    """Say in which of the stages that ask the LLM ``llm.budget`` would be spent, if it would.
+
+    ``spent``: tokens of what is finished.
+    """
     budget, prices = config.llm.budget, config.llm.prices
     tokens_in, tokens_out = spent
-    for stage in stages:
-        if stage.name not in LLM_STAGES or stage.tokens is None:
+    for stage in asked:
+        if stage.tokens is None:
             continue
         tokens_in, tokens_out = tokens_in + stage.tokens.tokens_in, tokens_out + stage.tokens.tokens_out
         if budget.max_tokens is not None and tokens_in + tokens_out > budget.max_tokens:

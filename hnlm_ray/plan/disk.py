@@ -1,15 +1,11 @@
-"""Disk of each stage's tables in MiB: bytes a row and a file, as Parquet compresses them."""
+"""Disk of stages' tables: bytes a row and a file, as Parquet compresses them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from hnlm_ray.config import Config
-from hnlm_ray.plan.checkpoint_shape import CheckpointShape
-from hnlm_ray.plan.memory import BYTES, MIB
-from hnlm_ray.plan.rows import Prepared
+from hnlm_ray.plan.estimate.stage_cost import Remaining
+from hnlm_ray.plan.memory import BYTES
 
 _FILE: Final = 3000
 """Bytes of a part without rows: its schema and its footer."""
@@ -22,106 +18,94 @@ _TRAINING_FILE: Final = 12_000
 """A training's row has a file of its own until its stage ends."""
 
 
-@dataclass(frozen=True)
-class Written:
-    """What is known of a run's output: its data, its model (None: unknown), characters of an answer by stage."""
-
-    config: Config
-    data: Prepared
-    shape: CheckpointShape | None
-    chars: Mapping[str, float]
+def answer_bytes(remaining: Remaining) -> float:
+    """Return what an LLM writes, and its chunks."""
+    config, found = remaining.config, remaining.found.answers[remaining.stage]
+    files = -(-remaining.rows // config.llm.batch_rows) + config.prepare.buckets
+    chars = sum(found.chars) / max(1, len(found.chars))
+    return 2 * remaining.rows * (chars * _TEXT + _OUTCOME) + files * _FILE
 
 
-def stage_mib(name: str, written: Written, rows: int) -> float | None:
-    """Return the disk of what a stage writes for so many rows, chunks included that it removes at its end."""
-    found = _BYTES[name](written, rows)
-    return None if found is None else found / MIB
+def candidate_bytes(remaining: Remaining) -> float:
+    """Return the candidates of users."""
+    return _listed(remaining) + _files(remaining, 1)
 
 
-def _answers(name: str) -> Callable[[Written, int], float]:
-    def size(written: Written, rows: int) -> float:
-        llm = written.config.llm
-        files = -(-rows // llm.batch_rows) + written.config.prepare.buckets
-        return 2 * rows * (written.chars.get(name, 0.0) * _TEXT + _OUTCOME) + files * _FILE
-
-    return size
+def judgement_bytes(remaining: Remaining) -> float:
+    """Return what an LLM writes of candidates, and the candidates themselves."""
+    return answer_bytes(remaining) + 2 * _listed(remaining)
 
 
-def _candidates(written: Written, rows: int) -> float:
-    return rows * (_PAIR + 2 * _LIST_ENTRY * written.config.evidence.candidates)
+def _listed(remaining: Remaining) -> float:
+    return remaining.rows * (_PAIR + 2 * _LIST_ENTRY * remaining.config.evidence.candidates)
 
 
-def _teacher(written: Written, _rows: int) -> float:
-    data, settings = written.data, written.config.teacher
+def teacher_bytes(remaining: Remaining) -> float:
+    """Return the teacher's vectors and what is mined with them."""
+    data, settings = remaining.data, remaining.config.teacher
     vectors = (data.users + data.items) * settings.cf.dim * 4 * _VECTOR
     mined = data.pairs(settings.pairs_per_user) * (_PAIR + 3 * _LIST_ENTRY * settings.mined)
-    return vectors + mined + _files(written, 3)
+    return vectors + mined + _files(remaining, 3)
 
 
-def _records(written: Written, rows: int) -> float:
-    settings = written.config.records
+def record_bytes(remaining: Remaining) -> float:
+    """Return supervision records."""
+    settings = remaining.config.records
     texts = (settings.user_chars + settings.item_chars) * _TEXT
-    return rows * (texts + _PAIR + _LIST_ENTRY * (settings.negatives + 1)) + _FILE
+    return remaining.rows * (texts + _PAIR + _LIST_ENTRY * (settings.negatives + 1)) + _FILE
 
 
-def _finetune(written: Written, rows: int) -> float | None:
-    if written.shape is None:
+def finetune_bytes(remaining: Remaining) -> float | None:
+    """Return the exported model, the last checkpoints and the log; None where the model's size is not known."""
+    settings, shape = remaining.config.finetune, remaining.task.tuned
+    if shape is None:
         return None
-    settings = written.config.finetune
     size = BYTES[settings.precision]
-    exported = written.shape.parameters * size
-    trained = written.shape.lora_parameters(settings.lora.rank, settings.lora.targets) * 4
+    exported = shape.parameters * size
+    trained = shape.lora_parameters(settings.lora.rank, settings.lora.targets) * 4
     checkpoints = 2 * 4 * trained  # the last and the next one: weights, a copy in float32, Adam's two moments
-    return exported + trained + checkpoints + rows * _PAIR + 2 * _FILE
+    return exported + trained + checkpoints + remaining.rows * _PAIR + 2 * _FILE
 
 
-def _embeddings(written: Written, rows: int) -> float:
-    vectors = rows * (written.config.teacher.cf.dim * 2 * _VECTOR + _OUTCOME)
-    return 2 * vectors + _files(written, 1) + rows / written.config.llm.batch_rows * _FILE
+def evaluation_bytes(_remaining: Remaining) -> float:
+    """Return the figures of the comparison on held-out users."""
+    return _FILE
 
 
-def _pool(written: Written, rows: int) -> float:
-    size = written.config.negatives.pool_size * (2 if written.config.makes_vectors else 1)
-    vector = written.config.teacher.cf.dim * 2 * _VECTOR if written.config.makes_vectors else 0
-    return rows * (_PAIR + 3 * _LIST_ENTRY * size + vector) + _files(written, 1)
+def embedding_bytes(remaining: Remaining) -> float:
+    """Return vectors of pairs."""
+    vectors = remaining.rows * (remaining.config.teacher.cf.dim * 2 * _VECTOR + _OUTCOME)
+    return 2 * vectors + _files(remaining, 1) + remaining.rows / remaining.config.llm.batch_rows * _FILE
 
 
-def _trainings(written: Written, rows: int) -> float:
-    each = _TRAINING_FILE + 16 * written.config.cf.epochs
-    return rows * each + _FILE
+def pool_bytes(remaining: Remaining) -> float:
+    """Return the pool."""
+    size = remaining.config.negatives.pool_size * (2 if remaining.config.makes_vectors else 1)
+    vector = remaining.config.teacher.cf.dim * 2 * _VECTOR if remaining.config.makes_vectors else 0
+    return remaining.rows * (_PAIR + 3 * _LIST_ENTRY * size + vector) + _files(remaining, 1)
 
 
-def _results(written: Written, rows: int) -> float:
-    return _trainings(written, rows) + 2 * rows * written.data.users * 4
+def training_bytes(remaining: Remaining) -> float:
+    """Return rows of trainings and their files."""
+    each = _TRAINING_FILE + 16 * remaining.config.cf.epochs
+    return remaining.rows * each + _FILE
 
 
-def _model(written: Written, _rows: int) -> float:
-    tables = (written.data.users + written.data.items) * written.config.cf.dim * 4 * _VECTOR
-    return tables + _files(written, 2)
+def result_bytes(remaining: Remaining) -> float:
+    """Return rows of refits, with a figure of each user."""
+    return training_bytes(remaining) + 2 * remaining.rows * remaining.data.users * 4
 
 
-def _lists(written: Written, rows: int) -> float:
-    return 2 * rows * 10 + _files(written, 2)
+def model_bytes(remaining: Remaining) -> float:
+    """Return the vectors of the model that recommends."""
+    tables = (remaining.data.users + remaining.data.items) * remaining.config.cf.dim * 4 * _VECTOR
+    return tables + _files(remaining, 2)
 
 
-def _files(written: Written, tables: int) -> float:
-    return tables * written.config.prepare.buckets * _FILE
+def list_bytes(remaining: Remaining) -> float:
+    """Return everybody's lists."""
+    return 2 * remaining.rows * 10 + _files(remaining, 2)
 
 
-_BYTES: Final[Mapping[str, Callable[[Written, int], float | None]]] = {
-    "item_profiles": _answers("item_profiles"),
-    "user_profiles": _answers("user_profiles"),
-    "candidates": lambda written, rows: _candidates(written, rows) + _files(written, 1),
-    "judgements": lambda written, rows: _answers("judgements")(written, rows) + 2 * _candidates(written, rows),
-    "semantic_negatives": _answers("semantic_negatives"),
-    "teacher": _teacher,
-    "records": _records,
-    "finetune": _finetune,
-    "finetune_eval": lambda _written, _rows: _FILE,
-    "embeddings": _embeddings,
-    "negative_pool": _pool,
-    "trials": _trainings,
-    "results": _results,
-    "final_model": _model,
-    "recommendations": _lists,
-}
+def _files(remaining: Remaining, tables: int) -> float:
+    return tables * remaining.config.prepare.buckets * _FILE

@@ -4,70 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from hnlm_ray.config import Config
 from hnlm_ray.errors import ResourceError
 from hnlm_ray.plan.answers import Answers, ask, expect, key_of, remembered, written_texts
-from hnlm_ray.plan.checkpoint_shape import CheckpointShape
-from hnlm_ray.plan.engine_rates import KnownEngine, known_engine, measured_engine
+from hnlm_ray.plan.engine_rates import known_engine, measured_engine
+from hnlm_ray.plan.estimate.stage_cost import asked_of, pace_of
 from hnlm_ray.plan.open_meter import open_meter
 from hnlm_ray.plan.options import Options
 from hnlm_ray.plan.queries import encoder_texts, sample_queries
 from hnlm_ray.plan.rates import AnswerRate, EngineRate, Rates, changed_rates, engine_key, read_rates
-from hnlm_ray.plan.rows import Prepared
-from hnlm_ray.plan.sampling import LLM_STAGES, Sampler, Texts
-from hnlm_ray.plan.works import Work, Works, known_works, measure_works, remember_works
+from hnlm_ray.plan.sampling import Sampler, Texts
+from hnlm_ray.plan.task import Found, Task
+from hnlm_ray.plan.works import known_works, measure_works, remember_works
 from hnlm_ray.progress import Progress
 from hnlm_ray.stage import Stage
-from hnlm_ray.workspace import Workspace
 
 _COLUMNS: Final = {"item_profiles": "summary", "user_profiles": "summary"}
-_PARAMETERS: Final = 135_000_000
-_TUNED: Final = {"finetune", "finetune_eval", "embeddings"}
-_MEASURED: Final = {"teacher", "candidates", "negative_pool", "trials", "results", "final_model"} | _TUNED
 OpenRay = Callable[[Sequence[Stage]], AbstractContextManager[Progress]]
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the figures of a plan are computed from."""
-
-    answers: Mapping[str, Answers]
-    texts: Mapping[str, Texts]
-    engine: KnownEngine
-    works: Works
-    data: Prepared
-    query_tokens: float
-    measured_tokens: int = 0
-    """Tokens that the measurement itself took."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is to be planned: stages that are not fresh, on prepared data.
-
-    ``shape`` is that of the model that answers, ``tuned`` of the one that is fine-tuned; None: not known here.
-    """
-
-    config: Config
-    workspace: Workspace
-    data: Prepared
-    todo: Sequence[Stage]
-    shape: CheckpointShape | None
-    tuned: CheckpointShape | None
-
-    @property
-    def llm_stages(self) -> list[str]:
-        """The stages that will ask the LLM."""
-        return [stage.name for stage in self.todo if stage.name in LLM_STAGES]
-
-    @property
-    def work(self) -> Work:
-        """What the other stages' paces are of."""
-        parameters = self.tuned.parameters if self.tuned else _PARAMETERS
-        return Work(self.config, self.workspace, self.data, parameters)
 
 
 def gather(task: Task, options: Options, open_ray: OpenRay) -> Found:
@@ -80,21 +36,21 @@ def gather(task: Task, options: Options, open_ray: OpenRay) -> Found:
     """
     rates = read_rates()
     sampler = Sampler(task.config, task.workspace, options.sample)
-    asks = _asks_llm(task, sampler, options, rates)
+    asks = _asks_llm(task, options, rates)
     stages = _to_measure(task, options, asks=asks)
     with open_ray(stages) as progress:
         found = _asked(task, sampler, rates, progress) if asks else _recalled(task, sampler, options, rates)
         return _worked(task, sampler, found, stages, progress, anew=options.measure is True)
 
 
-def _asks_llm(task: Task, sampler: Sampler, options: Options, rates: Rates) -> bool:
+def _asks_llm(task: Task, options: Options, rates: Rates) -> bool:
     """Tell whether the engine answers a sample: not where it costs money, a rate is given, or all is remembered."""
-    llm = task.config.llm
-    if not task.llm_stages or options.measure is not None:
-        return bool(task.llm_stages and options.measure)
+    llm, asked = task.config.llm, asked_of(task.todo)
+    if not asked or options.measure is not None:
+        return bool(asked and options.measure)
     if llm.engine == "http" or options.rate is not None:
         return False
-    known = [remembered(task.config, sampler.task(stage), rates) for stage in task.llm_stages]
+    known = [remembered(task.config, one.task(task.config, task.workspace), rates) for one in asked.values()]
     return None in known or engine_key(task.config) not in rates.engines
 
 
@@ -102,7 +58,8 @@ def _to_measure(task: Task, options: Options, *, asks: bool) -> list[Stage]:
     """Return the stages of which something is measured."""
     if options.measure is False:
         return []
-    wanted = [stage for stage in task.todo if (asks if stage.name in LLM_STAGES else stage.name in _MEASURED)]
+    asked = asked_of(task.todo)
+    wanted = [stage for stage in task.todo if (asks if stage.name in asked else pace_of(stage))]
     missing = _missing_gpus(task.config, wanted)
     if missing is None:
         return wanted
@@ -126,7 +83,8 @@ def _missing_gpus(config: Config, stages: Sequence[Stage]) -> str | None:
 
 def _known_texts(task: Task) -> dict[str, Texts]:
     """Return texts of the LLM stages that are finished; of those that the run leaves out there are none."""
-    asked = (name for name in _COLUMNS if name not in task.llm_stages)
+    todo = asked_of(task.todo)
+    asked = (name for name in _COLUMNS if name not in todo)
     done = [name for name in asked if task.workspace.table(name).manifest() is not None]
     return {name: written_texts(task.workspace, name, _COLUMNS[name]) for name in done}
 
@@ -134,36 +92,34 @@ def _known_texts(task: Task) -> dict[str, Texts]:
 def _asked(task: Task, sampler: Sampler, rates: Rates, progress: Progress) -> Found:
     """Have the engine answer the samples, and remember what it took; the scripted engine's answers mean nothing."""
     meter = open_meter(task.config, progress)
-    answers, texts, calls = ask(sampler, task.llm_stages, _known_texts(task), meter, progress)
+    answers, texts, calls = ask(sampler, asked_of(task.todo), _known_texts(task), meter, progress)
     meter.close()  # after an error Ray itself is ended, and the engine with it
     engine = measured_engine(meter.start_s, calls)
     if task.config.llm.engine != "scripted":
-        _remember(sampler, engine.rate, answers)
+        _remember(task, engine.rate, answers)
     tokens = sum(call.tokens_in + call.tokens_out for call in calls)
     works = known_works(task.work, rates)
     return Found(answers, texts, engine, works, task.data, _query_tokens(task, sampler, texts), tokens)
 
 
-def _remember(sampler: Sampler, engine: EngineRate, answers: Mapping[str, Answers]) -> None:
-    config = sampler.config
+def _remember(task: Task, engine: EngineRate, answers: Mapping[str, Answers]) -> None:
+    config, asked = task.config, asked_of(task.todo)
     with changed_rates() as rates:
         rates.engines[engine_key(config)] = engine
         for stage, found in answers.items():
-            out = tuple(one[1] for one in found.sample)
-            rates.answers[key_of(config, sampler.task(stage))] = AnswerRate(
-                tokens_out=out, tries=found.tries, chars=found.chars
-            )
+            out, key = tuple(one[1] for one in found.sample), key_of(config, asked[stage].task(config, task.workspace))
+            rates.answers[key] = AnswerRate(tokens_out=out, tries=found.tries, chars=found.chars)
 
 
 def _recalled(task: Task, sampler: Sampler, options: Options, rates: Rates) -> Found:
-    answers, texts = expect(sampler, task.llm_stages, _known_texts(task), rates)
+    answers, texts = expect(sampler, asked_of(task.todo), _known_texts(task), rates)
     parameters = task.shape.parameters if task.shape else None
     engine = known_engine(task.config, rates, parameters, options.rate)
     return Found(answers, texts, engine, known_works(task.work, rates), task.data, _query_tokens(task, sampler, texts))
 
 
 def _query_tokens(task: Task, sampler: Sampler, texts: Mapping[str, Texts]) -> float:
-    if not {stage.name for stage in task.todo} & _TUNED:
+    if "tuning" not in map(pace_of, task.todo):
         return 0.0
     queries = sample_queries(sampler, texts)
     return sum(len(query.ids) for query in queries) / max(1, len(queries))
@@ -173,11 +129,11 @@ def _worked(
     task: Task, sampler: Sampler, found: Found, stages: Sequence[Stage], progress: Progress, *, anew: bool
 ) -> Found:
     """Measure trainings, the fine-tuning and the encoder, those of them that stages are left for."""
-    names = {stage.name for stage in stages}
-    if not names & _MEASURED:
+    names, paces = {stage.name for stage in stages}, {pace_of(stage) for stage in stages} - {None}
+    if not paces:
         return found
-    queries = sample_queries(sampler, found.texts) if names & _TUNED else []
-    texts = encoder_texts(sampler) if names & {"candidates", "negative_pool"} else []
+    queries = sample_queries(sampler, found.texts) if "tuning" in paces else []
+    texts = encoder_texts(sampler) if "encoder" in paces else []
     works = measure_works(task.work, found.works, queries, texts, progress, anew=anew)
     with changed_rates() as rates:
         remember_works(task.work, works, rates)

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
 
-from hnlm_ray.config import Config
 from hnlm_ray.plan.costs import priced
-from hnlm_ray.plan.disk import Written, stage_mib
-from hnlm_ray.plan.durations import Durations, engine_seconds
+from hnlm_ray.plan.estimate.stage_cost import Known, Remaining, StageCost, cost_of
 from hnlm_ray.plan.figures import Planned
-from hnlm_ray.plan.gathering import Found, Task
-from hnlm_ray.plan.http_time import http_seconds
-from hnlm_ray.plan.rows import ROWS, steps
-from hnlm_ray.plan.sampling import LLM_STAGES
-from hnlm_ray.plan.stage_memory import stage_memory
-from hnlm_ray.workspace import Tokens
-
-_JUDGED: Final = {"candidates", "judgements"}
-_TRAINED: Final = {"teacher", "trials", "results", "final_model"}
-_PACES: Final = {
-    **dict.fromkeys(_TRAINED, ("trainings", "epochs of each kind of training on this data")),
-    **dict.fromkeys(("finetune", "finetune_eval"), ("tuning", "micro-batches of the fine-tuned model")),
-    **dict.fromkeys(("candidates", "negative_pool"), ("encoder", "texts through the encoder")),
-}
+from hnlm_ray.plan.memory import MIB
+from hnlm_ray.plan.task import Found, Task
+from hnlm_ray.stage import Stage
 
 
 @dataclass(frozen=True)
 class StandingStage:
     """A stage and what of it is already there: ``done`` rows of an interrupted run."""
 
-    name: str
+    stage: Stage
     state: str
     done: int = 0
 
@@ -42,115 +27,32 @@ class Planner:
 
     task: Task
     found: Found
-    durations: Durations = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Put the paces together."""
-        found, task = self.found, self.task
-        durations = Durations(task.config, found.data, found.works, found.engine.rate, found.query_tokens)
-        object.__setattr__(self, "durations", durations)
+    def planned(self, standing: StandingStage) -> Planned:
+        """Return what a stage will take; of a fresh one nothing, of one that declares no cost nothing is known."""
+        name, state = standing.stage.name, standing.state
+        if state == "fresh":
+            return Planned(name=name, state=state, rows=0, seconds=0.0, basis="it is done")
+        cost = cost_of(standing.stage)
+        if cost is None:
+            return Planned(name=name, state=state, basis="not known: the stage declares no cost")
+        every = cost.rows(Known(self.task, self.found))
+        remaining = Remaining(self.task, self.found, name, max(0, every - standing.done), every)
+        return priced(self.task.config, _figures(cost, remaining, state), asks_llm=cost.asking is not None)
 
-    @property
-    def config(self) -> Config:
-        """The run's configuration."""
-        return self.task.config
 
-    def planned(self, stage: StandingStage) -> Planned:
-        """Return what a stage will take; of a fresh one nothing."""
-        if stage.state == "fresh":
-            return Planned(name=stage.name, state="fresh", rows=0, seconds=0.0, basis="it is done")
-        every = self._rows(stage.name)
-        rows = max(0, every - stage.done)
-        seconds = self._seconds(stage.name, rows, every)
-        gpus = self._gpus(stage.name)
-        disk = stage_mib(stage.name, self._written(), rows)
-        memory = stage_memory(self.task, self.found, stage.name)
-        planned = Planned(
-            name=stage.name,
-            state=stage.state,
-            rows=rows,
-            prompts=self._prompts(stage.name, rows),
-            tokens=self._tokens(stage.name, rows, every),
-            seconds=round(seconds, 1),
-            gpu_hours=round(seconds * gpus / 3600, 4) if gpus else None,
-            memory_mib=None if memory is None else round(memory, 1),
-            disk_mib=None if disk is None else round(disk, 3),
-            basis=self._basis(stage.name),
-        )
-        return priced(self.config, planned)
-
-    def _rows(self, name: str) -> int:
-        """Return the rows of a stage; users are judged as long as ``evidence.token_budget`` lasts."""
-        every = ROWS[name](self.config, self.found.data)
-        if name not in _JUDGED or "judgements" not in self.found.answers:
-            return every
-        evidence, tokens_in = self.config.evidence, self.found.answers["judgements"].means[0]
-        return min(every, int(evidence.token_budget / (tokens_in + evidence.max_tokens)))
-
-    def _prompts(self, name: str, rows: int) -> int | None:
-        if name in LLM_STAGES:
-            return round(rows * self.found.answers[name].tries)
-        return rows if name == "embeddings" else None
-
-    def _tokens(self, name: str, rows: int, every: int) -> Tokens | None:
-        if name in LLM_STAGES:
-            tokens_in, tokens_out = self.found.answers[name].means
-            return Tokens(tokens_in=round(rows * tokens_in), tokens_out=round(rows * tokens_out))
-        if name == "embeddings":
-            return Tokens(tokens_in=round(rows * self.found.query_tokens))
-        if name == "finetune":
-            todo = steps(self.config, self.found.data) * rows / every
-            return Tokens(tokens_in=round(todo * self.config.finetune.batch_size * self.found.query_tokens))
-        return None
-
-    def _seconds(self, name: str, rows: int, every: int) -> float:
-        config, times = self.config, self.durations
-        if name in LLM_STAGES:
-            return self._llm_seconds(name, rows)
-        one_by_one: Mapping[str, float] = {
-            "candidates": times.candidates(),
-            "teacher": times.teacher(),
-            "records": times.records(),
-            "finetune": times.finetune(rows / max(1, every)),
-            "finetune_eval": times.finetune_eval(),
-            "embeddings": times.embeddings(rows),
-            "negative_pool": times.negative_pool(self.found.data.pairs(config.negatives.pairs_per_user)),
-            "trials": times.trials(rows),
-            "results": times.results(rows),
-            "final_model": times.final_model(),
-            "recommendations": times.recommendations(),
-        }
-        return one_by_one[name]
-
-    def _llm_seconds(self, name: str, rows: int) -> float:
-        llm, answers = self.config.llm, self.found.answers[name]
-        if llm.engine == "http" and llm.http is not None:
-            return http_seconds(llm.http, answers, rows, llm.engines, self.found.engine.given)
-        return engine_seconds(self.config, answers, self.found.engine.rate, rows)
-
-    def _gpus(self, name: str) -> float:
-        config = self.config
-        if name in {*LLM_STAGES, "embeddings"}:
-            return config.llm.engines * config.llm.gpus_per_engine
-        if name == "finetune":
-            return config.finetune.workers * config.finetune.gpus_per_worker
-        if name in {"trials", "results"}:
-            return config.tune.concurrent * config.tune.gpus_per_trial
-        return config.tune.gpus_per_trial if name in _TRAINED else 0
-
-    def _written(self) -> Written:
-        chars = {name: sum(one.chars) / max(1, len(one.chars)) for name, one in self.found.answers.items()}
-        return Written(self.config, self.found.data, self.task.tuned, chars)
-
-    def _basis(self, name: str) -> str:
-        if name in LLM_STAGES:
-            source = self.found.answers[name].source
-            if self.config.llm.engine == "http" and self.found.engine.given is None:
-                return f"{source}; time: the server's limits, and answers at an assumed pace"
-            return source if source.startswith("tokens and time") else f"{source}; {self.found.engine.source}"
-        if name == "embeddings":
-            return f"tokens: real queries; {self.found.engine.source}"
-        if name in _PACES:
-            part, what = _PACES[name]
-            return f"time: {what}, {self.found.works.sources[part]}"
-        return "time: assumed, it is short"
+def _figures(cost: StageCost, remaining: Remaining, state: str) -> Planned:
+    seconds, gpus = cost.seconds(remaining), cost.gpus(remaining.config)
+    disk, memory = cost.disk(remaining), cost.memory(remaining)
+    return Planned(
+        name=remaining.stage,
+        state=state,
+        rows=remaining.rows,
+        prompts=cost.prompts(remaining),
+        tokens=cost.tokens(remaining),
+        seconds=round(seconds, 1),
+        gpu_hours=round(seconds * gpus / 3600, 4) if gpus else None,
+        memory_mib=None if memory is None else round(memory, 1),
+        disk_mib=None if disk is None else round(disk / MIB, 3),
+        basis=cost.basis_of(remaining),
+    )

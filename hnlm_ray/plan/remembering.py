@@ -14,10 +14,11 @@ from hnlm_ray.plan.answers import key_of
 from hnlm_ray.plan.durations import STAGE_S
 from hnlm_ray.plan.engine_meter import slots
 from hnlm_ray.plan.engine_rates import assumed_rate
+from hnlm_ray.plan.estimate.stage_cost import asked_of
 from hnlm_ray.plan.rates import AnswerRate, EngineRate, changed_rates, engine_key
-from hnlm_ray.plan.sampling import LLM_STAGES, Sampler
 from hnlm_ray.plan.step_cost import Load, stage_seconds
-from hnlm_ray.stage import StageRun
+from hnlm_ray.stage import Stage
+from hnlm_ray.workspace import Manifest, Workspace
 from hnlm_ray.workspace.folder import first_line
 
 log = logging.getLogger(__name__)
@@ -46,22 +47,25 @@ class Seen:
         )
 
 
-def remember_run(run: StageRun, stage: str, seconds: float) -> None:
-    """Update the rates after an LLM stage that went through in one go; that they can't be written is no failure."""
-    if stage not in LLM_STAGES:
+def remember_run(config: Config, workspace: Workspace, stage: Stage, done: Manifest) -> None:
+    """Update the rates after a stage that went through in one go; that they can't be written is no failure.
+
+    Nothing is learned from a stage that asked no LLM for text, or the scripted one.
+    """
+    asking = asked_of([stage]).get(stage.name)
+    if asking is None or done.tokens.tokens_out == 0 or config.llm.engine == "scripted":
         return
-    task = Sampler(run.config, run.workspace, 0).task(stage)
-    store, column = run.workspace.table(stage), next(iter(task.columns.values()))
-    parts, rows = store.parts(run.fingerprint), list[dict[str, Any]]()
-    for part in parts:
+    task = asking.task(config, workspace)
+    store, column, rows = workspace.table(done.table), next(iter(task.columns.values())), list[dict[str, Any]]()
+    for part in done.files:
         table = store.read_parts([part], ["attempts", "tokens_in", "tokens_out", column])
         rows += table.slice(0, _ROWS - len(rows)).to_pylist()
     if not rows:
         return
     try:
-        _update(run.config, task, Seen(rows, sum(part.rows for part in parts), seconds), column)
+        _update(config, task, Seen(rows, sum(part.rows for part in done.files), done.seconds), column)
     except OSError as error:
-        log.warning("the rates of stage %s can't be remembered: %s", stage, first_line(error))
+        log.warning("the rates of stage %s can't be remembered: %s", stage.name, first_line(error))
 
 
 def _update(config: Config, task: LLMTask, seen: Seen, column: str) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
 from hnlm_ray.config import Config
-from hnlm_ray.finetune.meanings import MEANINGS
 from hnlm_ray.tune.methods import compared_methods, trials_of
 from hnlm_ray.workspace import Workspace
 
@@ -78,26 +75,3 @@ def trials(config: Config) -> int:
 def refits(config: Config) -> int:
     """Return the refits of all searches' winners."""
     return len(compared_methods(config.tune)) * config.tune.searches * config.tune.seeds
-
-
-_MEASUREMENTS: Final = 2  # rows of the fine-tuning's log before its first step
-
-ROWS: Final[Mapping[str, Callable[[Config, Prepared], int]]] = {
-    "item_profiles": lambda _config, data: data.items,
-    "user_profiles": lambda _config, data: data.users,
-    "candidates": lambda config, data: min(data.users, config.evidence.users),
-    "judgements": lambda config, data: min(data.users, config.evidence.users),
-    "semantic_negatives": lambda config, data: data.pairs(config.negatives.pairs_per_user),
-    "teacher": lambda _config, data: data.users,
-    "records": records,
-    "finetune": lambda config, data: steps(config, data) + _MEASUREMENTS,
-    "finetune_eval": lambda _config, _data: len(MEANINGS),
-    "embeddings": lambda config, data: data.pairs(config.embeddings.pairs_per_user),
-    "negative_pool": lambda _config, data: data.train,
-    "trials": lambda config, _data: trials(config),
-    "results": lambda config, _data: refits(config),
-    "final_model": lambda _config, data: data.users,
-    "recommendations": lambda config, data: int(np.clip(data.items - data.per_user, 0, config.recommend.k).sum()),
-}
-"""Rows of each stage's first table, at most. The lists of users who have seen nearly everything may be shorter still,
-and ``evidence.token_budget`` may leave out users whom ``evidence.users`` allows."""

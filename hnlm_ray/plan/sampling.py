@@ -7,19 +7,19 @@ those, drawn at random, for every other.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from hnlm_ray.config import Config
-from hnlm_ray.evidence.prompts import judgement_prompts, judgement_task
+from hnlm_ray.evidence.prompts import judgement_prompts
 from hnlm_ray.llm.job import LLMTask, RowPrompt
 from hnlm_ray.negatives.pair_choice import pair_choice
-from hnlm_ray.negatives.text import Described, pair_prompts, semantic_negative_task
-from hnlm_ray.profiles.items import item_profile_task, item_prompts
-from hnlm_ray.profiles.users import Known, user_profile_task, user_prompts
+from hnlm_ray.negatives.text import Described, pair_prompts
+from hnlm_ray.profiles.items import item_prompts
+from hnlm_ray.profiles.users import Known, user_prompts
 from hnlm_ray.training_data import (
     UserHistory,
     bucket_count,
@@ -31,7 +31,6 @@ from hnlm_ray.training_data import (
 )
 from hnlm_ray.workspace import Workspace
 
-LLM_STAGES: Final = ("item_profiles", "user_profiles", "judgements", "semantic_negatives")
 _BUCKETS: Final = 8
 Text = str | None
 """What was written for a row; None: nothing, the row failed."""
@@ -66,40 +65,6 @@ class Sampler:
     workspace: Workspace
     size: int
 
-    def task(self, stage: str) -> LLMTask:
-        """Return what a stage asks."""
-        tasks = {
-            "item_profiles": item_profile_task,
-            "user_profiles": user_profile_task,
-            "judgements": judgement_task,
-            "semantic_negatives": semantic_negative_task,
-        }
-        return tasks[stage](self.config, self.workspace)
-
-    def prompts(self, stage: str, texts: Mapping[str, Texts]) -> list[RowPrompt]:
-        """Return the prompts of the sampled rows; ``texts``: those of the stages before, by stage."""
-        if stage == "item_profiles":
-            return self._items()
-        users = self.users()
-        items = rows_by_item(self.workspace, "items")
-        item_texts = texts.get("item_profiles", NOTHING_WRITTEN)
-        if stage == "user_profiles":
-            profiles = item_texts.rows(_items_of(users), self.config.seed)
-            return user_prompts(users, Known(items, profiles, self._reviews(users)), self.config.profiles)
-        tastes = texts.get("user_profiles", NOTHING_WRITTEN).rows((one.user for one in users), self.config.seed)
-        if stage == "judgements":
-            drawn = self._candidates(users, len(items))
-            profiles = item_texts.rows(_items_of(users).union(*drawn.values()), self.config.seed)
-            return judgement_prompts(users, drawn, Described(items, profiles, tastes), self.config.evidence)
-        profiles, negatives = item_texts.rows(_items_of(users), self.config.seed), self.config.negatives
-        choose = pair_choice(self.workspace, negatives.choose, self.config.seed)
-        return self._some(pair_prompts(users, Described(items, profiles, tastes), negatives, choose))
-
-    def _candidates(self, users: Sequence[UserHistory], items: int) -> dict[int, list[int]]:
-        """Draw items as long as no candidates are found yet: to be read, they are as good."""
-        most, draw = min(items, self.config.evidence.candidates), np.random.default_rng(self.config.seed)
-        return {one.user: draw.choice(items, most, replace=False).tolist() for one in users}
-
     def users(self) -> list[UserHistory]:
         """Return the sampled users with their training items."""
         found: list[UserHistory] = []
@@ -107,7 +72,8 @@ class Sampler:
             found += self._drawn(histories(training_rows(self.workspace, bucket)), wanted, bucket)
         return found
 
-    def _items(self) -> list[RowPrompt]:
+    def items(self) -> list[RowPrompt]:
+        """Return the prompts of the sampled items."""
         profiles, store = self.config.profiles, self.workspace.table("items")
         most = profiles.item_reviews if profiles.review_chars else 0
         prompts: list[RowPrompt] = []
@@ -119,7 +85,8 @@ class Sampler:
                 prompts += item_prompts(rows, said, profiles)
         return prompts
 
-    def _reviews(self, users: Sequence[UserHistory]) -> dict[tuple[int, int], str]:
+    def reviews(self, users: Sequence[UserHistory]) -> dict[tuple[int, int], str]:
+        """Return what these users wrote of their training items, by user and item, so far as prompts read it."""
         if not self.config.profiles.review_chars:
             return {}
         wanted, found = {one.user for one in users}, dict[tuple[int, int], str]()
@@ -138,8 +105,58 @@ class Sampler:
         draw = np.random.default_rng([self.config.seed, bucket])
         return [rows[index] for index in np.sort(draw.permutation(len(rows))[:wanted])]
 
-    def _some(self, prompts: list[RowPrompt]) -> list[RowPrompt]:
+    def some(self, prompts: list[RowPrompt]) -> list[RowPrompt]:
+        """Return as many of the prompts as the sample has rows."""
         return self._drawn(prompts, self.size, 0)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What a stage asks an LLM, and how its prompts are sampled.
+
+    ``prompts`` gets the texts of the stages before, by stage.
+    """
+
+    task: Callable[[Config, Workspace], LLMTask]
+    prompts: Callable[[Sampler, Mapping[str, Texts]], list[RowPrompt]]
+
+
+def item_profile_sample(sampler: Sampler, _texts: Mapping[str, Texts]) -> list[RowPrompt]:
+    """Return prompts that ask for items' profiles."""
+    return sampler.items()
+
+
+def user_profile_sample(sampler: Sampler, texts: Mapping[str, Texts]) -> list[RowPrompt]:
+    """Return prompts that ask for users' profiles."""
+    users, items = sampler.users(), rows_by_item(sampler.workspace, "items")
+    profiles = _item_texts(texts).rows(_items_of(users), sampler.config.seed)
+    return user_prompts(users, Known(items, profiles, sampler.reviews(users)), sampler.config.profiles)
+
+
+def judgement_sample(sampler: Sampler, texts: Mapping[str, Texts]) -> list[RowPrompt]:
+    """Return prompts that ask for judgements, of drawn items: as long as no candidates are found, they are as good."""
+    config, users, items = sampler.config, sampler.users(), rows_by_item(sampler.workspace, "items")
+    most, draw = min(len(items), config.evidence.candidates), np.random.default_rng(config.seed)
+    drawn = {one.user: draw.choice(len(items), most, replace=False).tolist() for one in users}
+    profiles = _item_texts(texts).rows(_items_of(users).union(*drawn.values()), config.seed)
+    return judgement_prompts(users, drawn, Described(items, profiles, _tastes(texts, users, config)), config.evidence)
+
+
+def negative_sample(sampler: Sampler, texts: Mapping[str, Texts]) -> list[RowPrompt]:
+    """Return prompts that ask for hard negatives."""
+    config, users, items = sampler.config, sampler.users(), rows_by_item(sampler.workspace, "items")
+    profiles = _item_texts(texts).rows(_items_of(users), config.seed)
+    described = Described(items, profiles, _tastes(texts, users, config))
+    choose = pair_choice(sampler.workspace, config.negatives.choose, config.seed)
+    return sampler.some(pair_prompts(users, described, config.negatives, choose))
+
+
+def _item_texts(texts: Mapping[str, Texts]) -> Texts:
+    return texts.get("item_profiles", NOTHING_WRITTEN)
+
+
+def _tastes(texts: Mapping[str, Texts], users: Sequence[UserHistory], config: Config) -> dict[int, dict[str, Any]]:
+    return texts.get("user_profiles", NOTHING_WRITTEN).rows((one.user for one in users), config.seed)
 
 
 def _items_of(users: Iterable[UserHistory]) -> set[int]:

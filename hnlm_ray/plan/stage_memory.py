@@ -1,13 +1,11 @@
-"""Memory of each stage's workers, from the sizes of the run."""
+"""Memory of stages' workers in MiB, all of a stage together, from the sizes of the run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
-from hnlm_ray.plan.gathering import Found, Task
+from hnlm_ray.plan.estimate.stage_cost import Remaining
 from hnlm_ray.plan.memory import MIB, engine_mib, finetune_mib, training_mib
-from hnlm_ray.plan.sampling import LLM_STAGES
 from hnlm_ray.tune.methods import methods_of
 
 _FLOAT: Final = 4
@@ -15,60 +13,60 @@ _SQUARES: Final = 5
 """Matrices of items x items in float32: the Gram in double precision while it is solved, and three weights."""
 
 
-def stage_memory(task: Task, found: Found, name: str) -> float | None:
-    """Return MiB of all workers of a stage together; None where it is little, elsewhere, or not known."""
-    return _asking(task, found, name) if name in LLM_STAGES else _OTHERS.get(name, _little)(task, found)
-
-
-def _little(_task: Task, _found: Found) -> None:
-    return None
-
-
-def _asking(task: Task, found: Found, name: str) -> float | None:
-    if task.shape is None:
+def answering_mib(remaining: Remaining) -> float | None:
+    """Return the engines that answer; None where the model's size is not known."""
+    config, shape = remaining.config, remaining.task.shape
+    if shape is None:
         return None
     from hnlm_ray.llm.vllm_engine import fitting_dtype
 
-    return engine_mib(task.config, task.shape, fitting_dtype(task.config.llm), sum(found.answers[name].means))
+    return engine_mib(config, shape, fitting_dtype(config.llm), sum(remaining.found.answers[remaining.stage].means))
 
 
-def _candidates(task: Task, _found: Found) -> float:
-    return _SQUARES * task.data.items**2 * _FLOAT / MIB
+def candidate_mib(remaining: Remaining) -> float:
+    """Return the solutions by which candidates are found."""
+    return _SQUARES * remaining.data.items**2 * _FLOAT / MIB
 
 
-def _teacher(task: Task, _found: Found) -> float:
-    return training_mib(task.config.teacher.cf, task.data, 1)
+def teacher_mib(remaining: Remaining) -> float:
+    """Return the teacher's training."""
+    return training_mib(remaining.config.teacher.cf, remaining.data, 1)
 
 
-def _finetune(task: Task, found: Found) -> float | None:
-    return finetune_mib(task.config, task.tuned, found.query_tokens) if task.tuned else None
+def tuning_mib(remaining: Remaining) -> float | None:
+    """Return the workers of the fine-tuning; None where the model's size is not known."""
+    shape = remaining.task.tuned
+    return finetune_mib(remaining.config, shape, remaining.found.query_tokens) if shape else None
 
 
-def _evaluation(task: Task, _found: Found) -> float | None:
-    return 2 * task.tuned.parameters * _FLOAT / MIB if task.tuned else None  # tuned and untuned
+def evaluation_mib(remaining: Remaining) -> float | None:
+    """Return the tuned and the untuned model; None where their size is not known."""
+    shape = remaining.task.tuned
+    return 2 * shape.parameters * _FLOAT / MIB if shape else None
 
 
-def _embeddings(task: Task, found: Found) -> float | None:
-    if task.tuned is None:
-        return None
-    return engine_mib(task.config, task.tuned, task.config.embeddings.dtype, found.query_tokens)
+def embedding_mib(remaining: Remaining) -> float | None:
+    """Return the engines that give vectors; None where the model's size is not known."""
+    config, shape = remaining.config, remaining.task.tuned
+    return engine_mib(config, shape, config.embeddings.dtype, remaining.found.query_tokens) if shape else None
 
 
-def _trainings(task: Task, _found: Found) -> float:
-    settings = task.config.tune
-    return training_mib(task.config.cf, task.data, settings.concurrent) + settings.concurrent * _kept(task)
+def sweep_mib(remaining: Remaining) -> float:
+    """Return the trainings that run at the same time, and what their methods keep."""
+    at_once = remaining.config.tune.concurrent
+    return training_mib(remaining.config.cf, remaining.data, at_once) + at_once * _kept(remaining)
 
 
-def _kept(task: Task) -> float:
+def _kept(remaining: Remaining) -> float:
     """Return MiB of what methods keep beside the model: a guard's beliefs or a teacher's scores, and item weights."""
     from hnlm_ray.cf.ease import MOST_ITEMS
     from hnlm_ray.cf.guard.beliefs import beliefs_bytes
     from hnlm_ray.cf.guard.rule import KEPT
     from hnlm_ray.cf.semantic_teacher import kept_bytes
 
-    users, items, kept = task.data.users, task.data.items, [0.0]
+    users, items, kept = remaining.data.users, remaining.data.items, [0.0]
     weights = _SQUARES * items**2 * _FLOAT if items <= MOST_ITEMS else 0
-    for method in methods_of(task.config.tune).values():
+    for method in methods_of(remaining.config.tune).values():
         drawn = {*method.space, *(name for name, value in method.fixed.items() if value not in {0, "none"})}
         if "guard" in drawn:
             kept.append(weights + KEPT * beliefs_bytes(users, items))
@@ -79,22 +77,11 @@ def _kept(task: Task) -> float:
     return max(kept) / MIB
 
 
-def _final(task: Task, _found: Found) -> float:
-    return training_mib(task.config.cf, task.data, 1)
+def final_mib(remaining: Remaining) -> float:
+    """Return the training of the model that recommends."""
+    return training_mib(remaining.config.cf, remaining.data, 1)
 
 
-def _lists(task: Task, _found: Found) -> float:
-    return (task.data.users + task.data.items) * task.config.cf.dim * _FLOAT / MIB
-
-
-_OTHERS: Final[Mapping[str, Callable[[Task, Found], float | None]]] = {
-    "candidates": _candidates,
-    "teacher": _teacher,
-    "finetune": _finetune,
-    "finetune_eval": _evaluation,
-    "embeddings": _embeddings,
-    "trials": _trainings,
-    "results": _trainings,
-    "final_model": _final,
-    "recommendations": _lists,
-}
+def list_mib(remaining: Remaining) -> float:
+    """Return the vectors that lists are made with."""
+    return (remaining.data.users + remaining.data.items) * remaining.config.cf.dim * _FLOAT / MIB

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hnlm_ray.plan.engine_meter import slots
-from hnlm_ray.plan.gathering import Found, Task
+from hnlm_ray.plan.estimate.stage_cost import asked_of
 from hnlm_ray.plan.http_time import ASSUMED_READ, ASSUMED_WRITE
 from hnlm_ray.plan.rows import records
+from hnlm_ray.plan.task import Found, Task
 from hnlm_ray.plan.training_time import first_trials
 
 
@@ -18,7 +19,7 @@ def assumptions(task: Task, found: Found) -> list[str]:
 
 def _of_the_llm(task: Task, found: Found) -> Iterator[str]:
     llm = task.config.llm
-    if not task.llm_stages:
+    if not asked_of(task.todo):
         return
     if found.measured_tokens:
         yield f"the measurement itself took {found.measured_tokens:,} tokens, which are not in the plan"

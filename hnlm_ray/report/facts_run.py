@@ -9,11 +9,11 @@ import numpy as np
 import yaml
 
 from hnlm_ray.config import Config
-from hnlm_ray.pipeline import find_stage
+from hnlm_ray.pipeline.stages import STAGES
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.report.facts_samples import item_titles
 from hnlm_ray.report.words import masked
 from hnlm_ray.shown_tables import ShownTables
-from hnlm_ray.stages import STAGES
 from hnlm_ray.workspace import Manifest
 
 Facts = dict[str, Any]

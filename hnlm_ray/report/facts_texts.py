@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.report.facts_judgements import judgement_facts
 from hnlm_ray.report.facts_samples import item_titles
 from hnlm_ray.shown_tables import ShownTables
@@ -17,7 +18,8 @@ from hnlm_ray.workspace import Manifest
 
 Facts = dict[str, Any]
 Counts = Mapping[str, object]
-TEXTS: Final = ("item_profiles", "user_profiles", "judgements", "semantic_negatives")
+TEXTS: Final = tuple(stage.outputs[0] for stage in STAGES if stage.writes_texts)
+"""The tables of what the LLM wrote."""
 _FIGURES: Final = (
     *("valid_share", "duplicate_share", "distinct_1", "distinct_2", "compression_ratio"),
     *("words_mean", "words_median", "sampled_texts", "prompts_cut", "prompts_defused"),

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from hnlm_ray.config import Config
 from hnlm_ray.errors import WorkspaceError
+from hnlm_ray.pipeline.stages import STAGES
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.tune.leaderboard import Entry, best_by_validation, found_by, leaderboard
 from hnlm_ray.tune.method_rows import MethodRows, Row, group_rows, refit_rows
 from hnlm_ray.tune.methods import RunMethods, result_name
@@ -18,8 +20,10 @@ CONFIG_FILE: Final = "config.json"
 """The run's configuration, beside its tables: `hnlm report --config` and others take it."""
 READ: Final = ("users", "items", "interactions", "trials", "results", "frontier")
 """What a study reads of a run."""
-ASKED: Final = ("item_profiles", "user_profiles", "judgements")
-"""What the LLM wrote that methods read as evidence."""
+ASKED: Final = tuple(
+    stage.outputs[0] for stage in STAGES if stage.writes_texts and stage.outputs[0] in find_stage("trials").inputs
+)
+"""What the LLM wrote that methods read as evidence; what they read of it by way of the pool is not among it."""
 _WHOLE_SHARE: Final = 1.0
 
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from hnlm_ray import pipeline
 from hnlm_ray.cli import app
+from hnlm_ray.pipeline import status
 from hnlm_ray.retry import RETRIED
 from hnlm_ray.stage import Outcome, chunks_of
 from hnlm_ray.tables import TABLES
@@ -208,7 +208,7 @@ def test_a_retry_that_is_stopped_says_that_the_table_stays(finished, workspace, 
 
     before = workspace.table("negative_pool").manifest()
     stages = tuple(replace(one, run=stopped) if one.name == "negatives" else one for one in small_pipeline.STAGES)
-    monkeypatch.setattr(pipeline, "STAGES", stages)
+    monkeypatch.setattr(status, "STAGES", stages)
     done = finished("stage", "negatives", "--retry", "failed:invalid")
     assert done.exit_code == 130
     told = "stopped; table semantic_negatives stays as it was, the same command goes on where the retry was"
@@ -237,7 +237,7 @@ def test_the_finished_part_of_a_running_retry_is_counted(finished, workspace, mo
     manifest = store.manifest()
     store.publish(manifest.model_copy(update={"failed_by_reason": {"invalid": 2}}))
     stages = tuple(replace(one, run=slow) if one.name == "user_profiles" else one for one in small_pipeline.STAGES)
-    monkeypatch.setattr(pipeline, "STAGES", stages)
+    monkeypatch.setattr(status, "STAGES", stages)
     assert finished("stage", "user_profiles", "--retry", "failed").exit_code == 0
     rows = json.loads(seen["status"])["stages"][1]
     assert (rows["state"], rows["rows"]["ok"]) == ("running", 2)

@@ -60,7 +60,7 @@ STAGES = (
 
 @pytest.fixture
 def call(small_pipeline, monkeypatch, config_file):
-    monkeypatch.setattr("hnlm_ray.pipeline.STAGES", STAGES)
+    monkeypatch.setattr("hnlm_ray.pipeline.status.STAGES", STAGES)
 
     def call(*arguments):
         return CliRunner().invoke(app, ["finetune", "eval", "--config", str(config_file), *arguments])

@@ -43,14 +43,14 @@ def test_results_are_refused_once_what_they_were_made_from_is_made_anew(call):
 def test_results_can_be_read_without_the_source(call, small_pipeline, monkeypatch):
     from dataclasses import replace
 
-    from hnlm_ray import pipeline
     from hnlm_ray.errors import SourceError
+    from hnlm_ray.pipeline import status
 
     def gone(_):
         raise SourceError("there is no file x.csv")
 
     stages = small_pipeline.STAGES
-    monkeypatch.setattr(pipeline, "STAGES", (replace(stages[0], depends_on=gone), *stages[1:]))
+    monkeypatch.setattr(status, "STAGES", (replace(stages[0], depends_on=gone), *stages[1:]))
     answer = json.loads(call("results", "--json").stdout)
     assert (answer["fresh"], answer["reason"]) == (False, "can't be told: there is no file x.csv")
 

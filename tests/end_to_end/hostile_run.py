@@ -7,7 +7,8 @@ from rich.console import Console
 
 from hnlm_ray.cluster import connected
 from hnlm_ray.negatives.text import semantic_negative_task
-from hnlm_ray.pipeline import find_stage, run_stages
+from hnlm_ray.pipeline.run import run_stages
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.profiles.items import item_profile_task
 from hnlm_ray.profiles.users import user_profile_task
 from hnlm_ray.progress import LineProgress

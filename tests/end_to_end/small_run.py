@@ -7,7 +7,7 @@ import random
 
 from hnlm_ray.cluster import connected
 from hnlm_ray.config import Config
-from hnlm_ray.pipeline import run_stages
+from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.progress import LineProgress
 from hnlm_ray.workspace import Workspace
 

@@ -13,7 +13,7 @@ import time
 import pytest
 from small_run import small_config, write_split
 
-from hnlm_ray.stages import STAGES
+from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.workspace import Workspace
 
 RAY = [os.path.join(os.path.dirname(sys.executable), "ray")]

@@ -10,8 +10,8 @@ from small_run import ITEMS, USERS, WHOLE, WHOLE_METHODS, run_pipeline, small_co
 
 from hnlm_ray.commands.results import read_results
 from hnlm_ray.evidence.judgements import judgement_tokens, load_judgements
-from hnlm_ray.pipeline import find_stage, statuses
-from hnlm_ray.stages import STAGES
+from hnlm_ray.pipeline.stages import STAGES
+from hnlm_ray.pipeline.status import find_stage, statuses
 from hnlm_ray.tables import KEYS, TABLES
 from hnlm_ray.tune.methods import compared_methods, trials_of
 from hnlm_ray.workspace import Workspace
@@ -222,7 +222,7 @@ def test_a_second_run_redoes_nothing_and_does_not_start_ray(finished):
     def no_cluster(stages):
         raise AssertionError(stages)
 
-    from hnlm_ray.pipeline import run_stages
+    from hnlm_ray.pipeline.run import run_stages
     from hnlm_ray.progress import LineProgress
 
     assert list(run_stages(config, workspace, LineProgress(console()), no_cluster)) == []

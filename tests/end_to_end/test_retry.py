@@ -12,10 +12,11 @@ from small_run import ITEMS, small_config, write_split
 
 from hnlm_ray.cluster import connected
 from hnlm_ray.errors import StageError
-from hnlm_ray.pipeline import find_stage, run_stages, statuses
+from hnlm_ray.pipeline.retry import run_retry
+from hnlm_ray.pipeline.run import run_stages
+from hnlm_ray.pipeline.status import find_stage, statuses
 from hnlm_ray.progress import LineProgress
 from hnlm_ray.retry import parse_retry
-from hnlm_ray.retry_stage import run_retry
 from hnlm_ray.stage import chunks_of
 from hnlm_ray.workspace import Workspace
 

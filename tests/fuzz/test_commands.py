@@ -8,7 +8,7 @@ import pytest
 from bounds import bounded
 from printing import check_printed
 
-from hnlm_ray.pipeline import STAGES
+from hnlm_ray.pipeline.stages import STAGES
 
 HOSTILE = {
     "terminal": "\x1b[2J\x1b]0;title\x07\x9b31mred\x08\x7f",

@@ -7,12 +7,12 @@ import pytest
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from hnlm_ray import stage_content
 from hnlm_ray.cli import app
 from hnlm_ray.config import Config, LLMConfig
 from hnlm_ray.config.http import HttpConfig
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import ConfigError
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.redaction import redacted
 from hnlm_ray.yaml_text import parse_yaml
 
@@ -88,7 +88,7 @@ def test_where_the_server_is_and_how_it_is_asked_makes_no_table_stale():
         llm = {"engine": "http", "http": http, "encoder": "trigrams"}
         source = {"format": "movielens_100k"}
         config = Config.model_validate({"name": "n", "workspace": "w", "source": source, "llm": llm})
-        return stage_content.item_profiles(config)
+        return find_stage("item_profiles").depends_on(config)
 
     base = content()
     assert base == content(base_url="http://b", api_key_env="KEY", concurrency=2, requests_per_minute=9, timeout_s=3)

@@ -11,7 +11,7 @@ from rich.console import Console
 from small_run import ITEMS, run_pipeline, small_config, write_split
 
 from hnlm_ray.errors import InputError, StageError
-from hnlm_ray.stages import STAGES
+from hnlm_ray.pipeline.stages import STAGES
 
 
 def answer(asked):

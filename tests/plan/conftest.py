@@ -23,18 +23,24 @@ def prepared(tmp_path):
         for user, items in chosen.items()
         for item, split in zip(items, splits, strict=True)
     ]
-    publish(workspace, "interactions", rows[:150], rows[150:])
-    publish(workspace, "users", [{"user": user, "user_id": str(user)} for user in range(USERS)])
+    publish_table(workspace, "interactions", rows[:150], rows[150:])
+    publish_table(workspace, "users", [{"user": user, "user_id": str(user)} for user in range(USERS)])
     titles = [{"item": item, "item_id": str(item), "title": f"The Title {item}"} for item in range(ITEMS)]
-    publish(workspace, "items", titles)
-    publish(workspace, "reviews", [{"user": 0, "item": chosen[0][0], "text": "seen twice"}], [])
+    publish_table(workspace, "items", titles)
+    publish_table(workspace, "reviews", [{"user": 0, "item": chosen[0][0], "text": "seen twice"}], [])
     return workspace
 
 
-def publish(workspace, table, *parts):
+def publish_table(workspace, table, *parts):
     store = workspace.table(table)
     files = [
         store.write_part("f" * 16, f"part-{n}", pa.Table.from_pylist(rows, schema=TABLES[table]))
         for n, rows in enumerate(parts)
     ]
     store.publish(Manifest(table=table, stage="prepare", fingerprint="f" * 16, files=tuple(files)))
+
+
+@pytest.fixture
+def publish():
+    """Return what publishes a table in so many parts."""
+    return publish_table

@@ -30,10 +30,10 @@ PRICES = {"llm__prices": {"input_per_million": 2, "output_per_million": 10, "gpu
 
 def test_tokens_cost_where_an_llm_is_asked_and_gpu_hours_everywhere(tmp_path):
     both = config(tmp_path, **PRICES)
-    assert priced(both, llm_stage(gpu_hours=2.0)).cost == pytest.approx(2 * 2 + 0.5 * 10 + 2 * 3)
-    assert priced(both, llm_stage("finetune", gpu_hours=2.0)).cost == pytest.approx(6)
-    assert priced(both, llm_stage("finetune")).cost is None
-    assert priced(config(tmp_path), llm_stage(gpu_hours=2.0)).cost is None
+    assert priced(both, llm_stage(gpu_hours=2.0), asks_llm=True).cost == pytest.approx(2 * 2 + 0.5 * 10 + 2 * 3)
+    assert priced(both, llm_stage("finetune", gpu_hours=2.0), asks_llm=False).cost == pytest.approx(6)
+    assert priced(both, llm_stage("finetune"), asks_llm=False).cost is None
+    assert priced(config(tmp_path), llm_stage(gpu_hours=2.0), asks_llm=True).cost is None
 
 
 def test_a_total_adds_up_what_is_known_and_takes_the_largest_memory():
@@ -53,8 +53,10 @@ def test_a_total_adds_up_what_is_known_and_takes_the_largest_memory():
     ],
 )
 def test_a_plan_says_where_a_budget_ends(tmp_path, budget, spent, stage):
-    stages = [llm_stage(), llm_stage("user_profiles"), llm_stage("finetune", tokens_in=10**12)]
-    told = budget_end(config(tmp_path, llm__budget=budget, **PRICES), stages, spent)
+    fresh = Planned(name="judgements", state="fresh")
+    told = budget_end(
+        config(tmp_path, llm__budget=budget, **PRICES), [fresh, llm_stage(), llm_stage("user_profiles")], spent
+    )
     assert (told is None) if stage is None else f"would be spent in stage {stage} " in told
 
 

@@ -7,16 +7,18 @@ from small_run import small_config
 
 from hnlm_ray.errors import ResourceError
 from hnlm_ray.llm.models import embedded_llm_folder
-from hnlm_ray.pipeline import find_stage
+from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.plan.answers import key_of
-from hnlm_ray.plan.gathering import Task, gather
+from hnlm_ray.plan.estimate.stage_cost import asked_of
+from hnlm_ray.plan.gathering import gather
 from hnlm_ray.plan.options import Options
 from hnlm_ray.plan.rates import AnswerRate, EngineRate, changed_rates, engine_key
 from hnlm_ray.plan.rows import read_prepared
-from hnlm_ray.plan.sampling import LLM_STAGES, Sampler
+from hnlm_ray.plan.task import Task
 from hnlm_ray.progress import LineProgress
 
 EMBEDDED = embedded_llm_folder()
+LLM_STAGES = [stage for stage in STAGES if stage.writes_texts]
 
 
 class MeasuringError(Exception):
@@ -38,18 +40,17 @@ def task_of(prepared, tmp_path, monkeypatch):
 
     def make(**changes):
         config = small_config(tmp_path, prepared.uri, **{"llm__engine": "vllm", **changes})
-        return Task(config, prepared, read_prepared(prepared), [find_stage(name) for name in LLM_STAGES], None, None)
+        return Task(config, prepared, read_prepared(prepared), LLM_STAGES, None, None)
 
     return make
 
 
 def remember(task):
-    sampler = Sampler(task.config, task.workspace, 4)
     with changed_rates() as rates:
         rates.engines[engine_key(task.config)] = EngineRate(start_s=9, step_s=0.1, request_s=0.2, prompt_token_s=0.3)
-        for stage in LLM_STAGES:
+        for asking in asked_of(LLM_STAGES).values():
             rate = AnswerRate(tokens_out=(30, 50), tries=1.5, chars=(100,), source="run", day="2020-02-02")
-            rates.answers[key_of(task.config, sampler.task(stage))] = rate
+            rates.answers[key_of(task.config, asking.task(task.config, task.workspace))] = rate
 
 
 def test_an_engine_is_measured_until_all_about_it_is_remembered(task_of):

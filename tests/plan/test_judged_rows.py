@@ -3,14 +3,14 @@
 import pytest
 from small_run import small_config
 
-from hnlm_ray.pipeline import find_stage
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.plan.answers import Answers
 from hnlm_ray.plan.engine_rates import KnownEngine
-from hnlm_ray.plan.gathering import Found, Task
 from hnlm_ray.plan.planning import Planner, StandingStage
 from hnlm_ray.plan.rates import EngineRate, Rates
 from hnlm_ray.plan.rows import read_prepared
-from hnlm_ray.plan.sampling import Sampler
+from hnlm_ray.plan.sampling import Sampler, judgement_sample
+from hnlm_ray.plan.task import Found, Task
 from hnlm_ray.plan.works import known_works
 
 ENGINE = KnownEngine(EngineRate(start_s=1, step_s=0.1, request_s=0.1, prompt_token_s=0.01), "assumed")
@@ -24,18 +24,18 @@ def planned(prepared, tmp_path, **evidence):
     task = Task(config, prepared, read_prepared(prepared), stages, None, None)
     works = known_works(task.work, Rates())
     planner = Planner(task, Found({"judgements": ANSWERS}, {}, ENGINE, works, task.data, 0.0))
-    return [planner.planned(StandingStage(stage.name, "missing")) for stage in stages]
+    return [planner.planned(StandingStage(stage, "missing")) for stage in stages]
 
 
 def test_sampled_prompts_list_items_of_the_catalogue_by_number(prepared, tmp_path):
     config = small_config(tmp_path, prepared.uri, evidence__judge=True, evidence__candidates=5)
-    prompts = Sampler(config, prepared, 6).prompts("judgements", {})
+    prompts = judgement_sample(Sampler(config, prepared, 6), {})
     assert len(prompts) == 6
     for prompt in prompts:
         listed = prompt.content["candidates"]
         assert [item["number"] for item in listed] == [1, 2, 3, 4, 5]
         assert len({item["title"] for item in listed}) == 5
-    assert prompts == Sampler(config, prepared, 6).prompts("judgements", {})
+    assert prompts == judgement_sample(Sampler(config, prepared, 6), {})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hnlm_ray.errors import InputError
 from hnlm_ray.plan.checkpoint_shape import read_checkpoint_shape
 from hnlm_ray.plan.memory import engine_mib, finetune_mib, training_mib
 from hnlm_ray.plan.rows import Prepared
-from hnlm_ray.plan.stage_memory import stage_memory
+from hnlm_ray.plan.stage_memory import sweep_mib
 
 CONFIG = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
 
@@ -88,7 +88,7 @@ def test_a_guard_s_beliefs_and_a_teacher_s_scores_count_for_each_trial(tmp_path)
 
     def needed(*methods):
         config = small_config(tmp_path, tmp_path, tune__methods=("rns", *methods), tune__concurrent=2)
-        return stage_memory(SimpleNamespace(config=config, data=data), None, "trials")
+        return sweep_mib(SimpleNamespace(config=config, data=data))
 
     plain, weights = needed(), 5 * 5_000**2 * 4 / 2**20
     assert needed("guard_no_text") - plain == pytest.approx(2 * (weights + 3 * 2 * 10_000 * 5_000 / 2**20))

@@ -1,9 +1,13 @@
 """Paces of trainings: measured on data of the right shape, whatever the method reads."""
 
+from types import SimpleNamespace
+
 from small_run import small_config
 
+from hnlm_ray.pipeline.status import find_stage
+from hnlm_ray.plan.estimate.stage_cost import Known, cost_of
 from hnlm_ray.plan.pace import Pace
-from hnlm_ray.plan.rows import ROWS, read_prepared
+from hnlm_ray.plan.rows import read_prepared
 from hnlm_ray.plan.training_time import kinds, measure_trainings
 
 
@@ -18,13 +22,17 @@ def test_rows_are_counted_from_the_prepared_tables(prepared, tmp_path):
     config = small_config(tmp_path, tmp_path / "ws", negatives__pairs_per_user=4, recommend__k=38)
     data = read_prepared(prepared)
     assert (data.users, data.items, data.train, data.interactions) == (30, 40, 180, 300)
-    counted = {name: count(config, data) for name, count in ROWS.items()}
-    assert counted["semantic_negatives"] == 4 * 30
-    assert counted["results"] == 6 * 2
-    assert counted["trials"] == 5 * 2 + 1  # pool_alpha0 searches nothing
+
+    def counted(config, stage):
+        found = SimpleNamespace(data=data, answers={})
+        return cost_of(find_stage(stage)).rows(Known(SimpleNamespace(config=config), found))
+
+    assert counted(config, "semantic_negatives") == 4 * 30
+    assert counted(config, "results") == 6 * 2
+    assert counted(config, "trials") == 5 * 2 + 1  # pool_alpha0 searches nothing
     thrice = small_config(tmp_path, tmp_path / "ws", tune__searches=3)
-    assert {name: ROWS[name](thrice, data) for name in ("trials", "results")} == {"trials": 33, "results": 36}
-    assert counted["recommendations"] == 34 * 30
+    assert [counted(thrice, stage) for stage in ("trials", "results")] == [33, 36]
+    assert counted(config, "recommendations") == 34 * 30
 
 
 def test_each_kind_of_method_is_timed_and_one_that_cannot_be_is_left_out(prepared, tmp_path):

@@ -20,7 +20,8 @@ from hnlm_ray.cf import train
 from hnlm_ray.cluster import connected
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import StageError
-from hnlm_ray.pipeline import find_stage, run_stages
+from hnlm_ray.pipeline.run import run_stages
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.progress import LineProgress
 from hnlm_ray.recommend import chunks as cut
 from hnlm_ray.recommend.final_model import train_final_model, training_data

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from hnlm_ray.cluster import connected
 from hnlm_ray.config_file import load_config
-from hnlm_ray.pipeline import find_stage, run_stages
+from hnlm_ray.pipeline.run import run_stages
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.progress import LineProgress
 from hnlm_ray.sources.yelp import BUSINESSES, REVIEWS
 from hnlm_ray.workspace import Workspace

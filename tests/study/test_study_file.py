@@ -8,7 +8,7 @@ import yaml
 
 from hnlm_ray.config.method_names import STANDING_BASELINES
 from hnlm_ray.errors import ConfigError, InputError
-from hnlm_ray.stages import STAGES
+from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.study.claims import CLAIMS
 from hnlm_ray.study.study_file import load_study, seed_of
 from hnlm_ray.tune.methods import methods_of

@@ -12,7 +12,8 @@ from small_run import ITEMS, USERS, small_config, write_split
 
 from hnlm_ray.cf import train
 from hnlm_ray.cluster import connected
-from hnlm_ray.pipeline import find_stage, run_stages
+from hnlm_ray.pipeline.run import run_stages
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.progress import LineProgress
 from hnlm_ray.stage import StageRun
 from hnlm_ray.tables import KEYS, TABLES

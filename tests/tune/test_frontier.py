@@ -15,7 +15,7 @@ from hnlm_ray.cf.hardness import Ranked
 from hnlm_ray.cluster import connected
 from hnlm_ray.config import CFConfig, Config
 from hnlm_ray.errors import InputError
-from hnlm_ray.pipeline import find_stage
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.progress import JournalProgress
 from hnlm_ray.stage import StageRun
 from hnlm_ray.tables import TABLES

@@ -6,7 +6,7 @@ from hnlm_ray.config import CFConfig, Config, TuneConfig
 from hnlm_ray.config.method_names import shipped_methods
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import ConfigError, InputError
-from hnlm_ray.stage_content import trials as trials_content
+from hnlm_ray.pipeline.content import trials as trials_content
 from hnlm_ray.tune.dimensions import Choice, Int, LogUniform, When
 from hnlm_ray.tune.methods import RunMethods, compared_methods, controls_of, family, methods_of, trials_of
 from hnlm_ray.tune.rehearsal import rehearse

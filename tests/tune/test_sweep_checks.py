@@ -6,7 +6,7 @@ from hnlm_ray.cluster import require
 from hnlm_ray.config import Config
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import ConfigError, InputError, ResourceError
-from hnlm_ray.pipeline import find_stage
+from hnlm_ray.pipeline.status import find_stage
 
 TRIALS = find_stage("trials")
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from hnlm_ray.config import Config
 from hnlm_ray.errors import HnlmError, WorkspaceError
-from hnlm_ray.pipeline import StageStatus, run_stage, statuses, tokens_spent, until
+from hnlm_ray.pipeline.run import run_stage, tokens_spent
+from hnlm_ray.pipeline.status import StageStatus, statuses, until
 from hnlm_ray.progress import Progress
 from hnlm_ray.retry import Retry
 from hnlm_ray.session import Session

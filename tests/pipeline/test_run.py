@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 from ray.exceptions import RayTaskError
 
-from hnlm_ray import pipeline
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import HnlmError, InputError, StageError
+from hnlm_ray.pipeline import status as standing
+from hnlm_ray.pipeline.run import run_stages, stage_error
+from hnlm_ray.pipeline.status import find_stage, statuses
 from hnlm_ray.session import Session, StageJournal, journal_path
 from hnlm_ray.stage import Outcome, chunks_of
 from hnlm_ray.workspace import Rows, Workspace
@@ -42,13 +44,11 @@ def workspace(config):
 
 
 def run(config, workspace, **options):
-    return [
-        status.stage.name for status in pipeline.run_stages(config, workspace, NoProgress(), lambda _: None, **options)
-    ]
+    return [status.stage.name for status in run_stages(config, workspace, NoProgress(), lambda _: None, **options)]
 
 
 def states(config, workspace):
-    return [status.state for status in pipeline.statuses(config, workspace)]
+    return [status.state for status in statuses(config, workspace)]
 
 
 def changed(config, **sections):
@@ -58,7 +58,7 @@ def changed(config, **sections):
 
 def with_stage(monkeypatch, stages, name, **changes):
     monkeypatch.setattr(
-        pipeline, "STAGES", tuple(replace(stage, **changes) if stage.name == name else stage for stage in stages)
+        standing, "STAGES", tuple(replace(stage, **changes) if stage.name == name else stage for stage in stages)
     )
 
 
@@ -70,8 +70,8 @@ def test_everything_runs_once(stages, config, workspace):
 
 def test_the_cluster_is_prepared_once_with_what_will_run_and_never_when_fresh(stages, config, workspace):
     asked = []
-    list(pipeline.run_stages(config, workspace, NoProgress(), asked.append))
-    list(pipeline.run_stages(config, workspace, NoProgress(), asked.append))
+    list(run_stages(config, workspace, NoProgress(), asked.append))
+    list(run_stages(config, workspace, NoProgress(), asked.append))
     assert asked == [list(stages)]
 
 
@@ -80,7 +80,7 @@ def test_a_cluster_that_cannot_be_had_leaves_nothing_begun(stages, config, works
         raise HnlmError("no Ray answers")
 
     with pytest.raises(HnlmError, match="no Ray answers"):
-        list(pipeline.run_stages(config, workspace, NoProgress(), refuse))
+        list(run_stages(config, workspace, NoProgress(), refuse))
     assert states(config, workspace) == ["missing"] * 4
     assert run(config, workspace) != []
 
@@ -93,7 +93,7 @@ def test_only_stops_after_its_stage(stages, config, workspace):
 def test_all_reasons_of_staleness_are_named_and_many_are_counted(stages, config, workspace):
     run(config, workspace)
     other = changed(config, cf={"epochs": 999}, tune={"metric": "recall@20"})
-    reason = pipeline.statuses(other, workspace)[-1].reason
+    reason = statuses(other, workspace)[-1].reason
     assert f"cf.epochs: {config.cf.epochs} -> 999" in reason
     assert "tune.metric: ndcg@20 -> recall@20" in reason
 
@@ -101,14 +101,14 @@ def test_all_reasons_of_staleness_are_named_and_many_are_counted(stages, config,
 def test_long_values_are_cut_and_missing_ones_are_unset(stages, config, workspace):
     run(config, workspace)
     other = changed(config, llm={"engine_kwargs": {"a": "x" * 99}})
-    assert "llm.kwargs.a: unset -> xxxxxxxxxx..." in pipeline.statuses(other, workspace)[1].reason
+    assert "llm.kwargs.a: unset -> xxxxxxxxxx..." in statuses(other, workspace)[1].reason
 
 
 def test_secrets_enter_fingerprints_and_never_manifests(stages, config, workspace):
     one, two = (changed(config, llm={"engine_kwargs": {"hf_token": value}}) for value in ("s3cr3t", "other"))
     run(one, workspace)
     assert "s3cr3t" not in workspace.table("user_profiles").manifest().model_dump_json()
-    status = pipeline.statuses(two, workspace)[1]
+    status = statuses(two, workspace)[1]
     assert status.state == "stale"
     assert "s3cr3t" not in status.reason
 
@@ -116,7 +116,7 @@ def test_secrets_enter_fingerprints_and_never_manifests(stages, config, workspac
 def test_newer_code_of_a_stage_makes_it_stale(stages, config, workspace, monkeypatch):
     run(config, workspace)
     with_stage(monkeypatch, stages, "negatives", version=2)
-    found = pipeline.statuses(config, workspace)
+    found = statuses(config, workspace)
     assert [status.state for status in found] == ["fresh", "fresh", "stale", "stale"]
     assert found[2].reason == "the code of stage negatives is newer"
 
@@ -175,7 +175,7 @@ def test_chunks_of_a_resuming_stage_survive_and_are_not_part_of_the_table(stages
     monkeypatch.setenv("FAKE_FAIL", "user_profiles-2")
     with pytest.raises(StageError, match="stage user_profiles failed"):
         run(config, workspace)
-    status = pipeline.statuses(config, workspace)[1]
+    status = statuses(config, workspace)[1]
     assert (status.state, status.done_rows) == ("partial", 2)
     assert "the disk" in status.journal.error
     assert (status.journal.total, status.journal.done) == (4, 2)
@@ -193,7 +193,7 @@ def test_half_a_chunk_is_made_again(stages, config, workspace, monkeypatch):
         run(config, workspace)
     monkeypatch.delenv("FAKE_FAIL")
     store = workspace.table("user_profiles")
-    chunk = store.parts(chunks_of(pipeline.statuses(config, workspace)[1].fingerprint))[1]
+    chunk = store.parts(chunks_of(statuses(config, workspace)[1].fingerprint))[1]
     with workspace.filesystem.open_output_stream(f"{store.folder}/{chunk.path}") as stream:
         stream.write(b"PAR1")
     run(config, workspace)
@@ -223,7 +223,7 @@ def test_a_user_who_stops_is_noted(stages, config, workspace, monkeypatch):
     with_stage(monkeypatch, stages, "negatives", run=stop)
     with pytest.raises(KeyboardInterrupt):
         run(config, workspace)
-    assert pipeline.statuses(config, workspace)[2].reason == "it was stopped by the user"
+    assert statuses(config, workspace)[2].reason == "it was stopped by the user"
 
 
 def test_a_running_stage_is_shown_as_running(stages, config, workspace):
@@ -234,16 +234,16 @@ def test_a_running_stage_is_shown_as_running(stages, config, workspace):
 
 
 def test_no_table_is_claimed_by_two_stages_and_inputs_come_earlier():
-    from hnlm_ray.stages import STAGES
+    from hnlm_ray.pipeline.stages import STAGES
     from hnlm_ray.tables import TABLES
 
     made = [table for stage in STAGES for table in stage.outputs]
     assert sorted(made) == sorted(TABLES)
     for position, stage in enumerate(STAGES):
         assert set(stage.inputs) <= {table for earlier in STAGES[:position] for table in earlier.outputs}
-        assert pipeline.find_stage(stage.name) is stage
+        assert find_stage(stage.name) is stage
     with pytest.raises(InputError, match="ingest"):
-        pipeline.find_stage("none")
+        find_stage("none")
 
 
 def test_chunks_that_vanish_while_they_are_looked_at_are_no_error(stages, config, workspace, monkeypatch):
@@ -252,7 +252,7 @@ def test_chunks_that_vanish_while_they_are_looked_at_are_no_error(stages, config
     monkeypatch.setenv("FAKE_FAIL", "user_profiles-2")
     with pytest.raises(StageError):
         run(config, workspace)
-    status = pipeline.statuses(config, workspace)[1]
+    status = statuses(config, workspace)[1]
     gone = workspace.table("user_profiles").parts(chunks_of(status.fingerprint))
     workspace.table("user_profiles").remove_parts(chunks_of(status.fingerprint))
     monkeypatch.setattr(TableStore, "parts", lambda *_: gone)
@@ -262,19 +262,19 @@ def test_chunks_that_vanish_while_they_are_looked_at_are_no_error(stages, config
 def test_an_error_of_a_worker_is_told_as_it_was_raised_there():
     own = InputError("column 'x' is missing: name another")
     wrapped = RayTaskError("task", "Traceback: File /somewhere ...", own).as_instanceof_cause()
-    assert pipeline.stage_error("prepare", wrapped) is own
+    assert stage_error("prepare", wrapped) is own
     outer = RuntimeError("Ray Data failed")
     outer.__cause__ = wrapped
-    assert pipeline.stage_error("prepare", outer) is own
+    assert stage_error("prepare", outer) is own
     foreign = RayTaskError("task", "Traceback: File /somewhere ...", OSError("disk full")).as_instanceof_cause()
-    assert str(pipeline.stage_error("prepare", foreign)) == "stage prepare failed: OSError: disk full"
+    assert str(stage_error("prepare", foreign)) == "stage prepare failed: OSError: disk full"
 
 
 def test_an_error_of_an_actor_that_is_being_made_is_told_though_ray_keeps_its_text_alone():
     text = "The actor died\n  File /somewhere\nMemoryError\nhnlm_ray.errors.StageError: vLLM can't start: mend it\n"
     died = RuntimeError(text)
     died.__cause__ = SystemError()
-    told = pipeline.stage_error("item_profiles", died)
+    told = stage_error("item_profiles", died)
     assert isinstance(told, StageError)
     assert str(told) == "vLLM can't start: mend it"
 
@@ -282,5 +282,5 @@ def test_an_error_of_an_actor_that_is_being_made_is_told_though_ray_keeps_its_te
 def test_a_cause_without_a_text_does_not_hide_the_one_that_has_it():
     outer = RuntimeError("the disk is full")
     outer.__cause__ = SystemError()
-    assert str(pipeline.stage_error("prepare", outer)) == "stage prepare failed: RuntimeError: the disk is full"
-    assert str(pipeline.stage_error("prepare", MemoryError())) == "stage prepare failed: MemoryError"
+    assert str(stage_error("prepare", outer)) == "stage prepare failed: RuntimeError: the disk is full"
+    assert str(stage_error("prepare", MemoryError())) == "stage prepare failed: MemoryError"

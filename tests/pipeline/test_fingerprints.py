@@ -3,7 +3,7 @@
 import pytest
 
 from hnlm_ray.config_file import load_config
-from hnlm_ray.pipeline import find_stage
+from hnlm_ray.pipeline.status import find_stage
 
 
 @pytest.fixture

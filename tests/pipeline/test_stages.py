@@ -1,11 +1,21 @@
 """What a stage's check refuses before hours of other stages have run."""
 
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import import_module
+from pkgutil import iter_modules
+
 import pytest
 
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError
-from hnlm_ray.pipeline import find_stage
-from hnlm_ray.stages import STAGES
+from hnlm_ray.pipeline import stages
+from hnlm_ray.pipeline.stages import STAGES
+from hnlm_ray.pipeline.status import find_stage
+from hnlm_ray.plan.estimate.stage_cost import StageCost, cost_of
+from hnlm_ray.plan.planning import Planner, StandingStage
+from hnlm_ray.stage import Stage
 
 TREE = {"name": "x", "workspace": "/nowhere", "source": {"format": "movielens_100k"}}
 
@@ -76,3 +86,30 @@ def test_the_stages_that_methods_need_are_those_that_they_read_something_of():
     assert all(stage.enabled(Config.model_validate(everything | {"evidence": {"judge": True}})) for stage in STAGES)
     left_out = [stage.name for stage in STAGES if not stage.enabled(Config.model_validate(everything))]
     assert left_out == ["candidates", "judgements"]
+
+
+def test_each_declared_stage_is_in_the_pipeline_once():
+    files = [import_module(module.name) for module in iter_modules(stages.__path__, f"{stages.__name__}.")]
+    declared = [value for file in files for value in vars(file).values() if isinstance(value, Stage)]
+    assert sorted(stage.name for stage in declared) == sorted(stage.name for stage in STAGES)
+
+
+def test_every_stage_that_a_plan_foresees_says_what_it_takes():
+    costs = {stage.name: cost_of(stage) for stage in STAGES if stage.name not in {"ingest", "prepare"}}
+    assert [name for name, cost in costs.items() if not isinstance(cost, StageCost)] == []
+    asked = {name for name, cost in costs.items() if cost.asking is not None}
+    assert asked == {stage.name for stage in STAGES if stage.writes_texts}
+
+
+def test_a_stage_without_a_cost_is_told_in_the_plan():
+    silent = replace(find_stage("records"), cost="")
+    planned = Planner(None, None).planned(StandingStage(silent, "missing"))
+    assert (planned.name, planned.rows, planned.seconds) == ("records", None, None)
+    assert planned.basis == "not known: the stage declares no cost"
+
+
+def test_declarations_load_neither_ray_nor_torch_and_running_loads_no_plan():
+    code = "import sys, hnlm_ray.cli, hnlm_ray.pipeline.run; print([m for m in sys.argv[1:] if m in sys.modules])"
+    command = [sys.executable, "-c", code, "ray", "torch", "hnlm_ray.plan"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "[]"

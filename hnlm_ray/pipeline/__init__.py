@@ -1,0 +1,1 @@
+"""The ordered stages: declared, fingerprinted, compared, run, retried."""

@@ -1,0 +1,70 @@
+"""What the declarations of stages share: functions named by text, resources, checks, and when a stage is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
+
+from hnlm_ray.config import Config
+from hnlm_ray.errors import InputError
+from hnlm_ray.llm.models import check_model, encoder_path
+from hnlm_ray.redaction import redacted
+from hnlm_ray.stage import Bundle, Outcome, StageRun
+from hnlm_ray.tune.methods import makes_negatives
+from hnlm_ray.workspace import Workspace
+
+
+def later(path: str) -> Callable[[StageRun], Outcome]:
+    """Import a stage's function (``module:name``) when it runs: Ray and torch stay out of `hnlm status`."""
+
+    def run(stage_run: StageRun) -> Outcome:
+        module, name = path.split(":")
+        return cast("Outcome", getattr(import_module(module), name)(stage_run))
+
+    return run
+
+
+def engines(config: Config) -> list[Bundle]:
+    """Return the resources of all engines."""
+    return [{"CPU": config.llm.cpus_per_engine, "GPU": config.llm.gpus_per_engine}] * config.llm.engines
+
+
+def one_trial(config: Config) -> list[Bundle]:
+    """Return the resources of one CF training."""
+    return [{"CPU": config.tune.cpus_per_trial, "GPU": config.tune.gpus_per_trial}]
+
+
+def judges(config: Config) -> bool:
+    """Tell whether candidates are judged."""
+    return config.evidence.judge
+
+
+def tunes(config: Config) -> bool:
+    """Tell whether the LLM is fine-tuned for negatives."""
+    return config.finetune.enabled and makes_negatives(config)
+
+
+def wants_all(config: Config) -> bool:
+    """Tell whether stages run that no method reads anything of."""
+    return config.stages == "all"
+
+
+def check_answering_model(config: Config) -> None:
+    """Refuse a model that is no checkpoint, where it runs here."""
+    if config.llm.engine == "vllm":
+        check_model(config.llm.model)
+
+
+def check_encoder(config: Config) -> None:
+    """Refuse an encoder that is not there."""
+    encoder_path(config.llm.encoder)
+
+
+def check_event_files(config: Config) -> None:
+    """Refuse event files where TensorBoard's writer can't write."""
+    if config.tune.tensorboard and Workspace.open(config.workspace).local_path is None:
+        raise InputError(
+            f"tune.tensorboard writes local files and the workspace is {redacted(config.workspace)}: "
+            "choose a local one, or set it to false"
+        )

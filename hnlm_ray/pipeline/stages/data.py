@@ -1,0 +1,50 @@
+"""Stages that make data: from a source's files to positives with an index and a split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from hnlm_ray.config import Config
+from hnlm_ray.pipeline.content import section
+from hnlm_ray.pipeline.declaring import later
+from hnlm_ray.stage import Stage
+
+
+def _ingest(config: Config) -> Mapping[str, object]:
+    """Return the content of the files, and how they are read."""
+    from hnlm_ray.sources.ingest import source_identity
+
+    return source_identity(config)
+
+
+_INGEST = Stage(
+    name="ingest",
+    purpose="reads the source's files",
+    inputs=(),
+    outputs=("raw_interactions", "raw_items", "rejected_lines"),
+    depends_on=_ingest,
+    run=later("hnlm_ray.sources.ingest:ingest"),
+    version=2,
+)
+
+
+def _prepare(config: Config) -> Mapping[str, object]:
+    """Return what counts as a positive, and the split."""
+    values = section(config, "prepare")
+    if config.prepare.split.train_share == 1:  # nothing is left out, as before there was this setting
+        del values["prepare"]["split"]["train_share"]
+    return {**values, "seed": config.seed}
+
+
+_PREPARE = Stage(
+    name="prepare",
+    purpose="filters, k-core, index and split, on Ray",
+    inputs=("raw_interactions", "raw_items"),
+    outputs=("interactions", "users", "items", "reviews"),
+    depends_on=_prepare,
+    run=later("hnlm_ray.prepare.run:prepare_tables"),
+    version=2,
+)
+
+DATA: Final = (_INGEST, _PREPARE)

@@ -1,0 +1,1 @@
+"""Rows to seconds, memory, disk and money."""

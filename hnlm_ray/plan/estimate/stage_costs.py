@@ -1,0 +1,231 @@
+"""What each stage takes, in the order of the pipeline; a stage's declaration names its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from hnlm_ray.config import Config
+from hnlm_ray.evidence.prompts import judgement_task
+from hnlm_ray.finetune.meanings import MEANINGS
+from hnlm_ray.negatives.text import semantic_negative_task
+from hnlm_ray.plan.disk import (
+    answer_bytes,
+    candidate_bytes,
+    embedding_bytes,
+    evaluation_bytes,
+    finetune_bytes,
+    judgement_bytes,
+    list_bytes,
+    model_bytes,
+    pool_bytes,
+    record_bytes,
+    result_bytes,
+    teacher_bytes,
+    training_bytes,
+)
+from hnlm_ray.plan.durations import Durations, engine_seconds
+from hnlm_ray.plan.estimate.stage_cost import Known, Remaining, StageCost
+from hnlm_ray.plan.http_time import http_seconds
+from hnlm_ray.plan.rows import records, refits, steps, trials
+from hnlm_ray.plan.sampling import (
+    Asking,
+    item_profile_sample,
+    judgement_sample,
+    negative_sample,
+    user_profile_sample,
+)
+from hnlm_ray.plan.stage_memory import (
+    answering_mib,
+    candidate_mib,
+    embedding_mib,
+    evaluation_mib,
+    final_mib,
+    list_mib,
+    sweep_mib,
+    teacher_mib,
+    tuning_mib,
+)
+from hnlm_ray.profiles.items import item_profile_task
+from hnlm_ray.profiles.users import user_profile_task
+from hnlm_ray.workspace import Tokens
+
+_MEASUREMENTS: Final = 2  # rows of the fine-tuning's log before its first step
+
+
+def durations(known: Known) -> Durations:
+    """Return the times of stages that ask no LLM for text, at the paces that were found."""
+    found = known.found
+    return Durations(known.config, known.data, found.works, found.engine.rate, found.query_tokens)
+
+
+def _engine_gpus(config: Config) -> float:
+    return config.llm.engines * config.llm.gpus_per_engine
+
+
+def _trial_gpus(config: Config) -> float:
+    return config.tune.gpus_per_trial
+
+
+def _sweep_gpus(config: Config) -> float:
+    return config.tune.concurrent * config.tune.gpus_per_trial
+
+
+def asked(
+    rows: Callable[[Known], int], asking: Asking, disk: Callable[[Remaining], float | None] = answer_bytes
+) -> StageCost:
+    """Return what a stage takes that asks an LLM row by row for text: all but its rows and disk is as of any other."""
+    return StageCost(
+        rows=rows,
+        seconds=_llm_seconds,
+        disk=disk,
+        memory=answering_mib,
+        gpus=_engine_gpus,
+        prompts=lambda remaining: round(remaining.rows * remaining.found.answers[remaining.stage].tries),
+        tokens=_llm_tokens,
+        basis=_llm_basis,
+        asking=asking,
+    )
+
+
+def _llm_seconds(remaining: Remaining) -> float:
+    llm, answers, engine = remaining.config.llm, remaining.found.answers[remaining.stage], remaining.found.engine
+    if llm.engine == "http" and llm.http is not None:
+        return http_seconds(llm.http, answers, remaining.rows, llm.engines, engine.given)
+    return engine_seconds(remaining.config, answers, engine.rate, remaining.rows)
+
+
+def _llm_tokens(remaining: Remaining) -> Tokens:
+    tokens_in, tokens_out = remaining.found.answers[remaining.stage].means
+    return Tokens(tokens_in=round(remaining.rows * tokens_in), tokens_out=round(remaining.rows * tokens_out))
+
+
+def _llm_basis(remaining: Remaining) -> str:
+    source, engine = remaining.found.answers[remaining.stage].source, remaining.found.engine
+    if remaining.config.llm.engine == "http" and engine.given is None:
+        return f"{source}; time: the server's limits, and answers at an assumed pace"
+    return source if source.startswith("tokens and time") else f"{source}; {engine.source}"
+
+
+ITEM_PROFILES: Final = asked(lambda known: known.data.items, Asking(item_profile_task, item_profile_sample))
+USER_PROFILES: Final = asked(lambda known: known.data.users, Asking(user_profile_task, user_profile_sample))
+
+
+def _judged_users(known: Known) -> int:
+    """Return how many users are judged: as many as ``evidence.users``, as long as ``evidence.token_budget`` lasts."""
+    evidence = known.config.evidence
+    most = min(known.data.users, evidence.users)
+    if "judgements" not in known.found.answers:
+        return most
+    tokens_in = known.found.answers["judgements"].means[0]
+    return min(most, int(evidence.token_budget / (tokens_in + evidence.max_tokens)))
+
+
+CANDIDATES: Final = StageCost(
+    rows=_judged_users,
+    seconds=lambda remaining: durations(remaining).candidates(),
+    disk=candidate_bytes,
+    memory=candidate_mib,
+    pace="encoder",
+)
+JUDGEMENTS: Final = asked(_judged_users, Asking(judgement_task, judgement_sample), judgement_bytes)
+SEMANTIC_NEGATIVES: Final = asked(
+    lambda known: known.data.pairs(known.config.negatives.pairs_per_user),
+    Asking(semantic_negative_task, negative_sample),
+)
+TEACHER: Final = StageCost(
+    rows=lambda known: known.data.users,
+    seconds=lambda remaining: durations(remaining).teacher(),
+    disk=teacher_bytes,
+    memory=teacher_mib,
+    gpus=_trial_gpus,
+    pace="trainings",
+)
+RECORDS: Final = StageCost(
+    rows=lambda known: records(known.config, known.data),
+    seconds=lambda remaining: durations(remaining).records(),
+    disk=record_bytes,
+)
+
+
+def _tuning_tokens(remaining: Remaining) -> Tokens:
+    config = remaining.config
+    todo = steps(config, remaining.data) * remaining.rows / remaining.every
+    return Tokens(tokens_in=round(todo * config.finetune.batch_size * remaining.found.query_tokens))
+
+
+FINETUNE: Final = StageCost(
+    rows=lambda known: steps(known.config, known.data) + _MEASUREMENTS,
+    seconds=lambda remaining: durations(remaining).finetune(remaining.rows / max(1, remaining.every)),
+    disk=finetune_bytes,
+    memory=tuning_mib,
+    gpus=lambda config: config.finetune.workers * config.finetune.gpus_per_worker,
+    pace="tuning",
+    tokens=_tuning_tokens,
+)
+FINETUNE_EVAL: Final = StageCost(
+    rows=lambda _known: len(MEANINGS),
+    seconds=lambda remaining: durations(remaining).finetune_eval(),
+    disk=evaluation_bytes,
+    memory=evaluation_mib,
+    pace="tuning",
+)
+EMBEDDINGS: Final = StageCost(
+    rows=lambda known: known.data.pairs(known.config.embeddings.pairs_per_user),
+    seconds=lambda remaining: durations(remaining).embeddings(remaining.rows),
+    disk=embedding_bytes,
+    memory=embedding_mib,
+    gpus=_engine_gpus,
+    pace="tuning",
+    prompts=lambda remaining: remaining.rows,
+    tokens=lambda remaining: Tokens(tokens_in=round(remaining.rows * remaining.found.query_tokens)),
+    basis=lambda remaining: f"tokens: real queries; {remaining.found.engine.source}",
+)
+
+
+def _pool_seconds(remaining: Remaining) -> float:
+    return durations(remaining).negative_pool(remaining.data.pairs(remaining.config.negatives.pairs_per_user))
+
+
+NEGATIVE_POOL: Final = StageCost(
+    rows=lambda known: known.data.train, seconds=_pool_seconds, disk=pool_bytes, pace="encoder"
+)
+TRIALS: Final = StageCost(
+    rows=lambda known: trials(known.config),
+    seconds=lambda remaining: durations(remaining).trials(remaining.rows),
+    disk=training_bytes,
+    memory=sweep_mib,
+    gpus=_sweep_gpus,
+    pace="trainings",
+)
+RESULTS: Final = StageCost(
+    rows=lambda known: refits(known.config),
+    seconds=lambda remaining: durations(remaining).results(remaining.rows),
+    disk=result_bytes,
+    memory=sweep_mib,
+    gpus=_sweep_gpus,
+    pace="trainings",
+)
+FINAL_MODEL: Final = StageCost(
+    rows=lambda known: known.data.users,
+    seconds=lambda remaining: durations(remaining).final_model(),
+    disk=model_bytes,
+    memory=final_mib,
+    gpus=_trial_gpus,
+    pace="trainings",
+)
+
+
+def _listed(known: Known) -> int:
+    """Return the rows of all lists, at most: those of users who have seen nearly everything may be shorter still."""
+    return int(np.clip(known.data.items - known.data.per_user, 0, known.config.recommend.k).sum())
+
+
+RECOMMENDATIONS: Final = StageCost(
+    rows=_listed,
+    seconds=lambda remaining: durations(remaining).recommendations(),
+    disk=list_bytes,
+    memory=list_mib,
+)
