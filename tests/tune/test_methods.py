@@ -352,10 +352,11 @@ def test_a_method_is_compared_on_the_models_that_it_can_run_on_and_a_model_once(
 
 
 def test_every_file_says_in_its_first_line_what_it_is(repository):
-    for name in shipped_files():
-        text = (repository / "hnlm_ray" / "tune" / "spaces" / f"{name}.yaml").read_text(encoding="utf-8")
-        assert text.startswith("# ")
-        assert read_shipped(name)
+    spaces = repository / "hnlm_ray" / "tune" / "spaces"
+    assert sorted(path.stem for path in spaces.rglob("*.yaml")) == list(shipped_files())  # each is read, and once
+    for path in spaces.glob("*/*.yaml"):
+        assert path.read_text(encoding="utf-8").startswith("# ")
+        assert read_shipped(path.stem)
 
 
 def test_the_methods_of_a_run_can_be_sent_to_a_worker():
