@@ -13,7 +13,7 @@ from hnlm_ray.finetune.query import load_query
 from hnlm_ray.llm.job import llm_identity
 from hnlm_ray.llm.models import base_model, encoder_identity, model_identity
 from hnlm_ray.llm.prompts import load_prompt
-from hnlm_ray.tune.methods import reads_facts, reads_text, spaces_content
+from hnlm_ray.tune.methods import RunMethods
 
 _LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max_attempts", "engine_kwargs")
 _HTTP_LLM_CONTENT = ("engine", "temperature", "top_p", "max_attempts")
@@ -166,7 +166,7 @@ def trials(config: Config) -> Mapping[str, object]:
         *(("grace_epochs",) if config.tune.stopping != "none" else ()),
     )
     searched = {**_section(config, "cf", *keys), **_section(config, "tune", *tune)}
-    return {**searched, "spaces": spaces_content(config.tune), **_item_text(config), "seed": config.seed}
+    return {**searched, "spaces": RunMethods.of(config.tune).content, **_item_text(config), "seed": config.seed}
 
 
 def results(config: Config) -> Mapping[str, object]:
@@ -190,6 +190,7 @@ def recommendations(config: Config) -> Mapping[str, object]:
 
 
 def _item_text(config: Config) -> dict[str, object]:
-    if not reads_text(config.tune) and not reads_facts(config.tune):
+    methods = RunMethods.of(config.tune)
+    if not methods.reads_text and not methods.reads_facts:
         return {}
     return {"encoder": encoder_identity(config.llm.encoder), "item_text": config.tune.item_text}

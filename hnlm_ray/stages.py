@@ -12,7 +12,7 @@ from hnlm_ray.errors import InputError
 from hnlm_ray.llm.models import base_model, check_model, encoder_path
 from hnlm_ray.redaction import redacted
 from hnlm_ray.stage import Bundle, Outcome, Stage, StageRun
-from hnlm_ray.tune.methods import makes_negatives, methods_of, reads_text
+from hnlm_ray.tune.methods import RunMethods, makes_negatives
 from hnlm_ray.tune.search_checks import check_search
 from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.exports import export_is_whole
@@ -46,7 +46,7 @@ def _one_engine(config: Config) -> list[Bundle]:
 
 
 def _describes_items(config: Config) -> bool:
-    reads_profiles = reads_text(config.tune) and config.tune.item_text == "profiles"
+    reads_profiles = RunMethods.of(config.tune).reads_text and config.tune.item_text == "profiles"
     return makes_negatives(config) or reads_profiles or _judges(config)
 
 
@@ -91,7 +91,7 @@ def _check_search(config: Config) -> None:
         raise InputError(
             "trials are chosen on validation rows, and there are none: set prepare.split.validation above 0"
         )
-    compared = methods_of(config.tune)
+    compared = RunMethods.of(config.tune).chosen
     pooled = [name for name, method in compared.items() if method.needs == "pool"]
     if pooled and not config.makes_pool:
         raise InputError(
