@@ -141,7 +141,7 @@ def _nemenyi(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _cliques(p_values: NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
     """Return the largest groups of two methods or more of which no two can be told apart, as first and last place."""
-    from scikit_posthocs import compact_letter_display  # type: ignore[import-untyped]
+    from scikit_posthocs import compact_letter_display
 
     letters = compact_letter_display(p_values, LEVEL)  # a text a method, with a place for each group
     groups = ([place for place, letter in enumerate(group) if letter != " "] for group in zip(*letters, strict=True))
