@@ -14,7 +14,7 @@ from hnlm_ray.finetune.export import DESCRIPTION_FILE, PARTS_FILE
 from hnlm_ray.finetune.meanings import MEANINGS, METRICS
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.study.study_file import load_study
-from hnlm_ray.tune.methods import METHODS, RunMethods, compared_methods
+from hnlm_ray.tune.methods import METHODS, RunMethods
 
 GROUPS = {"config", "models", "finetune", "export", "cf"}
 
@@ -166,7 +166,9 @@ def test_the_yaml_of_the_description_of_sweeps_is_a_file_and_a_configuration(rep
     )
     own = f"tune.spaces.mine={tmp_path / 'mine.yaml'}"
     tune = load_config(str(tmp_path / "run.yaml"), [own]).tune
-    assert list(compared_methods(tune)) == [f"lightgcn-{name}" for name in ("rns", "dns", "softmax", "my_softmax")]
+    assert list(RunMethods.of(tune).compared) == [
+        f"lightgcn-{name}" for name in ("rns", "dns", "softmax", "my_softmax")
+    ]
     assert len(RunMethods.of(tune)["mine"].space) == 5
 
 

@@ -6,7 +6,6 @@ Counted after everything else and fed back into nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import erfc, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,12 +65,28 @@ def chance(judged: Judged) -> float | None:
     It is the test of Cochran, Mantel and Haenszel, each user a stratum: that some users have more held-out positives,
     or hear ``yes`` more often, is no evidence. None where no user has both verdicts, and both kinds of candidates.
     """
+    tables = _tables(judged)
+    if not tables.shape[2]:
+        return None
+    from scipy.stats import chi2
+
+    # It imports pandas, which takes half a second.
+    from statsmodels.stats.contingency_tables import StratifiedTable  # type: ignore[import-untyped]
+
+    # Its own p is 1 less the distribution function: 0 for all below 1e-16.
+    return float(chi2.sf(StratifiedTable(tables).test_null_odds().statistic, 1))
+
+
+def _tables(judged: Judged) -> NDArray[np.float64]:
+    """Return how many candidates are ``yes`` and ``no``, held out and not: float64[2, 2, users].
+
+    Users without both verdicts and both kinds tell nothing.
+    """
     sure = judged.verdicts != 0
     users, yes, hits = judged.users[sure], judged.verdicts[sure] > 0, judged.hits[sure]
     n, y, h, both = (np.bincount(users, weight) for weight in (np.ones(len(users)), yes, hits, yes & hits))
-    n, y, h, both = (part[n > 1] for part in (n, y, h, both))
-    variance = float((y * (n - y) * h * (n - h) / (n * n * (n - 1))).sum())
-    return erfc(abs(float((both - y * h / n).sum())) / sqrt(2 * variance)) if variance else None
+    tables = np.array([[both, y - both], [h - both, n - y - h + both]])
+    return tables[..., (y > 0) & (y < n) & (h > 0) & (h < n)]
 
 
 def _keys(users: Indices, items: Indices, n_items: int) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from hnlm_ray.config import Config, LLMConfig
 from hnlm_ray.llm.job import llm_identity
 from hnlm_ray.llm.models import encoder_identity
 from hnlm_ray.llm.prompts import load_prompt
-from hnlm_ray.tune.methods import reads_facts, reads_text
+from hnlm_ray.tune.methods import RunMethods
 
 _LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max_attempts", "engine_kwargs")
 _HTTP_LLM_CONTENT = ("engine", "temperature", "top_p", "max_attempts")
@@ -47,6 +47,7 @@ def encoder_content(config: Config) -> dict[str, Any]:
 
 def item_text_content(config: Config) -> dict[str, Any]:
     """Return what the items' texts are, and what encodes them; nothing where no method reads any."""
-    if not reads_text(config.tune) and not reads_facts(config.tune):
+    methods = RunMethods.of(config.tune)
+    if not methods.reads_text and not methods.reads_facts:
         return {}
     return {**encoder_content(config), "item_text": config.tune.item_text}

@@ -21,7 +21,7 @@ from hnlm_ray.plan.training_time import first_trials
 from hnlm_ray.plan.works import Works
 from hnlm_ray.tune.frontier_rows import reference
 from hnlm_ray.tune.frontier_samplers import Winner, frozen_winner, redrawn
-from hnlm_ray.tune.methods import compared_methods, methods_of, trials_of
+from hnlm_ray.tune.methods import RunMethods, trials_of
 
 STAGE_S: Final = 3.0
 """A stage on Ray Data: its actors' processes, and its parts at the end."""
@@ -54,7 +54,7 @@ def at_once(config: Config, workers: int, cpus_each: float) -> float:
 
 def first_samplers(config: Config) -> list[Winner]:
     """Return what is compared as if its first trial won."""
-    methods = compared_methods(config.tune)
+    methods = RunMethods.of(config.tune).compared
     return [Winner(name, methods[name].method, first, 0.0) for name, (_, first) in first_trials(config).items()]
 
 
@@ -141,12 +141,12 @@ class Durations:
         """Return ``left`` trials; a method's CPU seconds may end them before."""
         tune = self.config.tune
         most = None if tune.cpu_seconds is None else tune.cpu_seconds / tune.cpus_per_trial
-        each = {name: trials_of(one.method, tune) for name, one in compared_methods(tune).items()}
+        each = {name: trials_of(one.method, tune) for name, one in RunMethods.of(tune).compared.items()}
         return self._trainings(each, left, most)
 
     def results(self, left: int) -> float:
         """Return ``left`` refits of the winners, then one model more and what every sampler draws on it."""
-        refits = dict.fromkeys(compared_methods(self.config.tune), self.config.tune.seeds)
+        refits = dict.fromkeys(RunMethods.of(self.config.tune).compared, self.config.tune.seeds)
         return self._trainings(refits, left, None) + self._one_model()
 
     def _one_model(self) -> float:
@@ -159,7 +159,7 @@ class Durations:
         if not fit:
             return 0.0
         trained = max(pace(settings).seconds(self.epochs) for settings in fit)
-        asked = [*reference(), *redrawn(firsts, methods_of(self.config.tune))]
+        asked = [*reference(), *redrawn(firsts, RunMethods.of(self.config.tune).chosen)]
         share = min(1.0, PAIRS / max(1, self.data.train))
         drawn = sum(share * pace(one.config).epoch_s for one in asked if one.reason is None)
         return trained + drawn + min(PAIRS, self.data.users) * RESAMPLED_S

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from hnlm_ray.config import Config
-from hnlm_ray.tune.methods import compared_methods, trials_of
+from hnlm_ray.tune.methods import RunMethods, trials_of
 from hnlm_ray.workspace import Workspace
 
 Counts = npt.NDArray[np.int64]
@@ -68,10 +68,10 @@ def steps(config: Config, data: Prepared) -> int:
 
 def trials(config: Config) -> int:
     """Return the trials of all searches of all methods."""
-    compared = compared_methods(config.tune).values()
+    compared = RunMethods.of(config.tune).compared.values()
     return config.tune.searches * sum(trials_of(one.method, config.tune) for one in compared)
 
 
 def refits(config: Config) -> int:
     """Return the refits of all searches' winners."""
-    return len(compared_methods(config.tune)) * config.tune.searches * config.tune.seeds
+    return len(RunMethods.of(config.tune).compared) * config.tune.searches * config.tune.seeds

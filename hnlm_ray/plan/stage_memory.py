@@ -6,7 +6,7 @@ from typing import Final
 
 from hnlm_ray.plan.estimate.stage_cost import Remaining
 from hnlm_ray.plan.memory import MIB, engine_mib, finetune_mib, training_mib
-from hnlm_ray.tune.methods import methods_of
+from hnlm_ray.tune.methods import RunMethods
 
 _FLOAT: Final = 4
 _SQUARES: Final = 5
@@ -66,7 +66,7 @@ def _kept(remaining: Remaining) -> float:
 
     users, items, kept = remaining.data.users, remaining.data.items, [0.0]
     weights = _SQUARES * items**2 * _FLOAT if items <= MOST_ITEMS else 0
-    for method in methods_of(remaining.config.tune).values():
+    for method in RunMethods.of(remaining.config.tune).chosen.values():
         drawn = {*method.space, *(name for name, value in method.fixed.items() if value not in {0, "none"})}
         if "guard" in drawn:
             kept.append(weights + KEPT * beliefs_bytes(users, items))

@@ -14,7 +14,7 @@ from hnlm_ray.errors import InputError
 from hnlm_ray.plan.pace import Pace
 from hnlm_ray.plan.stand_in import stand_in_data
 from hnlm_ray.plan.teacher_time import TeacherTimes, measure_teacher
-from hnlm_ray.tune.methods import Reads, compared_methods
+from hnlm_ray.tune.methods import Reads, RunMethods
 from hnlm_ray.tune.trial_configs import published_config
 from hnlm_ray.workspace import Workspace
 
@@ -57,7 +57,7 @@ def first_trials(config: Config) -> dict[str, tuple[Reads, CFConfig]]:
     """Return what is compared, by the names of results: what each reads, and its first trial."""
     return {
         name: (one.method.reads, published_config(config.cf, one.method, one.model))
-        for name, one in compared_methods(config.tune).items()
+        for name, one in RunMethods.of(config.tune).compared.items()
     }
 
 

@@ -31,11 +31,11 @@ def render(facts: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= FILTERS
-    script = _shipped("sort.js")
-    page = environment.get_template("report.html.j2")
+    script = _shipped("page/sort.js")
+    page = environment.get_template("page/report.html.j2")
     return page.render(
         facts,
-        style=Markup(_shipped("style.css")),  # noqa: S704  the package's own file
+        style=Markup(_shipped("page/style.css")),  # noqa: S704  the package's own file
         script=Markup(script),  # noqa: S704  the package's own file
         policy=policy(script),
     )

@@ -9,7 +9,7 @@ from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives
 from hnlm_ray.config import Config
 from hnlm_ray.tune.item_text import encode_item_text
 from hnlm_ray.tune.llm_evidence import with_evidence
-from hnlm_ray.tune.methods import makes_negatives, methods_of, reads_evidence, reads_facts, reads_text
+from hnlm_ray.tune.methods import RunMethods, makes_negatives
 from hnlm_ray.tune.pair_vectors import load_pair_vectors, with_mined
 from hnlm_ray.workspace import Workspace
 
@@ -26,7 +26,7 @@ def load_cf_data(config: Config, workspace: Workspace) -> CFData:
     items = workspace.table("items").read(["item"]).num_rows
     rows = workspace.table("interactions").read(["user", "item", "split"])
     train = _positives(rows, "train", users)
-    made = makes_negatives(config)
+    made, methods = makes_negatives(config), RunMethods.of(config.tune)
     assert train is not None  # noqa: S101  prepare leaves each user a training row
     data = CFData(
         users=users,
@@ -36,10 +36,10 @@ def load_cf_data(config: Config, workspace: Workspace) -> CFData:
         test=_positives(rows, "test", users),
         pool=_pool(workspace, train, items) if made else None,
         vectors=_vectors(config, workspace, train, items) if made and config.finetune.enabled else None,
-        item_text=encode_item_text(config, workspace) if reads_text(config.tune) else None,
-        facts_text=encode_item_text(config, workspace, "facts") if reads_facts(config.tune) else None,
+        item_text=encode_item_text(config, workspace) if methods.reads_text else None,
+        facts_text=encode_item_text(config, workspace, "facts") if methods.reads_facts else None,
     )
-    return with_evidence(data, config, workspace) if reads_evidence(config.tune) else data
+    return with_evidence(data, config, workspace) if methods.reads_evidence else data
 
 
 def _positives(rows: pa.Table, split: str, users: int) -> Positives | None:
@@ -51,7 +51,7 @@ def _positives(rows: pa.Table, split: str, users: int) -> Positives | None:
 
 def _vectors(config: Config, workspace: Workspace, train: Positives, items: int) -> PairVectors | None:
     vectors = load_pair_vectors(workspace, train, items)
-    reads = {method.reads for method in methods_of(config.tune).values()}
+    reads = {method.reads for method in RunMethods.of(config.tune).chosen.values()}
     if vectors is None or "teacher_vectors" not in reads:
         return vectors
     return with_mined(vectors, workspace, train, config)

@@ -24,7 +24,7 @@ from hnlm_ray.tune.frontier_rows import DataOf, Row, frontier_rows
 from hnlm_ray.tune.frontier_samplers import Winner, frozen_winner, redrawn, winners
 from hnlm_ray.tune.method import Method
 from hnlm_ray.tune.method_rows import group_rows, refit_rows
-from hnlm_ray.tune.methods import methods_of
+from hnlm_ray.tune.methods import RunMethods
 from hnlm_ray.workspace.folder import first_line
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def write_frontier(run: StageRun, data: CFData, results: pa.Table) -> dict[str, 
     The model is trained once more, with the run's own seed, in a Ray task. Where that or the redrawing fails the table
     is empty and the manifest says why: the refits stand without it.
     """
-    settings, methods = run.config.tune, methods_of(run.config.tune)
+    settings, methods = run.config.tune, RunMethods.of(run.config.tune).chosen
     found = winners(group_rows([], refit_rows(results)), methods, settings.metric)
     base = frozen_winner(found)
     rows, told = ([], {"frontier_lacking": NO_MODEL}) if base is None else _in_task(run, base, found, methods, data)

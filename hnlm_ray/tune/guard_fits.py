@@ -17,7 +17,7 @@ from hnlm_ray.errors import InputError
 from hnlm_ray.stage import StageRun
 from hnlm_ray.tables import TABLES
 from hnlm_ray.tune.control_data import read_data
-from hnlm_ray.tune.methods import methods_of, reads_evidence, reads_text
+from hnlm_ray.tune.methods import RunMethods
 
 log = logging.getLogger(__name__)
 TABLE = "false_negative_model"
@@ -39,13 +39,15 @@ def write_guard_fits(run: StageRun, data: CFData) -> None:
 
 def has_guard(config: Config) -> bool:
     """Tell whether a method of the run holds candidates back."""
-    return any("guard" in method.space or method.fixed.get("guard") for method in methods_of(config.tune).values())
+    methods = RunMethods.of(config.tune).chosen.values()
+    return any("guard" in method.space or method.fixed.get("guard") for method in methods)
 
 
 def _reads(config: Config) -> Reads:
-    if reads_evidence(config.tune):
+    methods = RunMethods.of(config.tune)
+    if methods.reads_evidence:
         return "evidence"
-    return "text" if reads_text(config.tune) else "nothing"
+    return "text" if methods.reads_text else "nothing"
 
 
 def _rows(data: CFData, config: Config) -> list[dict[str, Any]]:

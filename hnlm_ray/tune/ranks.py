@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hnlm_ray.errors import InputError
-from hnlm_ray.tune.significance import holm
 
-Correction = Literal["nemenyi", "wilcoxon"]
 LEVEL: Final = 0.05
 _LEAST: Final = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ranking:
     """Methods by their average rank, the best first.
 
@@ -31,35 +29,31 @@ class Ranking:
         How many data sets the ranks are means over.
     friedman_p
         p of "all methods rank alike" (Friedman's test with Iman and Davenport's F).
-    correction, critical_difference
-        How pairs are told apart, and Nemenyi's critical difference; none for Wilcoxon's tests with Holm's correction.
+    critical_difference
+        By how much average ranks must differ to be told apart by Nemenyi's test.
     p_values
-        Corrected p of each pair of methods; empty for Nemenyi.
+        float64[methods, methods]; Nemenyi's p of "the two rank alike", in the order of ``methods``. All are 1 where
+        Friedman's test finds no difference.
     cliques
-        Runs of neighbours, as (first, last) places, of which no two can be told apart; the longest ones alone. All
-        of them where Friedman's test finds no difference.
+        Runs of neighbours, as (first, last) places, of which no two can be told apart; the longest ones alone.
     """
 
     methods: tuple[str, ...]
     ranks: tuple[float, ...]
     datasets: int
     friedman_p: float
-    correction: Correction
-    critical_difference: float | None
-    p_values: Mapping[tuple[str, str], float]
+    critical_difference: float
+    p_values: NDArray[np.float64]
     cliques: tuple[tuple[int, int], ...]
 
 
-def rank_methods(methods: Sequence[str], figures: ArrayLike, correction: Correction = "nemenyi") -> Ranking:
-    """Rank methods over data sets.
+def rank_methods(methods: Sequence[str], figures: ArrayLike) -> Ranking:
+    """Rank methods over data sets, and tell them apart by average ranks (Nemenyi's test).
 
     Parameters
     ----------
     figures
         float[data sets, methods], more is better; one figure a data set and method (its mean over users and seeds).
-    correction
-        nemenyi: by average ranks. wilcoxon: signed-rank tests of all pairs, Holm-corrected; they don't depend on
-        which other methods are there, and need about six data sets to find anything.
 
     Raises
     ------
@@ -72,13 +66,16 @@ def rank_methods(methods: Sequence[str], figures: ArrayLike, correction: Correct
     ranks = stats.rankdata(-values, axis=1)
     means = ranks.mean(0)
     order = sorted(range(len(methods)), key=lambda place: (means[place], methods[place]))
-    named, sorted_means = tuple(methods[place] for place in order), means[order]
     p = friedman_p(ranks)
-    distance = critical_difference(len(methods), len(values)) if correction == "nemenyi" else None
-    pairs = {} if distance is not None else _wilcoxon(named, values[:, order])
-    alike = _alike(sorted_means, named, distance, pairs) if p < LEVEL else np.ones((len(named), len(named)), bool)
+    p_values = _nemenyi(values[:, order]) if p < LEVEL else np.ones((len(methods), len(methods)))
     return Ranking(
-        named, tuple(map(float, sorted_means)), len(values), p, correction, distance, pairs, tuple(_cliques(alike))
+        tuple(methods[place] for place in order),
+        tuple(map(float, means[order])),
+        len(values),
+        p,
+        critical_difference(len(methods), len(values)),
+        p_values,
+        _cliques(p_values),
     )
 
 
@@ -99,7 +96,8 @@ def _checked(methods: Sequence[str], figures: ArrayLike) -> NDArray[np.float64]:
 def friedman_p(ranks: NDArray[np.float64]) -> float:
     """Return p of "all methods rank alike" from float[data sets, methods], with ties (Iman and Davenport, 1980).
 
-    F takes few data sets that agree for a proof, so p is at least what :func:`least_p` says.
+    F takes few data sets that agree for a proof, so p is at least what :func:`least_p` says. ``scipy.stats`` has
+    Friedman's chi-square alone, for three methods or more that differ somewhere.
     """
     from scipy import stats
 
@@ -132,37 +130,19 @@ def critical_difference(methods: int, datasets: int) -> float:
     return q * math.sqrt(methods * (methods + 1) / (6 * datasets))
 
 
-def _wilcoxon(methods: Sequence[str], values: NDArray[np.float64]) -> dict[tuple[str, str], float]:
-    from scipy import stats
+def _nemenyi(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return p of each pair of columns of float64[data sets, methods], float64[methods, methods]."""
+    # It imports pandas and pyplot, which takes a second.
+    from scikit_posthocs import posthoc_nemenyi_friedman  # type: ignore[import-untyped]
 
-    pairs = [(a, b) for a in range(len(methods)) for b in range(a + 1, len(methods))]
-    differences = [values[:, a] - values[:, b] for a, b in pairs]
-    found = [float(stats.wilcoxon(own).pvalue) if own.any() else 1.0 for own in differences]
-    return {(methods[a], methods[b]): p for (a, b), p in zip(pairs, holm(found), strict=True)}
-
-
-def _alike(
-    means: NDArray[np.float64],
-    methods: Sequence[str],
-    distance: float | None,
-    pairs: Mapping[tuple[str, str], float],
-) -> NDArray[np.bool_]:
-    """Return for each pair of places whether the methods can't be told apart."""
-    if distance is not None:
-        return np.abs(means[:, None] - means[None, :]) < distance
-    alike = np.eye(len(methods), dtype=bool)
-    for (a, b), p in pairs.items():
-        first, second = methods.index(a), methods.index(b)
-        alike[first, second] = alike[second, first] = p >= LEVEL
-    return alike
+    found: NDArray[np.float64] = posthoc_nemenyi_friedman(values).to_numpy()
+    return found
 
 
-def _cliques(alike: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return the longest runs of two places or more of which all pairs are alike."""
-    ends = []
-    for first in range(len(alike)):
-        last = first
-        while last + 1 < len(alike) and alike[first : last + 2, first : last + 2].all():
-            last += 1
-        ends.append(last)
-    return [(first, last) for first, last in enumerate(ends) if last > first and (first == 0 or ends[first - 1] < last)]
+def _cliques(p_values: NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
+    """Return the largest groups of two methods or more of which no two can be told apart, as first and last place."""
+    from scikit_posthocs import compact_letter_display
+
+    letters = compact_letter_display(p_values, LEVEL)  # a text a method, with a place for each group
+    groups = ([place for place, letter in enumerate(group) if letter != " "] for group in zip(*letters, strict=True))
+    return tuple((own[0], own[-1]) for own in groups if len(own) > 1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from hnlm_ray.config import CFConfig, Config
 from hnlm_ray.errors import InputError
-from hnlm_ray.tune.methods import Compared, compared_methods
+from hnlm_ray.tune.methods import Compared, RunMethods
 from hnlm_ray.tune.suggest import Suggestions
 from hnlm_ray.workspace.folder import first_line
 
@@ -31,7 +31,7 @@ def rehearse(config: Config) -> None:
     from hnlm_ray.tune.control_data import read_data
 
     data = _made_up()
-    for name, compared in compared_methods(config.tune).items():
+    for name, compared in RunMethods.of(config.tune).compared.items():
         method = compared.method
         try:
             for settings in _first_trials(compared, config):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 
-from hnlm_ray.config.method_names import control_word
+from hnlm_ray.config.method_names import control_word, shipped_spaces
 from hnlm_ray.config.spaces import DimensionConfig, SpaceConfig, Spaces
 from hnlm_ray.errors import InputError
 from hnlm_ray.yaml_text import YamlTextError, parse_yaml
@@ -82,21 +81,15 @@ def _place(method: str, given: SpaceConfig) -> str:
     return f"tune.spaces.{method}" if given.file is None else f"tune.spaces.{method} ({given.file})"
 
 
-@lru_cache(maxsize=1)
 def shipped_files() -> tuple[str, ...]:
     """Return the names of the shipped files: methods, and parts, which begin with _."""
-    names = (entry.name for entry in _folder().iterdir())
-    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
-
-
-def _folder() -> Any:  # noqa: ANN401  importlib's Traversable
-    return files("hnlm_ray") / "tune" / "spaces"
+    return tuple(sorted(shipped_spaces()))
 
 
 @lru_cache(maxsize=128)
 def read_shipped(name: str) -> SpaceConfig:
     """Return a shipped file."""
-    return parse_space((_folder() / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
+    return parse_space(shipped_spaces()[name].read_text(encoding="utf-8"), f"{name}.yaml")
 
 
 def parse_space(text: str, where: str) -> SpaceConfig:

@@ -17,13 +17,17 @@ from hnlm_ray.tune.space_files import Layer
 _WORDS = ("family", "models", "model", "reads", "controls", "control_of", "nests", "without_text")
 
 
-def build_method(name: str, layers: Sequence[Layer]) -> Method:
-    """Put a method together; InputError says what is wrong in which file."""
+def build_method(name: str, layers: Sequence[Layer], item_text: str = "profiles") -> Method:
+    """Put a method together; InputError says what is wrong in which file.
+
+    ``item_text``: ``tune.item_text``; by ``facts`` a method that reads text is its own control by facts: it has none.
+    """
     draft = _Draft()
     for layer in layers:
         draft.add(layer)
     words, models = draft.words, draft.words.get("models", "any")
     draft.check(f"search space {layers[-1].where}")
+    facts = item_text == "facts" and words["reads"] == "text"
     return Method(
         name=name,
         family=words["family"],
@@ -34,11 +38,12 @@ def build_method(name: str, layers: Sequence[Layer]) -> Method:
         root=next(layer.method for layer in layers if not layer.method.startswith("_")),
         models=None if models == "any" else models,
         model=words.get("model"),
-        controls=draft.controls(name),
+        controls=tuple(own for own in draft.controls(name) if not (facts and own == f"{name}_facts")),
         control_of=words.get("control_of"),
         takes=draft.takes,
         nests=words.get("nests"),
         without_text=words.get("without_text"),
+        reads_profiles=item_text != "facts",
     )
 
 

@@ -29,11 +29,9 @@ from hnlm_ray.tune.job import FINISHED, Job
 from hnlm_ray.tune.job_queue import ListedJobs, Searched, SearchedJobs
 from hnlm_ray.tune.methods import (
     Compared,
-    compared_methods,
+    RunMethods,
     makes_negatives,
-    methods_of,
     nested_in,
-    same_by_facts,
     trials_of,
 )
 from hnlm_ray.tune.suggest import Suggestions, search_seed
@@ -59,7 +57,7 @@ def searched_methods(config: Config, data: CFData) -> list[Searched]:
         "no training pair has a vector, so methods of tune.methods that use them can't run: "
         "raise embeddings.pairs_per_user, or leave these methods out",
     )
-    compared = compared_methods(config.tune)
+    compared = RunMethods.of(config.tune).compared
     return [
         _searched(name, one, config, search, compared)
         for search in range(config.tune.searches)
@@ -82,7 +80,7 @@ def _searched(name: str, one: Compared, config: Config, search: int, compared: M
 
 
 def _reject_unmade(config: Config, kind: str, made: object, sentence: str) -> None:
-    if made is None and any(method.needs == kind for method in methods_of(config.tune).values()):
+    if made is None and any(method.needs == kind for method in RunMethods.of(config.tune).chosen.values()):
         raise InputError(sentence)
 
 
@@ -108,7 +106,7 @@ def search_counts(settings: TuneConfig, rows: pa.Table) -> dict[str, int | float
     statuses = zip(rows["method"].to_pylist(), rows["status"].to_pylist(), strict=True)
     finished = {method for method, status in statuses if status in FINISHED}
     failed = sorted(set(rows["method"].to_pylist()) - finished)
-    same = same_by_facts(settings)
+    same = RunMethods.of(settings).same_by_facts
     return {
         "trials_a_method": settings.trials,
         **({"searches_a_method": settings.searches} if settings.searches > 1 else {}),
@@ -127,7 +125,7 @@ def refit_jobs(config: Config, trials: Sequence[dict[str, Any]]) -> list[Job]:
         if row["status"] in FINISHED:
             key, value = (row["method"], row["search"]), dict(row["validation"])[metric]
             winners[key] = max(winners.get(key, (-1.0, 0, "")), (value, -row["trial"], row["config"]))
-    compared = compared_methods(config.tune)
+    compared = RunMethods.of(config.tune).compared
     return [
         Job(
             {"method": name, "search": search, "seed": seed},

@@ -13,7 +13,7 @@ from hnlm_ray.evidence.judgements import judgement_tokens, load_judgements
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.pipeline.status import find_stage, statuses
 from hnlm_ray.tables import KEYS, TABLES
-from hnlm_ray.tune.methods import compared_methods, trials_of
+from hnlm_ray.tune.methods import RunMethods, trials_of
 from hnlm_ray.workspace import Workspace
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
@@ -67,7 +67,7 @@ def test_every_sampler_is_redrawn_on_one_model(finished):
     config, workspace, _ = finished
     rows = workspace.table("frontier").read().to_pylist()
     own = {row["method"]: row for row in rows if row["role"] == "own"}
-    assert set(own) == set(compared_methods(config.tune))
+    assert set(own) == set(RunMethods.of(config.tune).compared)
     alike = {row["method"] for row in rows if row["saved"] is not None and row["reason"] is not None}
     assert "lightgcn-hnlmrec_frozen" in alike  # its negatives are those of hnlmrec, whose adapter no one asks here
     none = {name: row["reason"] for name, row in own.items() if row["hardness"] is None}
@@ -176,7 +176,7 @@ def test_trials_are_equal_in_number_and_results_read_test_once_a_method_and_seed
     config, workspace, _ = finished
     trials = workspace.table("trials").read().to_pylist()
     methods = {row["method"] for row in trials}
-    compared = compared_methods(config.tune)
+    compared = RunMethods.of(config.tune).compared
     assert methods == set(compared)
     assert Counter(row["method"] for row in trials) == {
         name: trials_of(one.method, config.tune) for name, one in compared.items()

@@ -93,6 +93,31 @@ def test_the_chance_is_even_where_verdicts_follow_the_user_alone_and_small_where
     assert max(chance(drawn(seed, 0.4)) for seed in range(20)) < 1e-4
 
 
+def test_the_chance_is_that_of_admissions_to_berkeley():
+    """R's UCBAdmissions: X-squared 1.5246 without correction, p 0.2169 (mantelhaen.test)."""
+    men_and_women = [
+        ((512, 313), (89, 19)), ((353, 207), (17, 8)), ((120, 205), (202, 391)),
+        ((138, 279), (131, 244)), ((53, 138), (94, 299)), ((22, 351), (24, 317)),
+    ]  # fmt: skip
+    rows = [
+        np.tile([[department, verdict, hit]], (count, 1))
+        for department, table in enumerate(men_and_women)
+        for verdict, counts in zip((1, -1), table, strict=True)
+        for hit, count in zip((1, 0), counts, strict=True)
+    ]
+    users, verdicts, hits = np.concatenate(rows).T
+    judged = Judged(users.astype(np.int32), verdicts.astype(np.float32), hits.astype(bool))
+    assert chance(judged) == pytest.approx(0.2169237, abs=1e-7)
+
+
+def test_the_chance_of_what_is_all_but_sure_is_no_zero():
+    """Of statsmodels' own p nothing is left there."""
+    verdicts = np.repeat(np.array([1, -1], np.float32), 50)
+    hits = np.repeat([True, False], 50)
+    hits[[0, -1]] = [False, True]
+    assert 0 < chance(Judged(np.zeros(100, np.int32), verdicts, hits)) < 1e-20
+
+
 def test_the_chance_is_that_of_the_formula():
     verdicts = np.array([1, 1, 1, -1, -1, 0, 1, -1, -1], np.float32)
     judged = Judged(np.repeat([3, 5], [6, 3]), verdicts, np.array([1, 1, 0, 0, 0, 1, 0, 1, 0], bool))

@@ -14,7 +14,7 @@ from hnlm_ray.config import Config
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import ConfigError
 from hnlm_ray.redaction import redacted, redacted_tree
-from hnlm_ray.tune.methods import compared_methods
+from hnlm_ray.tune.methods import RunMethods
 from hnlm_ray.tune.suggest import Suggestions
 from hnlm_ray.workspace import Workspace
 
@@ -90,7 +90,7 @@ def test_a_damaged_search_space_is_refused_or_searched(tmp_path, found):
 
     def searched():
         config = load_config(str(tmp_path / "run.yaml"))
-        for compared in compared_methods(config.tune).values():
+        for compared in RunMethods.of(config.tune).compared.values():
             search = Suggestions(compared.method.name, config.cf, compared.model, config.tune, 1)
             [search.suggest(trial) for trial in range(3)]
 

@@ -11,7 +11,7 @@ from hnlm_ray.errors import ConfigError, InputError
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.study.claims import CLAIMS
 from hnlm_ray.study.study_file import load_study, seed_of
-from hnlm_ray.tune.methods import methods_of
+from hnlm_ray.tune.methods import RunMethods
 from hnlm_ray.tune.scope import LEAST_SEARCHES, LEAST_TRIALS
 
 TREE = {
@@ -133,7 +133,7 @@ def test_a_shipped_study_has_the_standing_baselines_and_every_control_of_its_sem
     """The classical study has no late fusion: it is about samplers."""
     study = load_study(str(repository / "configs" / "studies" / f"{name}.yaml"))
     for run in study.runs:
-        methods = methods_of(run.config.tune)
+        methods = RunMethods.of(run.config.tune).chosen
         assert set(STANDING_BASELINES) - set(methods) == absent
         for method in [one for one in methods.values() if one.family == "semantic"]:
             assert set(method.controls) <= set(methods), method.name

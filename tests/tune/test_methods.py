@@ -1,34 +1,29 @@
 """The shipped methods: what they are, what their trials hold, and what their controls leave out."""
 
 import math
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hnlm_ray import stage_content
 from hnlm_ray.cf.trainer import reject_ignored_settings
 from hnlm_ray.cf.unread import unread_settings
 from hnlm_ray.config import CFConfig, TuneConfig
 from hnlm_ray.config.controls import CONTROLS
 from hnlm_ray.config.method_names import CLASSICAL_METHODS, DEFAULT_METHODS, shipped_methods
+from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import InputError
 from hnlm_ray.preset import merged
+from hnlm_ray.stages import STAGES
+from hnlm_ray.tune import methods
 from hnlm_ray.tune.dimensions import When
-from hnlm_ray.tune.methods import (
-    METHODS,
-    RunMethods,
-    compared_methods,
-    controls_of,
-    family,
-    method_of,
-    methods_of,
-    reads_text,
-    result_name,
-    same_by_facts,
-)
+from hnlm_ray.tune.methods import METHODS, RunMethods, controls_of, family, method_of, result_name
 from hnlm_ray.tune.space_checks import value_at
 from hnlm_ray.tune.space_files import read_shipped, shipped_files
+from hnlm_ray.tune.space_layers import build_method
 from hnlm_ray.tune.suggest import SHARED, Suggestions
 from hnlm_ray.tune.trial_configs import choose
 
@@ -293,11 +288,11 @@ def test_every_method_that_reads_what_an_llm_wrote_has_a_control_without_it():
 
 def test_where_a_run_reads_facts_the_control_by_facts_is_the_method_itself_and_left_out():
     tune = TuneConfig(methods=("dns", "guard", "guard_facts", "pool", "pool_facts"), item_text="facts")
-    assert list(methods_of(tune)) == ["dns", "guard", "pool", "pool_facts"]
-    assert same_by_facts(tune) == ("guard_facts",)
+    assert list(RunMethods.of(tune).chosen) == ["dns", "guard", "pool", "pool_facts"]
+    assert RunMethods.of(tune).same_by_facts == ("guard_facts",)
     assert controls_of("mf-guard", RunMethods.of(tune)) == ["mf-guard_no_text", "mf-guard_shuffled"]
     assert "mf-pool_facts" in controls_of("mf-pool", RunMethods.of(tune))
-    assert same_by_facts(tune.model_copy(update={"item_text": "profiles"})) == ()
+    assert RunMethods.of(tune.model_copy(update={"item_text": "profiles"})).same_by_facts == ()
     own = TuneConfig.model_validate(
         {"methods": ["dns"], "item_text": "facts", "spaces": {"mine": {"extends": "guard"}}}
     )
@@ -339,23 +334,24 @@ def test_a_control_that_takes_away_what_a_method_does_not_read_is_refused():
 def test_of_the_default_methods_only_guard_and_its_shuffled_control_read_text():
     assert [name for name in DEFAULT_METHODS if METHODS[name].needs == "text"] == ["guard", "guard_shuffled"]
     assert [name for name in DEFAULT_METHODS if METHODS[name].reads_facts] == ["pool_facts", "guard_facts"]
-    assert reads_text(TuneConfig())
-    assert not reads_text(TuneConfig(methods=("rns", "pool", "guard_no_text")))
-    assert reads_text(TuneConfig(methods=("rns", "kar")))
+    assert RunMethods.of(TuneConfig()).reads_text
+    assert not RunMethods.of(TuneConfig(methods=("rns", "pool", "guard_no_text"))).reads_text
+    assert RunMethods.of(TuneConfig(methods=("rns", "kar"))).reads_text
 
 
 def test_a_method_is_compared_on_the_models_that_it_can_run_on_and_a_model_once():
     tune = TuneConfig(methods=("mixgcf", "rns", "ease"), models=("mf", "lightgcn"))
-    assert list(compared_methods(tune)) == ["mf-rns", "ease", "lightgcn-mixgcf", "lightgcn-rns"]
+    assert list(RunMethods.of(tune).compared) == ["mf-rns", "ease", "lightgcn-mixgcf", "lightgcn-rns"]
     with pytest.raises(InputError, match=r"mixgcf of tune\.methods can't run on mf, .* it runs on lightgcn"):
-        compared_methods(TuneConfig(methods=("mixgcf", "rns"), models=("mf",)))
+        list(RunMethods.of(TuneConfig(methods=("mixgcf", "rns"), models=("mf",))).compared)
 
 
 def test_every_file_says_in_its_first_line_what_it_is(repository):
-    for name in shipped_files():
-        text = (repository / "hnlm_ray" / "tune" / "spaces" / f"{name}.yaml").read_text(encoding="utf-8")
-        assert text.startswith("# ")
-        assert read_shipped(name)
+    spaces = repository / "hnlm_ray" / "tune" / "spaces"
+    assert sorted(path.stem for path in spaces.rglob("*.yaml")) == list(shipped_files())  # each is read, and once
+    for path in spaces.glob("*/*.yaml"):
+        assert path.read_text(encoding="utf-8").startswith("# ")
+        assert read_shipped(path.stem)
 
 
 def test_the_methods_of_a_run_can_be_sent_to_a_worker():
@@ -365,3 +361,16 @@ def test_the_methods_of_a_run_can_be_sent_to_a_worker():
     methods = pickle.loads(pickle.dumps(RunMethods.of(tune)))
     assert methods["dns"].space["candidates"].values == (8, 16)
     assert len(methods) == len(list(methods)) == len(ALL)
+
+
+def test_a_run_puts_each_of_its_methods_together_once(monkeypatch, config_file):
+    built = []
+    monkeypatch.setattr(methods, "_KEPT", OrderedDict())
+    monkeypatch.setattr(methods, "build_method", lambda name, *given: built.append(name) or build_method(name, *given))
+    for item_text in ("profiles", "facts"):
+        built.clear()
+        config = load_config(str(config_file), [f"tune.item_text={item_text}"])
+        enabled = [stage.name for stage in STAGES if stage.enabled(config)]
+        assert "negative_pool" in enabled
+        assert stage_content.trials(config)["spaces"].keys() == RunMethods.of(config.tune).chosen.keys()
+        assert sorted(built) == sorted(config.tune.methods)

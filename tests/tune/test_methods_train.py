@@ -10,7 +10,7 @@ from hnlm_ray.cf import CFData, Judgements, NegativePool, PairVectors, Positives
 from hnlm_ray.config import CFConfig, TuneConfig
 from hnlm_ray.config.method_names import shipped_methods
 from hnlm_ray.tune.control_data import read_data
-from hnlm_ray.tune.methods import METHODS, compared_methods, trials_of
+from hnlm_ray.tune.methods import METHODS, RunMethods, trials_of
 from hnlm_ray.tune.suggest import Suggestions
 
 BASE = CFConfig(dim=4, epochs=2, batch_size=64)
@@ -45,7 +45,7 @@ def test_a_method_trains_with_what_is_drawn_for_it(data, name):
     models = METHODS[name].models or ("mf", "lightgcn")
     tune = TuneConfig(methods=(name,) if METHODS[name].family == "classical" else ("rns", name), models=models)
     base = Suggestions("rns", BASE, models[0], tune, 5).suggest(1)
-    one = [found for found in compared_methods(tune).values() if found.method.name == name]
+    one = [found for found in RunMethods.of(tune).compared.values() if found.method.name == name]
     assert len(one) == (1 if METHODS[name].model else len(models))
     for compared in one:
         search = Suggestions(name, BASE, compared.model, tune, 5)

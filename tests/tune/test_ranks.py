@@ -67,23 +67,40 @@ def test_few_data_sets_that_agree_prove_no_more_than_chance_allows(figures, p):
     assert rank_methods(tuple("abcd")[: len(figures[0])], np.array(figures, float)).friedman_p == pytest.approx(p)
 
 
-def test_wilcoxon_tests_pairs_and_corrects_them():
+def test_pairs_are_told_apart_by_nemenyis_test_where_friedmans_finds_a_difference():
     draw = np.random.default_rng(1)
-    values = draw.normal(size=(20, 3)) * 0.1 + np.array([0.0, 0.02, 1.0])
-    found = rank_methods(("a", "b", "c"), values, "wilcoxon")
-    assert found.critical_difference is None
-    assert found.methods[0] == "c"
-    raw = {pair: stats.wilcoxon(*(values[:, "abc".index(name)] for name in pair)).pvalue for pair in found.p_values}
-    ordered = sorted(raw, key=raw.get)
-    assert found.p_values[ordered[0]] == pytest.approx(3 * raw[ordered[0]])
-    assert found.p_values[ordered[2]] >= raw[ordered[2]]
-    assert found.cliques == ((1, 2),)
+    n, k = 12, 5
+    found = rank_methods(tuple("abcde"), draw.normal(size=(n, k)) + np.arange(k))
+    ranks = np.array(found.ranks)
+    q = np.abs(ranks[:, None] - ranks) / np.sqrt(k * (k + 1) / (6 * n)) * np.sqrt(2)
+    assert found.friedman_p < 0.05
+    assert found.p_values == pytest.approx(stats.studentized_range.sf(q, k, np.inf), abs=1e-9)
+    apart = np.abs(ranks[:, None] - ranks) >= found.critical_difference
+    assert ((found.p_values < 0.05) == apart).all()
+    assert apart.any()
+    assert not apart.all()
+
+
+def test_cliques_are_the_longest_runs_that_can_not_be_told_apart():
+    draw = np.random.default_rng(4)
+    several = 0
+    for _ in range(40):
+        n, k = draw.integers(6, 30), draw.integers(3, 12)
+        found = rank_methods([str(place) for place in range(k)], draw.normal(size=(n, k)) + 0.3 * np.arange(k))
+        alike = found.p_values >= 0.05
+        runs = {(a, b) for a in range(k) for b in range(a + 1, k) if alike[a : b + 1, a : b + 1].all()}
+        longest = {(a, b) for a, b in runs if not {(a - 1, b), (a, b + 1)} & runs}
+        assert list(found.cliques) == sorted(longest)
+        several += len(longest) > 1
+    assert several > 10
 
 
 def test_without_a_difference_by_friedman_all_are_one_clique():
-    draw = np.random.default_rng(2)
-    for correction in ("nemenyi", "wilcoxon"):
-        assert rank_methods(tuple("abcd"), draw.normal(size=(6, 4)), correction).cliques == ((0, 3),)
+    found = rank_methods(tuple("abcdefghi"), np.random.default_rng(48).normal(size=(5, 9)))
+    assert np.ptp(found.ranks) > found.critical_difference  # Nemenyi's alone would tell the ends apart
+    assert found.friedman_p > 0.05
+    assert (found.p_values == 1).all()
+    assert found.cliques == ((0, 8),)
 
 
 def test_false_alarms_of_the_ranks_are_rare():

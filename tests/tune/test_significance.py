@@ -109,6 +109,14 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.7]) == [1.0, 1.0]
     assert holm([]) == []
+    assert holm([0.2]) == [0.2]
+
+
+def test_holm_keeps_the_order_and_equal_and_tiny_values():
+    """The worked example of R's p.adjust, and what a p of 0 or of the smallest number comes to."""
+    assert holm([0.01, 0.02, 0.03, 0.04, 0.05]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
+    assert holm([0.05, 0.01, 0.01]) == pytest.approx([0.05, 0.03, 0.03])
+    assert holm([1e-300, 1.0, 5e-324]) == [2e-300, 1.0, 1.5e-323]
 
 
 def test_what_cant_be_paired_is_refused():

@@ -8,7 +8,7 @@ from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import ConfigError, InputError
 from hnlm_ray.pipeline.content import trials as trials_content
 from hnlm_ray.tune.dimensions import Choice, Int, LogUniform, When
-from hnlm_ray.tune.methods import RunMethods, compared_methods, controls_of, family, methods_of, trials_of
+from hnlm_ray.tune.methods import RunMethods, controls_of, family, trials_of
 from hnlm_ray.tune.rehearsal import rehearse
 from hnlm_ray.tune.space_files import parse_space
 from hnlm_ray.tune.suggest import Suggestions
@@ -116,10 +116,10 @@ def load(tmp_path):
 def test_a_method_of_ones_own_is_a_file_under_a_new_name(load):
     config = load("{methods: [dns, mine, mine_control], spaces: {mine: DIR/mine.yaml, mine_control: DIR/c.yaml}}",
                   mine=OWN, c="extends: mine\nfamily: control\ncontrol_of: mine\nfixed: {margin: 0}\n")  # fmt: skip
-    methods = methods_of(config.tune)
+    methods = RunMethods.of(config.tune).chosen
     assert list(methods["mine"].space) == ["lr", "candidates", "margin"]
     assert (methods["mine"].family, methods["mine"].reads, methods["mine"].root) == ("classical", "nothing", "dns")
-    assert list(compared_methods(config.tune)) == ["lightgcn-dns", "lightgcn-mine", "lightgcn-mine_control"]
+    assert list(RunMethods.of(config.tune).compared) == ["lightgcn-dns", "lightgcn-mine", "lightgcn-mine_control"]
     known = RunMethods.of(config.tune)
     assert family("lightgcn-mine", known) == "classical"
     assert controls_of("lightgcn-mine", known) == ["lightgcn-mine_control"]
@@ -132,9 +132,9 @@ def test_a_method_of_ones_own_is_a_file_under_a_new_name(load):
 
 def test_the_file_is_read_once_and_is_part_of_what_the_trials_are_made_from(load, tmp_path):
     config = load("{spaces: {dns: DIR/change.yaml}}", change="space: {candidates: {choice: [8, 16]}}\n")
-    assert methods_of(config.tune)["dns"].space["candidates"] == Choice((8, 16))
+    assert RunMethods.of(config.tune).chosen["dns"].space["candidates"] == Choice((8, 16))
     (tmp_path / "change.yaml").unlink()
-    assert methods_of(config.tune)["dns"].space["candidates"] == Choice((8, 16))
+    assert RunMethods.of(config.tune).chosen["dns"].space["candidates"] == Choice((8, 16))
     other = load("{spaces: {dns: DIR/change.yaml}}", change="space: {candidates: {choice: [8, 32]}}\n")
     plain = load("{}")
     hashes = {trials_content(one)["spaces"]["dns"] for one in (config, other, plain)}
@@ -272,26 +272,26 @@ def test_a_section_that_can_not_be_is_refused_with_its_place(load, settings, tol
 def test_a_file_of_ones_own_is_named_with_the_field_that_is_wrong(load):
     config = load("{methods: [dns, mine], spaces: {mine: DIR/mine.yaml}}", mine="extends: dns\nfixed: {dim: 0}\n")
     with pytest.raises(InputError, match=r"tune\.spaces\.mine \(.*mine\.yaml\): fixed\.dim: cf\.dim can't be '0'"):
-        methods_of(config.tune)
+        list(RunMethods.of(config.tune).chosen)
 
 
 def test_a_run_of_ones_own_methods_alone_needs_a_classical_one():
     semantic = {"mine": {"extends": "pool"}}
     with pytest.raises(InputError, match=r"tune\.methods mine hold no classical method"):
-        compared_methods(tune(semantic, methods=["mine"]))
-    assert compared_methods(tune({"mine": {"extends": "dns"}}, methods=["mine"]))
+        list(RunMethods.of(tune(semantic, methods=["mine"])).compared)
+    assert RunMethods.of(tune({"mine": {"extends": "dns"}}, methods=["mine"])).compared
 
 
 def test_a_control_is_one_of_a_method():
     lost = {"mine": {"extends": "dns", "family": "control", "control_of": "dsn"}}
     with pytest.raises(InputError, match=r"method mine of tune\.methods names 'dsn', which is no method"):
-        methods_of(tune(lost, methods=["dns", "mine"]))
+        list(RunMethods.of(tune(lost, methods=["dns", "mine"])).chosen)
 
 
 def test_a_method_that_searches_nothing_has_one_trial():
     spaces = {"rns": {"space": {"lr": None, "reg": None}}}
     settings = tune(spaces, methods=["rns", "dns"])
-    assert {name: trials_of(one.method, settings) for name, one in compared_methods(settings).items()} == {
+    assert {name: trials_of(one.method, settings) for name, one in RunMethods.of(settings).compared.items()} == {
         "lightgcn-rns": 1,
         "lightgcn-dns": 8,
     }
@@ -301,8 +301,8 @@ def test_a_mixed_method_needs_one_whose_settings_it_takes():
     with pytest.raises(
         InputError, match=r"pool of tune\.methods takes the settings of the best of rns, pns, dns, and none of"
     ):
-        compared_methods(tune({}, methods=["softmax", "pool"]))
-    assert compared_methods(tune({}, methods=["pns", "pool"]))
+        list(RunMethods.of(tune({}, methods=["softmax", "pool"])).compared)
+    assert RunMethods.of(tune({}, methods=["pns", "pool"])).compared
 
 
 @pytest.mark.parametrize(
@@ -344,10 +344,10 @@ def test_a_method_that_no_memory_holds_is_refused_with_its_name():
 def test_methods_that_take_each_other_s_settings_are_refused_and_so_is_one_without_a_base_on_its_model():
     round_ = {"mine": {"extends": "hnlmrec", "nests": ["mine"]}}
     with pytest.raises(InputError, match=r"mine of tune\.methods .*, and lightgcn-mine takes those of others itself"):
-        compared_methods(tune(round_, methods=["rns", "mine"]))
+        list(RunMethods.of(tune(round_, methods=["rns", "mine"])).compared)
     spaces = {"apart": {"extends": "dns", "models": ["mf"]}, "mine": {"extends": "pool", "nests": ["apart"]}}
     with pytest.raises(InputError, match=r"best of apart, and none of these is compared on lightgcn"):
-        compared_methods(tune(spaces, methods=["rns", "apart", "mine"], models=["mf", "lightgcn"]))
+        list(RunMethods.of(tune(spaces, methods=["rns", "apart", "mine"], models=["mf", "lightgcn"])).compared)
 
 
 def test_a_method_that_reads_other_things_than_what_it_extends_has_the_controls_that_fit():

@@ -13,7 +13,7 @@ from hnlm_ray.tables import TABLES
 from hnlm_ray.tune.control_data import read_data
 from hnlm_ray.tune.job import Ending, Job
 from hnlm_ray.tune.job_queue import SearchedJobs
-from hnlm_ray.tune.methods import METHODS, compared_methods
+from hnlm_ray.tune.methods import METHODS, RunMethods
 from hnlm_ray.tune.stage import refit_jobs, search_counts, searched_methods
 from hnlm_ray.tune.training_row import Attendance, training_row
 from hnlm_ray.tune.trainings import DIED_TWICE, why_lost
@@ -56,7 +56,7 @@ def test_each_method_gets_the_same_number_of_trials_and_none_reads_test(data):
     jobs = trial_jobs(config(trials=3, models=["mf", "lightgcn"]), data)
     names = [job.key["method"] for job in jobs]
     alone = {"popularity", "mf-pool_alpha0", "lightgcn-pool_alpha0"}  # they search nothing
-    assert set(names) == set(compared_methods(config(models=["mf", "lightgcn"]).tune))
+    assert set(names) == set(RunMethods.of(config(models=["mf", "lightgcn"]).tune).compared)
     assert all(names.count(name) == (1 if name in alone else 3) for name in names)
     assert not any(job.reads_test for job in jobs)
     assert len({job.seed for job in jobs}) == 1

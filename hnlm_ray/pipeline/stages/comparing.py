@@ -10,7 +10,7 @@ from hnlm_ray.errors import InputError
 from hnlm_ray.pipeline.content import item_text_content, section
 from hnlm_ray.pipeline.declaring import check_event_files, later, one_trial
 from hnlm_ray.stage import Stage
-from hnlm_ray.tune.methods import methods_of, spaces_content
+from hnlm_ray.tune.methods import RunMethods
 from hnlm_ray.tune.search_checks import check_search
 
 _TUNE_CONTENT = ("methods", "models", "search", "searches", "trials", "cpu_seconds", "stopping", "metric", "cutoffs")
@@ -26,7 +26,7 @@ def _trials(config: Config) -> Mapping[str, object]:
         *(("grace_epochs",) if config.tune.stopping != "none" else ()),
     )
     searched = {**section(config, "cf", *keys), **section(config, "tune", *tune)}
-    return {**searched, "spaces": spaces_content(config.tune), **item_text_content(config), "seed": config.seed}
+    return {**searched, "spaces": RunMethods.of(config.tune).content, **item_text_content(config), "seed": config.seed}
 
 
 def _check_search(config: Config) -> None:
@@ -35,7 +35,7 @@ def _check_search(config: Config) -> None:
         raise InputError(
             "trials are chosen on validation rows, and there are none: set prepare.split.validation above 0"
         )
-    compared = methods_of(config.tune)
+    compared = RunMethods.of(config.tune).chosen
     pooled = [name for name, method in compared.items() if method.needs == "pool"]
     if pooled and not config.makes_pool:
         raise InputError(

@@ -10,13 +10,13 @@ from hnlm_ray.llm.prompts import load_prompt
 from hnlm_ray.pipeline.content import encoder_content, llm_content, section
 from hnlm_ray.pipeline.declaring import check_answering_model, check_encoder, engines, judges, later, one_trial
 from hnlm_ray.stage import Stage
-from hnlm_ray.tune.methods import makes_negatives, reads_text
+from hnlm_ray.tune.methods import RunMethods, makes_negatives
 
 _JUDGEMENT_PROMPT = ("max_tokens", "person_chars", "history", "item_chars")
 
 
 def _describes_items(config: Config) -> bool:
-    reads_profiles = reads_text(config.tune) and config.tune.item_text == "profiles"
+    reads_profiles = RunMethods.of(config.tune).reads_text and config.tune.item_text == "profiles"
     return reads_profiles or _describes_users(config)
 
 
