@@ -12,6 +12,7 @@ from hnlm_ray import errors
 from hnlm_ray.config import Config
 from hnlm_ray.errors import HnlmError, InputError, StageError
 from hnlm_ray.fingerprint import fingerprint_of
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.progress import JournalProgress, Progress
 from hnlm_ray.redaction import is_secret_name
 from hnlm_ray.retry import Retry
@@ -332,7 +333,7 @@ def _run_stage(run: StageRun, status: StageStatus, session: Session) -> None:
 def _teaches_plans(run: StageRun, status: StageStatus, outcome: Outcome) -> bool:
     """Tell whether a stage's tokens and time are those of an LLM at work on all of its rows, in one go."""
     whole = status.state != "partial" and run.retry is None
-    return whole and outcome.tokens.tokens_out > 0 and run.config.llm.engine != "scripted"
+    return whole and outcome.tokens.tokens_out > 0 and engine_kind(run.config.llm).has_a_model
 
 
 def _manifest(run: StageRun, table: str, status: StageStatus, outcome: Outcome, seconds: float) -> Manifest:

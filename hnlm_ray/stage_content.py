@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hnlm_ray.config import CFConfig, Config, FinetuneConfig, LLMConfig
+from hnlm_ray.config import CFConfig, Config, FinetuneConfig
 from hnlm_ray.finetune.query import load_query
-from hnlm_ray.llm.job import llm_identity
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.models import base_model, encoder_identity, model_identity
 from hnlm_ray.llm.prompts import load_prompt
 from hnlm_ray.tune.methods import reads_facts, reads_text, spaces_content
 
-_LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max_attempts", "engine_kwargs")
-_HTTP_LLM_CONTENT = ("engine", "temperature", "top_p", "max_attempts")
-_HTTP_CONTENT = ("model", "structured", "extra")  # a server that moves elsewhere is the same server
 _TUNE_CONTENT = ("methods", "models", "search", "searches", "trials", "cpu_seconds", "stopping", "metric", "cutoffs")
 _JUDGEMENT_PROMPT = ("max_tokens", "person_chars", "history", "item_chars")
 _FINETUNE_OPERATION = {
@@ -32,18 +29,10 @@ def _section(config: Config, section: str, *keys: str) -> dict[str, Any]:
 
 
 def _llm(config: Config, prompts: tuple[str, str], section: str, *keys: str) -> dict[str, Any]:
-    llm = {"llm": {**_engine(config.llm), "model": llm_identity(config.llm)}}
+    kind = engine_kind(config.llm)
+    llm = {"llm": {**kind.content(config.llm), "model": kind.identity(config.llm)}}
     versions = dict(zip(("prompt", "simple_prompt"), (load_prompt(name).version for name in prompts), strict=True))
     return {**llm, **_section(config, section, *keys), **versions, "seed": config.seed}
-
-
-def _engine(llm: LLMConfig) -> dict[str, Any]:
-    values = llm.model_dump(mode="json")
-    if llm.engine == "http":
-        server = {key: values["http"][key] for key in _HTTP_CONTENT}
-        return {**{key: values[key] for key in _HTTP_LLM_CONTENT}, "http": server}
-    scripted = ("scripted",) if llm.engine == "scripted" else ()
-    return {key: values[key] for key in (*_LLM_CONTENT, *scripted)}
 
 
 def ingest(config: Config) -> Mapping[str, object]:

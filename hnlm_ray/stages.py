@@ -9,6 +9,7 @@ from typing import cast
 from hnlm_ray import stage_content as content
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.models import base_model, check_model, encoder_path
 from hnlm_ray.redaction import redacted
 from hnlm_ray.stage import Bundle, Outcome, Stage, StageRun
@@ -67,8 +68,7 @@ def _all_are_wanted(config: Config) -> bool:
 
 
 def _check_model(config: Config) -> None:
-    if config.llm.engine == "vllm":
-        check_model(config.llm.model)
+    engine_kind(config.llm).check(config.llm)
 
 
 def _check_base_model(config: Config) -> None:

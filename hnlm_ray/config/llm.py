@@ -102,8 +102,8 @@ class LLMConfig(Section):
     @field_validator("http")
     @classmethod
     def _names_the_server_of_the_engine(cls, http: HttpConfig | None, info: ValidationInfo) -> HttpConfig | None:
-        if http is None and info.data.get("engine") == "http":
-            raise ValueError("llm.engine is http: give base_url and model here")
+        if http is None and info.data.get("engine") == info.field_name:
+            raise ValueError(f"llm.engine is {info.field_name}: give base_url and model here")
         return http
 
     @field_validator("encoder_http")

@@ -9,6 +9,7 @@ from typing import Final
 
 from hnlm_ray.config import Config
 from hnlm_ray.errors import ResourceError
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.plan.answers import Answers, ask, expect, key_of, remembered, written_texts
 from hnlm_ray.plan.checkpoint_shape import CheckpointShape
 from hnlm_ray.plan.engine_rates import KnownEngine, known_engine, measured_engine
@@ -89,10 +90,9 @@ def gather(task: Task, options: Options, open_ray: OpenRay) -> Found:
 
 def _asks_llm(task: Task, sampler: Sampler, options: Options, rates: Rates) -> bool:
     """Tell whether the engine answers a sample: not where it costs money, a rate is given, or all is remembered."""
-    llm = task.config.llm
     if not task.llm_stages or options.measure is not None:
         return bool(task.llm_stages and options.measure)
-    if llm.engine == "http" or options.rate is not None:
+    if engine_kind(task.config.llm).may_bill or options.rate is not None:
         return False
     known = [remembered(task.config, sampler.task(stage), rates) for stage in task.llm_stages]
     return None in known or engine_key(task.config) not in rates.engines
@@ -132,12 +132,12 @@ def _known_texts(task: Task) -> dict[str, Texts]:
 
 
 def _asked(task: Task, sampler: Sampler, rates: Rates, progress: Progress) -> Found:
-    """Have the engine answer the samples, and remember what it took; the scripted engine's answers mean nothing."""
+    """Have the engine answer the samples, and remember what it took; what no model answered means nothing."""
     meter = open_meter(task.config, progress)
     answers, texts, calls = ask(sampler, task.llm_stages, _known_texts(task), meter, progress)
     meter.close()  # after an error Ray itself is ended, and the engine with it
     engine = measured_engine(meter.start_s, calls)
-    if task.config.llm.engine != "scripted":
+    if engine_kind(task.config.llm).has_a_model:
         _remember(sampler, engine.rate, answers)
     tokens = sum(call.tokens_in + call.tokens_out for call in calls)
     works = known_works(task.work, rates)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hnlm_ray.config import Config
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.plan.costs import priced
 from hnlm_ray.plan.disk import Written, stage_mib
 from hnlm_ray.plan.durations import Durations, engine_seconds
@@ -124,8 +125,8 @@ class Planner:
 
     def _llm_seconds(self, name: str, rows: int) -> float:
         llm, answers = self.config.llm, self.found.answers[name]
-        if llm.engine == "http" and llm.http is not None:
-            return http_seconds(llm.http, answers, rows, llm.engines, self.found.engine.given)
+        if (server := engine_kind(llm).server(llm)) is not None:
+            return http_seconds(server, answers, rows, llm.engines, self.found.engine.given)
         return engine_seconds(self.config, answers, self.found.engine.rate, rows)
 
     def _gpus(self, name: str) -> float:
@@ -144,8 +145,8 @@ class Planner:
 
     def _basis(self, name: str) -> str:
         if name in LLM_STAGES:
-            source = self.found.answers[name].source
-            if self.config.llm.engine == "http" and self.found.engine.given is None:
+            source, llm = self.found.answers[name].source, self.config.llm
+            if engine_kind(llm).server(llm) is not None and self.found.engine.given is None:
                 return f"{source}; time: the server's limits, and answers at an assumed pace"
             return source if source.startswith("tokens and time") else f"{source}; {self.found.engine.source}"
         if name == "embeddings":

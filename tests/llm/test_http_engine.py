@@ -13,10 +13,9 @@ from hostile_server import GOOD, HostileServer, chat, closing, cut, endless, err
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.errors import HnlmError, InputError, StageError
 from hnlm_ray.llm.answers import AnswerFormat
-from hnlm_ray.llm.engine import Request
+from hnlm_ray.llm.engine import Request, request_seed
 from hnlm_ray.llm.http_engine import HttpEngine
 from hnlm_ray.llm.http_limits import Clock
-from hnlm_ray.llm.vllm_engine import request_seed
 
 PROFILE = AnswerFormat({"summarization": 80, "reasoning": 40})
 KEY = "sk-test-0123456789"
