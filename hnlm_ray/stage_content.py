@@ -30,7 +30,8 @@ def _section(config: Config, section: str, *keys: str) -> dict[str, Any]:
 
 def _llm(config: Config, prompts: tuple[str, str], section: str, *keys: str) -> dict[str, Any]:
     kind = engine_kind(config.llm)
-    llm = {"llm": {**kind.content(config.llm), "model": kind.identity(config.llm)}}
+    repair = {"repair_json": True} if config.llm.repair_json else {}  # without it as before there was this setting
+    llm = {"llm": {**kind.content(config.llm), **repair, "model": kind.identity(config.llm)}}
     versions = dict(zip(("prompt", "simple_prompt"), (load_prompt(name).version for name in prompts), strict=True))
     return {**llm, **_section(config, section, *keys), **versions, "seed": config.seed}
 

@@ -79,6 +79,9 @@ class LLMConfig(Section):
     max_attempts: Annotated[int, Field(ge=1, le=10)] = Field(
         3, description="Draws for a row without a usable answer; the last of several is asked in a simpler way."
     )
+    repair_json: bool = Field(
+        default=False, description="Mend answers that are almost JSON (json-repair); they are marked and counted apart."
+    )
     row_timeout_s: Annotated[float, Field(gt=0)] = Field(300, description="Longest wait for the answer of one draw.")
     engines: Count = Field(1, description="Engine replicas.")
     cpus_per_engine: Annotated[float, Field(gt=0)] = Field(2, description="Ray CPUs reserved for one engine.")

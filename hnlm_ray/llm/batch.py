@@ -156,7 +156,8 @@ def _outcome(llm: LLMConfig, total: int, summary: BucketSummary) -> Outcome:
 def _text_counts(summary: BucketSummary) -> Figures:
     valid = {"valid_share": round(summary.by_status["ok"] / summary.rows, 4)} if summary.rows else {}
     counted = {"prompts_cut": summary.prompts_cut, "prompts_defused": summary.prompts_defused}
-    return {**valid, **text_figures(summary.texts), **counted}
+    repaired = {"answers_repaired": summary.answers_repaired} if summary.answers_repaired else {}
+    return {**valid, **repaired, **text_figures(summary.texts), **counted}
 
 
 def _with_timeout(results: Iterator[dict[str, Any]], seconds: float) -> Iterator[dict[str, Any]]:

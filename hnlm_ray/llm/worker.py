@@ -38,7 +38,8 @@ class EngineWorker:
         self._engine = kind.open(job.llm, job.config.seed)
         purse = None if job.ledger is None else BudgetPurse(job.ledger)
         timeout_s = None if kind.bounds_its_waits else job.llm.row_timeout_s
-        self._asking = Asking(self._engine, self._task, job.llm.max_attempts, timeout_s, purse)
+        attempts, repair = job.llm.max_attempts, job.llm.repair_json
+        self._asking = Asking(self._engine, self._task, attempts, timeout_s, purse, repair)
         self._stop: HnlmError | None = None
         self._gate, self._restarting, self._incarnation = Gate(), asyncio.Lock(), 0
         self._watched = False

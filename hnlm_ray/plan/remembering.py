@@ -68,12 +68,12 @@ def remember_run(run: StageRun, stage: str, seconds: float) -> None:
 def _update(config: Config, task: LLMTask, seen: Seen, column: str) -> None:
     with changed_rates() as rates:
         rates.answers[key_of(config, task)] = seen.answers(column, task.expected)
-        if _has_its_own_pace(config.llm):
+        if has_its_own_pace(config.llm):
             known = rates.engines.get(engine_key(config)) or assumed_rate(config, _PARAMETERS)
             rates.engines[engine_key(config)] = corrected(config, known, seen)
 
 
-def _has_its_own_pace(llm: LLMConfig) -> bool:
+def has_its_own_pace(llm: LLMConfig) -> bool:
     """Tell whether a stage's time is that of an engine here; a server's is that of its limits."""
     kind = engine_kind(llm)
     return kind.has_a_model and kind.server(llm) is None
