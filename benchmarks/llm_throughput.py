@@ -115,6 +115,7 @@ def ours(root: str, rows: int) -> None:
 
     from hnlm_ray.cluster import connected
     from hnlm_ray.llm.batch import run_rows
+    from hnlm_ray.llm.vllm_engine import engine_environment
     from hnlm_ray.pipeline.status import find_stage
     from hnlm_ray.profiles.items import item_profile_task
     from hnlm_ray.progress import LineProgress
@@ -129,7 +130,7 @@ def ours(root: str, rows: int) -> None:
     os.environ["HNLM_COMPLETIONS"] = str(noted)
     run = StageRun(config, workspace, f"{time.monotonic_ns():064x}"[::-1], LineProgress(Console(stderr=True)))
     with connected(config, [find_stage("item_profiles")]), run.progress:  # type: ignore[attr-defined]
-        run_rows(run, some, TimedWorker)
+        run_rows(run, some, TimedWorker, engine_environment(config.llm))
     sys.stdout.write("COMPLETIONS " + noted.read_text(encoding="utf-8") + "\n")
 
 

@@ -12,6 +12,7 @@ from hnlm_ray.commands.narration import say
 from hnlm_ray.commands.output import Output
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.errors import InputError
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.models import (
     EMBEDDED,
     embedded_llm_folder,
@@ -48,9 +49,9 @@ def list_models(llm: LLMConfig, output: Output) -> None:
 
 
 def _llm(llm: LLMConfig) -> dict[str, Any]:
-    if llm.http is not None and llm.engine == "http":
-        url = llm.http.base_url
-        return _describe("llm", llm.http.model, http_identity, lambda _: url)
+    server = engine_kind(llm).server(llm)
+    if server is not None:
+        return _describe("llm", server.model, http_identity, lambda _: server.base_url)
     return _describe("llm", llm.model, model_identity, model_path)
 
 

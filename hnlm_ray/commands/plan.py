@@ -9,6 +9,7 @@ from hnlm_ray.commands.execution import Execution
 from hnlm_ray.commands.plan_text import show_plan
 from hnlm_ray.commands.stage_rows import Row, stage_row
 from hnlm_ray.config import Config
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.models import base_model
 from hnlm_ray.pipeline.run import stage_error
 from hnlm_ray.pipeline.status import StageStatus, find_stage, statuses
@@ -60,7 +61,8 @@ def _cheap(config: Config, workspace: Workspace) -> list[StageStatus]:
 
 def _task(config: Config, workspace: Workspace, standing: Sequence[StageStatus]) -> Task:
     todo = [status.stage for status in standing if status.state != "fresh"]
-    shape = read_checkpoint_shape(config.llm.model) if config.llm.engine == "vllm" else None
+    checkpoint = engine_kind(config.llm).checkpoint(config.llm)
+    shape = None if checkpoint is None else read_checkpoint_shape(checkpoint)
     tuned = read_checkpoint_shape(base_model(config)) if config.finetune.enabled else None
     data = replace(read_prepared(workspace), mined_share=_mined_share(standing))
     return Task(config, workspace, data, todo, shape, tuned)

@@ -122,7 +122,8 @@ def _show_profile(console: Console, profile: Row | None, *, outdated: bool) -> N
         why = "made from other data" if outdated else "not written yet"
         say(console, f"profile: {why} (`hnlm run` writes it)")
         return
-    say(console, f"profile ({profile['model']}, {profile['prompt_version']}):")
+    mended = f", {profile['error']}" if profile["error"] and profile["status"] == "ok" else ""
+    say(console, f"profile ({profile['model']}, {profile['prompt_version']}{mended}):")
     say(console, f"  {profile['summary']}" if profile["status"] == "ok" else f"  {_outcome(profile)}")
     if profile["reasoning"]:
         say(console, f"  because: {profile['reasoning']}")

@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hnlm_ray.llm.text.repair import REPAIRED
 from hnlm_ray.pipeline.status import StageStatus
 from hnlm_ray.plan.figures import Promise
 from hnlm_ray.redaction import redacted
 from hnlm_ray.shown_text import clean, duration
 from hnlm_ray.stage import chunks_of
-from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace import Manifest, Workspace
 
 Row = dict[str, Any]
 _STYLES = {"fresh": "green", "stale": "yellow", "partial": "yellow", "running": "cyan", "missing": "dim"}
@@ -26,7 +27,8 @@ def stage_row(status: StageStatus, workspace: Workspace, promise: Promise | None
     """Describe a stage for programs.
 
     ``rows`` speaks of the table that the configuration asks for: published, in the making, or none
-    yet. ``todo`` is null where nobody has counted yet. ``planned`` is what `hnlm plan` foresaw of this very work.
+    yet; ``repaired`` of them have an answer that was mended (``llm.repair_json``). ``todo`` is null where nobody has
+    counted yet. ``planned`` is what `hnlm plan` foresaw of this very work.
     """
     return {
         "name": status.stage.name,
@@ -49,17 +51,22 @@ def _cost(status: StageStatus, workspace: Workspace) -> Row:
     if status.state == "fresh" and manifest is not None:
         return {
             "rows": manifest.rows.model_dump(),
+            "repaired": _repaired(manifest),
             "failed_by_reason": manifest.failed_by_reason,
             "tokens": manifest.tokens.model_dump(by_alias=True),
             "seconds": manifest.seconds,
         }
-    rows, failed, tokens = _so_far(status, workspace)
-    return {"rows": rows, "failed_by_reason": failed, "tokens": tokens, "seconds": journal.seconds if journal else 0.0}
+    return {**_so_far(status, workspace), "seconds": journal.seconds if journal else 0.0}
 
 
-def _so_far(status: StageStatus, workspace: Workspace) -> tuple[Row, dict[str, int], Row]:
+def _repaired(manifest: Manifest) -> int:
+    count = manifest.counts.get("answers_repaired")
+    return count if isinstance(count, int) else 0
+
+
+def _so_far(status: StageStatus, workspace: Workspace) -> Row:
     """Count the finished chunks of a stage that is interrupted or at work."""
-    counted, tokens = _chunks(status, workspace)
+    counted, repaired, tokens = _chunks(status, workspace)
     failed = {name: count for name, count in counted.items() if name not in _DONE}
     total = status.journal.total if status.journal else None
     done = counted.total() or status.done_rows or (status.journal.done if status.journal else 0)
@@ -69,25 +76,29 @@ def _so_far(status: StageStatus, workspace: Workspace) -> tuple[Row, dict[str, i
         "failed": sum(failed.values()),
         "todo": None if total is None else max(0, total - done),
     }
-    return rows, failed, tokens
+    return {"rows": rows, "repaired": repaired, "failed_by_reason": failed, "tokens": tokens}
 
 
-def _chunks(status: StageStatus, workspace: Workspace) -> tuple[Counter[str], Row]:
+def _chunks(status: StageStatus, workspace: Workspace) -> tuple[Counter[str], int, Row]:
     store = workspace.table(status.stage.outputs[0])
     if not (status.stage.resumes and status.done_rows and "status" in store.schema.names):
-        return Counter(), {"in": 0, "out": 0}
+        return Counter(), 0, {"in": 0, "out": 0}
     try:
-        table = store.read_parts(store.parts(chunks_of(status.target)), ["status", "tokens_in", "tokens_out"])
+        table = store.read_parts(store.parts(chunks_of(status.target)), ["status", "error", "tokens_in", "tokens_out"])
     except FileNotFoundError:  # the run that is at work has just published the table and removed its chunks
-        return Counter(), {"in": 0, "out": 0}
+        return Counter(), 0, {"in": 0, "out": 0}
     tokens = {way: sum(table[f"tokens_{way}"].to_pylist()) for way in ("in", "out")}
-    return Counter(table["status"].to_pylist()), tokens
+    return Counter(table["status"].to_pylist()), table["error"].to_pylist().count(REPAIRED), tokens
 
 
 def rows_text(rows: Row) -> str:
     """Write counts of rows, leaving out what is zero."""
     parts = [f"{rows['ok']} ok", *(f"{rows[name]} {name}" for name in ("none", "failed", "todo") if rows[name])]
     return ", ".join(parts)
+
+
+def _rows_and_repaired(row: Row) -> str:
+    return rows_text(row["rows"]) + (f" ({row['repaired']} repaired)" if row["repaired"] else "")
 
 
 def tokens_text(tokens: Row) -> str:
@@ -115,7 +126,7 @@ def show_status(console: Console, workspace: str, rows: Sequence[Row]) -> None:
         table.add_row(
             row["name"],
             Text(row["state"], style=_STYLES[row["state"]]),
-            rows_text(row["rows"]) if started else "",
+            _rows_and_repaired(row) if started else "",
             *_beside(tokens_text, row, "tokens", planned=planned),
             *_beside(_time_text, row, "seconds", planned=planned),
             Text(clean(row["reason"])),

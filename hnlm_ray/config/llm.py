@@ -79,6 +79,9 @@ class LLMConfig(Section):
     max_attempts: Annotated[int, Field(ge=1, le=10)] = Field(
         3, description="Draws for a row without a usable answer; the last of several is asked in a simpler way."
     )
+    repair_json: bool = Field(
+        default=False, description="Mend answers that are almost JSON (json-repair); they are marked and counted apart."
+    )
     row_timeout_s: Annotated[float, Field(gt=0)] = Field(300, description="Longest wait for the answer of one draw.")
     engines: Count = Field(1, description="Engine replicas.")
     cpus_per_engine: Annotated[float, Field(gt=0)] = Field(2, description="Ray CPUs reserved for one engine.")
@@ -102,8 +105,8 @@ class LLMConfig(Section):
     @field_validator("http")
     @classmethod
     def _names_the_server_of_the_engine(cls, http: HttpConfig | None, info: ValidationInfo) -> HttpConfig | None:
-        if http is None and info.data.get("engine") == "http":
-            raise ValueError("llm.engine is http: give base_url and model here")
+        if http is None and info.data.get("engine") == info.field_name:
+            raise ValueError(f"llm.engine is {info.field_name}: give base_url and model here")
         return http
 
     @field_validator("encoder_http")

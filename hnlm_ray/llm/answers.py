@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
+
+from hnlm_ray.llm.text.repair import REPAIRED, repaired
 
 _MAX_CHARS = 20_000
 # Letters and marks that show nothing: fillers, of which a title could be made, and variation selectors, of which there
@@ -22,7 +24,10 @@ _WORDS_EACH = 6
 
 @dataclass(frozen=True)
 class Parsed:
-    """A status of :data:`hnlm_ray.tables.STATUSES`, the fields of an ``ok`` answer, else why not."""
+    """A status of :data:`hnlm_ray.tables.STATUSES`, the fields of an ``ok`` answer, else why not.
+
+    A usable answer has an ``error`` too where it was mended: :data:`hnlm_ray.llm.text.repair.REPAIRED`.
+    """
 
     status: str
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -90,8 +95,8 @@ class AnswerFormat:
         return made | {self.deciding: "None"} if none else made
 
 
-def parse_answer(text: str, expected: AnswerFormat, *, finished: bool) -> Parsed:
-    """Read one answer; ``finished`` is False when it stopped at its token limit."""
+def parse_answer(text: str, expected: AnswerFormat, *, finished: bool, repair: bool = False) -> Parsed:
+    """Read one answer; ``finished`` is False when it stopped at its token limit; ``repair``: mend what is no JSON."""
     if not finished:
         return Parsed("truncated", error="the answer reached its token limit")
     text = text[:_MAX_CHARS]
@@ -102,10 +107,18 @@ def parse_answer(text: str, expected: AnswerFormat, *, finished: bool) -> Parsed
     try:
         value = json.loads(text, object_pairs_hook=expected.of_pairs)
     except (ValueError, RecursionError):  # ValueError: no JSON, or a number of over 4,300 digits
-        return Parsed("invalid", error=f"no JSON: {clean(text)[:80]!r}")
+        mended = _mended(text, expected) if repair else None
+        return mended or Parsed("invalid", error=f"no JSON: {clean(text)[:80]!r}")
     if not isinstance(value, dict):
         return Parsed("invalid", error=f"JSON {type(value).__name__} instead of an object")
     return expected.parsed(value)
+
+
+def _mended(text: str, expected: AnswerFormat) -> Parsed | None:
+    """Read a mended answer, if it is usable; not where it matters which keys of any part stood in it twice."""
+    value = repaired(text, expected.fields) if expected.of_pairs is dict else None
+    parsed = None if value is None else expected.parsed(value)
+    return replace(parsed, error=REPAIRED) if parsed is not None and parsed.status in {"ok", "none"} else None
 
 
 def clean(text: str) -> str:

@@ -42,6 +42,7 @@ class Outcome:
 class Asking:
     """Asks an engine for rows of a task.
 
+    ``repair``: answers that are almost JSON are mended.
     ``timeout_s`` bounds each attempt; none: the engine itself bounds its waits. Where nothing at all was answered
     meanwhile, the engine hangs, not the row; but for a row that hung before, while others were answered.
     """
@@ -51,6 +52,7 @@ class Asking:
     max_attempts: int
     timeout_s: float | None
     purse: Purse | None = None
+    repair: bool = False
     _answered: float = field(default_factory=time.monotonic)
 
     async def outcome(self, key: Key, data: Mapping[str, Any], before: Spent = NOTHING) -> Outcome | None:
@@ -74,7 +76,7 @@ class Asking:
                 return None
             generated = await self._paid(request, hung=hung)
             tokens_in, tokens_out = tokens_in + generated.tokens_in, tokens_out + generated.tokens_out
-            parsed = _parsed(generated, request)
+            parsed = self._parsed(generated, request)
             last = attempt >= self.max_attempts or (simple and _is_hopeless(generated))
             if parsed.status in _FINAL or last:
                 version = self.task.prompt_of(simple=simple).version
@@ -102,14 +104,14 @@ class Asking:
         self._answered = time.monotonic()
         return generated
 
+    def _parsed(self, generated: Generated, request: Request) -> Parsed:
+        if generated.status is None:
+            expected, finished = request.expected, generated.finished
+            return parse_answer(generated.text, expected, finished=finished, repair=self.repair)
+        status = "engine_error" if generated.status == HUNG else generated.status
+        return Parsed(status, error=generated.error)
+
 
 def _is_hopeless(generated: Generated) -> bool:
     """Tell whether the same prompt would fail again."""
     return generated.status == HUNG or generated.status in _SIMPLER_AT_ONCE
-
-
-def _parsed(generated: Generated, request: Request) -> Parsed:
-    if generated.status is None:
-        return parse_answer(generated.text, request.expected, finished=generated.finished)
-    status = "engine_error" if generated.status == HUNG else generated.status
-    return Parsed(status, error=generated.error)

@@ -12,7 +12,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any, cast
@@ -24,6 +24,7 @@ from hnlm_ray.config import LLMConfig
 from hnlm_ray.errors import HnlmError, StageError
 from hnlm_ray.llm.bucket import BucketPlan, BucketSummary, bucket_chunks, gather_bucket, plan_bucket
 from hnlm_ray.llm.budget import open_ledger
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.flow import Flow, flow_of
 from hnlm_ray.llm.job import LLMTask, RowJob, RowTask
 from hnlm_ray.llm.quality import Figures, text_figures
@@ -39,21 +40,31 @@ _gather = ray.remote(num_cpus=0.5)(gather_bucket)
 
 def run_llm(run: StageRun, task: LLMTask) -> Outcome:
     """Ask the LLM for every row of a table that has no outcome yet; see :func:`run_rows`."""
-    return run_rows(run, task, EngineWorker)
+    llm = run.config.llm
+    return run_rows(run, task, EngineWorker, engine_kind(llm).environment(llm))
 
 
-def run_rows(run: StageRun, task: RowTask, worker: type) -> Outcome:
+def run_rows(run: StageRun, task: RowTask, worker: type, environment: Mapping[str, str]) -> Outcome:
     """Ask ``worker`` for every row of a table that has no outcome yet, then write publishable parts.
 
     ``worker`` is the class of the engine actors: it is made with the :class:`RowJob`; called with a batch of
-    chunks it writes each, and yields what :func:`hnlm_ray.llm.outcomes.counted` makes.
+    chunks it writes each, and yields what :func:`hnlm_ray.llm.outcomes.counted` makes. ``environment``: variables
+    of the actors' processes.
 
     Raises
     ------
     StageError
         When the engine gives no answer in time, or more rows fail than ``llm.max_failed_share`` allows.
     """
-    job = RowJob(task, run.config, run.workspace, chunks_of(run.fingerprint), run.fingerprint, retry=run.retry)
+    job = RowJob(
+        task,
+        run.config,
+        run.workspace,
+        chunks_of(run.fingerprint),
+        run.fingerprint,
+        retry=run.retry,
+        environment=environment,
+    )
     plans = _plans(job)
     total, done = sum(plan.total for plan in plans), sum(plan.done for plan in plans)
     run.progress.start(task.table, total, done)
@@ -106,8 +117,6 @@ def _answer(run: StageRun, job: RowJob, plans: Sequence[BucketPlan], worker: typ
 
 def _answered(job: RowJob, buckets: Sequence[int], worker: type, flow: Flow) -> Iterator[dict[str, Any]]:
     """Stream chunks through the engines; yields what was written of each."""
-    from hnlm_ray.llm.vllm_engine import engine_environment
-
     llm, shared = job.llm, ray.put(job)
     source = ray.data.from_items([{"bucket": bucket} for bucket in buckets], override_num_blocks=len(buckets))
     limits = ray.data.ExecutionResources.for_limits(object_store_memory=flow.bytes_ahead(llm))
@@ -122,7 +131,7 @@ def _answered(job: RowJob, buckets: Sequence[int], worker: type, flow: Flow) -> 
         ray_remote_args_fn=lambda: {"max_concurrency": flow.tasks},
         num_cpus=llm.cpus_per_engine,
         num_gpus=llm.gpus_per_engine,
-        runtime_env={"env_vars": engine_environment(llm)},
+        runtime_env={"env_vars": dict(job.environment)},
     )
     for batch in written.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         yield from batch.to_pylist()
@@ -147,7 +156,8 @@ def _outcome(llm: LLMConfig, total: int, summary: BucketSummary) -> Outcome:
 def _text_counts(summary: BucketSummary) -> Figures:
     valid = {"valid_share": round(summary.by_status["ok"] / summary.rows, 4)} if summary.rows else {}
     counted = {"prompts_cut": summary.prompts_cut, "prompts_defused": summary.prompts_defused}
-    return {**valid, **text_figures(summary.texts), **counted}
+    repaired = {"answers_repaired": summary.answers_repaired} if summary.answers_repaired else {}
+    return {**valid, **repaired, **text_figures(summary.texts), **counted}
 
 
 def _with_timeout(results: Iterator[dict[str, Any]], seconds: float) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,7 @@ from hnlm_ray.llm.earlier import set_aside, spent_before
 from hnlm_ray.llm.job import NOTHING, Key, LLMTask, RowJob, RowPrompt, RowTask, Spent
 from hnlm_ray.llm.journal import Journal, bucket_prefix
 from hnlm_ray.llm.quality import TextSample, key_hashes, lowest, sampled
+from hnlm_ray.llm.text.repair import REPAIRED
 from hnlm_ray.workspace.manifest import TableFile
 
 
@@ -120,6 +121,7 @@ class BucketSummary:
     tokens_out: int = 0
     prompts_cut: int = 0
     prompts_defused: int = 0
+    answers_repaired: int = 0
     texts: TextSample = field(default_factory=TextSample)
 
     def plus(self, other: BucketSummary) -> BucketSummary:
@@ -131,6 +133,7 @@ class BucketSummary:
             self.tokens_out + other.tokens_out,
             self.prompts_cut + other.prompts_cut,
             self.prompts_defused + other.prompts_defused,
+            self.answers_repaired + other.answers_repaired,
             self.texts.merged(other.texts),
         )
 
@@ -154,6 +157,7 @@ def summary_of(task: RowTask, table: pa.Table) -> BucketSummary:
         tokens_out=_sum(table["tokens_out"]),
         prompts_cut=_sum(pc.greater(table["prompt_cut"], 0)),
         prompts_defused=_sum(table["prompt_defused"]),
+        answers_repaired=_sum(pc.fill_null(pc.equal(table["error"], REPAIRED), False)),  # noqa: FBT003  Arrow's
         texts=_texts(task, table) if isinstance(task, LLMTask) else TextSample(),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hnlm_ray.config import LLMConfig
+from hnlm_ray.llm.engines import engine_kind
 
 _LEAST_CHUNKS_IN_FLIGHT = 4
 _LEAST_TASKS_PER_ENGINE = 8
@@ -39,8 +40,7 @@ def flow_of(llm: LLMConfig, rows: int) -> Flow:
 
     Where ``rows`` are few, tasks are small, so that engines end together.
     """
-    at_once = llm.http.concurrency if llm.http is not None and llm.engine == "http" else llm.max_num_seqs
-    in_flight = max(_LEAST_CHUNKS_IN_FLIGHT, -(-2 * at_once // llm.batch_rows))
+    in_flight = max(_LEAST_CHUNKS_IN_FLIGHT, -(-2 * engine_kind(llm).at_once(llm) // llm.batch_rows))
     share = rows // (llm.batch_rows * llm.engines * _LEAST_TASKS_PER_ENGINE)
     chunks = max(1, min(in_flight // 2, share))
     return Flow(tasks=-(-in_flight // chunks), chunks=chunks)

@@ -10,12 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.config.http import HttpConfig
 from hnlm_ray.llm.answers import AnswerFormat
-from hnlm_ray.llm.engine import Generated, Request
+from hnlm_ray.llm.engine import CHARS_PER_TOKEN, Generated, Request, estimated_tokens
 from hnlm_ray.llm.http_errors import is_filtered, is_too_long, server_error
 from hnlm_ray.llm.http_key import ServerKey
 from hnlm_ray.llm.http_transport import Reply
 
-_CHARS_PER_TOKEN = 4
 _MOST_TOKENS = 10**8
 
 
@@ -70,11 +69,6 @@ def _without_lengths(schema: Any) -> Any:  # noqa: ANN401  a JSON schema and its
     return schema
 
 
-def estimated_tokens(request: Request) -> int:
-    """Estimate the tokens of a prompt, four characters each."""
-    return -(-sum(len(message["content"]) for message in request.messages) // _CHARS_PER_TOKEN)
-
-
 def read_chat(reply: Reply, request: Request, key: ServerKey) -> Generated:
     """Return what a reply gives: a text, or a status with the reason.
 
@@ -88,7 +82,7 @@ def read_chat(reply: Reply, request: Request, key: ServerKey) -> Generated:
         return Generated(status="engine_error", error=_no_completion(reply, error, key))
     choice, message = completion.choices[0], completion.choices[0].message
     text = key.out_of_answer(message.content or "")
-    tokens = counted_tokens(completion.usage) or (estimated_tokens(request), -(-len(text) // _CHARS_PER_TOKEN))
+    tokens = counted_tokens(completion.usage) or (estimated_tokens(request), -(-len(text) // CHARS_PER_TOKEN))
     if choice.finish_reason == "content_filter" or message.refusal:
         told = key.out_of_message(message.refusal or "the server's content filter stopped it")
         return Generated("", *tokens, status="refused", error=told)

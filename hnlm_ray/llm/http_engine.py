@@ -6,12 +6,11 @@ import logging
 
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.config.http import HttpConfig
-from hnlm_ray.llm.engine import Generated, Request
-from hnlm_ray.llm.http_chat import chat_body, estimated_tokens, read_chat
+from hnlm_ray.llm.engine import Generated, Request, estimated_tokens, request_seed
+from hnlm_ray.llm.http_chat import chat_body, read_chat
 from hnlm_ray.llm.http_client import HttpClient
 from hnlm_ray.llm.http_limits import Clock
 from hnlm_ray.llm.http_transport import Failure, Reply
-from hnlm_ray.llm.vllm_engine import request_seed
 
 log = logging.getLogger(__name__)
 SETTING = "llm.http"

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from hnlm_ray.config.http import HttpServer
 from hnlm_ray.llm.http_key import ServerKey
 
-for _library in ("httpx", "httpcore"):
+for _library in ("httpx2", "httpcore2"):
     logging.getLogger(_library).setLevel(logging.WARNING)  # below that they log headers
 
 
@@ -41,10 +41,10 @@ class Transport:
 
     def __init__(self, server: HttpServer, key: ServerKey) -> None:
         self._server, self._key = server, key
-        self._client = httpx.AsyncClient(
+        self._client = httpx2.AsyncClient(
             headers={"Content-Type": "application/json", "Accept-Encoding": "identity", **key.headers()},
-            timeout=httpx.Timeout(None, connect=server.connect_timeout_s),
-            limits=httpx.Limits(max_connections=server.concurrency, max_keepalive_connections=server.concurrency),
+            timeout=httpx2.Timeout(None, connect=server.connect_timeout_s),
+            limits=httpx2.Limits(max_connections=server.concurrency, max_keepalive_connections=server.concurrency),
             follow_redirects=False,  # another host is not to see the key
             mounts={"http://": None, "https://": None} if _is_loopback(server.base_url) else None,
         )
@@ -60,11 +60,11 @@ class Transport:
                 return await self._read(response)
         except TimeoutError:
             return Failure(f"no whole answer in {limit:g} s (timeout_s)", again=False)
-        except (httpx.HTTPError, OSError) as error:
-            reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
+        except (httpx2.HTTPError, OSError) as error:
+            reached = not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError)
             return Failure(self._key.out_of_message(f"{type(error).__name__}: {error}"), reached=reached)
 
-    async def _read(self, response: httpx.Response) -> Reply | Failure:
+    async def _read(self, response: httpx2.Response) -> Reply | Failure:
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             return Failure("the answer is compressed, which was not asked for", again=False)
         most, body = self._server.max_response_bytes, bytearray()

@@ -9,7 +9,7 @@ from typing import Any, cast
 from hnlm_ray.config import Config, LLMConfig
 from hnlm_ray.llm.answers import AnswerFormat
 from hnlm_ray.llm.engine import Request
-from hnlm_ray.llm.models import http_identity, model_identity
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.prompts import Prompt, simpler
 from hnlm_ray.retry import Retry
 from hnlm_ray.workspace import TableStore, Workspace
@@ -91,6 +91,8 @@ class RowJob:
     ledger: Any = None
     """Keeps the budget (:mod:`hnlm_ray.llm.budget`); none: there is none."""
     retry: Retry | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that the actors' processes need from their start."""
 
     @property
     def llm(self) -> LLMConfig:
@@ -105,6 +107,4 @@ class RowJob:
 
 def llm_identity(llm: LLMConfig) -> str:
     """Return what tells one text-writing model from another."""
-    if llm.http is not None and llm.engine == "http":
-        return http_identity(llm.http.model)
-    return "scripted" if llm.engine == "scripted" else model_identity(llm.model)
+    return engine_kind(llm).identity(llm)

@@ -9,7 +9,7 @@ import os
 import signal
 
 from hnlm_ray.config import ScriptedConfig
-from hnlm_ray.llm.engine import EngineDied, Generated, Request
+from hnlm_ray.llm.engine import EngineDied, EngineKind, Generated, Request, settings_of
 
 _WORDS = (
     "quiet", "bright", "hidden", "last", "golden", "broken", "silent", "wild", "river", "city", "night", "garden",
@@ -30,7 +30,7 @@ class ScriptedEngine:
         """See :class:`~hnlm_ray.llm.engine.TextEngine`."""
         await asyncio.sleep(self._config.seconds_per_row)
         prompt = json.dumps(request.messages)
-        tokens_in = len(prompt.split())
+        tokens_in = _words(request)
         poison = poison_of(self._config, request.id)
         if poison is not None:
             return await self._poisoned(poison, tokens_in)
@@ -75,3 +75,25 @@ def poison_of(config: ScriptedConfig, request_id: str) -> str | None:
             return str(name)
         draw -= share
     return None
+
+
+def _words(request: Request) -> int:
+    return len(json.dumps(request.messages).split())
+
+
+_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max_attempts", "engine_kwargs", "scripted")
+SCRIPTED_KIND = EngineKind(
+    identity=lambda _llm: "scripted",
+    content=lambda llm: settings_of(llm, *_CONTENT),
+    check=lambda _llm: None,
+    checkpoint=lambda _llm: None,
+    server=lambda _llm: None,
+    environment=lambda _llm: {},
+    at_once=lambda llm: llm.max_num_seqs,
+    slots=lambda _llm: None,
+    prompt_tokens=lambda _llm: _words,
+    open=lambda llm, _seed: ScriptedEngine(llm.scripted),
+    bounds_its_waits=False,
+    has_a_model=False,
+    may_bill=False,
+)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hnlm_ray.config import LLMConfig
+from hnlm_ray.errors import HnlmError, StageError
 from hnlm_ray.llm.answers import clean
 from hnlm_ray.llm.chat_tokens import ChatTokenizer
-from hnlm_ray.llm.engine import EngineDied, Generated, Request
+from hnlm_ray.llm.engine import EngineDied, EngineKind, Generated, Request, request_seed, settings_of
+from hnlm_ray.llm.models import check_model, model_identity, model_on_this_node
+from hnlm_ray.workspace.folder import named
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -62,11 +65,6 @@ def engine_environment(config: LLMConfig) -> dict[str, str]:
         # One engine may use each core; by default vLLM keeps one for others.
         return common | cpu | {"VLLM_CPU_NUM_OF_RESERVED_CPU": "0"}
     return common | cpu | {"VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-
-
-def request_seed(seed: int, request: str, attempt: int) -> int:
-    """Return the seed of one draw, below 2^31."""
-    return zlib.crc32(f"{seed}|{request}|{attempt}".encode()) & 0x7FFFFFFF
 
 
 def sampling_of(config: LLMConfig, seed: int, request: Request) -> SamplingParams:
@@ -140,3 +138,40 @@ class VLLMEngine:
     def shutdown(self) -> None:
         """Stop the engine's processes."""
         self._engine.shutdown()
+
+
+def _open(llm: LLMConfig, seed: int) -> VLLMEngine:
+    """Start it; its own errors (of damaged weights: a MemoryError) don't say what to look at."""
+    try:
+        return VLLMEngine(llm, model_on_this_node(llm.model), seed)
+    except HnlmError:
+        raise
+    except Exception as error:
+        raise StageError(
+            f"vLLM can't start with llm.model '{llm.model}' ({named(error)}): check the checkpoint's files, llm.dtype, "
+            "llm.max_model_len and the memory; the log has vLLM's own words"
+        ) from error
+
+
+def _prompt_tokens(llm: LLMConfig) -> Callable[[Request], int]:
+    """Count by the model's own tokenizer and chat template."""
+    tokenizer = ChatTokenizer(model_on_this_node(llm.model), trust_remote_code=llm.trust_remote_code)
+    return lambda request: len(tokenizer.encode(request.messages))
+
+
+_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max_attempts", "engine_kwargs")
+VLLM_KIND = EngineKind(
+    identity=lambda llm: model_identity(llm.model),
+    content=lambda llm: settings_of(llm, *_CONTENT),
+    check=lambda llm: check_model(llm.model),
+    checkpoint=lambda llm: llm.model,
+    server=lambda _llm: None,
+    environment=engine_environment,
+    at_once=lambda llm: llm.max_num_seqs,
+    slots=lambda llm: llm.max_num_seqs,
+    prompt_tokens=_prompt_tokens,
+    open=_open,
+    bounds_its_waits=False,
+    has_a_model=True,
+    may_bill=False,
+)

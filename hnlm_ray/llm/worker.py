@@ -14,10 +14,10 @@ from hnlm_ray.llm.asking import Asking, Outcome
 from hnlm_ray.llm.bucket import chunk_rows
 from hnlm_ray.llm.budget import BudgetPurse
 from hnlm_ray.llm.engine import EngineDied
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.gate import Gate
 from hnlm_ray.llm.job import Key, LLMTask, RowJob, RowPrompt
 from hnlm_ray.llm.journal import Journal, Piece, chunk_name
-from hnlm_ray.llm.open_engine import open_engine
 from hnlm_ray.llm.outcomes import counted, failed, outcome_table, poisonous
 from hnlm_ray.llm.watchdog import watch_loop
 from hnlm_ray.workspace.folder import named
@@ -34,11 +34,12 @@ class EngineWorker:
 
     def __init__(self, job: RowJob) -> None:
         self._job, self._task = job, cast("LLMTask", job.task)
-        self._engine = open_engine(job.llm, job.config.seed)
+        kind = engine_kind(job.llm)
+        self._engine = kind.open(job.llm, job.config.seed)
         purse = None if job.ledger is None else BudgetPurse(job.ledger)
-        # A request to a server also waits for its turn, by the limits of llm.http.
-        timeout_s = None if job.llm.engine == "http" else job.llm.row_timeout_s
-        self._asking = Asking(self._engine, self._task, job.llm.max_attempts, timeout_s, purse)
+        timeout_s = None if kind.bounds_its_waits else job.llm.row_timeout_s
+        attempts, repair = job.llm.max_attempts, job.llm.repair_json
+        self._asking = Asking(self._engine, self._task, attempts, timeout_s, purse, repair)
         self._stop: HnlmError | None = None
         self._gate, self._restarting, self._incarnation = Gate(), asyncio.Lock(), 0
         self._watched = False

@@ -23,6 +23,7 @@ from hnlm_ray.llm.bucket import chunk_rows
 from hnlm_ray.llm.job import Key, RowJob, RowPrompt, RowTask
 from hnlm_ray.llm.journal import LONE_DEATHS, Journal, Piece
 from hnlm_ray.llm.outcomes import counted
+from hnlm_ray.llm.vllm_engine import engine_environment
 from hnlm_ray.negatives.embedding_engines import open_state_engine
 from hnlm_ray.negatives.pair_choice import pair_choice
 from hnlm_ray.negatives.text import Described
@@ -54,7 +55,7 @@ def embed_negatives(run: StageRun) -> StageOutcome:
         ]
 
     task = RowTask("negative_embeddings", ("user", "item"), bucket_count(workspace), prompts)
-    return run_rows(run, task, EmbeddingWorker)
+    return run_rows(run, task, EmbeddingWorker, engine_environment(run.config.llm))
 
 
 def _texts(known: Described, user: int, item: int, user_chars: int, item_chars: int) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ class StateEngine(Protocol):
 
 def open_state_engine(config: Config, exported: Exported) -> StateEngine:
     """Start the engine of a configuration."""
-    return TorchStates(exported) if config.embeddings.engine == "torch" else VLLMStates(config, exported)
+    return _STATE_ENGINES[config.embeddings.engine](config, exported)
 
 
 def pooling_arguments(config: Config, exported: Exported) -> dict[str, Any]:
@@ -91,3 +91,9 @@ class TorchStates:
 
     def shutdown(self) -> None:
         """Nothing to release."""
+
+
+_STATE_ENGINES: Final[Mapping[str, Callable[[Config, Exported], StateEngine]]] = {
+    "vllm": VLLMStates,
+    "torch": lambda _config, exported: TorchStates(exported),
+}

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hnlm_ray.config import Config, LLMConfig
-from hnlm_ray.llm.job import llm_identity
+from hnlm_ray.config import Config
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.models import encoder_identity
 from hnlm_ray.llm.prompts import load_prompt
 from hnlm_ray.tune.methods import RunMethods
-
-_LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max_attempts", "engine_kwargs")
-_HTTP_LLM_CONTENT = ("engine", "temperature", "top_p", "max_attempts")
-_HTTP_CONTENT = ("model", "structured", "extra")  # a server that moves elsewhere is the same server
 
 
 def section(config: Config, name: str, *keys: str) -> dict[str, Any]:
@@ -26,18 +22,11 @@ def section(config: Config, name: str, *keys: str) -> dict[str, Any]:
 
 def llm_content(config: Config, prompts: tuple[str, str], name: str, *keys: str) -> dict[str, Any]:
     """Return what an LLM stage's rows are made from: model, both prompts, keys of its section, and the seed."""
-    llm = {"llm": {**_engine(config.llm), "model": llm_identity(config.llm)}}
+    kind = engine_kind(config.llm)
+    repair = {"repair_json": True} if config.llm.repair_json else {}  # without it as before there was this setting
+    llm = {"llm": {**kind.content(config.llm), **repair, "model": kind.identity(config.llm)}}
     versions = dict(zip(("prompt", "simple_prompt"), (load_prompt(one).version for one in prompts), strict=True))
     return {**llm, **section(config, name, *keys), **versions, "seed": config.seed}
-
-
-def _engine(llm: LLMConfig) -> dict[str, Any]:
-    values = llm.model_dump(mode="json")
-    if llm.engine == "http":
-        server = {key: values["http"][key] for key in _HTTP_CONTENT}
-        return {**{key: values[key] for key in _HTTP_LLM_CONTENT}, "http": server}
-    scripted = ("scripted",) if llm.engine == "scripted" else ()
-    return {key: values[key] for key in (*_LLM_CONTENT, *scripted)}
 
 
 def encoder_content(config: Config) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import cast
 
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError
-from hnlm_ray.llm.models import check_model, encoder_path
+from hnlm_ray.llm.engines import engine_kind
+from hnlm_ray.llm.models import encoder_path
 from hnlm_ray.redaction import redacted
 from hnlm_ray.stage import Bundle, Outcome, StageRun
 from hnlm_ray.tune.methods import makes_negatives
@@ -52,8 +53,7 @@ def wants_all(config: Config) -> bool:
 
 def check_answering_model(config: Config) -> None:
     """Refuse a model that is no checkpoint, where it runs here."""
-    if config.llm.engine == "vllm":
-        check_model(config.llm.model)
+    engine_kind(config.llm).check(config.llm)
 
 
 def check_encoder(config: Config) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +9,8 @@ from typing import Final
 import numpy as np
 
 from hnlm_ray.config import Config
+from hnlm_ray.llm.engine import Request
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.job import LLMTask, RowPrompt
 from hnlm_ray.plan.engine_meter import Asked
 from hnlm_ray.plan.open_meter import OpenMeter
@@ -89,7 +90,8 @@ def expect(
     """Count the tokens of real prompts; what is answered comes from what is remembered, else it is assumed."""
     answers: dict[str, Answers] = {}
     texts = dict(known)
-    count = prompt_counter(sampler.config)
+    llm = sampler.config.llm
+    count = engine_kind(llm).prompt_tokens(llm)
     for stage, asking in stages.items():
         task = asking.task(sampler.config, sampler.workspace)
         rate, source = _answer_rate(sampler.config, task, rates)
@@ -116,39 +118,17 @@ def assumed(task: LLMTask) -> AnswerRate:
 
 
 def _expected(
-    task: LLMTask, rows: Sequence[RowPrompt], rate: AnswerRate, count: Callable[[LLMTask, RowPrompt], int], source: str
+    task: LLMTask, rows: Sequence[RowPrompt], rate: AnswerRate, count: Callable[[Request], int], source: str
 ) -> Answers:
     draw = np.random.default_rng(0)
     out = draw.choice(np.array(rate.tokens_out), size=len(rows))
-    sample = tuple((count(task, row) * rate.tries, float(one)) for row, one in zip(rows, out, strict=True))
+    requests = (task.request(row.key, row.content, 1) for row in rows)
+    sample = tuple((count(request) * rate.tries, float(one)) for request, one in zip(requests, out, strict=True))
     return Answers(sample, rate.tries, rate.chars, source)
 
 
 def _filler(chars: int) -> Text:
     return ("quiet story of a winter journey, " * (1 + chars // 30))[:chars] if chars else None
-
-
-def prompt_counter(config: Config) -> Callable[[LLMTask, RowPrompt], int]:
-    """Return what counts a prompt's tokens: the model's own tokenizer and chat template, where there is one.
-
-    The tokenizer of a server's model is not here: its tokens are those that the engine reckons with.
-    """
-    llm = config.llm
-    if llm.engine == "scripted":
-        return lambda task, row: len(json.dumps(_messages(task, row)).split())
-    if llm.engine == "vllm":
-        from hnlm_ray.llm.chat_tokens import ChatTokenizer
-        from hnlm_ray.llm.models import model_on_this_node
-
-        tokenizer = ChatTokenizer(model_on_this_node(llm.model), trust_remote_code=llm.trust_remote_code)
-        return lambda task, row: len(tokenizer.encode(_messages(task, row)))
-    from hnlm_ray.llm.http_chat import estimated_tokens
-
-    return lambda task, row: estimated_tokens(task.request(row.key, row.content, 1))
-
-
-def _messages(task: LLMTask, row: RowPrompt) -> list[dict[str, str]]:
-    return task.request(row.key, row.content, 1).messages
 
 
 def written_texts(workspace: Workspace, table: str, column: str) -> Texts:

@@ -121,13 +121,11 @@ class Durations:
 
     def embeddings(self, rows: int) -> float:
         """Return the vectors of chosen pairs."""
-        tokens, tuning, llm = rows * self.query_tokens, self.works.tuning, self.config.llm
-        if self.config.embeddings.engine == "torch":
-            return STAGE_S + tuning.load_s + tokens * tuning.read_token_s / llm.engines
-        known = llm.engine == "vllm"  # else nobody has met a vLLM of this run yet
-        start_s = self.engine.start_s if known else ENGINE_START_S
-        token_s = self.engine.prompt_token_s if known else tuning.read_token_s
-        return STAGE_S + tuning.load_s + start_s + tokens * token_s / llm.engines
+        tokens, tuning, engine = rows * self.query_tokens, self.works.tuning, self.config.embeddings.engine
+        start_s, token_s = {"vllm": ENGINE_START_S, "torch": 0.0}[engine], tuning.read_token_s
+        if self.config.llm.engine == engine:  # else nobody has met one in this run yet
+            start_s, token_s = self.engine.start_s, self.engine.prompt_token_s
+        return STAGE_S + tuning.load_s + start_s + tokens * token_s / self.config.llm.engines
 
     def negative_pool(self, texts: int) -> float:
         """Return the grounding: each actor encodes the catalogue, and each text is encoded once."""

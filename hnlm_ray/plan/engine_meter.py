@@ -11,8 +11,8 @@ from hnlm_ray.config import Config, LLMConfig
 from hnlm_ray.errors import StageError
 from hnlm_ray.llm.asking import Asking, Outcome
 from hnlm_ray.llm.engine import EngineDied, Generated, Request, TextEngine
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.job import LLMTask, RowPrompt
-from hnlm_ray.llm.open_engine import open_engine
 from hnlm_ray.plan.sampling import Text
 from hnlm_ray.plan.step_cost import Call
 
@@ -38,9 +38,9 @@ class Asked:
 
 def slots(llm: LLMConfig) -> int:
     """Return how many requests an engine answers at the same time."""
-    if llm.engine == "vllm":
-        return llm.max_num_seqs
-    return max(4 * llm.batch_rows, 2 * llm.max_num_seqs)  # the rows of the chunks that are in flight
+    slots = engine_kind(llm).slots(llm)
+    rows_in_flight = max(4 * llm.batch_rows, 2 * llm.max_num_seqs)
+    return rows_in_flight if slots is None else slots
 
 
 @dataclass
@@ -74,7 +74,7 @@ class EngineMeter:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._engine = open_engine(config.llm, config.seed)
+        self._engine = engine_kind(config.llm).open(config.llm, config.seed)
         self._done = 0
 
     async def ready(self) -> bool:
@@ -102,7 +102,7 @@ class EngineMeter:
     async def _ask(self, task: LLMTask, rows: Sequence[RowPrompt]) -> Asked:
         llm = self._config.llm
         timed = TimedEngine(self._engine, asyncio.Semaphore(slots(llm)))
-        asking = Asking(timed, task, llm.max_attempts, llm.row_timeout_s)
+        asking = Asking(timed, task, llm.max_attempts, llm.row_timeout_s, repair=llm.repair_json)
         column = next(iter(task.columns))
         found = await asyncio.gather(*(self._row(asking, row) for row in rows))
         answered = [_asked_row(row, outcome, column, task) for row, outcome in zip(rows, found, strict=True)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hnlm_ray.config import Config
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.plan.rates import EngineRate, Rates, engine_key
 from hnlm_ray.plan.step_cost import Call, fit_step_cost
 
@@ -53,7 +54,7 @@ def known_engine(
 def assumed_rate(config: Config, parameters: int) -> EngineRate:
     """Assume that a step reads all weights from memory, and a token computes two operations a weight."""
     gpus = config.llm.gpus_per_engine
-    if config.llm.engine == "scripted":
+    if not engine_kind(config.llm).has_a_model:
         return EngineRate(start_s=0.0, step_s=0.0, request_s=0.0, prompt_token_s=0.0)
     units = gpus or config.llm.cpus_per_engine
     flops, moved = (_GPU_FLOPS, _GPU_BYTES) if gpus else (_CORE_FLOPS, _CORE_BYTES)

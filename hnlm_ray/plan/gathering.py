@@ -9,6 +9,7 @@ from typing import Final
 
 from hnlm_ray.config import Config
 from hnlm_ray.errors import ResourceError
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.plan.answers import Answers, ask, expect, key_of, remembered, written_texts
 from hnlm_ray.plan.engine_rates import known_engine, measured_engine
 from hnlm_ray.plan.estimate.stage_cost import asked_of, pace_of
@@ -48,7 +49,7 @@ def _asks_llm(task: Task, options: Options, rates: Rates) -> bool:
     llm, asked = task.config.llm, asked_of(task.todo)
     if not asked or options.measure is not None:
         return bool(asked and options.measure)
-    if llm.engine == "http" or options.rate is not None:
+    if engine_kind(llm).may_bill or options.rate is not None:
         return False
     known = [remembered(task.config, one.task(task.config, task.workspace), rates) for one in asked.values()]
     return None in known or engine_key(task.config) not in rates.engines
@@ -90,12 +91,12 @@ def _known_texts(task: Task) -> dict[str, Texts]:
 
 
 def _asked(task: Task, sampler: Sampler, rates: Rates, progress: Progress) -> Found:
-    """Have the engine answer the samples, and remember what it took; the scripted engine's answers mean nothing."""
+    """Have the engine answer the samples, and remember what it took; what no model answered means nothing."""
     meter = open_meter(task.config, progress)
     answers, texts, calls = ask(sampler, asked_of(task.todo), _known_texts(task), meter, progress)
     meter.close()  # after an error Ray itself is ended, and the engine with it
     engine = measured_engine(meter.start_s, calls)
-    if task.config.llm.engine != "scripted":
+    if engine_kind(task.config.llm).has_a_model:
         _remember(task, engine.rate, answers)
     tokens = sum(call.tokens_in + call.tokens_out for call in calls)
     works = known_works(task.work, rates)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from hnlm_ray.config import Config
 from hnlm_ray.errors import StageError
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.job import LLMTask, RowPrompt
 from hnlm_ray.plan.engine_meter import Asked, EngineMeter, died_sentence
 from hnlm_ray.progress import Progress
@@ -53,8 +54,6 @@ def open_meter(config: Config, progress: Progress) -> OpenMeter:
     """Start the engine in a Ray actor with the resources and the environment of a stage's."""
     import ray
 
-    from hnlm_ray.llm.vllm_engine import engine_environment
-
     llm = config.llm
     progress.start("engine start", 1, unit="engines")
     started = time.monotonic()
@@ -63,7 +62,7 @@ def open_meter(config: Config, progress: Progress) -> OpenMeter:
         .options(
             num_cpus=llm.cpus_per_engine,
             num_gpus=llm.gpus_per_engine,
-            runtime_env={"env_vars": engine_environment(llm)},
+            runtime_env={"env_vars": dict(engine_kind(llm).environment(llm))},
         )
         .remote(config)
     )

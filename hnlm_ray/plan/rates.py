@@ -150,6 +150,7 @@ def answer_key(config: Config, prompt: str, fields: dict[str, int], max_tokens: 
     """Name what a model is asked: prompt version, the fields' longest lengths, and how answers are drawn."""
     llm = config.llm
     drawn = llm.model_dump(mode="json", include={"engine", "temperature", "top_p", "max_attempts", "scripted"})
+    drawn |= {"repair_json": True} if llm.repair_json else {}
     return _key({**drawn, "model": llm_identity(llm), "prompt": prompt, "fields": fields, "max_tokens": max_tokens})
 
 

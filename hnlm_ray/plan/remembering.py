@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hnlm_ray.config import Config
+from hnlm_ray.config import Config, LLMConfig
 from hnlm_ray.llm.answers import AnswerFormat
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.job import LLMTask
 from hnlm_ray.plan.answers import key_of
 from hnlm_ray.plan.durations import STAGE_S
@@ -53,7 +54,7 @@ def remember_run(config: Config, workspace: Workspace, stage: Stage, done: Manif
     Nothing is learned from a stage that asked no LLM for text, or the scripted one.
     """
     asking = asked_of([stage]).get(stage.name)
-    if asking is None or done.tokens.tokens_out == 0 or config.llm.engine == "scripted":
+    if asking is None or done.tokens.tokens_out == 0 or not engine_kind(config.llm).has_a_model:
         return
     task = asking.task(config, workspace)
     store, column, rows = workspace.table(done.table), next(iter(task.columns.values())), list[dict[str, Any]]()
@@ -71,9 +72,15 @@ def remember_run(config: Config, workspace: Workspace, stage: Stage, done: Manif
 def _update(config: Config, task: LLMTask, seen: Seen, column: str) -> None:
     with changed_rates() as rates:
         rates.answers[key_of(config, task)] = seen.answers(column, task.expected)
-        if config.llm.engine == "vllm":
+        if has_its_own_pace(config.llm):
             known = rates.engines.get(engine_key(config)) or assumed_rate(config, _PARAMETERS)
             rates.engines[engine_key(config)] = corrected(config, known, seen)
+
+
+def has_its_own_pace(llm: LLMConfig) -> bool:
+    """Tell whether a stage's time is that of an engine here; a server's is that of its limits."""
+    kind = engine_kind(llm)
+    return kind.has_a_model and kind.server(llm) is None
 
 
 def corrected(config: Config, known: EngineRate, seen: Seen) -> EngineRate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hnlm_ray.plan.engine_meter import slots
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.plan.estimate.stage_cost import asked_of
 from hnlm_ray.plan.http_time import ASSUMED_READ, ASSUMED_WRITE
 from hnlm_ray.plan.rows import records
@@ -18,20 +18,20 @@ def assumptions(task: Task, found: Found) -> list[str]:
 
 
 def _of_the_llm(task: Task, found: Found) -> Iterator[str]:
-    llm = task.config.llm
+    llm, kind = task.config.llm, engine_kind(task.config.llm)
     if not asked_of(task.todo):
         return
     if found.measured_tokens:
         yield f"the measurement itself took {found.measured_tokens:,} tokens, which are not in the plan"
         most = max(len(answers.sample) for answers in found.answers.values())
-        if llm.engine == "vllm" and most < slots(llm):
+        if (slots := kind.slots(llm)) is not None and most < slots:
             yield (
-                f"at most {most} requests were in flight when the engine was measured, and {slots(llm)} in a run: the "
+                f"at most {most} requests were in flight when the engine was measured, and {slots} in a run: the "
                 "time of a step is taken to grow evenly with them"
             )
-    elif llm.engine != "scripted":
+    elif kind.has_a_model:
         yield "prompts hold texts of the expected length where profiles are not written yet"
-    if llm.engine == "http":
+    if kind.server(llm) is not None:
         yield "prompts of a server's model are counted by their characters, for its tokenizer is not here"
         if found.engine.given is None:
             yield (
@@ -65,5 +65,6 @@ def _of_trainings(task: Task, found: Found) -> Iterator[str]:
 def _of_sizes(task: Task) -> Iterator[str]:
     yield "memory is that of weights, caches, gradients and tables; the processes themselves take more"
     yield "disk holds the chunks of a stage, which it removes at its end"
-    if task.config.llm.engine == "vllm" and task.shape is None:
-        yield f"llm.model '{task.config.llm.model}' is not on this machine, so its memory is not known"
+    checkpoint = engine_kind(task.config.llm).checkpoint(task.config.llm)
+    if checkpoint is not None and task.shape is None:
+        yield f"llm.model '{checkpoint}' is not on this machine, so its memory is not known"

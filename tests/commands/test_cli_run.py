@@ -23,7 +23,7 @@ def test_status_works_before_anything_ran_and_changes_nothing(hnlm):
     answer = hnlm.json("status")
     assert states(answer) == dict.fromkeys(ALL, "missing")
     assert set(answer["stages"][0]) == {
-        "name", "state", "reason", "rows", "failed_by_reason", "tokens", "seconds", "planned", "outputs",
+        "name", "state", "reason", "rows", "repaired", "failed_by_reason", "tokens", "seconds", "planned", "outputs",
     }  # fmt: skip
     assert not hnlm.workspace.exists()
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hnlm_ray.llm.answers import AnswerFormat, parse_answer
 from hnlm_ray.llm.prompts import load_prompt
+from hnlm_ray.llm.text.repair import REPAIRED
 from hnlm_ray.tables import STATUSES
 
 WANTED = AnswerFormat({"hard_negative_item": 80, "reasoning": 120})
@@ -25,7 +26,16 @@ ANY_JSON = st.recursive(
 
 
 def parse(text, *, finished=True):
-    parsed = bounded("answer", parse_answer, text, WANTED, finished=finished)
+    strict, mended = (
+        bounded("answer", parse_answer, text, WANTED, finished=finished, repair=repair) for repair in (False, True)
+    )
+    holds_what_is_safe(strict)
+    if mended != strict:
+        assert (strict.status, mended.error) == ("invalid", REPAIRED)
+        holds_what_is_safe(mended)
+
+
+def holds_what_is_safe(parsed):
     assert parsed.status in STATUSES
     assert (parsed.status == "ok") == bool(parsed.fields)
     for told in [*parsed.fields.values(), parsed.error or ""]:

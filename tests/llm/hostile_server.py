@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import threading
 from dataclasses import dataclass, field
 
@@ -106,6 +107,7 @@ class HostileServer:
     """
 
     script: object
+    tls: ssl.SSLContext | None = None
     asked: list = field(default_factory=list)
     most_at_once: int = 0
     _now: int = 0
@@ -124,7 +126,7 @@ class HostileServer:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/v1"
 
     def _run(self, started):
         asyncio.set_event_loop(self._loop)
@@ -137,7 +139,7 @@ class HostileServer:
 
     async def _serve(self, started):
         self._ending = asyncio.Event()
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._connection, "127.0.0.1", 0, ssl=self.tls)
         self.port = server.sockets[0].getsockname()[1]
         started.set()
         await self._ending.wait()

@@ -69,6 +69,14 @@ def test_an_invalid_answer_is_drawn_again_and_its_tokens_are_counted():
     assert outcome.prompt_version == PROMPT.version
 
 
+def test_an_answer_that_is_almost_json_is_mended_where_that_is_asked_for_and_not_drawn_again():
+    almost = Generated(GOOD.replace("}", ",}"), 10, 5)
+    mending = Asking(Playback(almost), TASK, 3, 5.0, repair=True)
+    outcome = asyncio.run(mending.outcome((1,), DATA))
+    assert (outcome.parsed.status, outcome.parsed.error, outcome.attempts) == ("ok", "repaired JSON", 1)
+    assert ask(Playback(almost, Generated(GOOD))).attempts == 2
+
+
 def test_the_last_attempt_is_asked_in_a_simpler_way_and_then_the_failure_is_recorded():
     engine = Playback(*[Generated("junk", 1, 1)] * 3)
     outcome = ask(engine)

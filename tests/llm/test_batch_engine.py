@@ -4,12 +4,16 @@ import pytest
 
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.errors import InputError, StageError
-from hnlm_ray.llm.open_engine import open_engine
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.scripted_engine import ScriptedEngine
 
 
+def opened(llm):
+    return engine_kind(llm).open(llm, 1)
+
+
 def test_a_scripted_engine_needs_no_model():
-    assert isinstance(open_engine(LLMConfig(engine="scripted", model="/nowhere"), 1), ScriptedEngine)
+    assert isinstance(opened(LLMConfig(engine="scripted", model="/nowhere")), ScriptedEngine)
 
 
 def test_vllm_s_own_errors_name_the_model_and_what_to_look_at(tmp_path, monkeypatch):
@@ -21,6 +25,6 @@ def test_vllm_s_own_errors_name_the_model_and_what_to_look_at(tmp_path, monkeypa
     with pytest.raises(
         StageError, match=r"vLLM can't start with llm\.model '.*' \(MemoryError\): check the checkpoint"
     ):
-        open_engine(LLMConfig(model=str(tmp_path)), 1)
+        opened(LLMConfig(model=str(tmp_path)))
     with pytest.raises(InputError, match="is no checkpoint"):
-        open_engine(LLMConfig(model=str(tmp_path / "none")), 1)
+        opened(LLMConfig(model=str(tmp_path / "none")))

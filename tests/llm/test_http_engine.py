@@ -4,7 +4,10 @@ import asyncio
 import json
 import logging
 import random
+import shutil
 import socket
+import ssl
+import subprocess
 import time
 
 import pytest
@@ -13,10 +16,9 @@ from hostile_server import GOOD, HostileServer, chat, closing, cut, endless, err
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.errors import HnlmError, InputError, StageError
 from hnlm_ray.llm.answers import AnswerFormat
-from hnlm_ray.llm.engine import Request
+from hnlm_ray.llm.engine import Request, request_seed
 from hnlm_ray.llm.http_engine import HttpEngine
 from hnlm_ray.llm.http_limits import Clock
-from hnlm_ray.llm.vllm_engine import request_seed
 
 PROFILE = AnswerFormat({"summarization": 80, "reasoning": 40})
 KEY = "sk-test-0123456789"
@@ -346,6 +348,32 @@ def test_a_key_that_is_none_is_told_by_its_variable_alone(monkeypatch, value, to
         ask("http://127.0.0.1:9/v1", api_key_env="SOME_KEY")
     assert "SOME_KEY" in str(caught.value)
     assert value is None or value == "  " or value not in str(caught.value)
+
+
+@pytest.fixture
+def own_certificate(tmp_path):
+    """Write a certificate for 127.0.0.1 that nobody has signed, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl to make a certificate")
+    certificate, key = tmp_path / "own.pem", tmp_path / "own.key"
+    made = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    of = ("-subj", "/CN=own", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate))
+    subprocess.run([*made, *of], check=True, capture_output=True)
+    return certificate, key
+
+
+def test_a_certificate_that_nobody_signed_is_refused_unless_the_environment_names_it(own_certificate, monkeypatch):
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*own_certificate)
+    with HostileServer([chat()], tls=context) as server:
+        (refused,) = ask(server.url, request(), retries=0)
+        assert isinstance(refused, StageError)
+        assert "CERTIFICATE_VERIFY_FAILED" in str(refused)
+        assert server.asked == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(own_certificate[0]))
+        assert ask(server.url, request())[0].text == GOOD
 
 
 def test_a_proxy_of_the_environment_is_not_for_loopback(monkeypatch):

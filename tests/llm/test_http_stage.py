@@ -10,8 +10,10 @@ from hostile_server import HostileServer, chat, error, reply
 from rich.console import Console
 from small_run import ITEMS, run_pipeline, small_config, write_split
 
+from hnlm_ray.commands.stage_rows import show_status, stage_row
 from hnlm_ray.errors import InputError, StageError
 from hnlm_ray.pipeline.stages import STAGES
+from hnlm_ray.pipeline.status import statuses
 
 
 def answer(asked):
@@ -89,6 +91,30 @@ def test_a_server_that_goes_away_stops_the_stage_which_goes_on_with_what_was_lef
     assert before == 12
     assert len(bought) == ITEMS - before
     assert {row["status"] for row in profiles(workspace)} == {"ok"}
+
+
+@pytest.mark.real
+def test_answers_that_had_to_be_mended_are_marked_in_their_rows_and_counted_apart(tmp_path):
+    def fenced(asked):
+        """Wrap the answers about every third item in what a chat puts around code."""
+        title = re.search(r"Unique Title (\d+)", json.dumps(asked.body["messages"]))
+        text = json.dumps(dict.fromkeys(("summarization", "reasoning"), f"{title[0]} is calm"))
+        return chat(f"Here you are:\n```json\n{text}\n```" if int(title[1]) % 3 == 0 else text)
+
+    with HostileServer(fenced) as server:
+        config = server_config(tmp_path, server.url, llm__repair_json=True)
+        workspace, _ = run(config)
+    rows = profiles(workspace)
+    assert {row["status"] for row in rows} == {"ok"}
+    assert all(re.fullmatch(r"Unique Title \d+ is calm", row["summary"]) for row in rows)
+    mended = [row for row in rows if row["error"] == "repaired JSON"]
+    assert len(mended) == ITEMS // 3
+    assert all(row["error"] is None for row in rows if row not in mended)
+    status = next(one for one in statuses(config, workspace) if one.stage.name == "item_profiles")
+    assert status.manifest.counts["answers_repaired"] == stage_row(status, workspace)["repaired"] == len(mended)
+    shown = Console(file=io.StringIO(), width=200)
+    show_status(shown, "ws", [stage_row(status, workspace)])
+    assert f"{ITEMS} ok ({len(mended)} repaired)" in shown.file.getvalue()
 
 
 @pytest.mark.real

@@ -91,12 +91,12 @@ TASK = LLMTask(
 )  # fmt: skip
 
 
-def rows(users):
+def rows(users, *, mended=()):
     statuses = ("ok", "ok", "invalid", "none", "ok")
-    made = {"attempts": 1, "tokens_in": 10, "tokens_out": 2, "prompt_version": "v", "model": "m", "error": None}
+    made = {"attempts": 1, "tokens_in": 10, "tokens_out": 2, "prompt_version": "v", "model": "m"}
     found = [
         {"user": user, "item": n, "status": status, "negative": f"Film {n % 4}" if status == "ok" else None, **made,
-         "prompt_cut": 7 * (n == 1), "prompt_defused": n in (2, 3)}
+         "error": "repaired JSON" if n in mended else None, "prompt_cut": 7 * (n == 1), "prompt_defused": n in (2, 3)}
         for user in users for n, status in enumerate(statuses)
     ]  # fmt: skip
     return pa.Table.from_pylist(found, schema=TABLES["semantic_negatives"])
@@ -112,6 +112,13 @@ def test_the_counts_of_a_stage_are_those_of_its_rows_however_they_lie_in_buckets
     assert (counts["valid_share"], counts["sampled_texts"], counts["words_mean"]) == (0.6, 12, 2.0)
     assert (counts["prompts_cut"], counts["prompts_defused"]) == (4, 8)
     assert counts["duplicate_share"] == round(1 - 2 / 12, 4)  # Film 0 and Film 1, and nothing of failed rows
+
+
+def test_rows_whose_answer_was_mended_are_counted_apart_and_only_where_there_are_some():
+    assert "answers_repaired" not in batch._text_counts(summary_of(TASK, rows([0])))
+    parts = [summary_of(TASK, rows(users, mended=(0, 3))) for users in ((0,), (1, 2))]
+    counts = batch._text_counts(reduce(BucketSummary.plus, parts, BucketSummary()))
+    assert (counts["answers_repaired"], counts["valid_share"]) == (6, 0.6)
 
 
 def test_rows_of_no_text_and_no_rows_have_no_figures_of_texts():

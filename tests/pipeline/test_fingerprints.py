@@ -60,6 +60,13 @@ def test_a_teacher_of_before_its_start_could_be_chosen_stays_fresh_where_that_st
         assert depends_on("teacher", as_before[0], other) != depends_on("teacher", *as_before)
 
 
+def test_to_mend_answers_is_in_only_where_it_is_on_and_nothing_was_stale_when_the_setting_came(depends_on):
+    for stage in ("item_profiles", "user_profiles", "judgements", "semantic_negatives"):
+        assert depends_on(stage, "llm.repair_json=false") == depends_on(stage)
+        assert "repair_json" not in depends_on(stage)["llm"]
+        assert depends_on(stage, "llm.repair_json=true")["llm"]["repair_json"] is True
+
+
 @pytest.mark.parametrize("stage", ["trials", "results"])
 def test_the_encoder_shapes_what_reads_text_and_nothing_else(depends_on, stage):
     changed = "llm.encoder=trigrams"

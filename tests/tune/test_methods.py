@@ -5,6 +5,7 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
+from hnlm_ray.stages import STAGES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,6 @@ from hnlm_ray.config.method_names import CLASSICAL_METHODS, DEFAULT_METHODS, shi
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import InputError
 from hnlm_ray.preset import merged
-from hnlm_ray.stages import STAGES
 from hnlm_ray.tune import methods
 from hnlm_ray.tune.dimensions import When
 from hnlm_ray.tune.methods import METHODS, RunMethods, controls_of, family, method_of, result_name

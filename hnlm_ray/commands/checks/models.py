@@ -7,6 +7,7 @@ from collections.abc import Callable
 from hnlm_ray.commands.checks.check import Check
 from hnlm_ray.config import Config, LLMConfig
 from hnlm_ray.errors import InputError
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.models import encoder_path, model_path
 
 
@@ -14,9 +15,15 @@ def model_checks(config: Config | None) -> list[Check]:
     """Check that both are on disk, or are hub ids."""
     llm = LLMConfig() if config is None else config.llm
     encoder = _check("encoder", llm.encoder, encoder_path)
-    if llm.http is not None and llm.engine == "http":
-        return [Check("llm", "ok", f"{llm.http.model} at {llm.http.base_url}, not asked"), encoder]
-    return [encoder] if llm.engine == "scripted" else [_check("llm", llm.model, model_path), encoder]
+    return [*_llm_checks(llm), encoder]
+
+
+def _llm_checks(llm: LLMConfig) -> list[Check]:
+    kind = engine_kind(llm)
+    if (server := kind.server(llm)) is not None:
+        return [Check("llm", "ok", f"{server.model} at {server.base_url}, not asked")]
+    checkpoint = kind.checkpoint(llm)
+    return [] if checkpoint is None else [_check("llm", checkpoint, model_path)]
 
 
 def _check(role: str, name: str, locate: Callable[[str], str]) -> Check:

@@ -10,6 +10,7 @@ import numpy as np
 from hnlm_ray.config import Config
 from hnlm_ray.evidence.prompts import judgement_task
 from hnlm_ray.finetune.meanings import MEANINGS
+from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.negatives.text import semantic_negative_task
 from hnlm_ray.plan.disk import (
     answer_bytes,
@@ -92,8 +93,8 @@ def asked(
 
 def _llm_seconds(remaining: Remaining) -> float:
     llm, answers, engine = remaining.config.llm, remaining.found.answers[remaining.stage], remaining.found.engine
-    if llm.engine == "http" and llm.http is not None:
-        return http_seconds(llm.http, answers, remaining.rows, llm.engines, engine.given)
+    if (server := engine_kind(llm).server(llm)) is not None:
+        return http_seconds(server, answers, remaining.rows, llm.engines, engine.given)
     return engine_seconds(remaining.config, answers, engine.rate, remaining.rows)
 
 
@@ -104,7 +105,8 @@ def _llm_tokens(remaining: Remaining) -> Tokens:
 
 def _llm_basis(remaining: Remaining) -> str:
     source, engine = remaining.found.answers[remaining.stage].source, remaining.found.engine
-    if remaining.config.llm.engine == "http" and engine.given is None:
+    llm = remaining.config.llm
+    if engine_kind(llm).server(llm) is not None and engine.given is None:
         return f"{source}; time: the server's limits, and answers at an assumed pace"
     return source if source.startswith("tokens and time") else f"{source}; {engine.source}"
 

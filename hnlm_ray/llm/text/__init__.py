@@ -1,0 +1,1 @@
+"""Prompts in and answers out."""
