@@ -18,7 +18,7 @@ from hnlm_ray.plan.queries import encoder_texts, sample_queries
 from hnlm_ray.plan.rates import AnswerRate, EngineRate, Rates, changed_rates, engine_key, read_rates
 from hnlm_ray.plan.rows import Prepared
 from hnlm_ray.plan.sampling import LLM_STAGES, Sampler, Texts
-from hnlm_ray.plan.works import Work, Works, known_works, measure_works, remember_works
+from hnlm_ray.plan.works import Paces, Work, known_works, measure_works, remember_works
 from hnlm_ray.progress import Progress
 from hnlm_ray.stage import Stage
 from hnlm_ray.workspace import Workspace
@@ -37,7 +37,7 @@ class Found:
     answers: Mapping[str, Answers]
     texts: Mapping[str, Texts]
     engine: KnownEngine
-    works: Works
+    works: Paces
     data: Prepared
     query_tokens: float
     measured_tokens: int = 0
