@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict, TypeVar
+from typing import TypedDict, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -17,7 +17,6 @@ from hnlm_ray.shown_text import clean, duration
 from hnlm_ray.stage import chunks_of
 from hnlm_ray.workspace import Rows, Tokens, Workspace
 
-Row = dict[str, Any]
 Figure = TypeVar("Figure")
 TokenCounts = TypedDict("TokenCounts", {"in": int, "out": int})
 """Tokens read and written."""

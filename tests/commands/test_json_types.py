@@ -2,9 +2,12 @@
 
 import pytest
 
-from hnlm_ray.commands import failed_rows, follow, stage_rows, status
+from hnlm_ray.commands import failed_rows, follow, report, run, stage_rows, status
 
 SECTIONS = {
+    "hnlm run": (run.RunAnswer,),
+    "hnlm stage": (run.RetryCounts,),
+    "hnlm report": (report.ReportAnswer,),
     "hnlm status": (
         *(status.StatusAnswer, stage_rows.StageRow, stage_rows.RowCounts, stage_rows.TokenCounts, stage_rows.Foreseen),
         *(follow.Look, follow.SweepLook, follow.BestTraining),
