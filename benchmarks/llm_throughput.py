@@ -31,7 +31,7 @@ from cf_bench.report import compare, machine, publish, section, write_json
 
 from hnlm_ray.config import Config
 from hnlm_ray.llm.asking import Outcome
-from hnlm_ray.llm.job import RowJob, RowPrompt
+from hnlm_ray.llm.job import LLMTask, RowJob, RowPrompt
 from hnlm_ray.llm.worker import EngineWorker
 from hnlm_ray.workspace import Workspace
 
@@ -56,7 +56,7 @@ def configuration(root: str, rows: int) -> Config:
 class TimedWorker(EngineWorker):
     """The stage's own worker; it notes when each row was answered."""
 
-    def __init__(self, job: RowJob) -> None:
+    def __init__(self, job: RowJob[LLMTask]) -> None:
         super().__init__(job)
         self._completions: list[Completion] = []
         honest = self._asking.outcome

@@ -37,3 +37,22 @@ class WorkspaceError(HnlmError):
 
 class StageError(HnlmError):
     """A stage that started and could not finish."""
+
+
+def kind_of(error: HnlmError) -> str:
+    """Return the name of an error's class or, where it is not of this module, of its nearest base that is.
+
+    With its sentence it is what crosses processes of an error; :func:`error_of` makes it again.
+    """
+    kinds = _kinds()
+    return next(kind.__name__ for kind in type(error).__mro__ if kinds.get(kind.__name__) is kind)
+
+
+def error_of(kind: str, sentence: str) -> HnlmError:
+    """Return the error that :func:`kind_of` named."""
+    return _kinds()[kind](sentence)
+
+
+def _kinds() -> dict[str, type[HnlmError]]:
+    own = (one for one in globals().values() if isinstance(one, type) and issubclass(one, HnlmError))
+    return {one.__name__: one for one in own}

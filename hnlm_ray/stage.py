@@ -10,7 +10,7 @@ from hnlm_ray.fingerprint import fingerprint_of
 from hnlm_ray.progress import Progress
 from hnlm_ray.retry import Retry
 from hnlm_ray.tables import TABLES
-from hnlm_ray.workspace import Rows, TableStore, Tokens, Workspace
+from hnlm_ray.workspace import ChunkedTable, Rows, TableStore, Tokens, Workspace
 
 Bundle = dict[str, float]
 """Amounts of Ray resources, such as ``{"CPU": 2, "GPU": 1}``."""
@@ -33,6 +33,10 @@ class StageRun:
     def output(self, table: str) -> TableStore:
         """Return the store of an output table; write its parts under :attr:`fingerprint`."""
         return self.workspace.table(table)
+
+    def chunked(self, table: str) -> ChunkedTable:
+        """Return an output table that is made chunk by chunk, for a stage that resumes."""
+        return ChunkedTable(self.output(table), chunks_of(self.fingerprint), self.fingerprint)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from hnlm_ray.llm.worker import EngineWorker
 from hnlm_ray.negatives import embedding, embedding_engines
 from hnlm_ray.negatives.embedding import EmbeddingWorker
 from hnlm_ray.teacher.vectors import Vectors
+from hnlm_ray.workspace import ChunkedTable
 
 WITHOUT_VECTOR = 5  # a user that the teacher has no vector of
 CF = {"dim": 8, "lr": 0.02, "batch_size": 64, "epochs": 6, "patience": 2, "alpha": 0.5, "adapter_hidden": (8,)}
@@ -74,7 +75,8 @@ class World:
     def worker(self, chunks="c" * 64):
         """The worker of the embedding stage, on the training graph."""
         task = RowTask("negative_embeddings", ("user", "item"), 1, lambda _: [])
-        return EmbeddingWorker(RowJob(task, self.config, self.workspace, chunks, "f" * 64))
+        table = ChunkedTable(self.workspace.table(task.table), chunks, "f" * 64)
+        return EmbeddingWorker(RowJob(task, self.config, self.workspace, table))
 
     def rows(self):
         return {row["user"]: row for row in self.worker()._table(self.pairs, poison=False).to_pylist()}
@@ -336,7 +338,8 @@ def _most_in_flight(world):
     expected, prompts = AnswerFormat({"a": 40, "b": 40}), [load_prompt("item_profile.v1")] * 2
     columns = {"a": "summary", "b": "reasoning"}
     task = LLMTask("item_profiles", ("item",), 1, lambda _: [], expected, columns, 32, *prompts)
-    job = RowJob(task, world.config, world.workspace, uuid.uuid4().hex * 2, "f" * 64)
+    table = ChunkedTable(world.workspace.table(task.table), uuid.uuid4().hex * 2, "f" * 64)
+    job = RowJob(task, world.config, world.workspace, table)
     rows = json.dumps([[[item], {"title": str(item)}, 0, False, [0, 0, 0], {}] for item in range(6)])
 
     async def ask(worker):

@@ -3,24 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from hnlm_ray.commands.stage_rows import TokenCounts
 from hnlm_ray.errors import WorkspaceError
 from hnlm_ray.llm.failures import FAILURE_COLUMNS, Failures, Group
-from hnlm_ray.pipeline.status import StageStatus
+from hnlm_ray.pipeline.status import StageStatus, State
 from hnlm_ray.redaction import redacted
 from hnlm_ray.retry import RETRIED
 from hnlm_ray.stage import chunks_of
 from hnlm_ray.tables import KEYS
 from hnlm_ray.workspace import TableFile, Workspace
 
-Row = dict[str, Any]
+Example = dict[str, Any]
+"""A row that failed: its indices and the source's own ids by key column, and its error."""
 
 
-def describe(status: StageStatus, workspace: Workspace, examples: int, options: str) -> Row:
+class FailureGroup(TypedDict):
+    """Rows that failed for one reason, and what they took."""
+
+    status: str
+    message: str
+    rows: int
+    share: float
+    attempts: int
+    tokens: TokenCounts
+    examples: list[Example]
+
+
+class FailedStage(TypedDict):
+    """A stage as ``hnlm failures --json`` prints it; ``retry`` is the command, null where nothing can be mended."""
+
+    name: str
+    state: State
+    reason: str
+    rows: int
+    failed: int
+    groups: list[FailureGroup]
+    retry: str | None
+
+
+def describe(status: StageStatus, workspace: Workspace, examples: int, options: str) -> FailedStage:
     """Describe the failed rows of a stage for programs: of its table, or of what an unfinished run has finished."""
     name = status.stage.outputs[0]
     files, inputs = _files(status, workspace)
@@ -56,8 +82,8 @@ def _files(status: StageStatus, workspace: Workspace) -> tuple[Sequence[TableFil
     return workspace.table(status.stage.outputs[0]).parts(chunks_of(status.fingerprint)), status.input_fingerprints
 
 
-def _group(group: Group, rows: int, keys: Sequence[str], ids: Mapping[str, Mapping[int, str]]) -> Row:
-    def example(key: Sequence[int], error: str) -> Row:
+def _group(group: Group, rows: int, keys: Sequence[str], ids: Mapping[str, Mapping[int, str]]) -> FailureGroup:
+    def example(key: Sequence[int], error: str) -> Example:
         named = dict(zip(keys, key, strict=True))
         return {**named, **{f"{name}_id": ids[name].get(index) for name, index in named.items()}, "error": error}
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from hnlm_ray.commands.failed_rows import Row, describe
+from hnlm_ray.commands.failed_rows import Example, FailedStage, FailureGroup, describe
 from hnlm_ray.commands.narration import say
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.stage_rows import tokens_text
@@ -36,7 +36,7 @@ def report_failures(
     output.emit(answer, lambda console: show_failures(console, stages))
 
 
-def show_failures(console: Console, stages: Sequence[Row]) -> None:
+def show_failures(console: Console, stages: Sequence[FailedStage]) -> None:
     """Print each stage's groups with examples, then the commands that retry them."""
     for stage in stages:
         say(console, _headline(stage))
@@ -52,14 +52,14 @@ def show_failures(console: Console, stages: Sequence[Row]) -> None:
         say(console, f"  {stage['retry']}{first}")
 
 
-def _headline(stage: Row) -> str:
+def _headline(stage: FailedStage) -> str:
     if not stage["rows"]:
         return f"{stage['name']} ({stage['state']}): no rows yet"
     share = f"{stage['failed']} of {stage['rows']} rows failed ({stage['failed'] / stage['rows']:.1%})"
     return f"{stage['name']} ({stage['state']}): {share}"
 
 
-def _show_group(console: Console, group: Row) -> None:
+def _show_group(console: Console, group: FailureGroup) -> None:
     spent = tokens_text(group["tokens"])
     cost = f"{group['attempts']} attempts" + (f", tokens {spent}" if spent else "")
     say(console, f"  {group['rows']} ({group['share']:.1%}) {group['status']}: {group['message']}; {cost}")
@@ -67,10 +67,10 @@ def _show_group(console: Console, group: Row) -> None:
         say(console, f"      {_place(example)}: {example['error']}")
 
 
-def _place(example: Row) -> str:
+def _place(example: Example) -> str:
     return ", ".join(_named(name, example) for name in ("user", "item") if name in example)
 
 
-def _named(name: str, example: Row) -> str:
+def _named(name: str, example: Example) -> str:
     own = example[f"{name}_id"]
     return f"{name} index {example[name]}" if own is None else f"{name} {own} (index {example[name]})"

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from rich.console import Console
 from rich.live import Live
@@ -21,7 +21,39 @@ from hnlm_ray.tune.sweep_board import SweepState, board_path
 from hnlm_ray.workspace import Workspace
 
 EVERY_S: Final = 2.0
-Seen = Mapping[str, Any]
+
+
+class BestTraining(TypedDict):
+    """The best training of a method so far, by validation."""
+
+    training: str
+    value: float
+
+
+class SweepLook(TypedDict):
+    """How far a stage's trainings are; ``running`` gives the seconds that each has run for."""
+
+    metric: str
+    total: int
+    ended: Mapping[str, int]
+    running: Mapping[str, float]
+    best: Mapping[str, BestTraining]
+    seconds_left: float | None
+
+
+class Look(TypedDict):
+    """What runs in a workspace now, as ``hnlm status --follow --json`` prints it.
+
+    ``stage`` is null where nothing runs, and between two stages; ``sweep`` where the stage trains nothing.
+    """
+
+    workspace: str
+    at_work: bool
+    stage: str | None
+    total: int | None
+    done: int | None
+    seconds: float | None
+    sweep: SweepLook | None
 
 
 def follow(workspace: Workspace, output: Output) -> None:
@@ -33,12 +65,8 @@ def follow(workspace: Workspace, output: Output) -> None:
     output.keep(look(workspace))
 
 
-def look(workspace: Workspace) -> dict[str, Any]:
-    """Return what runs in the workspace now.
-
-    ``stage`` is null where nothing runs, and between two stages; ``sweep`` where the stage trains nothing. ``running``
-    gives the seconds that each training has run for.
-    """
+def look(workspace: Workspace) -> Look:
+    """Return what runs in the workspace now."""
     beat = read_beat(workspace)
     stage = beat.stage if beat is not None else None
     journal = workspace.read_json(journal_path(stage), StageJournal) if stage else None
@@ -53,15 +81,22 @@ def look(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _sweep(workspace: Workspace, stage: str, fingerprint: str) -> dict[str, Any] | None:
+def _sweep(workspace: Workspace, stage: str, fingerprint: str) -> SweepLook | None:
     state = workspace.read_json(board_path(stage), SweepState)
     if state is None or state.fingerprint != fingerprint:
         return None
     running = {part: round(max(0.0, time.time() - since), 1) for part, since in state.running.items()}
-    return {**state.model_dump(exclude={"fingerprint"}), "running": running}
+    return {
+        "metric": state.metric,
+        "total": state.total,
+        "ended": state.ended,
+        "running": running,
+        "best": {name: {"training": one.training, "value": one.value} for name, one in state.best.items()},
+        "seconds_left": state.seconds_left,
+    }
 
 
-def _looks(workspace: Workspace) -> Iterator[Seen]:
+def _looks(workspace: Workspace) -> Iterator[Look]:
     while True:
         seen = look(workspace)
         yield seen
@@ -89,7 +124,7 @@ def _show(workspace: Workspace, console: Console) -> None:
             said = told
 
 
-def lines_of(seen: Seen) -> list[str]:
+def lines_of(seen: Look) -> list[str]:
     """Say what was seen: one line for the stage, then what trains and the best of each method."""
     if not seen["at_work"]:
         return ["no run is at work here"]
@@ -102,8 +137,8 @@ def lines_of(seen: Seen) -> list[str]:
     return [f"{seen['stage']}: {_summary(sweep)}", *_running(sweep), *_best(sweep)]
 
 
-def _summary(sweep: Seen) -> str:
-    ended: Mapping[str, int] = sweep["ended"]
+def _summary(sweep: SweepLook) -> str:
+    ended = sweep["ended"]
     counts = [f"{sum(ended.values())}/{sweep['total']} done", f"{len(sweep['running'])} running"]
     counts += [f"{count} {status}" for status, count in sorted(ended.items()) if status != "ok"]
     if sweep["best"]:
@@ -114,10 +149,10 @@ def _summary(sweep: Seen) -> str:
     return ", ".join(counts)
 
 
-def _running(sweep: Seen) -> list[str]:
+def _running(sweep: SweepLook) -> list[str]:
     return [f"  {part:<28} running for {duration(seconds)}" for part, seconds in sorted(sweep["running"].items())]
 
 
-def _best(sweep: Seen) -> list[str]:
+def _best(sweep: SweepLook) -> list[str]:
     by_value = sorted(sweep["best"].items(), key=lambda entry: (-entry[1]["value"], entry[0]))
     return [f"  {name:<28} best {sweep['metric']} {best['value']:.4f} ({best['training']})" for name, best in by_value]

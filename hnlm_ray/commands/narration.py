@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from hnlm_ray.commands.stage_rows import rows_text, tokens_text
+from hnlm_ray.commands.stage_rows import row_counts, rows_text, token_counts, tokens_text
 from hnlm_ray.pipeline.retry import PlannedRetry
 from hnlm_ray.pipeline.status import StageStatus
 from hnlm_ray.redaction import redacted
@@ -57,8 +57,8 @@ def say_finished(console: Console, status: StageStatus) -> None:
     manifest = status.manifest
     if manifest is None:
         return
-    parts = [f"{rows_text(manifest.rows.model_dump())} in {duration(manifest.seconds)}"]
-    if tokens := tokens_text(manifest.tokens.model_dump(by_alias=True)):
+    parts = [f"{rows_text(row_counts(manifest.rows))} in {duration(manifest.seconds)}"]
+    if tokens := tokens_text(token_counts(manifest.tokens)):
         parts.append(f"tokens {tokens}")
     parts += [f"{reason} {count}" for reason, count in manifest.failed_by_reason.items()]
     if manifest.counts:

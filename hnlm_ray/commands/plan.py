@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hnlm_ray.commands.execution import Execution
 from hnlm_ray.commands.plan_text import show_plan
-from hnlm_ray.commands.stage_rows import Row, stage_row
+from hnlm_ray.commands.stage_rows import StageRow, stage_row
 from hnlm_ray.config import Config
 from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.models import base_model
@@ -76,7 +76,7 @@ def _mined_share(standing: Sequence[StageStatus]) -> float:
     return 1 - without / pairs if isinstance(pairs, int) and isinstance(without, int) and pairs else 1.0
 
 
-def _plan(task: Task, found: Found, standing: Sequence[StageStatus], spent: Mapping[str, Row]) -> Plan:
+def _plan(task: Task, found: Found, standing: Sequence[StageStatus], spent: Mapping[str, StageRow]) -> Plan:
     planner = Planner(task, found)
     stages = [planner.planned(StandingStage(one.stage, one.state, one.done_rows)) for one in standing]
     tokens = sum(row["tokens"]["in"] for row in spent.values()), sum(row["tokens"]["out"] for row in spent.values())
@@ -92,7 +92,7 @@ def _plan(task: Task, found: Found, standing: Sequence[StageStatus], spent: Mapp
     )
 
 
-def _keep(workspace: Workspace, plan: Plan, standing: Sequence[StageStatus], spent: Mapping[str, Row]) -> None:
+def _keep(workspace: Workspace, plan: Plan, standing: Sequence[StageStatus], spent: Mapping[str, StageRow]) -> None:
     """Write the plan, for `hnlm status`; what was planned of stages that have run since stays."""
     kept = workspace.read_json(PLAN_FILE, PlanFile)
     before = kept.promises if kept else {}
@@ -106,7 +106,7 @@ def _keep(workspace: Workspace, plan: Plan, standing: Sequence[StageStatus], spe
     workspace.write_json(PLAN_FILE, PlanFile(plan=plan, promises=promises))
 
 
-def _promise(fingerprint: str, planned: Planned, spent: Row) -> Promise:
+def _promise(fingerprint: str, planned: Planned, spent: StageRow) -> Promise:
     tokens = None
     if planned.tokens is not None:
         there = Tokens.model_validate(spent["tokens"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 import pyarrow as pa
 from rich.console import Console
 
@@ -21,6 +23,17 @@ from hnlm_ray.workspace import PublishedTables, Workspace
 NAME = "report.html"
 
 
+class ReportAnswer(TypedDict):
+    """What ``hnlm report --json`` prints."""
+
+    file: str
+    bytes: int
+    compared: bool
+    fresh: bool
+    reason: str | None
+    not_there: list[str]
+
+
 def write_report(config: Config, workspace: Workspace, output: Output, *, out: str | None, options: str) -> None:
     """Write the report and say where it is, and what is not in it yet.
 
@@ -33,8 +46,8 @@ def write_report(config: Config, workspace: Workspace, output: Output, *, out: s
     output.emit(answer, lambda console: _show(console, answer))
 
 
-def make_report(config: Config, workspace: Workspace, options: str, *, out: str | None = None) -> Row:
-    """Write the report; returns what ``hnlm report --json`` prints."""
+def make_report(config: Config, workspace: Workspace, options: str, *, out: str | None = None) -> ReportAnswer:
+    """Write the report; returns what is told of it."""
     from hnlm_ray.report.build import gather
     from hnlm_ray.report.page import render
 
@@ -74,7 +87,7 @@ def _default_target(workspace: Workspace) -> Target:
     return Target(workspace.filesystem, f"{workspace.root}/{NAME}", file_in(workspace.uri, NAME))
 
 
-def _show(console: Console, answer: Row) -> None:
+def _show(console: Console, answer: ReportAnswer) -> None:
     say(console, f"report: {answer['file']} ({answer['bytes'] / 1024:,.0f} KiB)")
     if not answer["compared"]:
         say(console, f"no comparison in it yet: {answer['reason']}")

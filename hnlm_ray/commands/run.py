@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Any, TypedDict
+
 from rich.console import Console
 
 from hnlm_ray.commands.execution import Execution
 from hnlm_ray.commands.narration import say, say_places
 from hnlm_ray.commands.report import make_report
 from hnlm_ray.commands.results import read_results, show_results
-from hnlm_ray.commands.stage_rows import Row, stage_row
+from hnlm_ray.commands.stage_rows import StageRow, stage_row
 from hnlm_ray.pipeline.status import find_stage, llm_stage, statuses
 from hnlm_ray.redaction import redacted
 from hnlm_ray.retry import parse_retry
+
+
+class StageAnswer(TypedDict):
+    """What ``hnlm stage --json`` prints: where all stages stand after it, and which ran."""
+
+    workspace: str
+    log: str | None
+    ran: list[str]
+    stages: list[StageRow]
+
+
+class RetryCounts(TypedDict):
+    """What was to be asked again: by status, how many rows."""
+
+    wanted: str
+    failed: dict[str, int]
+
+
+class RetryAnswer(StageAnswer):
+    """The same of a retry."""
+
+    retry: RetryCounts
+
+
+class RunAnswer(StageAnswer):
+    """What ``hnlm run --json`` prints; ``results`` as ``hnlm results``."""
+
+    results: dict[str, Any]
+    report: str
 
 
 def run_pipeline(execution: Execution, options: str) -> None:
@@ -19,7 +50,7 @@ def run_pipeline(execution: Execution, options: str) -> None:
     ran = execution.run()
     results = read_results(execution.config, execution.workspace)
     report = make_report(execution.config, execution.workspace, options)["file"]
-    answer = {**_summary(execution, ran), "results": results, "report": report}
+    answer: RunAnswer = {**_summary(execution, ran), "results": results, "report": report}
 
     def show(console: Console) -> None:
         show_results(console, answer["results"])
@@ -39,7 +70,8 @@ def retry_one(execution: Execution, name: str, wanted: str, options: str) -> Non
     retry, stage = parse_retry(wanted), llm_stage(name)
     planned = execution.retry(stage, retry)
     ran = [stage.name] if planned.failed else []
-    answer = {**_summary(execution, ran), "retry": {"wanted": wanted, "failed": dict(planned.failed)}}
+    counts: RetryCounts = {"wanted": wanted, "failed": dict(planned.failed)}
+    answer: RetryAnswer = {**_summary(execution, ran), "retry": counts}
 
     def show(console: Console) -> None:
         if ran and planned.retry.of:
@@ -48,7 +80,7 @@ def retry_one(execution: Execution, name: str, wanted: str, options: str) -> Non
     execution.output.emit(answer, show)
 
 
-def _summary(execution: Execution, ran: list[str]) -> Row:
+def _summary(execution: Execution, ran: list[str]) -> StageAnswer:
     rows = [stage_row(status, execution.workspace) for status in statuses(execution.config, execution.workspace)]
     return {
         "workspace": redacted(execution.workspace.uri),

@@ -17,13 +17,12 @@ from hnlm_ray.errors import HnlmError, StageError
 from hnlm_ray.pipeline.status import statuses, what_differs
 from hnlm_ray.redaction import redacted, redacted_tree
 from hnlm_ray.session import Session
+from hnlm_ray.study.answer import Unfinished
 from hnlm_ray.study.definition import write_definition
 from hnlm_ray.study.finished import CONFIG_FILE, FinishedRun, read_finished
 from hnlm_ray.study.study_file import PlannedRun, Study
 from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.folder import first_line
-
-Unfinished = list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -79,17 +78,18 @@ class StudyCommand:
             return first_line(error)
         return None
 
-    def _read(self, failed: dict[str, str]) -> tuple[list[FinishedRun], Unfinished]:
+    def _read(self, failed: dict[str, str]) -> tuple[list[FinishedRun], list[Unfinished]]:
         """Return the runs whose results are those of the study's file, and why the others are not among them."""
-        finished, unfinished = list[FinishedRun](), Unfinished()
+        finished, unfinished = list[FinishedRun](), list[Unfinished]()
         for run in self.study.runs:
             reason = failed.get(run.name) or _differs(run)
             if reason is None:
                 finished.append(read_finished(Workspace.open(run.config.workspace), run.dataset, run.variant))
             else:
                 state = "failed" if run.name in failed else "not run"
-                told = {"dataset": run.dataset, "variant": run.variant, "state": state, "reason": redacted(reason)}
-                unfinished.append(told)
+                unfinished.append(
+                    {"dataset": run.dataset, "variant": run.variant, "state": state, "reason": redacted(reason)}
+                )
         return finished, unfinished
 
 
@@ -127,7 +127,7 @@ def merge_studies(out: str, folders: Sequence[str], output: Output) -> None:
             if source.uri != places[key].uri:
                 copy_run(source, places[key])
         finished = [found for _, found in merged.runs.values()]
-        unfinished = [
+        unfinished: list[Unfinished] = [
             {"dataset": dataset, "variant": variant, "state": "not run", "reason": redacted(why)}
             for (dataset, variant), why in merged.unfinished.items()
         ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +12,7 @@ from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.results_table import figure, p_value
 from hnlm_ray.config.study import StudyConfig
 from hnlm_ray.redaction import redacted
+from hnlm_ray.study.answer import Figures, Pooled, Ranks, ShownStudy, Unfinished
 from hnlm_ray.study.finished import FinishedRun
 from hnlm_ray.study.words import above, claim_verdict, headlines, over_datasets
 from hnlm_ray.workspace import Workspace
@@ -23,7 +23,7 @@ def emit_study(
     workspace: Workspace,
     study: StudyConfig,
     finished: Sequence[FinishedRun],
-    unfinished: Sequence[Mapping[str, str]],
+    unfinished: Sequence[Unfinished],
 ) -> None:
     """Write the study's files into its folder, then print its answer."""
     from hnlm_ray.study.outputs import write_outputs
@@ -31,11 +31,11 @@ def emit_study(
 
     answer, ranking = study_answer(study, finished, unfinished)
     files = write_outputs(workspace, answer, ranking, families(finished))
-    whole = {"workspace": redacted(workspace.uri), **answer, "files": files}
+    whole: ShownStudy = {"workspace": redacted(workspace.uri), **answer, "files": files}
     output.emit(whole, lambda console: show_study(console, whole))
 
 
-def show_study(console: Console, answer: Mapping[str, Any]) -> None:
+def show_study(console: Console, answer: ShownStudy) -> None:
     """Print the methods of each run, the ranks, and the claims with their verdicts."""
     metric = answer["metric"]
     for run in answer["runs"]:
@@ -59,7 +59,7 @@ def show_study(console: Console, answer: Mapping[str, Any]) -> None:
     say(console, f"files: {', '.join(answer['files'].values())}")
 
 
-def _show_pooled(console: Console, found: Mapping[str, Any]) -> None:
+def _show_pooled(console: Console, found: Pooled) -> None:
     if found["reason"]:
         say(console, f"no sentence about methods over data sets: {found['reason']}")
         return
@@ -67,7 +67,7 @@ def _show_pooled(console: Console, found: Mapping[str, Any]) -> None:
         say(console, f"over {len(found['datasets'])} data sets: {over_datasets(one)}")
 
 
-def _show_ranks(console: Console, ranks: Mapping[str, Any]) -> None:
+def _show_ranks(console: Console, ranks: Ranks) -> None:
     if ranks["reason"]:
         say(console, f"no ranks: {ranks['reason']}")
         return
@@ -76,7 +76,7 @@ def _show_ranks(console: Console, ranks: Mapping[str, Any]) -> None:
     say(console, f"critical difference {ranks['critical_difference']:.2f}, Friedman's p {p_value(ranks['friedman_p'])}")
 
 
-def _table(methods: Sequence[Mapping[str, Any]], metric: str) -> Table:
+def _table(methods: Sequence[Figures], metric: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("method")
     for heading in (f"test {metric}", "std", "vs best classical", "95% CI", "p (Holm)"):

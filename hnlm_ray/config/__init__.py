@@ -7,7 +7,7 @@ Every field says in its description what it does; ``hnlm config schema`` prints 
 from hnlm_ray.config.base import MethodName, ModelName, Section
 from hnlm_ray.config.cf import CFConfig
 from hnlm_ray.config.evidence import EvidenceConfig
-from hnlm_ray.config.finetune import EmbeddingsConfig, FinetuneConfig, LoraConfig, RecordsConfig, TeacherConfig
+from hnlm_ray.config.finetune import CFTeacherConfig, EmbeddingsConfig, FinetuneConfig, LoraConfig, RecordsConfig
 from hnlm_ray.config.llm import LLMConfig, NegativesConfig, ProfileConfig, ScriptedConfig
 from hnlm_ray.config.prepare import PrepareConfig, SplitConfig
 from hnlm_ray.config.recommend import RecommendConfig
@@ -33,6 +33,7 @@ __all__ = [
     "SOURCE_FORMATS",
     "AmazonSource",
     "CFConfig",
+    "CFTeacherConfig",
     "Config",
     "EmbeddingsConfig",
     "EvidenceConfig",
@@ -60,7 +61,6 @@ __all__ = [
     "SplitConfig",
     "SplitFilesSource",
     "TableSource",
-    "TeacherConfig",
     "TuneConfig",
     "YelpSource",
 ]

@@ -17,7 +17,7 @@ class TeacherCFConfig(CFConfig):
     validation: Literal["none"] = Field("none", description="A teacher sees training rows alone.")
 
 
-class TeacherConfig(Section):
+class CFTeacherConfig(Section):
     """The CF model that supplies collaborative signals: trained on training rows alone, or your own."""
 
     embeddings: str | None = Field(
@@ -36,7 +36,7 @@ class TeacherConfig(Section):
     mined: Count = Field(8, description="Hard negatives kept for a pair, the most similar to its positive first.")
 
     @model_validator(mode="after")
-    def _comes_before_the_llm(self) -> TeacherConfig:
+    def _comes_before_the_llm(self) -> CFTeacherConfig:
         if self.cf.sampler in {"pool", "vectors"} or self.cf.guard or self.cf.pool_share or self.cf.graph:
             raise ValueError(
                 "cf must be classical (rns, pns or dns, without guard, pool and graph): it comes before the LLM"

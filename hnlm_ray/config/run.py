@@ -10,7 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from hnlm_ray.config.base import Count, Section
 from hnlm_ray.config.cf import CFConfig
 from hnlm_ray.config.evidence import EvidenceConfig
-from hnlm_ray.config.finetune import EmbeddingsConfig, FinetuneConfig, RecordsConfig, TeacherConfig
+from hnlm_ray.config.finetune import CFTeacherConfig, EmbeddingsConfig, FinetuneConfig, RecordsConfig
 from hnlm_ray.config.llm import LLMConfig, NegativesConfig, ProfileConfig
 from hnlm_ray.config.prepare import PrepareConfig
 from hnlm_ray.config.recommend import RecommendConfig
@@ -46,7 +46,7 @@ class Config(Section):
     profiles: ProfileConfig = ProfileConfig()
     negatives: NegativesConfig = NegativesConfig()
     evidence: EvidenceConfig = EvidenceConfig()
-    teacher: TeacherConfig = TeacherConfig()
+    teacher: CFTeacherConfig = CFTeacherConfig()
     records: RecordsConfig = RecordsConfig()
     finetune: FinetuneConfig = FinetuneConfig()
     embeddings: EmbeddingsConfig = EmbeddingsConfig()

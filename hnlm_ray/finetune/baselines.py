@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hnlm_ray.config import TeacherConfig
+from hnlm_ray.config import CFTeacherConfig
 from hnlm_ray.finetune.batches import Records
 from hnlm_ray.finetune.loss import contrastive_loss
 from hnlm_ray.finetune.ridge import fit_ridge, unit
@@ -69,7 +69,7 @@ def user_means(records: Records, histories: Mapping[int, Sequence[int]]) -> Matr
 
 
 def mining_rule(
-    records: Records, histories: Mapping[int, Sequence[int]], items: Vectors, config: TeacherConfig
+    records: Records, histories: Mapping[int, Sequence[int]], items: Vectors, config: CFTeacherConfig
 ) -> Matrix:
     """Score the catalogue by the rule that made the records' targets, float32[n, items].
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from hnlm_ray.finetune.checkpoints import Checkpoints
 from hnlm_ray.finetune.head_start import probe, start_head
 from hnlm_ray.finetune.loss import contrastive_loss
 from hnlm_ray.finetune.model import HardNegativeModel
+from hnlm_ray.finetune.query import Query
 from hnlm_ray.finetune.ridge import Ridge
 
 log = logging.getLogger(__name__)
@@ -50,13 +51,39 @@ def deepspeed_settings(config: FinetuneConfig) -> dict[str, Any]:
     }
 
 
+class Vectors(Protocol):
+    """What computes the vectors of hard negatives: the model, or DeepSpeed's engine around it."""
+
+    def __call__(self, queries: Sequence[Query], users: Tensor, items: Tensor) -> Tensor:
+        """Return float32[batch, k], as :meth:`HardNegativeModel.forward`."""
+        ...
+
+
+class Engine(Vectors, Protocol):
+    """What is used of DeepSpeed's engine, which has no types."""
+
+    optimizer: torch.optim.Optimizer
+
+    def backward(self, loss: Tensor) -> object:
+        """Add a micro-batch's gradients."""
+
+    def step(self) -> object:
+        """Count a micro-batch; after the last of a step its gradients change the weights."""
+
+    def save_checkpoint(self, save_dir: str, *, tag: str, exclude_frozen_parameters: bool) -> object:
+        """Write this worker's part of weights and optimiser."""
+
+    def load_checkpoint(self, load_dir: str, *, tag: str, load_module_strict: bool) -> object:
+        """Read them again."""
+
+
 @dataclass
-class Worker:
-    """What one worker trains with; ``engine`` is the plain model until DeepSpeed wraps it."""
+class StartingWorker:
+    """What one worker measures with before it trains: the plain model."""
 
     config: Config
     checkpoints: Checkpoints
-    engine: Any
+    model: HardNegativeModel
     train: Records
     held_out: Records
     plan: Plan
@@ -64,6 +91,11 @@ class Worker:
     device: torch.device
     rows: list[LogRow] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
+
+    @property
+    def vectors(self) -> Vectors:
+        """What computes a batch."""
+        return self.model
 
     @property
     def settings(self) -> FinetuneConfig:
@@ -84,7 +116,19 @@ class Worker:
     def loss(self, batch: Batch) -> Tensor:
         """Return what the batch's records add to the loss of their step."""
         here = batch.to(self.device)
-        return contrastive_loss(self.engine(here.queries, here.users, here.items), here, self.settings.temperature)
+        return contrastive_loss(self.vectors(here.queries, here.users, here.items), here, self.settings.temperature)
+
+
+@dataclass(kw_only=True)
+class Worker(StartingWorker):
+    """What one worker trains with; the model's weights may be spread over workers, and DeepSpeed gathers them."""
+
+    engine: Engine
+
+    @property
+    def vectors(self) -> Vectors:
+        """See :class:`StartingWorker`."""
+        return self.engine
 
 
 def start_worker(config: Config, checkpoints: Checkpoints, rank: int, device: torch.device) -> Worker:
@@ -98,17 +142,16 @@ def start_worker(config: Config, checkpoints: Checkpoints, rank: int, device: to
     train, held_out = (read_records(workspace, split, encoder, rival_targets=rivals) for split in ("train", "held_out"))
     model = new_model(config, train.users.shape[1], config.seed).to(device)
     plan = Plan(len(train), settings.epochs, settings.batch_size, settings.micro_batch, settings.workers, config.seed)
-    worker = Worker(config, checkpoints, model, train, held_out, plan, rank, device)
+    start = StartingWorker(config, checkpoints, model, train, held_out, plan, rank, device)
     if checkpoints.latest() is None:
-        fitted = _probe(worker)
+        fitted = _probe(start)
         for step, how in ((-1, "random"), (0, settings.head_start)):
             start_head(model.head, fitted, how)
-            _log(worker, step, None, held_out_loss(worker), 0)
-    worker.engine = _wrapped(model, settings)
-    return worker
+            _log(start, step, None, held_out_loss(start), 0)
+    return Worker(**vars(start), engine=_wrapped(model, settings))
 
 
-def _wrapped(model: HardNegativeModel, settings: FinetuneConfig) -> Any:  # noqa: ANN401  DeepSpeed's engine
+def _wrapped(model: HardNegativeModel, settings: FinetuneConfig) -> Engine:
     import deepspeed
 
     # Else DeepSpeed compiles it on first use, for which a machine needs a C++ compiler; gloo does as well.
@@ -118,13 +161,14 @@ def _wrapped(model: HardNegativeModel, settings: FinetuneConfig) -> Any:  # noqa
         for is_new, lr in ((False, settings.lr), (True, settings.new_lr))
     ]
     optimiser = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
-    return deepspeed.initialize(model=model, optimizer=optimiser, config=deepspeed_settings(settings))[0]
+    engine: Engine = deepspeed.initialize(model=model, optimizer=optimiser, config=deepspeed_settings(settings))[0]
+    return engine
 
 
 @torch.no_grad()
-def _probe(worker: Worker) -> Ridge:
+def _probe(worker: StartingWorker) -> Ridge:
     """Fit the probe of the untuned LLM, each worker computing the states of its share of the records."""
-    model: HardNegativeModel = worker.engine.eval()
+    model = worker.model.eval()
     states = torch.zeros(len(worker.train), model.head.linear.in_features, device=worker.device)
     for chosen in shares(len(worker.train), worker.settings.micro_batch, worker.plan.workers, worker.rank):
         if chosen:
@@ -172,22 +216,22 @@ def _step(worker: Worker, step: int) -> tuple[float, int]:
 
 
 @torch.no_grad()
-def held_out_loss(worker: Worker) -> float:
+def held_out_loss(worker: StartingWorker) -> float:
     """Return the mean of the training loss over the steps of one epoch of the held-out records; all workers take part.
 
     Their order is drawn by the seed, the same each time, and the last step is filled up as in training.
     """
     plan = replace(worker.plan, records=len(worker.held_out), epochs=1)
-    worker.engine.eval()
+    worker.model.eval()
     total = torch.zeros((), device=worker.device)
     for step in range(plan.steps):
         for batch in worker.batches(worker.held_out, plan, step):
             total += worker.loss(batch)
-    worker.engine.train()
+    worker.model.train()
     return _summed(worker, total, 0)[0] / plan.steps
 
 
-def _summed(worker: Worker, first: Tensor, second: float) -> tuple[float, float]:
+def _summed(worker: StartingWorker, first: Tensor, second: float) -> tuple[float, float]:
     both = torch.stack([first.double(), torch.tensor(float(second), dtype=torch.float64, device=worker.device)])
     dist.all_reduce(both)
     return float(both[0]), float(both[1])
@@ -198,11 +242,11 @@ def _set_learning_rates(worker: Worker, step: int) -> None:
         group["lr"] = group["full_lr"] * _factor(worker, step)
 
 
-def _factor(worker: Worker, step: int) -> float:
+def _factor(worker: StartingWorker, step: int) -> float:
     return learning_rate_factor(step, worker.plan.steps, worker.settings.warmup)
 
 
-def _log(worker: Worker, step: int, loss: float | None, held_out: float | None, tokens: int) -> LogRow:
+def _log(worker: StartingWorker, step: int, loss: float | None, held_out: float | None, tokens: int) -> LogRow:
     row: LogRow = {
         "step": step,
         "epoch": step / worker.plan.steps_per_epoch,
@@ -244,15 +288,14 @@ def save_trained(worker: Worker, folder: str) -> None:
     import deepspeed
     from safetensors.torch import save_file
 
-    model: HardNegativeModel = worker.engine.module
     weights: dict[str, Tensor] = {}
-    for name, parameter in trained_parameters(model):
+    for name, parameter in trained_parameters(worker.model):
         with deepspeed.zero.GatheredParameters([parameter], enabled=worker.settings.zero_stage == 3):
             if worker.rank == 0:
                 weights[name] = parameter.detach().float().cpu().clone()
     if worker.rank == 0:
         # As they are: the head's statistics are bits of numbers, which a cast would destroy.
-        buffers = {name: value.detach().cpu().clone() for name, value in trained_buffers(model).items()}
+        buffers = {name: value.detach().cpu().clone() for name, value in trained_buffers(worker.model).items()}
         save_file(weights | buffers, os.path.join(folder, TRAINED_FILE))
     dist.barrier()
 

@@ -7,21 +7,22 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
 
 import pyarrow as pa
 import ray
+from ray.actor import ActorHandle
 
 from hnlm_ray.cf import DivergedError
 from hnlm_ray.config import Config
 from hnlm_ray.errors import InputError, StageError
 from hnlm_ray.finetune.checkpoints import Checkpoints
 from hnlm_ray.finetune.export import export_model
-from hnlm_ray.finetune.loop import TRAINED_FILE, LogRow
+from hnlm_ray.finetune.loop import TRAINED_FILE, LogRow, Worker
 from hnlm_ray.progress import Progress
-from hnlm_ray.stage import Outcome, StageRun, chunks_of
+from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.tables import TABLES
-from hnlm_ray.workspace import Rows, TableStore, Tokens, Workspace
+from hnlm_ray.workspace import ChunkedTable, Rows, Tokens, Workspace
 
 _POLL_S = 1.0
 Counts = dict[str, int | float | str | None]
@@ -55,44 +56,53 @@ class _Steps:
         return self._planned, self._done, self._tokens
 
 
-def run_worker(job: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class FinetuneJob:
+    """What a worker of Ray Train needs to know; ``steps`` is the actor :class:`_Steps`."""
+
+    config: Config
+    checkpoints: Checkpoints
+    log: ChunkedTable
+    steps: ActorHandle
+
+
+def run_worker(job: FinetuneJob) -> None:
     """Train in a Ray Train worker; what would fail again is told and ends it, for Ray Train tries an error anew."""
     from ray import train
 
     try:
         _train_worker(job, train.get_context().get_world_rank())
     except DivergedError as error:
-        ray.get(job["steps"].fail.remote(str(error)))
+        ray.get(job.steps.fail.remote(str(error)))
 
 
-def _train_worker(job: dict[str, Any], rank: int) -> None:
+def _train_worker(job: FinetuneJob, rank: int) -> None:
     """Train from the latest checkpoint to the last step, and hand over the trained weights."""
     import torch
     from ray.train.torch import get_device
 
     from hnlm_ray.finetune import loop
 
-    config: Config = job["config"]
-    checkpoints: Checkpoints = job["checkpoints"]
+    config, checkpoints = job.config, job.checkpoints
     torch.set_num_threads(max(1, int(config.finetune.cpus_per_worker)))
     worker = loop.start_worker(config, checkpoints, rank, get_device())
     first = saved = loop.restore(worker)
     if rank == 0:
-        _drop_rows_after(job["log"], job["chunks"], first)
-        ray.get(job["steps"].plan.remote(worker.plan.steps, first))
+        _drop_rows_after(job.log, first)
+        ray.get(job.steps.plan.remote(worker.plan.steps, first))
     for row in loop.train_from(worker, first):
         step = int(row["step"] or 0)
         if rank == 0:
-            job["steps"].finish.remote(step, int(row["tokens"] or 0))
+            job.steps.finish.remote(step, int(row["tokens"] or 0))
         if step > 0 and (step % config.finetune.checkpoint_every == 0 or step == worker.plan.steps):
             if rank == 0:
-                _write_rows(job["log"], job["chunks"], loop.log_rows_since(worker.rows, saved))
+                _write_rows(job.log, loop.log_rows_since(worker.rows, saved))
             loop.save(worker, step)
             saved = step
     _hand_over(worker, checkpoints)
 
 
-def _hand_over(worker: Any, checkpoints: Checkpoints) -> None:  # noqa: ANN401  loop.Worker, imported late
+def _hand_over(worker: Worker, checkpoints: Checkpoints) -> None:
     from hnlm_ray.finetune import loop
 
     with tempfile.TemporaryDirectory(prefix="hnlm-trained-") as folder:
@@ -101,16 +111,16 @@ def _hand_over(worker: Any, checkpoints: Checkpoints) -> None:  # noqa: ANN401  
             checkpoints.put(os.path.join(folder, TRAINED_FILE))
 
 
-def _write_rows(log: TableStore, chunks: str, rows: list[LogRow]) -> None:
+def _write_rows(log: ChunkedTable, rows: list[LogRow]) -> None:
     table = pa.Table.from_pylist(rows, schema=TABLES["finetune_log"])
-    log.write_part(chunks, f"until-{rows[-1]['step']:06}", table)
+    log.write(f"until-{rows[-1]['step']:06}", table)
 
 
-def _drop_rows_after(log: TableStore, chunks: str, step: int) -> None:
+def _drop_rows_after(log: ChunkedTable, step: int) -> None:
     """Forget steps that were logged but whose checkpoint does not count: they are trained again."""
-    for part in log.parts(chunks):
-        if int(part.path.rsplit("-", 1)[1].removesuffix(".parquet")) > step:
-            log.filesystem.delete_file(f"{log.folder}/{part.path}")
+    for name in log.written():
+        if int(name.removeprefix("until-")) > step:
+            log.remove(name)
 
 
 def finetune(run: StageRun) -> Outcome:
@@ -122,19 +132,19 @@ def finetune(run: StageRun) -> Outcome:
         When workers died more often than ``finetune.max_failures`` allows (the checkpoints stay), or the loss is
         not finite.
     """
-    log, chunks = run.output("finetune_log"), chunks_of(run.fingerprint)
+    log = run.chunked("finetune_log")
     checkpoints = Checkpoints(run.workspace, run.fingerprint[:16])
     if not checkpoints.has(TRAINED_FILE):
-        _train(run, checkpoints, log, chunks)
-    rows = log.read_parts(log.parts(chunks)).sort_by("step")
-    log.write_part(run.fingerprint, "part-00000", rows)
+        _train(run, checkpoints, log)
+    rows = log.sorted_rows()
+    log.write_final(rows)
     figures = _figures(rows)
     _export(run, checkpoints, figures)
     tokens = Tokens(tokens_in=sum(rows["tokens"].to_pylist()))
     return Outcome(Rows(ok=rows.num_rows), counts=figures, tokens=tokens)
 
 
-def _train(run: StageRun, checkpoints: Checkpoints, log: TableStore, chunks: str) -> None:
+def _train(run: StageRun, checkpoints: Checkpoints, log: ChunkedTable) -> None:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
@@ -142,14 +152,13 @@ def _train(run: StageRun, checkpoints: Checkpoints, log: TableStore, chunks: str
     # What is wrong with the records or the query is said at once: a worker that fails is tried again.
     ray.get(ray.remote(num_cpus=0.5)(_check_records).remote(run.config, run.workspace))
     steps = ray.remote(num_cpus=0)(_Steps).remote()
-    job = {"config": run.config, "checkpoints": checkpoints, "log": log, "chunks": chunks, "steps": steps}
+    job = FinetuneJob(run.config, checkpoints, log, steps)
     resources = {"CPU": settings.cpus_per_worker} | (
         {"GPU": settings.gpus_per_worker} if settings.gpus_per_worker else {}
     )
     with tempfile.TemporaryDirectory(prefix="hnlm-train-") as scratch, _reported(run.progress, steps):
         trainer = TorchTrainer(
-            run_worker,
-            train_loop_config=job,
+            lambda: run_worker(job),
             scaling_config=ScalingConfig(
                 num_workers=settings.workers, use_gpu=settings.gpus_per_worker > 0, resources_per_worker=resources
             ),
@@ -185,7 +194,7 @@ def worker_environment(config: Config) -> dict[str, str]:
 
 
 @contextmanager
-def _reported(progress: Progress, steps: Any) -> Iterator[None]:  # noqa: ANN401  an actor's handle
+def _reported(progress: Progress, steps: ActorHandle) -> Iterator[None]:
     """Pass on what the actor hears, while it lasts."""
     over = threading.Event()
 

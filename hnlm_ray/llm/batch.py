@@ -12,26 +12,28 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
-from typing import Any, cast
+from typing import TypeVar
 
 import ray
 
-from hnlm_ray import errors
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.errors import HnlmError, StageError
 from hnlm_ray.llm.bucket import BucketPlan, BucketSummary, bucket_chunks, gather_bucket, plan_bucket
 from hnlm_ray.llm.budget import open_ledger
 from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.flow import Flow, flow_of
-from hnlm_ray.llm.job import LLMTask, RowJob, RowTask
+from hnlm_ray.llm.job import LLMTask, RowJob, RowTask, RowWorker
+from hnlm_ray.llm.outcomes import ChunkReport
 from hnlm_ray.llm.quality import Figures, text_figures
 from hnlm_ray.llm.worker import EngineWorker
-from hnlm_ray.stage import Outcome, StageRun, chunks_of
+from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.workspace import Rows, Tokens
 
+Task = TypeVar("Task", bound=RowTask)
+Result = TypeVar("Result")
 _DONE = ("ok", "none")
 _DRAIN_S = 5.0
 _plan = ray.remote(num_cpus=0.5)(plan_bucket)
@@ -44,27 +46,20 @@ def run_llm(run: StageRun, task: LLMTask) -> Outcome:
     return run_rows(run, task, EngineWorker, engine_kind(llm).environment(llm))
 
 
-def run_rows(run: StageRun, task: RowTask, worker: type, environment: Mapping[str, str]) -> Outcome:
+def run_rows(
+    run: StageRun, task: Task, worker: Callable[[RowJob[Task]], RowWorker], environment: Mapping[str, str]
+) -> Outcome:
     """Ask ``worker`` for every row of a table that has no outcome yet, then write publishable parts.
 
-    ``worker`` is the class of the engine actors: it is made with the :class:`RowJob`; called with a batch of
-    chunks it writes each, and yields what :func:`hnlm_ray.llm.outcomes.counted` makes. ``environment``: variables
-    of the actors' processes.
+    ``worker`` is the class of the engine actors (:class:`hnlm_ray.llm.job.RowWorker`); ``environment``: variables of
+    the actors' processes.
 
     Raises
     ------
     StageError
         When the engine gives no answer in time, or more rows fail than ``llm.max_failed_share`` allows.
     """
-    job = RowJob(
-        task,
-        run.config,
-        run.workspace,
-        chunks_of(run.fingerprint),
-        run.fingerprint,
-        retry=run.retry,
-        environment=environment,
-    )
+    job = RowJob(task, run.config, run.workspace, run.chunked(task.table), retry=run.retry, environment=environment)
     plans = _plans(job)
     total, done = sum(plan.total for plan in plans), sum(plan.done for plan in plans)
     run.progress.start(task.table, total, done)
@@ -80,13 +75,15 @@ def run_rows(run: StageRun, task: RowTask, worker: type, environment: Mapping[st
     return replace(outcome, counts=_text_counts(summary)) if isinstance(task, LLMTask) else outcome
 
 
-def _plans(job: RowJob) -> list[BucketPlan]:
+def _plans(job: RowJob[RowTask]) -> list[BucketPlan]:
     shared = ray.put(job)
     plans: list[BucketPlan] = ray.get([_plan.remote(shared, bucket) for bucket in range(job.task.buckets)])
     return plans
 
 
-def _answer(run: StageRun, job: RowJob, plans: Sequence[BucketPlan], worker: type) -> None:
+def _answer(
+    run: StageRun, job: RowJob[Task], plans: Sequence[BucketPlan], worker: Callable[[RowJob[Task]], RowWorker]
+) -> None:
     """Have what is to do done.
 
     Raises
@@ -97,14 +94,15 @@ def _answer(run: StageRun, job: RowJob, plans: Sequence[BucketPlan], worker: typ
         When an engine can answer nothing more: its server is gone, refuses the key, ...
     """
     todo = [bucket for bucket, plan in enumerate(plans) if plan.done < plan.total]
-    left, stop, until = 0, cast("HnlmError | None", None), math.inf
+    stop: HnlmError | None = None
+    left, until = 0, math.inf
     flow = flow_of(job.llm, sum(plan.total - plan.done for plan in plans))
-    for written in _with_timeout(_answered(job, todo, worker, flow), job.llm.start_timeout_s):
-        run.progress.advance(written["rows"], written["tokens"], dict(written["statuses"]))
-        left += written["left"]
-        if stop is None and written["stop"] is not None:
+    for report in _with_timeout(_answered(job, todo, worker, flow), job.llm.start_timeout_s):
+        run.progress.advance(report.rows, report.tokens, report.statuses)
+        left += report.left
+        if stop is None and report.stop is not None:
             # what is in flight elsewhere is written first
-            stop, until = getattr(errors, written["stop_kind"])(written["stop"]), time.monotonic() + _DRAIN_S
+            stop, until = report.stop, time.monotonic() + _DRAIN_S
         if time.monotonic() > until:
             break
     if stop is not None:
@@ -115,7 +113,9 @@ def _answer(run: StageRun, job: RowJob, plans: Sequence[BucketPlan], worker: typ
         raise StageError(f"{told} is spent and {left} rows are left: raise it, and the same command goes on")
 
 
-def _answered(job: RowJob, buckets: Sequence[int], worker: type, flow: Flow) -> Iterator[dict[str, Any]]:
+def _answered(
+    job: RowJob[Task], buckets: Sequence[int], worker: Callable[[RowJob[Task]], RowWorker], flow: Flow
+) -> Iterator[ChunkReport]:
     """Stream chunks through the engines; yields what was written of each."""
     llm, shared = job.llm, ray.put(job)
     source = ray.data.from_items([{"bucket": bucket} for bucket in buckets], override_num_blocks=len(buckets))
@@ -134,7 +134,7 @@ def _answered(job: RowJob, buckets: Sequence[int], worker: type, flow: Flow) -> 
         runtime_env={"env_vars": dict(job.environment)},
     )
     for batch in written.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        yield from batch.to_pylist()
+        yield from ChunkReport.from_arrow(batch)
 
 
 def _outcome(llm: LLMConfig, total: int, summary: BucketSummary) -> Outcome:
@@ -160,9 +160,9 @@ def _text_counts(summary: BucketSummary) -> Figures:
     return {**valid, **repaired, **text_figures(summary.texts), **counted}
 
 
-def _with_timeout(results: Iterator[dict[str, Any]], seconds: float) -> Iterator[dict[str, Any]]:
+def _with_timeout(results: Iterator[Result], seconds: float) -> Iterator[Result]:
     """Pass results on; give up when one takes longer than ``seconds`` (an engine that never starts)."""
-    arrived: queue.Queue[dict[str, Any] | BaseException | None] = queue.Queue()
+    arrived: queue.Queue[Result | BaseException | None] = queue.Queue()
 
     def pull() -> None:
         try:

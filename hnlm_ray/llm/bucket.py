@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from hnlm_ray.errors import StageError
 from hnlm_ray.llm.earlier import set_aside, spent_before
 from hnlm_ray.llm.job import NOTHING, Key, LLMTask, RowJob, RowPrompt, RowTask, Spent
-from hnlm_ray.llm.journal import Journal, bucket_prefix
+from hnlm_ray.llm.journal import Journal
 from hnlm_ray.llm.quality import TextSample, key_hashes, lowest, sampled
 from hnlm_ray.llm.text.repair import REPAIRED
-from hnlm_ray.workspace.manifest import TableFile
+from hnlm_ray.workspace import ChunkedTable, TableFile
+from hnlm_ray.workspace.chunks import bucket_prefix
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,16 @@ def cut_chunks(prompts: Sequence[RowPrompt], done: set[Key], size: int) -> Itera
         yield todo[start : start + size]
 
 
-def plan_bucket(job: RowJob, bucket: int) -> BucketPlan:
+def plan_bucket(job: RowJob[RowTask], bucket: int) -> BucketPlan:
     """Count a bucket's rows, and those that need not be asked again; remember which parts there are."""
     set_aside(job, bucket)
-    Journal(job.store, job.chunks, bucket).forget_the_shared()
-    parts = job.store.parts(job.chunks, bucket_prefix(bucket))
-    _write_snapshot(job, bucket, Snapshot(parts=parts))
+    table = job.table
+    Journal(table, bucket).forget_the_shared()
+    parts = tuple(table.written(bucket).values())
+    table.write_note(_snapshot(bucket), Snapshot(parts=parts).model_dump_json())
     prompts = job.task.prompts(bucket)
-    done = job.store.read_parts(parts, [*job.task.keys, "tokens_in", "tokens_out"])
-    keys = _keys(job, done)
+    done = table.read(parts, [*table.keys, "tokens_in", "tokens_out"])
+    keys = set(table.keys_of(done))
     earlier = [spent for key, spent in spent_before(job, bucket).items() if key not in keys]
     tokens_in, tokens_out = (pc.sum(done[name]).as_py() or 0 for name in ("tokens_in", "tokens_out"))
     tokens_in += sum(spent.tokens_in for spent in earlier)
@@ -65,35 +67,24 @@ def plan_bucket(job: RowJob, bucket: int) -> BucketPlan:
     return BucketPlan(len(prompts), sum(prompt.key in keys for prompt in prompts), tokens_in, tokens_out)
 
 
-def _keys(job: RowJob, rows: pa.Table) -> set[Key]:
-    return set(zip(*(rows[name].to_pylist() for name in job.task.keys), strict=True))
+def _snapshot(bucket: int) -> str:
+    return f"{bucket_prefix(bucket)}snapshot.json"
 
 
-def _snapshot_path(job: RowJob, bucket: int) -> str:
-    return f"{job.store.parts_folder(job.chunks)}/{bucket_prefix(bucket)}snapshot.json"
-
-
-def _write_snapshot(job: RowJob, bucket: int, snapshot: Snapshot) -> None:
-    job.store.filesystem.create_dir(job.store.parts_folder(job.chunks), recursive=True)
-    with job.store.filesystem.open_output_stream(_snapshot_path(job, bucket)) as stream:
-        stream.write(snapshot.model_dump_json().encode())
-
-
-def done_at_start(job: RowJob, bucket: int) -> set[Key]:
+def done_at_start(table: ChunkedTable, bucket: int) -> set[Key]:
     """Return the keys of a bucket that had an outcome when the run began."""
-    path = _snapshot_path(job, bucket)
     try:
-        with job.store.filesystem.open_input_stream(path) as stream:
-            snapshot = Snapshot.model_validate_json(stream.read())
+        snapshot = Snapshot.model_validate_json(table.read_note(_snapshot(bucket)))
     except ValidationError as error:
+        path = table.note_path(_snapshot(bucket))
         raise StageError(f"{path} is damaged: remove that file and run the same command again") from error
-    return _keys(job, job.store.read_parts(snapshot.parts, list(job.task.keys)))
+    return set(table.keys_of(table.read(snapshot.parts, list(table.keys))))
 
 
-def bucket_chunks(job: RowJob, bucket: int) -> Iterator[dict[str, Any]]:
+def bucket_chunks(job: RowJob[RowTask], bucket: int) -> Iterator[dict[str, Any]]:
     """Yield the chunks of a bucket that were to do when the run began: its number, and rows as JSON."""
     before = spent_before(job, bucket)
-    for chunk in cut_chunks(job.task.prompts(bucket), done_at_start(job, bucket), job.llm.batch_rows):
+    for chunk in cut_chunks(job.task.prompts(bucket), done_at_start(job.table, bucket), job.llm.batch_rows):
         spent = [astuple(before.get(prompt.key, NOTHING)) for prompt in chunk]
         rows = [
             [row.key, row.content, row.cut, row.defused, took, row.beside]
@@ -138,14 +129,13 @@ class BucketSummary:
         )
 
 
-def gather_bucket(job: RowJob, bucket: int) -> BucketSummary:
+def gather_bucket(job: RowJob[RowTask], bucket: int) -> BucketSummary:
     """Write a bucket's chunks as one part, in key order, and count what they hold."""
-    parts = job.store.parts(job.chunks, bucket_prefix(bucket))
-    table = job.store.read_parts(parts).sort_by([(name, "ascending") for name in job.task.keys])
-    if len(_keys(job, table)) != table.num_rows:
+    rows = job.table.sorted_rows(bucket)
+    if len(set(job.table.keys_of(rows))) != rows.num_rows:
         raise StageError(f"table {job.task.table} has rows twice in bucket {bucket}: remove its folder and run again")
-    job.store.write_part(job.final, f"part-{bucket:05}", table)
-    return summary_of(job.task, table)
+    job.table.write_final(rows, bucket)
+    return summary_of(job.task, rows)
 
 
 def summary_of(task: RowTask, table: pa.Table) -> BucketSummary:

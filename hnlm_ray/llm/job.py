@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import pyarrow as pa
 
 from hnlm_ray.config import Config, LLMConfig
 from hnlm_ray.llm.answers import AnswerFormat
@@ -12,7 +14,7 @@ from hnlm_ray.llm.engine import Request
 from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.prompts import Prompt, simpler
 from hnlm_ray.retry import Retry
-from hnlm_ray.workspace import TableStore, Workspace
+from hnlm_ray.workspace import ChunkedTable, TableStore, Workspace
 
 Key = tuple[int, ...]
 
@@ -79,15 +81,17 @@ class LLMTask(RowTask):
         return Request("-".join(map(str, key)), messages, self.max_tokens, expected, attempt)
 
 
+Task_co = TypeVar("Task_co", bound=RowTask, covariant=True)
+
+
 @dataclass(frozen=True)
-class RowJob:
+class RowJob(Generic[Task_co]):
     """All that a Ray task or actor needs to know, shipped once."""
 
-    task: RowTask
+    task: Task_co
     config: Config
     workspace: Workspace
-    chunks: str
-    final: str
+    table: ChunkedTable
     ledger: Any = None
     """Keeps the budget (:mod:`hnlm_ray.llm.budget`); none: there is none."""
     retry: Retry | None = None
@@ -102,7 +106,18 @@ class RowJob:
     @property
     def store(self) -> TableStore:
         """The output table."""
-        return self.workspace.table(self.task.table)
+        return self.table.store
+
+
+class RowWorker(Protocol):
+    """A Ray Data actor that does chunks of rows; its class is called with the :class:`RowJob` where it is to live."""
+
+    def __call__(self, batch: pa.Table) -> Iterator[pa.Table] | AsyncIterator[pa.Table]:
+        """Do the chunks of :func:`hnlm_ray.llm.bucket.bucket_chunks`: write each, and yield its report for Ray.
+
+        A report is what :meth:`hnlm_ray.llm.outcomes.ChunkReport.to_arrow` makes.
+        """
+        ...
 
 
 def llm_identity(llm: LLMConfig) -> str:

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hnlm_ray.llm.job import Key
-from hnlm_ray.workspace import TableStore, listed
+from hnlm_ray.workspace import ChunkedTable
+from hnlm_ray.workspace.chunks import bucket_prefix
 
 _SUFFIX = ".asked.json"
 LONE_DEATHS = 2
@@ -46,11 +47,6 @@ class Piece:
     """It is one row, and engines died of it alone."""
 
 
-def bucket_prefix(bucket: int) -> str:
-    """Return how the names of a bucket's parts and markers begin."""
-    return f"b{bucket:05}-"
-
-
 def chunk_name(bucket: int, keys: Sequence[Key]) -> str:
     """Name a chunk after its bucket and keys, so that a task which Ray repeats overwrites its own chunk."""
     digest = hashlib.sha256(json.dumps(list(keys)).encode()).hexdigest()[:16]
@@ -59,10 +55,9 @@ def chunk_name(bucket: int, keys: Sequence[Key]) -> str:
 
 @dataclass(frozen=True)
 class Journal:
-    """Markers and parts of the chunks of one bucket; ``fingerprint`` is that of the chunks."""
+    """Markers beside the chunks of one bucket."""
 
-    store: TableStore
-    fingerprint: str
+    table: ChunkedTable
     bucket: int
 
     def next_piece(self, keys: Sequence[Key]) -> Piece | None:
@@ -71,7 +66,7 @@ class Journal:
 
     def _next(self, keys: Sequence[Key], rows: range, *, suspected: bool) -> Piece | None:
         name = chunk_name(self.bucket, keys[rows.start : rows.stop])
-        if self.store.has_part(self.fingerprint, name):
+        if self.table.has(name):
             return None
         mark = self._mark(name)
         lone_runs = 0 if mark is None else mark.lone_runs
@@ -87,32 +82,25 @@ class Journal:
         """Mark a piece as being asked."""
         before = self._mark(piece.name)
         runs = (before.lone_runs if before else 0) + piece.alone
-        self.store.filesystem.create_dir(self.store.parts_folder(self.fingerprint), recursive=True)
-        with self.store.filesystem.open_output_stream(self._path(piece.name)) as stream:
-            stream.write(Mark(lone_runs=runs).model_dump_json().encode())
+        self.table.write_note(f"{piece.name}{_SUFFIX}", Mark(lone_runs=runs).model_dump_json())
 
     def end(self, piece: Piece) -> None:
         """Forget the mark of a piece that is written."""
         with contextlib.suppress(FileNotFoundError):
-            self.store.filesystem.delete_file(self._path(piece.name))
+            self.table.remove_note(f"{piece.name}{_SUFFIX}")
 
     def forget_the_shared(self) -> None:
         """Forget who was asked together with others: a run that was stopped blames nobody."""
-        for info in listed(self.store.filesystem, self.store.parts_folder(self.fingerprint)):
-            name = info.base_name.removesuffix(_SUFFIX)
-            if info.base_name.startswith(bucket_prefix(self.bucket)) and name != info.base_name:
-                mark = self._mark(name)
-                if mark is not None and not mark.lone_runs:
-                    self.end(Piece(name, range(0)))
+        for note in self.table.notes(self.bucket, _SUFFIX):
+            name = note.removesuffix(_SUFFIX)
+            mark = self._mark(name)
+            if mark is not None and not mark.lone_runs:
+                self.end(Piece(name, range(0)))
 
     def _mark(self, name: str) -> Mark | None:
         try:
-            with self.store.filesystem.open_input_stream(self._path(name)) as stream:
-                return Mark.model_validate_json(stream.read())
+            return Mark.model_validate_json(self.table.read_note(f"{name}{_SUFFIX}"))
         except FileNotFoundError:
             return None
         except ValidationError:  # it was cut off while being written: something died
             return Mark()
-
-    def _path(self, name: str) -> str:
-        return f"{self.store.parts_folder(self.fingerprint)}/{name}{_SUFFIX}"

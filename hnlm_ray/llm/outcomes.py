@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hnlm_ray.errors import HnlmError
+from hnlm_ray.errors import HnlmError, error_of, kind_of
 from hnlm_ray.llm.answers import Parsed
 from hnlm_ray.llm.asking import Outcome
 from hnlm_ray.llm.job import LLMTask, RowJob, RowPrompt, Spent, llm_identity
@@ -27,11 +28,10 @@ def failed(task: LLMTask, error: str, before: Spent, attempts: int = 1) -> Outco
     return Outcome(Parsed("engine_error", error=error), *spent, task.prompt.version)
 
 
-def outcome_table(job: RowJob, rows: Sequence[RowPrompt], outcomes: Sequence[Outcome]) -> pa.Table:
+def outcome_table(job: RowJob[LLMTask], rows: Sequence[RowPrompt], outcomes: Sequence[Outcome]) -> pa.Table:
     """Arrange rows and their outcomes as rows of the output table; fields of a failed row are null."""
-    task = cast("LLMTask", job.task)
-    columns: dict[str, list[Any]] = {name: [row.key[n] for row in rows] for n, name in enumerate(task.keys)}
-    for answer_field, column in task.columns.items():
+    columns: dict[str, list[Any]] = {name: [row.key[n] for row in rows] for n, name in enumerate(job.task.keys)}
+    for answer_field, column in job.task.columns.items():
         columns[column] = [outcome.parsed.fields.get(answer_field) for outcome in outcomes]
     columns["status"] = [outcome.parsed.status for outcome in outcomes]
     columns["error"] = [outcome.parsed.error for outcome in outcomes]
@@ -44,21 +44,57 @@ def outcome_table(job: RowJob, rows: Sequence[RowPrompt], outcomes: Sequence[Out
     return pa.table({name: columns[name] for name in job.store.schema.names}, schema=job.store.schema)
 
 
-def counted(table: pa.Table, rows: Sequence[RowPrompt], left: int = 0, stop: HnlmError | None = None) -> pa.Table:
-    """Tell the driver what was written: one row with the rows, their statuses, the tokens, and the rows left undone.
+@dataclass(frozen=True)
+class ChunkReport:
+    """What a worker tells the driver of rows that it wrote; through Ray Data it travels as one row.
 
-    ``stop``: why the engine can answer nothing more.
+    Attributes
+    ----------
+    rows, statuses
+        Rows written, and how they ended.
+    tokens
+        What they took, without what earlier outcomes of them took.
+    left, stop
+        Rows that stay undone, and why the engine can answer nothing more.
     """
-    statuses = Counter(table["status"].to_pylist())
-    tokens = sum(pc.sum(table[name]).as_py() or 0 for name in ("tokens_in", "tokens_out"))
-    tokens -= sum(row.before.tokens_in + row.before.tokens_out for row in rows)
-    return pa.table(
-        {
-            "rows": [table.num_rows],
-            "left": [left],
-            "stop": pa.array([stop and str(stop)], pa.string()),
-            "stop_kind": pa.array([stop and type(stop).__name__], pa.string()),
-            "tokens": [tokens],
-            "statuses": pa.array([list(statuses.items())], pa.map_(pa.string(), pa.int64())),
-        }
-    )
+
+    rows: int
+    tokens: int
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    left: int = 0
+    stop: HnlmError | None = None
+
+    @classmethod
+    def of(
+        cls, written: pa.Table, rows: Sequence[RowPrompt], left: int = 0, stop: HnlmError | None = None
+    ) -> ChunkReport:
+        """Count what was written; ``rows`` are those that were asked for it."""
+        tokens = sum(pc.sum(written[name]).as_py() or 0 for name in ("tokens_in", "tokens_out"))
+        before = sum(row.before.tokens_in + row.before.tokens_out for row in rows)
+        return cls(written.num_rows, tokens - before, Counter(written["status"].to_pylist()), left, stop)
+
+    def to_arrow(self) -> pa.Table:
+        """Return it as a table of one row."""
+        kind, told = (None, None) if self.stop is None else (kind_of(self.stop), str(self.stop))
+        row = {"rows": self.rows, "tokens": self.tokens, "statuses": list(self.statuses.items()), "left": self.left}
+        return pa.Table.from_pylist([{**row, "stop_kind": kind, "stop": told}], schema=_REPORT)
+
+    @classmethod
+    def from_arrow(cls, reports: pa.Table) -> Iterator[ChunkReport]:
+        """Return the reports that are a table's rows."""
+        for row in reports.to_pylist():
+            kind, told = row.pop("stop_kind"), row.pop("stop")
+            stop = None if kind is None else error_of(kind, told)
+            yield cls(**{**row, "statuses": dict(row["statuses"])}, stop=stop)
+
+
+_REPORT = pa.schema(
+    {
+        "rows": pa.int64(),
+        "tokens": pa.int64(),
+        "statuses": pa.map_(pa.string(), pa.int64()),
+        "left": pa.int64(),
+        "stop_kind": pa.string(),
+        "stop": pa.string(),
+    }
+)

@@ -18,7 +18,7 @@ from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.gate import Gate
 from hnlm_ray.llm.job import Key, LLMTask, RowJob, RowPrompt
 from hnlm_ray.llm.journal import Journal, Piece, chunk_name
-from hnlm_ray.llm.outcomes import counted, failed, outcome_table, poisonous
+from hnlm_ray.llm.outcomes import ChunkReport, failed, outcome_table, poisonous
 from hnlm_ray.llm.watchdog import watch_loop
 from hnlm_ray.workspace.folder import named
 
@@ -32,8 +32,8 @@ class EngineWorker:
     :mod:`hnlm_ray.llm.journal`), so that one row can't take others along.
     """
 
-    def __init__(self, job: RowJob) -> None:
-        self._job, self._task = job, cast("LLMTask", job.task)
+    def __init__(self, job: RowJob[LLMTask]) -> None:
+        self._job, self._task = job, job.task
         kind = engine_kind(job.llm)
         self._engine = kind.open(job.llm, job.config.seed)
         purse = None if job.ledger is None else BudgetPurse(job.ledger)
@@ -50,15 +50,15 @@ class EngineWorker:
             self._watched = True
             watch_loop(asyncio.get_running_loop(), self._job.llm.row_timeout_s)
         chunks = batch.to_pylist()
-        for tables in await asyncio.gather(*(self._written(one["bucket"], chunk_rows(one["rows"])) for one in chunks)):
-            for table in tables:
-                yield table
+        for reports in await asyncio.gather(*(self._written(one["bucket"], chunk_rows(one["rows"])) for one in chunks)):
+            for report in reports:
+                yield report.to_arrow()
 
-    async def _written(self, bucket: int, rows: Sequence[RowPrompt]) -> list[pa.Table]:
-        return [table async for table in self._chunk(bucket, rows)]
+    async def _written(self, bucket: int, rows: Sequence[RowPrompt]) -> list[ChunkReport]:
+        return [report async for report in self._chunk(bucket, rows)]
 
-    async def _chunk(self, bucket: int, rows: Sequence[RowPrompt]) -> AsyncIterator[pa.Table]:
-        journal = Journal(self._job.store, self._job.chunks, bucket)
+    async def _chunk(self, bucket: int, rows: Sequence[RowPrompt]) -> AsyncIterator[ChunkReport]:
+        journal = Journal(self._job.table, bucket)
         keys = [row.key for row in rows]
         known: dict[Key, Outcome | None] = {}
         while True:
@@ -72,9 +72,9 @@ class EngineWorker:
             table = outcome_table(self._job, answered, [cast("Outcome", known[row.key]) for row in answered])
             if answered:
                 name = chunk_name(bucket, [row.key for row in answered])
-                await asyncio.to_thread(self._job.store.write_part, self._job.chunks, name, table)
+                await asyncio.to_thread(self._job.table.write, name, table)
             await asyncio.to_thread(journal.end, piece)
-            yield counted(table, answered, len(asked) - len(answered), self._stop)
+            yield ChunkReport.of(table, answered, len(asked) - len(answered), self._stop)
             if len(answered) < len(asked) or len(asked) == len(rows):
                 return  # the budget is spent, or the engine can answer nothing more, or all is written
 

@@ -22,7 +22,7 @@ from hnlm_ray.llm.batch import run_rows
 from hnlm_ray.llm.bucket import chunk_rows
 from hnlm_ray.llm.job import Key, RowJob, RowPrompt, RowTask
 from hnlm_ray.llm.journal import LONE_DEATHS, Journal, Piece
-from hnlm_ray.llm.outcomes import counted
+from hnlm_ray.llm.outcomes import ChunkReport
 from hnlm_ray.llm.vllm_engine import engine_environment
 from hnlm_ray.negatives.embedding_engines import open_state_engine
 from hnlm_ray.negatives.pair_choice import pair_choice
@@ -68,7 +68,7 @@ def _texts(known: Described, user: int, item: int, user_chars: int, item_chars: 
 class EmbeddingWorker:
     """The Ray Data actor around one state engine: embeds chunks of pairs and writes each as soon as it is whole."""
 
-    def __init__(self, job: RowJob) -> None:
+    def __init__(self, job: RowJob[RowTask]) -> None:
         self._job = job
         self._local = tempfile.TemporaryDirectory(prefix="hnlm-model-")
         self._exported = exported = fetch_exported(job.workspace, self._local.name)
@@ -84,12 +84,12 @@ class EmbeddingWorker:
         """Embed the pairs of each chunk together, write the chunk, and report its size."""
         for chunk in batch.to_pylist():
             rows = chunk_rows(chunk["rows"])
-            journal = Journal(self._job.store, self._job.chunks, chunk["bucket"])
+            journal = Journal(self._job.table, chunk["bucket"])
             while (piece := journal.next_piece([row.key for row in rows])) is not None:
                 asked = rows[piece.rows.start : piece.rows.stop]
                 with self._one_at_a_time:
                     table = self._piece(journal, piece, asked)
-                yield counted(table, asked)
+                yield ChunkReport.of(table, asked).to_arrow()
                 if len(asked) == len(rows):
                     break  # all of it is written: no need to look
 
@@ -97,7 +97,7 @@ class EmbeddingWorker:
         if not piece.poison:
             journal.begin(piece)
         table = self._table(rows, poison=piece.poison)
-        self._job.store.write_part(self._job.chunks, piece.name, table)
+        self._job.table.write(piece.name, table)
         journal.end(piece)
         return table
 

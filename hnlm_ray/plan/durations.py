@@ -18,7 +18,7 @@ from hnlm_ray.plan.rates import EngineRate
 from hnlm_ray.plan.rows import Prepared, records, steps, training_records
 from hnlm_ray.plan.step_cost import Load, stage_seconds
 from hnlm_ray.plan.training_time import first_trials
-from hnlm_ray.plan.works import Works
+from hnlm_ray.plan.works import Paces
 from hnlm_ray.tune.frontier_rows import reference
 from hnlm_ray.tune.frontier_samplers import Winner, frozen_winner, redrawn
 from hnlm_ray.tune.methods import RunMethods, trials_of
@@ -74,7 +74,7 @@ class Durations:
 
     config: Config
     data: Prepared
-    works: Works
+    works: Paces
     engine: EngineRate
     query_tokens: float
 

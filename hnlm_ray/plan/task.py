@@ -12,7 +12,7 @@ from hnlm_ray.plan.checkpoint_shape import CheckpointShape
 from hnlm_ray.plan.engine_rates import KnownEngine
 from hnlm_ray.plan.rows import Prepared
 from hnlm_ray.plan.sampling import Texts
-from hnlm_ray.plan.works import Work, Works
+from hnlm_ray.plan.works import Paces, Work
 from hnlm_ray.stage import Stage
 from hnlm_ray.workspace import Workspace
 
@@ -26,7 +26,7 @@ class Found:
     answers: Mapping[str, Answers]
     texts: Mapping[str, Texts]
     engine: KnownEngine
-    works: Works
+    works: Paces
     data: Prepared
     query_tokens: float
     measured_tokens: int = 0

@@ -30,7 +30,7 @@ MEASURED, ASSUMED = "measured here", "assumed"
 
 
 @dataclass(frozen=True)
-class Works:
+class Paces:
     """Paces of the CF trainings, the fine-tuning and the encoder; ``sources``: how each was got, by these names."""
 
     trainings: TrainingTimes
@@ -59,7 +59,7 @@ class Work:
         return work_key(config, part, of=of[part], names=names)
 
 
-def known_works(work: Work, rates: Rates) -> Works:
+def known_works(work: Work, rates: Rates) -> Paces:
     """Return what is remembered of each pace, else what is assumed."""
     sources: dict[str, str] = {}
 
@@ -78,14 +78,14 @@ def known_works(work: Work, rates: Rates) -> Works:
     teacher = TeacherTimes(Pace(0.0, min(pairs) * work.data.train), _MINED_PAIR_S, None)
     tuning = TuningPace(*recall("tuning", _TUNING, lambda: _assumed_tuning(work.parameters)))
     encoder = EncoderPace(*recall("encoder", _ENCODER, lambda: (_ASSUMED_ENCODER.load_s, _ASSUMED_ENCODER.text_s)))
-    return Works(TrainingTimes(paces, teacher, None), tuning, encoder, sources)
+    return Paces(TrainingTimes(paces, teacher, None), tuning, encoder, sources)
 
 
 def _assumed_tuning(parameters: int) -> Sequence[float]:
     return 4 * parameters / 1e9 + 3, 6 * parameters / _CORE_FLOPS, 2 * parameters / _CORE_FLOPS
 
 
-def remember_works(work: Work, works: Works, rates: Rates) -> None:
+def remember_works(work: Work, works: Paces, rates: Rates) -> None:
     """Remember the paces that were measured here."""
     paces: dict[str, dict[str, float]] = {
         "trainings": {kind: pace.epoch_s / work.data.train for kind, pace in works.trainings.paces.items()},
@@ -98,8 +98,8 @@ def remember_works(work: Work, works: Works, rates: Rates) -> None:
 
 
 def measure_works(
-    work: Work, known: Works, queries: Sequence[Query], texts: Sequence[str], progress: Progress, *, anew: bool
-) -> Works:
+    work: Work, known: Paces, queries: Sequence[Query], texts: Sequence[str], progress: Progress, *, anew: bool
+) -> Paces:
     """Measure in Ray tasks with the resources of the stages; ``anew``: also what is remembered of another day.
 
     Trainings are measured each time, for they depend on the data. An encoder behind a server costs money: it is not.

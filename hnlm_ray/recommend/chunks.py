@@ -8,12 +8,12 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from hnlm_ray.errors import StageError
 from hnlm_ray.recommend.model_tables import ModelRows, read_bucket, seen_pairs
 from hnlm_ray.recommend.ranking import Catalogue, list_lengths, recommendation_rows
-from hnlm_ray.workspace import TableFile, TableStore, Workspace
+from hnlm_ray.workspace import ChunkedTable, Workspace
+from hnlm_ray.workspace.chunks import bucket_prefix
 
 USERS_PER_CHUNK: Final = 8192
 """What a killed run loses at most for each worker."""
@@ -24,19 +24,13 @@ class ListJob:
     """All that a Ray task needs to know, shipped once."""
 
     workspace: Workspace
-    chunks: str
-    final: str
+    table: ChunkedTable
     k: int
     all_seen: bool
     """False: held-out positives are not masked, for the model has not been trained on them."""
     cpus: float
     gpus: float
     users_per_chunk: int = USERS_PER_CHUNK
-
-    @property
-    def store(self) -> TableStore:
-        """The output table."""
-        return self.workspace.table("recommendations")
 
 
 @dataclass(frozen=True)
@@ -51,11 +45,11 @@ class Chunk:
     @property
     def name(self) -> str:
         """The name of its part: a task that Ray repeats overwrites its own."""
-        return f"b{self.bucket:05}-{self.start:010}-{self.stop:010}"
+        return f"{bucket_prefix(self.bucket)}{self.start:010}-{self.stop:010}"
 
 
 @dataclass(frozen=True)
-class BucketPlan:
+class ListPlan:
     """The chunks of a bucket, those that are done, and its users whose list is shorter than k."""
 
     chunks: tuple[Chunk, ...]
@@ -72,7 +66,7 @@ class BucketPlan:
         return [chunk for chunk in self.chunks if chunk.name not in self.done]
 
 
-def plan_bucket(job: ListJob, bucket: int) -> BucketPlan:
+def plan_lists(job: ListJob, bucket: int) -> ListPlan:
     """Cut a bucket into chunks, and find those that an earlier run finished."""
     users = job.workspace.table("model_users").read_file(bucket, ["user"])["user"].to_numpy().astype(np.int64)
     cold = read_cold(job.workspace)
@@ -82,7 +76,7 @@ def plan_bucket(job: ListJob, bucket: int) -> BucketPlan:
     starts = range(0, len(users), job.users_per_chunk)
     stops = [min(start + job.users_per_chunk, len(users)) for start in starts]
     cut = tuple(Chunk(bucket, a, b, int(lengths[a:b].sum())) for a, b in zip(starts, stops, strict=True))
-    return BucketPlan(cut, _whole(job, bucket, cut), int((lengths < job.k).sum()))
+    return ListPlan(cut, _whole(job, bucket, cut), int((lengths < job.k).sum()))
 
 
 def read_cold(workspace: Workspace) -> npt.NDArray[np.bool_]:
@@ -93,13 +87,8 @@ def read_cold(workspace: Workspace) -> npt.NDArray[np.bool_]:
 
 
 def _whole(job: ListJob, bucket: int, chunks: Sequence[Chunk]) -> frozenset[str]:
-    parts = _parts(job, bucket)
-    return frozenset(chunk.name for chunk in chunks if chunk.name in parts and parts[chunk.name].rows == chunk.rows)
-
-
-def _parts(job: ListJob, bucket: int) -> dict[str, TableFile]:
-    parts = job.store.parts(job.chunks, f"b{bucket:05}-")
-    return {part.path.rsplit("/", 1)[1].removesuffix(".parquet"): part for part in parts}
+    rows = {name: file.rows for name, file in job.table.written(bucket).items()}
+    return frozenset(chunk.name for chunk in chunks if rows.get(chunk.name) == chunk.rows)
 
 
 def rank_chunk(job: ListJob, items: ModelRows, chunk: Chunk) -> int:
@@ -123,11 +112,10 @@ def rank_chunk(job: ListJob, items: ModelRows, chunk: Chunk) -> int:
             f"chunk {chunk.name} has {table.num_rows} recommendations instead of {chunk.rows}: "
             "tables changed while the stage ran; run the same command again"
         )
-    return job.store.write_part(job.chunks, chunk.name, table).rows
+    return job.table.write(chunk.name, table).rows
 
 
-def gather_bucket(job: ListJob, bucket: int, chunks: Sequence[Chunk]) -> int:
+def gather_lists(job: ListJob, bucket: int, chunks: Sequence[Chunk]) -> int:
     """Write a bucket's chunks as one part of the table, by user and rank; returns its rows."""
-    parts = _parts(job, bucket)
-    rows: pa.Table = job.store.read_parts([parts[chunk.name] for chunk in chunks])
-    return job.store.write_part(job.final, f"part-{bucket:05}", rows).rows
+    written = job.table.written(bucket)
+    return job.table.write_final(job.table.read(written[chunk.name] for chunk in chunks), bucket).rows

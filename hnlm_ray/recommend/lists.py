@@ -13,19 +13,19 @@ import ray
 
 from hnlm_ray.recommend.chunks import (
     USERS_PER_CHUNK,
-    BucketPlan,
     Chunk,
     ListJob,
-    gather_bucket,
-    plan_bucket,
+    ListPlan,
+    gather_lists,
+    plan_lists,
     rank_chunk,
 )
 from hnlm_ray.recommend.model_tables import read_items
-from hnlm_ray.stage import Outcome, StageRun, chunks_of
+from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.workspace import Rows
 
-_plan = ray.remote(num_cpus=0.5)(plan_bucket)
-_gather = ray.remote(num_cpus=0.5)(gather_bucket)
+_plan = ray.remote(num_cpus=0.5)(plan_lists)
+_gather = ray.remote(num_cpus=0.5)(gather_lists)
 _load = ray.remote(num_cpus=0.5)(read_items)
 
 
@@ -33,7 +33,7 @@ def recommend_to_all(run: StageRun) -> Outcome:
     """Give each user the ``recommend.k`` best items that the user has not seen and that are not cold."""
     job = _job(run)
     buckets = range(len(run.workspace.table("model_users").published().files))
-    plans: list[BucketPlan] = ray.get([_plan.remote(job, bucket) for bucket in buckets])
+    plans: list[ListPlan] = ray.get([_plan.remote(job, bucket) for bucket in buckets])
     total, done = (sum(plan.rows(done=done) for plan in plans) for done in (False, True))
     run.progress.start("recommendations", total, done)
     for rows in _ranked(job, [chunk for plan in plans for chunk in plan.todo]):
@@ -55,8 +55,7 @@ def _job(run: StageRun) -> ListJob:
     settings = run.config.tune
     return ListJob(
         run.workspace,
-        chunks_of(run.fingerprint),
-        run.fingerprint,
+        run.chunked("recommendations"),
         k=run.config.recommend.k,
         all_seen=run.config.recommend.train_on == "all",
         cpus=settings.cpus_per_trial,

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from hnlm_ray.config.study import ClaimName
+from hnlm_ray.study.answer import ClaimTest, JudgedClaim
 from hnlm_ray.study.claims_convergence import convergence
 from hnlm_ray.study.claims_false_negatives import false_negatives
 from hnlm_ray.study.claims_generalisation import generalisation
 from hnlm_ray.study.claims_popularity import popularity
 from hnlm_ray.study.claims_semantic import semantic
 from hnlm_ray.study.claims_sparsity import sparsity
-from hnlm_ray.study.differences import Difference, Facts, Tested
+from hnlm_ray.study.differences import Difference, Tested
 from hnlm_ray.study.finished import FinishedRun
 from hnlm_ray.tune.scope import Scope
 from hnlm_ray.tune.significance import holm
@@ -35,7 +36,7 @@ _OVER_VARIANTS: Final = {"sparsity", "generalisation"}
 NOT_TESTED: Final = "not tested"
 
 
-def judge_claims(names: Sequence[ClaimName], runs: Sequence[FinishedRun], first_variant: str) -> list[Facts]:
+def judge_claims(names: Sequence[ClaimName], runs: Sequence[FinishedRun], first_variant: str) -> list[JudgedClaim]:
     """Return each claim with its verdict, tests, figures, and what is lacking or would be needed."""
     first = [run for run in runs if run.variant == first_variant]
     tested = [CLAIMS[name](runs if name in _OVER_VARIANTS else first) for name in names]
@@ -44,7 +45,7 @@ def judge_claims(names: Sequence[ClaimName], runs: Sequence[FinishedRun], first_
     return [_judged(claim, corrected, len(p_values)) for claim in tested]
 
 
-def _judged(claim: Tested, corrected: Iterator[float], count: int) -> Facts:
+def _judged(claim: Tested, corrected: Iterator[float], count: int) -> JudgedClaim:
     tests = [_test(one, next(corrected), count) for one in claim.differences]
     verdict = verdict_of([test["outcome"] for test in tests])
     if verdict == "holds" and claim.unproven:
@@ -68,7 +69,7 @@ def _scope(claim: Tested) -> Scope | None:
     return "methods" if all(one.speaks_of == "methods" for one in claim.differences) else "configurations"
 
 
-def _test(one: Difference, p_holm: float, count: int) -> Facts:
+def _test(one: Difference, p_holm: float, count: int) -> ClaimTest:
     return {
         "about": one.about,
         "unit": one.unit,

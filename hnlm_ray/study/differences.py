@@ -20,7 +20,6 @@ LEVEL: Final = 0.05
 MARGIN: Final = 0.01
 """The least gain that matters, as a share of what is compared with: where the interval rules it out, there is none."""
 Outcome = Literal["holds", "does not hold", "can't be told"]
-Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)

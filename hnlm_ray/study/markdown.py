@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from hnlm_ray.shown_text import clean
+from hnlm_ray.study.answer import (
+    ClaimTest,
+    Figures,
+    JudgedClaim,
+    LLMWorth,
+    Pooled,
+    Ranks,
+    RunAnswer,
+    StudyAnswer,
+    TextWorth,
+)
 from hnlm_ray.study.words import claim_verdict, headlines, over_datasets, p_in_words
 
-Facts = Mapping[str, Any]
 
-
-def markdown(answer: Facts) -> str:
+def markdown(answer: StudyAnswer) -> str:
     """Return the page: claims, what is pooled over data sets, ranks, a table a run; ``ranks.svg`` lies beside it."""
     return "\n".join([f"# Study {_cell(answer['name'])}", "", *_page(answer)]) + "\n"
 
 
-def _page(answer: Facts) -> Iterator[str]:
+def _page(answer: StudyAnswer) -> Iterator[str]:
     draws = f"{answer['searches']} searches of each method, {answer['seeds']} seeds of each winner"
     yield from (f"Metric {answer['metric']}, {draws}. {answer['correction']}.", "")
     if answer["claims"]:
@@ -33,7 +41,7 @@ def _page(answer: Facts) -> Iterator[str]:
         yield ""
 
 
-def _claims(claims: Sequence[Facts]) -> Iterator[str]:
+def _claims(claims: Sequence[JudgedClaim]) -> Iterator[str]:
     rows = [[claim["name"], claim["claim"], f"**{claim_verdict(claim)}**", _why(claim)] for claim in claims]
     yield from _table(["claim", "what it says", "verdict", "what is lacking or needed"], rows)
     for claim in claims:
@@ -46,18 +54,18 @@ def _claims(claims: Sequence[Facts]) -> Iterator[str]:
             yield from _table(names, [[_figure(row.get(name)) for name in names] for row in claim["figures"]])
 
 
-def _why(claim: Facts) -> str:
+def _why(claim: JudgedClaim) -> str:
     return "; ".join([*([claim["needed"]] if claim["needed"] else []), *claim["lacking"]])
 
 
-def _test(test: Facts) -> list[str]:
+def _test(test: ClaimTest) -> list[str]:
     return [
         *(test["about"], test["unit"], f"{test['difference']:+.4f}", _interval(test["ci95"])),
         *(_interval(test["simultaneous_ci95"]), _p(test["p_holm"]), test["speaks_of"], test["outcome"]),
     ]
 
 
-def _pooled(found: Facts) -> Iterator[str]:
+def _pooled(found: Pooled) -> Iterator[str]:
     if found["reason"]:
         yield from (f"No sentence about methods over data sets: {found['reason']}.", "")
         return
@@ -70,7 +78,7 @@ def _pooled(found: Facts) -> Iterator[str]:
         yield from (f"Without figures on all of them, and left out: {', '.join(found['left_out'])}.", "")
 
 
-def _ranks(ranks: Facts) -> Iterator[str]:
+def _ranks(ranks: Ranks) -> Iterator[str]:
     if ranks["reason"]:
         yield from (f"None: {ranks['reason']}.", "")
         return
@@ -82,7 +90,7 @@ def _ranks(ranks: Facts) -> Iterator[str]:
         yield from (f"Without figures on all of them, and left out: {', '.join(ranks['left_out'])}.", "")
 
 
-def _worth(rows: Sequence[Facts], metric: str) -> Iterator[str]:
+def _worth(rows: Sequence[TextWorth], metric: str) -> Iterator[str]:
     head = [
         *("data set", "best classical", metric, "best semantic", metric, "gain", "p (Holm)", "speaks of"),
         *("over shuffled", "p", "over without text", "p", "text's part of the gain", "rare items found", "classical"),
@@ -93,7 +101,7 @@ def _worth(rows: Sequence[Facts], metric: str) -> Iterator[str]:
         yield from _table(head, [_llm_row(row, llm) for row, llm in told])
 
 
-def _worth_row(row: Facts, metric: str) -> list[str]:
+def _worth_row(row: TextWorth, metric: str) -> list[str]:
     base, ours = row["best_classical"], row["best_semantic"]
     gain = ours["versus_best_classical"]
     against = [ours["versus_shuffled"] or {}, ours["versus_without_text"] or {}]
@@ -105,7 +113,7 @@ def _worth_row(row: Facts, metric: str) -> list[str]:
     ]
 
 
-def _llm_row(row: Facts, llm: Facts) -> list[str]:
+def _llm_row(row: TextWorth, llm: LLMWorth) -> list[str]:
     gain = llm["versus"]
     return [
         *(f"{row['name']}/{row['variant']}", llm["method"], gain["name"], _share(gain["relative"]), _p(gain["p"])),
@@ -117,7 +125,7 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:+.1%}"
 
 
-def _run(run: Facts) -> Iterator[str]:
+def _run(run: RunAnswer) -> Iterator[str]:
     sizes = ", ".join(f"{count:,} {name}" for name, count in run["sizes"].items())
     yield from (f"{sizes}; best classical method: {run['best_classical'] or 'none finished'}.", "")
     for headline in headlines(run):
@@ -128,7 +136,7 @@ def _run(run: Facts) -> Iterator[str]:
         yield from (f"No trial of {failed['name']} finished.", "")
 
 
-def _method(method: Facts) -> list[str]:
+def _method(method: Figures) -> list[str]:
     return [
         *(method["name"], method["family"], _figure(method["test"]), _figure(method["test_std"])),
         *(_figure(method["difference"]), _interval(method["ci95"]), _p(method["p_holm"])),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
 from hnlm_ray.export.files import Target, write_file, write_rows
 from hnlm_ray.redaction import redacted
 from hnlm_ray.report.plots_ranks import rank_diagram
+from hnlm_ray.study.answer import Figures, RunAnswer, StudyAnswer
 from hnlm_ray.study.markdown import markdown
 from hnlm_ray.tune.ranks import Ranking
 from hnlm_ray.workspace import Workspace
@@ -32,7 +33,7 @@ _COLOURS: Final = {
 
 
 def write_outputs(
-    workspace: Workspace, answer: Mapping[str, Any], ranking: Ranking | None, families: Mapping[str, str]
+    workspace: Workspace, answer: StudyAnswer, ranking: Ranking | None, families: Mapping[str, str]
 ) -> dict[str, str]:
     """Write the files into the study's folder; returns where each lies, by its kind.
 
@@ -62,7 +63,7 @@ def _target(workspace: Workspace, name: str) -> Target:
     return Target(workspace.filesystem, f"{workspace.root}/{name}", f"{redacted(workspace.uri)}/{name}", "--workspace")
 
 
-def csv_rows(answer: Mapping[str, Any]) -> pa.Table:
+def csv_rows(answer: StudyAnswer) -> pa.Table:
     """Return a row for each method of each run."""
     rows = [_row(run, method) for run in answer["runs"] for method in run["methods"]]
     columns = {name: pa.string() for name in _TEXTS} | {name: pa.int64() for name in _COUNTS}
@@ -70,9 +71,9 @@ def csv_rows(answer: Mapping[str, Any]) -> pa.Table:
     return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in columns.items()})
 
 
-def _row(run: Mapping[str, Any], method: Mapping[str, Any]) -> dict[str, Any]:
+def _row(run: RunAnswer, method: Figures) -> Figures:
     low, high = method["ci95"]
-    place = {name: run[name] for name in ("dataset", "variant", "best_classical")}
+    place = {"dataset": run["dataset"], "variant": run["variant"], "best_classical": run["best_classical"]}
     return {**method, **place, "method": method["name"], "low": low, "high": high}
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from hnlm_ray.study.answer import PooledComparison, PooledRuns
 from hnlm_ray.study.finished import FinishedRun
 from hnlm_ray.tune.method_rows import per_user_values, shared_refits
 from hnlm_ray.tune.significance import around, holm, p_of_means, spreads
 
-Facts = dict[str, Any]
 LEAST_DATASETS: Final = 4
 BEST_SEMANTIC: Final = "the best semantic method"
 """Of each data set, by validation: it may be another one on each."""
@@ -29,7 +30,7 @@ class Ratio:
     value: float
 
 
-def pooled(runs: Sequence[FinishedRun]) -> Facts:
+def pooled(runs: Sequence[FinishedRun]) -> PooledRuns:
     """Compare methods with the best classical method of each data set, by validation, over the data sets.
 
     Data sets are the sample: of each there is one figure, the logarithm of the ratio of test means, and the interval is
@@ -41,22 +42,17 @@ def pooled(runs: Sequence[FinishedRun]) -> Facts:
     ----------
     runs
         One a data set.
-
-    Returns
-    -------
-    dict
-        ``{"datasets": [name], "comparisons": [{"method", "relative", "ci95", "p", "p_holm", "datasets": [{"dataset",
-        "method", "against", "relative"}]}], "left_out": [method], "reason"}``; ``reason``: why there are none.
     """
     ratios = {name: _ratios(runs, name) for name in _compared(runs)}
     told = {name: own for name, own in ratios.items() if any(one.method != one.against for one in own)}
     left_out = [name for name, own in told.items() if len(own) < len(runs)]
     reason = _lacking(runs, len(told) - len(left_out))
-    found = [] if reason else [_comparison(name, own) for name, own in told.items() if name not in left_out]
-    corrected = holm([one["p"] for one in found])
+    found = {} if reason else {name: own for name, own in told.items() if name not in left_out}
+    p_values = [p_of_means(_logs(own)) for own in found.values()]
+    corrected = zip(found.items(), p_values, holm(p_values), strict=True)
     return {
         "datasets": [run.dataset for run in runs],
-        "comparisons": [{**one, "p_holm": p} for one, p in zip(found, corrected, strict=True)],
+        "comparisons": [_comparison(name, own, p, p_holm) for (name, own), p, p_holm in corrected],
         "left_out": left_out,
         "reason": reason,
     }
@@ -90,14 +86,20 @@ def _ratio(run: FinishedRun, name: str) -> Ratio | None:
     return Ratio(run.dataset, method, against, float(values[0].mean() / values[1].mean()))
 
 
-def _comparison(name: str, ratios: Sequence[Ratio]) -> Facts:
-    logs = np.log([one.value for one in ratios])
+def _logs(ratios: Sequence[Ratio]) -> NDArray[np.float64]:
+    logs: NDArray[np.float64] = np.log([one.value for one in ratios])
+    return logs
+
+
+def _comparison(name: str, ratios: Sequence[Ratio], p: float, p_holm: float) -> PooledComparison:
+    logs = _logs(ratios)
     mean = float(logs.mean())
     return {
         "method": name,
         "relative": math.expm1(mean),
         "ci95": [math.expm1(bound) for bound in around(mean, spreads(logs[:, None]))],
-        "p": p_of_means(logs),
+        "p": p,
+        "p_holm": p_holm,
         "datasets": [
             {"dataset": one.dataset, "method": one.method, "against": one.against, "relative": one.value - 1}
             for one in ratios

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from hnlm_ray.config.study import StudyConfig
+from hnlm_ray.study.answer import Better, Figures, Ranks, RunAnswer, StudyAnswer, Unfinished
 from hnlm_ray.study.claims import judge_claims
 from hnlm_ray.study.differences import LEVEL
 from hnlm_ray.study.finished import FinishedRun
@@ -17,7 +18,6 @@ from hnlm_ray.tune.ranks import Ranking
 from hnlm_ray.tune.significance import holm
 from hnlm_ray.tune.versus import Entry, Versus, unknown, versus
 
-Answer = dict[str, Any]
 CORRECTION: Final = (
     "p of the table: Holm over all comparisons of all runs with their best classical methods, controls apart (not "
     "those by facts); p of the pooled comparisons: Holm over these; p of the claims: Holm over all tests of all claims"
@@ -25,30 +25,24 @@ CORRECTION: Final = (
 
 
 def study_answer(
-    study: StudyConfig, finished: Sequence[FinishedRun], unfinished: Sequence[Mapping[str, str]]
-) -> tuple[Answer, Ranking | None]:
-    """Return the study's JSON without NaN, and the ranking for its diagram.
-
-    Parameters
-    ----------
-    unfinished
-        ``{"dataset", "variant", "state", "reason"}`` of each run that is not in the table.
-    """
+    study: StudyConfig, finished: Sequence[FinishedRun], unfinished: Sequence[Unfinished]
+) -> tuple[StudyAnswer, Ranking | None]:
+    """Return the study's JSON without NaN, and the ranking for its diagram; ``unfinished`` are not in its table."""
     first = study.all_variants[0].name
     first_runs = [run for run in finished if run.variant == first]
     ranking, left_out, reason = rank_runs(first_runs)
     runs = _runs(finished)
-    answer = {
+    answer: StudyAnswer = {
         "name": study.name,
         "metric": study.metric,
         "searches": study.searches,
         "seeds": study.seeds,
         "correction": CORRECTION,
         "runs": runs,
-        "unfinished": [dict(one) for one in unfinished],
-        "better": [_better(run, method) for run in runs for method in run["methods"] if method["better"]],
+        "unfinished": list(unfinished),
+        "better": [better for run in runs for better in _better(run)],
         "pooled": {"variant": first, **pooled(first_runs)},
-        "ranks": {**_ranks(ranking), "variant": first, "left_out": left_out, "reason": reason},
+        "ranks": _ranks(ranking, first, left_out, reason),
         "text_worth": text_worth(finished, runs),
         "claims": judge_claims(study.claims, finished, first),
     }
@@ -60,7 +54,7 @@ def families(finished: Sequence[FinishedRun]) -> dict[str, str]:
     return {entry["name"]: entry["family"] for run in finished for entry in run.entries}
 
 
-def _runs(finished: Sequence[FinishedRun]) -> list[Answer]:
+def _runs(finished: Sequence[FinishedRun]) -> list[RunAnswer]:
     compared = [{entry["name"]: _versus_best(run, entry["name"]) for entry in run.entries} for run in finished]
     counted = [
         found.p
@@ -82,7 +76,7 @@ def _versus_best(run: FinishedRun, name: str) -> Versus | None:
     return None if best in {None, name} else versus(run.methods[name], run.methods[best], run.found_by)
 
 
-def _run(run: FinishedRun, found: Mapping[str, Versus | None], corrected: Iterator[float]) -> Answer:
+def _run(run: FinishedRun, found: Mapping[str, Versus | None], corrected: Iterator[float]) -> RunAnswer:
     return {
         "dataset": run.dataset,
         "variant": run.variant,
@@ -97,7 +91,7 @@ def _run(run: FinishedRun, found: Mapping[str, Versus | None], corrected: Iterat
     }
 
 
-def _method(entry: Entry, found: Versus | None, metric: str, corrected: Iterator[float]) -> Answer:
+def _method(entry: Entry, found: Versus | None, metric: str, corrected: Iterator[float]) -> Figures:
     named = {
         name: entry[name]
         for name in ("name", "family", "control_of", "dimensions", "searches", "trials", "seeds", "cpu_seconds")
@@ -111,16 +105,41 @@ def _method(entry: Entry, found: Versus | None, metric: str, corrected: Iterator
     return {**named, **figures, **facts, "better": better}
 
 
-def _better(run: Mapping[str, Any], method: Mapping[str, Any]) -> Answer:
-    told = {name: method[name] for name in ("difference", "ci95", "p_holm", "speaks_of")}
-    place = {"dataset": run["dataset"], "variant": run["variant"]}
-    return {**place, "method": method["name"], "against": run["best_classical"], **told}
+def _better(run: RunAnswer) -> list[Better]:
+    best = run["best_classical"]
+    if best is None:
+        return []
+    return [
+        {
+            "dataset": run["dataset"],
+            "variant": run["variant"],
+            "method": method["name"],
+            "against": best,
+            "difference": method["difference"],
+            "ci95": method["ci95"],
+            "p_holm": method["p_holm"],
+            "speaks_of": method["speaks_of"],
+        }
+        for method in run["methods"]
+        if method["better"]
+    ]
 
 
-def _ranks(ranking: Ranking | None) -> Answer:
+def _ranks(ranking: Ranking | None, variant: str, left_out: list[str], reason: str | None) -> Ranks:
+    ranks: Ranks = {
+        "methods": [],
+        "datasets": 0,
+        "friedman_p": None,
+        "critical_difference": None,
+        "alike": [],
+        "variant": variant,
+        "left_out": left_out,
+        "reason": reason,
+    }
     if ranking is None:
-        return {"methods": [], "datasets": 0, "friedman_p": None, "critical_difference": None, "alike": []}
+        return ranks
     return {
+        **ranks,
         "methods": [{"name": name, "rank": rank} for name, rank in zip(ranking.methods, ranking.ranks, strict=True)],
         "datasets": ranking.datasets,
         "friedman_p": ranking.friedman_p,

@@ -5,12 +5,11 @@ Whose merit a gain is, they don't say: that is each run's own headline (:mod:`hn
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from hnlm_ray.study.answer import Better, JudgedClaim, PooledComparison, RunAnswer
 from hnlm_ray.study.differences import LEVEL
 
-Facts = Mapping[str, Any]
 LEAST_P: Final = 0.0001
 _TOLD: Final = ("holds", "does not hold")
 
@@ -20,13 +19,13 @@ def p_in_words(value: float) -> str:
     return f"below {LEAST_P}" if value < LEAST_P else f"{value:.4f}"
 
 
-def claim_verdict(claim: Facts) -> str:
+def claim_verdict(claim: JudgedClaim) -> str:
     """Return a claim's verdict, and where it was told of configurations alone, that it was."""
     of_configurations = claim["speaks_of"] == "configurations" and claim["verdict"] in _TOLD
-    return f"{claim['verdict']} for these configurations" if of_configurations else str(claim["verdict"])
+    return f"{claim['verdict']} for these configurations" if of_configurations else claim["verdict"]
 
 
-def above(better: Facts, metric: str) -> str:
+def above(better: Better, metric: str) -> str:
     """Say what is above the best classical method of a run, and by how much."""
     by = f"by {better['difference']:.4f} {metric}"
     if better["speaks_of"] == "methods":
@@ -34,19 +33,19 @@ def above(better: Facts, metric: str) -> str:
     return f"these configurations: {better['method']} is above {better['against']} {by}"
 
 
-def headlines(run: Facts) -> list[str]:
+def headlines(run: RunAnswer) -> list[str]:
     """Return a run's headline; none where no method with texts was compared, of which it could speak."""
-    return [] if run["finding"]["outcome"] == "unknown" else [str(run["headline"])]
+    return [] if run["finding"]["outcome"] == "unknown" else [run["headline"]]
 
 
-def over_datasets(comparison: Facts) -> str:
+def over_datasets(comparison: PooledComparison) -> str:
     """Say what a comparison pooled over data sets found (:mod:`hnlm_ray.study.pooled`)."""
     low, high = comparison["ci95"]
     figures = f"{comparison['relative']:+.1%} [{low:+.1%}, {high:+.1%}], p (Holm) {p_in_words(comparison['p_holm'])}"
     return f"{comparison['method']} {_relation(comparison)} the best classical method: {figures}"
 
 
-def _relation(comparison: Facts) -> str:
+def _relation(comparison: PooledComparison) -> str:
     if comparison["p_holm"] >= LEVEL:
         return "can't be told apart from"
     return "beats" if comparison["relative"] > 0 else "is worse than"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
+from hnlm_ray.study.answer import Against, Figures, LLMWorth, RunAnswer, TextWorth
 from hnlm_ray.study.finished import FinishedRun
 from hnlm_ray.tune.versus import versus
 
-Facts = dict[str, Any]
 LLM: Final = "_llm"
 """How a method is called that reads what the LLM judged, after the same with texts by an encoder."""
 
 
-def text_worth(finished: Sequence[FinishedRun], runs: Sequence[Mapping[str, Any]]) -> list[Facts]:
+def text_worth(finished: Sequence[FinishedRun], runs: Sequence[RunAnswer]) -> list[TextWorth]:
     """Return a row for each run that has a semantic method; both "best" are chosen on validation.
 
     ``text_share`` is the part of the gain over the best classical method that the same method without text does not
@@ -31,7 +31,7 @@ def text_worth(finished: Sequence[FinishedRun], runs: Sequence[Mapping[str, Any]
     return [row for row in rows if row is not None]
 
 
-def _row(run: FinishedRun, table: Mapping[str, Any]) -> Facts | None:
+def _row(run: FinishedRun, table: RunAnswer) -> TextWorth | None:
     base, ours = run.board["best_classical"], run.best("semantic")
     if base is None or ours is None:
         return None
@@ -49,9 +49,17 @@ def _row(run: FinishedRun, table: Mapping[str, Any]) -> Facts | None:
         "text_share": _text_share(run, ours, twin, base),
     }
     by_llm = [llm for entry in run.entries if (llm := _llm(run, entry["name"])) is not None]
-    sizes = {name: run.board["dataset"][name] for name in ("users", "items", "interactions")}
-    place = {"name": run.dataset, "variant": run.variant, **sizes}
-    return {**place, "best_classical": _figures(run, base), "best_semantic": best_semantic, "llm": by_llm}
+    sizes = run.board["dataset"]
+    return {
+        "name": run.dataset,
+        "variant": run.variant,
+        "users": sizes["users"],
+        "items": sizes["items"],
+        "interactions": sizes["interactions"],
+        "best_classical": _figures(run, base),
+        "best_semantic": best_semantic,
+        "llm": by_llm,
+    }
 
 
 def _unfused(run: FinishedRun) -> str | None:
@@ -63,7 +71,7 @@ def _controls(run: FinishedRun, name: str) -> list[str]:
     return next(list(entry["controls"]) for entry in run.entries if entry["name"] == name)
 
 
-def _figures(run: FinishedRun, name: str) -> Facts:
+def _figures(run: FinishedRun, name: str) -> Figures:
     """Return name, test figure, what is found of rare items' test rows, false negatives, CPU seconds of the trials."""
     rows = run.methods[name]
     refits = rows.refits
@@ -82,17 +90,18 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def _against(run: FinishedRun, ours: str, other: str | None) -> Facts | None:
+def _against(run: FinishedRun, ours: str, other: str | None) -> Against | None:
     """Return the relative difference to another of the run's methods; none where it did not finish."""
     if other is None or other not in run.methods:
         return None
     found = versus(run.methods[ours], run.methods[other], run.found_by)
     if found is None:
         return None
-    return {"name": other, "p": found.p, **{name: found.facts[name] for name in ("relative", "speaks_of")}}
+    facts = found.facts
+    return {"name": other, "p": found.p, "relative": facts["relative"], "speaks_of": facts["speaks_of"]}
 
 
-def _llm(run: FinishedRun, name: str) -> Facts | None:
+def _llm(run: FinishedRun, name: str) -> LLMWorth | None:
     """Return what the LLM's evidence adds to the same method with texts by an encoder, and that by tokens spent."""
     if not name.endswith(LLM):
         return None

@@ -20,7 +20,7 @@ import torch
 
 from hnlm_ray.cf import top_k
 from hnlm_ray.cf.sorted_keys import positions
-from hnlm_ray.config import TeacherConfig
+from hnlm_ray.config import CFTeacherConfig
 from hnlm_ray.errors import InputError
 from hnlm_ray.teacher.vectors import Matrix, Vectors
 
@@ -54,7 +54,7 @@ class Mined:
     counts: Counter[str]
 
 
-def mine(users: Sequence[UserPairs], of_users: Matrix, items: Vectors, config: TeacherConfig) -> Mined:
+def mine(users: Sequence[UserPairs], of_users: Matrix, items: Vectors, config: CFTeacherConfig) -> Mined:
     """Mine for users who have a vector.
 
     Parameters
@@ -103,7 +103,7 @@ def _rank(
     of_users: Matrix,
     matrix: Matrix,
     catalogue: npt.NDArray[np.int64],
-    config: TeacherConfig,
+    config: CFTeacherConfig,
 ) -> Iterator[_Ranking]:
     """Rank a block of users; columns of ``scores`` are places in ``catalogue``, which rises: ties by item index."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -131,14 +131,14 @@ def _scores_of(pairs: Sequence[int], scores: Matrix, catalogue: npt.NDArray[np.i
     return dict(zip(catalogue[places].tolist(), scores[places].tolist(), strict=True))
 
 
-def _mine_user(user: int, ranking: _Ranking, matrix: Matrix, config: TeacherConfig) -> list[MinedRow]:
+def _mine_user(user: int, ranking: _Ranking, matrix: Matrix, config: CFTeacherConfig) -> list[MinedRow]:
     """Mine for each of a user's pairs whose item has a vector."""
     candidates = _unit(matrix[ranking.candidates])
     return [_mine_pair(user, item, ranking, _cosines(candidates, matrix[[item]]), config) for item in ranking.of_pairs]
 
 
 def _mine_pair(
-    user: int, item: int, ranking: _Ranking, similarity: npt.NDArray[np.float64], config: TeacherConfig
+    user: int, item: int, ranking: _Ranking, similarity: npt.NDArray[np.float64], config: CFTeacherConfig
 ) -> MinedRow:
     """Refuse, order by similarity to the positive, keep the first; ties by lower item index."""
     lead = ranking.of_pairs[item] - ranking.scores.astype(np.float64)

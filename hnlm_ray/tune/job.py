@@ -21,7 +21,7 @@ def part_of(key: Mapping[str, str | int]) -> str:
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingKey:
     """What names a training, and what it trains."""
 
     key: Mapping[str, str | int]
@@ -44,7 +44,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Job(Training):
+class Job(TrainingKey):
     """A training to be done: what it reads beside the splits, from which seed, and whether it reads test."""
 
     reads: Reads

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from hnlm_ray.config import CFConfig
 from hnlm_ray.config.spaces import Reads
-from hnlm_ray.tune.job import FINISHED, Ending, Job, Training, part_of
+from hnlm_ray.tune.job import FINISHED, Ending, Job, TrainingKey, part_of
 from hnlm_ray.tune.suggest import Suggestions, Told
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class JobQueue(Protocol):
         """Note what a running training has taken; returns whether it may go on."""
         ...
 
-    def end(self, training: Training, ending: Ending) -> None:
+    def end(self, training: TrainingKey, ending: Ending) -> None:
         """Note how a training ended, in this run or an earlier one."""
         ...
 
@@ -64,7 +64,7 @@ class ListedJobs:
         """See :class:`JobQueue`."""
         return True
 
-    def end(self, training: Training, ending: Ending) -> None:  # noqa: ARG002  nothing is chosen by it
+    def end(self, training: TrainingKey, ending: Ending) -> None:  # noqa: ARG002  nothing is chosen by it
         """See :class:`JobQueue`."""
         self._todo.pop(training.part, None)
         self._ended += 1
@@ -196,7 +196,7 @@ class SearchedJobs:
     def _has_seconds(self, method: Searched) -> bool:
         return self._cpu_seconds is None or method.cpu_seconds < self._cpu_seconds
 
-    def _of(self, training: Training) -> Searched:
+    def _of(self, training: TrainingKey) -> Searched:
         return self._methods[training.search, training.name]
 
     def spend(self, job: Job, cpu_seconds: float) -> bool:
@@ -205,7 +205,7 @@ class SearchedJobs:
         method.running[int(job.key["trial"])] = cpu_seconds
         return self._has_seconds(method)
 
-    def end(self, training: Training, ending: Ending) -> None:
+    def end(self, training: TrainingKey, ending: Ending) -> None:
         """See :class:`JobQueue`."""
         self._of(training).end(int(training.key["trial"]), training.config, ending)
 

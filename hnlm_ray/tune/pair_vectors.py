@@ -13,7 +13,7 @@ import ray
 from numpy.typing import NDArray
 
 from hnlm_ray.cf import PairVectors, Positives
-from hnlm_ray.config import Config, TeacherConfig
+from hnlm_ray.config import CFTeacherConfig, Config
 from hnlm_ray.errors import InputError
 from hnlm_ray.teacher.mining import UserPairs, mine
 from hnlm_ray.teacher.vectors import read_vectors
@@ -71,7 +71,7 @@ def _owners(vectors: PairVectors, train: Positives) -> Ints:
 
 
 def _mined(
-    workspace: Workspace, owner: Ints, positives: NDArray[np.int32], train: Positives, config: TeacherConfig
+    workspace: Workspace, owner: Ints, positives: NDArray[np.int32], train: Positives, config: CFTeacherConfig
 ) -> NDArray[np.int32]:
     of_users, of_items = (read_vectors(workspace, name) for name in ("teacher_users", "teacher_items"))
     found = np.full(len(owner), -1, np.int32)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule
 
 from hnlm_ray.config import TuneConfig
-from hnlm_ray.tune.job import FINISHED, Ending, Job, Row, Training
+from hnlm_ray.tune.job import FINISHED, Ending, Job, Row, TrainingKey
 from hnlm_ray.tune.job_queue import JobQueue
 
 Result = Mapping[str, Any]
@@ -69,7 +69,7 @@ class MethodStopping(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         """Stay out of Tune's own snapshots."""
         return {}
 
-    def replay(self, training: Training, ending: Ending) -> None:
+    def replay(self, training: TrainingKey, ending: Ending) -> None:
         """Show a trial of an earlier run to the rule of its search, as if it had run just now."""
         rule, trial = self._rule_of(training), _Replayed(training.part)
         rule.on_trial_add(None, trial)
@@ -116,7 +116,7 @@ class MethodStopping(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         """Tell the method's rule of a trial that was taken away before it ran."""
         self._rule_of(_job_of(trial)).on_trial_remove(tune_controller, trial)
 
-    def _rule_of(self, training: Training) -> Any:  # noqa: ANN401  a scheduler of Ray's
+    def _rule_of(self, training: TrainingKey) -> Any:  # noqa: ANN401  a scheduler of Ray's
         key = training.name, training.search
         if key not in self._rules:
             self._rules[key] = self._rule()

@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from hnlm_ray.redaction import redacted
-from hnlm_ray.tune.job import FINISHED, Ending, Job, Training
+from hnlm_ray.tune.job import FINISHED, Ending, Job, TrainingKey
 from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.folder import first_line
 from hnlm_ray.workspace.manifest import Counted, Seconds
@@ -69,7 +69,7 @@ class Board:
         """Start the clock; ``done`` was finished by earlier runs."""
         self._started, self._done_before = time.monotonic(), done
 
-    def count(self, training: Training, ending: Ending) -> None:
+    def count(self, training: TrainingKey, ending: Ending) -> None:
         """Note how a training ended, in this run or an earlier one."""
         state = self.state
         state.ended = dict(Counter(state.ended) + Counter([ending.status]))

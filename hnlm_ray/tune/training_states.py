@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,15 +17,13 @@ from typing import Any, Final
 from pyarrow import fs as pafs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from hnlm_ray.base.save_pace import SavePace
 from hnlm_ray.config import CFConfig
 from hnlm_ray.tune.curve import Curve
 from hnlm_ray.tune.job import Job
 from hnlm_ray.workspace import listed
 
 log = logging.getLogger(__name__)
-EVERY_S: Final = 5.0
-SHARE: Final = 0.05
-"""A state is kept at most every so many seconds, and in so much of a training's time: one of seconds keeps none."""
 _HASH: Final = 64
 State = dict[str, Any]
 
@@ -132,7 +129,7 @@ class TrainingStates:
 
     def __init__(self, store: StateStore, job: Job, curve: Curve, taken_up: Callable[[], None]) -> None:
         self._store, self._job, self._curve, self._taken_up = store, job, curve, taken_up
-        self._written, self._took = time.monotonic(), 0.0
+        self._pace = SavePace()
 
     def load(self) -> State | None:
         """Return the state that this very training had; none: it starts anew."""
@@ -145,10 +142,8 @@ class TrainingStates:
 
     def save(self, state: Callable[[], State], *, last: bool) -> None:
         """Keep the state unless it is the last (its row follows) or the writing before is too near."""
-        if last or time.monotonic() - self._written < max(EVERY_S, self._took / SHARE):
+        if last or not self._pace.due:
             return
-        started = time.monotonic()
-        header = StateHeader(config=self._job.config, seed=self._job.seed, curve=self._curve)
-        self._store.write(self._job.part, header, state())
-        self._written = time.monotonic()
-        self._took = self._written - started
+        with self._pace.saving():
+            header = StateHeader(config=self._job.config, seed=self._job.seed, curve=self._curve)
+            self._store.write(self._job.part, header, state())

@@ -17,16 +17,15 @@ from ray import tune
 from hnlm_ray.cf import CFData
 from hnlm_ray.config import CFConfig
 from hnlm_ray.fingerprint import fingerprint_of
-from hnlm_ray.stage import StageRun, chunks_of
-from hnlm_ray.tables import KEYS
-from hnlm_ray.tune.job import Ending, Job, Row, Training
+from hnlm_ray.stage import StageRun
+from hnlm_ray.tune.job import Ending, Job, Row, TrainingKey
 from hnlm_ray.tune.job_queue import JobQueue, ListedJobs
 from hnlm_ray.tune.reads_of_test import ReadsOfTest
 from hnlm_ray.tune.searcher import JobSearcher
 from hnlm_ray.tune.stopping import MethodStopping, open_rule
 from hnlm_ray.tune.sweep_board import Board, SweepState
 from hnlm_ray.tune.training_row import failed_row
-from hnlm_ray.tune.worker import Rows, Shared, run_training
+from hnlm_ray.tune.worker import Shared, TrainingRows, run_training
 
 log = logging.getLogger(__name__)
 DIED_TWICE: Final = "its process died twice: give it memory or a smaller model"
@@ -34,7 +33,7 @@ _ACTOR_DIED: Final = ("ActorDiedError", "ActorUnavailableError", "The actor died
 _OF_ENDING: Final = ("config", "status", "validation", "cpu_seconds", "curve")
 TRIALS_A_RUN: Final = 500
 """Tune keeps what it knows of every trial in memory (some 27 kB each), so a long sweep is several runs of it."""
-Finished = list[tuple[Training, Ending]]
+Finished = list[tuple[TrainingKey, Ending]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Sweep:
     def open(cls, run: StageRun, table: str, data: CFData) -> Sweep:
         """Read what is there."""
         settings = run.config.tune
-        rows = Rows(run.output(table), chunks_of(run.fingerprint))
+        rows = TrainingRows(run.chunked(table))
         watched = table == "trials" and (settings.stopping != "none" or settings.cpu_seconds is not None)
         shared = Shared(data, settings, rows, reads_of_test(run), run.config.seed, watched, _events_folder(run, table))
         return cls(run, table, shared, _finished(rows, settings.metric))
@@ -72,7 +71,9 @@ class Sweep:
                     queue.end(training, ending)  # what nests in it can start now
         self.run.progress.finish()
         board.remove()
-        return _all_rows(self.shared.rows, self.run.fingerprint)
+        rows = self.shared.rows.table.sorted_rows()
+        self.shared.rows.table.write_final(rows)
+        return rows
 
     def _once_more(self, lost: Sequence[Job], board: Board) -> set[str]:
         """Train each alone, and record those that are lost again; returns the parts of all of them."""
@@ -130,24 +131,16 @@ def _events_folder(run: StageRun, table: str) -> str | None:
     return f"{run.workspace.root}/tensorboard/{table}"
 
 
-def _finished(rows: Rows, metric: str) -> Finished:
+def _finished(rows: TrainingRows, metric: str) -> Finished:
     """Return the trainings that have a row, in key order."""
-    keys = KEYS[rows.store.name]
-    wanted = [name for name in rows.store.schema.names if name in {*keys, *_OF_ENDING}]
-    found = rows.store.read_parts(rows.store.parts(rows.chunks), wanted)
-    ordered = found.sort_by([(key, "ascending") for key in keys]).to_pylist()
-    return [(Training({key: row[key] for key in keys}, _config(row)), Ending.of(row, metric)) for row in ordered]
+    keys = rows.table.keys
+    wanted = [name for name in rows.table.store.schema.names if name in {*keys, *_OF_ENDING}]
+    ordered = rows.table.sorted_rows(columns=wanted).to_pylist()
+    return [(TrainingKey({key: row[key] for key in keys}, _config(row)), Ending.of(row, metric)) for row in ordered]
 
 
 def _config(row: Row) -> CFConfig:
     return CFConfig.model_validate(json.loads(row["config"]))
-
-
-def _all_rows(rows: Rows, final: str) -> pa.Table:
-    store = rows.store
-    found = store.read_parts(store.parts(rows.chunks)).sort_by([(key, "ascending") for key in KEYS[store.name]])
-    store.write_part(final, "part-00000", found)
-    return found
 
 
 class _Steps(tune.Callback):  # type: ignore[misc]  # Ray is untyped
@@ -181,7 +174,7 @@ def _tune(shared: Shared, searcher: JobSearcher, stopping: MethodStopping, steps
     resources = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
     trainable = tune.with_resources(tune.with_parameters(run_training, shared=shared), resources)
     # Tune's own records; the rows are ours. Named after the work, so that a killed run's are found and removed.
-    folder = fingerprint_of({"of": shared.rows.store.folder})[:16]
+    folder = fingerprint_of({"of": shared.rows.table.store.folder})[:16]
     scratch = os.path.join(tempfile.gettempdir(), f"hnlm-tune-{folder}")
     shutil.rmtree(scratch, ignore_errors=True)
     # It would list every trial as one without files of results: the rows are these.

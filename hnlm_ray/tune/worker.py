@@ -24,7 +24,7 @@ from hnlm_ray.tune.one_thread import OneThread
 from hnlm_ray.tune.reads_of_test import ReadsOfTest
 from hnlm_ray.tune.training_row import Attendance, RowOf, training_row
 from hnlm_ray.tune.training_states import StateStore
-from hnlm_ray.workspace import TableStore
+from hnlm_ray.workspace import ChunkedTable
 
 _KEPT_DATA: Final = KeptData()
 _TRAINER: Final = OneThread()
@@ -35,20 +35,19 @@ warnings.filterwarnings("ignore", "The given NumPy array is not writable")
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Where rows and states of trainings lie; picklable, so that workers write their own."""
+class TrainingRows:
+    """Where rows and states of trainings lie: a row is a chunk. Picklable, so that workers write their own."""
 
-    store: TableStore
-    chunks: str
+    table: ChunkedTable
 
     @property
     def states(self) -> StateStore:
         """The states of running trainings."""
-        return StateStore(self.store.filesystem, f"{self.store.parts_folder(self.chunks)}/states")
+        return StateStore(self.table.store.filesystem, self.table.note_path("states"))
 
     def write(self, job: Job, row: Row) -> None:
         """Write a training's row; what was kept of it while it ran goes."""
-        self.store.write_part(self.chunks, job.part, pa.Table.from_pylist([row], schema=self.store.schema))
+        self.table.write(job.part, pa.Table.from_pylist([row], schema=self.table.store.schema))
         self.states.remove(job.part)
 
 
@@ -69,7 +68,7 @@ class Shared:
 
     data: CFData
     settings: TuneConfig
-    rows: Rows
+    rows: TrainingRows
     reads: ReadsOfTest
     control_seed: int
     watched: bool
@@ -92,7 +91,7 @@ def _run_training(params: Mapping[str, str], shared: Shared) -> None:
             tune.report(_running(point, row(), shared.settings.metric))
 
     def data_of(reads: Reads) -> CFData:
-        return _KEPT_DATA.read_data(shared.rows.chunks, reads, shared.data, shared.control_seed + job.seed)
+        return _KEPT_DATA.read_data(shared.rows.table.chunks, reads, shared.data, shared.control_seed + job.seed)
 
     try:
         attendance = Attendance(shared.rows.states, on_point, shared.reads.mark)

@@ -13,7 +13,7 @@ from hnlm_ray.finetune.export import export_model
 def save_weights(config, model, folder, monkeypatch):
     """Write the trained weights as the first worker does; returns the file."""
     monkeypatch.setattr(loop.dist, "barrier", lambda: None)
-    worker = SimpleNamespace(engine=SimpleNamespace(module=model), settings=config.finetune, rank=0)
+    worker = SimpleNamespace(model=model, settings=config.finetune, rank=0)
     loop.save_trained(worker, str(folder))
     return folder / loop.TRAINED_FILE
 

@@ -56,7 +56,7 @@ def one_step(workspace, micro, zero_stage):
     config = finetune_config(workspace, lora={"rank": 4, "alpha": 8, "dropout": 0.0}, **settings)
     checkpoints = Checkpoints(Workspace.open(workspace), f"{micro}-{zero_stage}")
     worker = loop.start_worker(config, checkpoints, dist.get_rank(), torch.device("cpu"))
-    model, step = worker.engine.module, worker.plan.records_of(0)
+    model, step = worker.model, worker.plan.records_of(0)
     parameters = [parameter for _, parameter in trained_parameters(model)]
     loss = equation(asked(model, worker.train, step), worker.train, step, T)
     wanted = torch.autograd.grad(loss, parameters)

@@ -8,14 +8,14 @@ from exported_model import trained_model
 from finetune_tables import ITEMS, USERS, finetune_config, publish, vectors_of, write_tables
 from saved_export import export_saved, save_weights
 
-from hnlm_ray.config import TeacherConfig
+from hnlm_ray.config import CFTeacherConfig
 from hnlm_ray.finetune.eval_stage import _evaluate
 from hnlm_ray.finetune.meanings import MEANINGS, TUNED, UPPER_BOUND
 from hnlm_ray.tables import TABLES
 from hnlm_ray.teacher.mining import UserPairs, mine
 from hnlm_ray.teacher.vectors import Vectors
 
-TEACHER = TeacherConfig.model_validate({"window": (3, 12), "mined": 2})
+TEACHER = CFTeacherConfig.model_validate({"window": (3, 12), "mined": 2})
 
 
 def mined_records(histories):

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlm_ray.config import TeacherConfig
+from hnlm_ray.config import CFTeacherConfig
 from hnlm_ray.finetune.baselines import cf_mlp, cf_ridge, mining_rule, targets_of, user_means
 from hnlm_ray.finetune.batches import Records
 from hnlm_ray.finetune.evaluation import Measured, Ranking, compared, measure, measure_scores
@@ -207,7 +207,7 @@ def test_the_rule_that_mined_the_targets_ranks_each_first_and_the_other_mined_it
     matrix = draw.integers(-3, 4, (ITEMS, K)).astype(np.float32) * there[:, None]
     users = draw.integers(-3, 4, (20, K)).astype(np.float32)
     histories = {user: draw.choice(ITEMS, 9, replace=False).tolist() for user in range(20)}
-    config = TeacherConfig.model_validate({"window": (4, 20), "mined": 5, "guard_margin": margin})
+    config = CFTeacherConfig.model_validate({"window": (4, 20), "mined": 5, "guard_margin": margin})
     items = Vectors(matrix, there)
     asked = [UserPairs(user, history, history[:4]) for user, history in histories.items()]
     mined = [row for row in mine(asked, users, items, config).rows if row["negatives"]]

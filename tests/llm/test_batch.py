@@ -17,7 +17,7 @@ from hnlm_ray.llm.job import LLMTask, RowJob, RowPrompt
 from hnlm_ray.llm.journal import Journal, chunk_name
 from hnlm_ray.llm.outcomes import outcome_table
 from hnlm_ray.llm.prompts import load_prompt
-from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace import ChunkedTable, Workspace
 
 
 def rows(numbers):
@@ -54,21 +54,22 @@ def job(tmp_path):
     )
     tree = {"name": "x", "workspace": str(tmp_path), "source": {"format": "movielens_100k"}}
     config = Config.model_validate(tree | {"llm": {"engine": "scripted", "batch_rows": 2}})
-    return RowJob(task, config, Workspace.open(str(tmp_path)), "c" * 64, "f" * 64)
+    workspace = Workspace.open(str(tmp_path))
+    return RowJob(task, config, workspace, ChunkedTable(workspace.table(task.table), "c" * 64, "f" * 64))
 
 
 def write(job, statuses, first=0):
     asked = rows(range(first, first + len(statuses)))
     fields = {"summarization": "a", "reasoning": "b"}
     outcomes = [Outcome(Parsed(status, fields if status == "ok" else {}), 1, 10, 5, "p:1") for status in statuses]
-    job.store.write_part(job.chunks, chunk_name(0, [row.key for row in asked]), outcome_table(job, asked, outcomes))
+    job.table.write(chunk_name(0, [row.key for row in asked]), outcome_table(job, asked, outcomes))
 
 
 def test_a_resume_asks_again_for_rows_that_a_failing_engine_lost_and_keeps_the_others(job):
     write(job, ["ok", "engine_error", "invalid"])
     plan = plan_bucket(job, 0)
     assert (plan.total, plan.done, plan.tokens_in, plan.tokens_out) == (5, 2, 30, 15)  # what the lost row took is spent
-    assert done_at_start(job, 0) == {(0,), (2,)}
+    assert done_at_start(job.table, 0) == {(0,), (2,)}
 
 
 def test_a_task_that_is_repeated_yields_the_same_chunks_though_some_were_written_meanwhile(job):
@@ -87,8 +88,7 @@ def test_a_row_keeps_what_its_prompt_left_out_on_its_way_to_an_engine(job):
 
 
 def test_a_run_that_begins_blames_nobody_who_was_asked_together_with_others(job):
-    job.store.filesystem.create_dir(job.store.parts_folder(job.chunks))
-    journal = Journal(job.store, job.chunks, 0)
+    journal = Journal(job.table, 0)
     keys = [(0,), (1,)]
     journal.begin(journal.next_piece(keys))
     assert journal.next_piece(keys).alone
@@ -106,7 +106,7 @@ def test_the_summary_accounts_for_every_row(job):
     assert (outcome.rows.ok, outcome.rows.none, outcome.rows.failed, outcome.rows.todo) == (3, 1, 1, 0)
     assert outcome.failed_by_reason == {"invalid": 1}
     assert (outcome.tokens.tokens_in, outcome.tokens.tokens_out) == (50, 25)
-    table = job.store.read_parts(job.store.parts(job.final))
+    table = job.store.read_parts(job.store.parts(job.table.final))
     assert table["prompt_cut"].to_pylist() == [0, 1, 2, 3, 4]
     assert table["prompt_defused"].to_pylist() == [False, True, False, False, False]
 
@@ -120,9 +120,8 @@ def test_too_many_failed_rows_stop_the_stage_with_their_reason(job):
 
 def test_a_row_twice_is_never_published(job):
     write(job, ["ok", "ok"])
-    part = job.store.parts(job.chunks)[0]
-    table = job.store.read_parts([part])
-    job.store.write_part(job.chunks, "b00000-again", pa.concat_tables([table.slice(1)]))
+    table = job.table.read(job.table.written().values())
+    job.table.write("b00000-again", pa.concat_tables([table.slice(1)]))
     with pytest.raises(StageError, match="rows twice"):
         gather_bucket(job, 0)
 

@@ -11,7 +11,7 @@ from hnlm_ray.llm.earlier import set_aside, spent_before
 from hnlm_ray.llm.job import RowJob, RowPrompt, RowTask, Spent
 from hnlm_ray.llm.journal import Journal, chunk_name
 from hnlm_ray.retry import parse_retry
-from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace import ChunkedTable, Workspace
 from hnlm_ray.workspace.table_store import TableStore
 
 ROWS = 6
@@ -27,7 +27,9 @@ def make_job(tmp_path):
         task = RowTask("item_profiles", ("item",), 1, lambda _: [RowPrompt((n,), {}) for n in range(ROWS)])
         tree = {"name": "x", "workspace": str(tmp_path), "source": {"format": "movielens_100k"}}
         config = Config.model_validate(tree | {"llm": {"engine": "scripted", "batch_rows": 4}})
-        return RowJob(task, config, Workspace.open(str(tmp_path)), chunks, final, retry=retry)
+        workspace = Workspace.open(str(tmp_path))
+        table = ChunkedTable(workspace.table(task.table), chunks, final)
+        return RowJob(task, config, workspace, table, retry=retry)
 
     return make_job
 
@@ -53,7 +55,7 @@ def outcomes(statuses, before=None):
 def write(job, statuses, before=None):
     """Write a chunk as a worker does."""
     table = pa.Table.from_pylist(outcomes(statuses, before), schema=job.store.schema)
-    job.store.write_part(job.chunks, chunk_name(0, [(item,) for item in statuses]), table)
+    job.table.write(chunk_name(0, [(item,) for item in statuses]), table)
 
 
 def to_do(job):
@@ -64,12 +66,12 @@ def work(job, status="ok"):
     """Do what is to do, as the workers would."""
     for chunk in bucket_chunks(job, 0):
         rows = chunk_rows(chunk["rows"])
-        assert Journal(job.store, job.chunks, 0).next_piece([row.key for row in rows]) is not None
+        assert Journal(job.table, 0).next_piece([row.key for row in rows]) is not None
         write(job, {row.key[0]: status for row in rows}, {row.key: row.before for row in rows})
 
 
 def rows_of(job):
-    return {row["item"]: row for row in job.store.read_parts(job.store.parts(job.final)).to_pylist()}
+    return {row["item"]: row for row in job.store.read_parts(job.store.parts(job.table.final)).to_pylist()}
 
 
 def test_rows_that_a_failing_engine_lost_are_asked_again_and_what_they_took_is_kept(make_job):
@@ -129,7 +131,7 @@ def published(make_job):
 
 
 def revised(make_job, wanted, published):
-    retry = parse_retry(wanted).of_table(published.final)
+    retry = parse_retry(wanted).of_table(published.table.final)
     return make_job(retry, "d" * 64, retry.revision)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hnlm_ray.llm.journal import Journal, Mark
 from hnlm_ray.tables import TABLES
-from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace import ChunkedTable, Workspace
 
 FINGERPRINT = "c" * 64
 
@@ -18,9 +18,7 @@ def journal(tmp_path):
 
 
 def open_journal(folder):
-    store = Workspace.open(str(folder)).table("users")
-    store.filesystem.create_dir(store.parts_folder(FINGERPRINT), recursive=True)
-    return Journal(store, FINGERPRINT, 0)
+    return Journal(ChunkedTable(Workspace.open(str(folder)).table("users"), FINGERPRINT, "f" * 64), 0)
 
 
 def keys(count):
@@ -29,7 +27,7 @@ def keys(count):
 
 def write(journal, piece, asked):
     rows = [{"user": key[0], "user_id": "poison" if piece.poison else "ok"} for key in asked]
-    journal.store.write_part(FINGERPRINT, piece.name, pa.Table.from_pylist(rows, TABLES["users"]))
+    journal.table.write(piece.name, pa.Table.from_pylist(rows, TABLES["users"]))
     journal.end(piece)
 
 
@@ -44,7 +42,7 @@ def work(journal, asked, dies):
             if dies(own, piece.alone):
                 continue
         write(journal, piece, own)
-    rows = journal.store.read_parts(journal.store.parts(FINGERPRINT)).to_pylist()
+    rows = journal.table.sorted_rows().to_pylist()
     return {row["user"]: row["user_id"] for row in rows}, runs, len(rows)
 
 
@@ -96,8 +94,8 @@ def test_no_mark_is_left_of_what_is_written(journal, tmp_path):
 def test_a_mark_that_was_cut_off_is_a_mark(journal):
     piece = journal.next_piece(keys(4))
     journal.begin(piece)
-    path = f"{journal.store.parts_folder(FINGERPRINT)}/{piece.name}.asked.json"
-    with journal.store.filesystem.open_output_stream(path) as stream:
+    path = f"{journal.table.store.parts_folder(FINGERPRINT)}/{piece.name}.asked.json"
+    with journal.table.store.filesystem.open_output_stream(path) as stream:
         stream.write(b'{"lone')
     assert journal.next_piece(keys(4)).alone
     assert Mark().lone_runs == 0

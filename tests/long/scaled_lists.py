@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from hnlm_ray.recommend.chunks import ListJob, gather_bucket, plan_bucket, rank_chunk
+from hnlm_ray.recommend.chunks import ListJob, gather_lists, plan_lists, rank_chunk
 from hnlm_ray.recommend.model_tables import ModelRows, model_table, read_items
 from hnlm_ray.tables import TABLES
-from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace import ChunkedTable, Manifest, Workspace
 
 ITEMS, DIM, SEEN, K, USERS_PER_BUCKET = 100_000, 64, 20, 20, 25_000
 
@@ -57,11 +57,12 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     workspace = Workspace.open(sys.argv[2])
     buckets = make(workspace, int(sys.argv[1]))
-    job = ListJob(workspace, "c" * 64, "f" * 64, K, all_seen=True, cpus=1, gpus=0)
+    table = ChunkedTable(workspace.table("recommendations"), "c" * 64, "f" * 64)
+    job = ListJob(workspace, table, K, all_seen=True, cpus=1, gpus=0)
     items, ranked, before, started, worked = read_items(workspace), 0, peak(), time.monotonic(), time.process_time()
     for bucket in range(buckets):
-        plan = plan_bucket(job, bucket)
+        plan = plan_lists(job, bucket)
         ranked += sum(rank_chunk(job, items, chunk) for chunk in plan.todo) // K
-        assert gather_bucket(job, bucket, plan.chunks) == plan.rows(done=False)
+        assert gather_lists(job, bucket, plan.chunks) == plan.rows(done=False)
         wall, cpu = ranked / (time.monotonic() - started), ranked / (time.process_time() - worked)
         print(f"{ranked} {wall:.0f} {cpu:.0f} {before:.3f} {peak():.3f}", flush=True)

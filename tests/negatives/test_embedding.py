@@ -17,6 +17,7 @@ from hnlm_ray.finetune.export import fetch_exported
 from hnlm_ray.llm.job import RowJob, RowTask
 from hnlm_ray.negatives import embedding
 from hnlm_ray.negatives.embedding_engines import pooling_arguments
+from hnlm_ray.workspace import ChunkedTable
 
 PAIRS = [(0, 3), (0, 7), (5, 3), (9, 11), (23, 29)]
 TEXTS = ["likes war", "Alien: in space " * 3]
@@ -35,7 +36,8 @@ def worker(made):
     """Return a worker whose chunks nobody has done before."""
     config, workspace, _ = made
     task = RowTask("negative_embeddings", ("user", "item"), 1, lambda _: [])
-    return embedding.EmbeddingWorker(RowJob(task, config, workspace, uuid.uuid4().hex * 2, "f" * 64))
+    table = ChunkedTable(workspace.table(task.table), uuid.uuid4().hex * 2, "f" * 64)
+    return embedding.EmbeddingWorker(RowJob(task, config, workspace, table))
 
 
 def chunk_of(texts, bucket=0):
@@ -46,8 +48,7 @@ def chunk_of(texts, bucket=0):
 
 def rows(asked, pairs=PAIRS, texts=TEXTS):
     (told,) = asked(chunk_of(dict.fromkeys(pairs, texts)))
-    store = asked._job.store
-    found = store.read_parts(store.parts(asked._job.chunks)).to_pylist()
+    found = asked._job.table.sorted_rows().to_pylist()
     assert told["rows"].to_pylist() == [len(found)]
     return {(row["user"], row["item"]): row for row in found}
 
@@ -117,9 +118,7 @@ def test_a_prompt_that_kills_the_engine_is_found_and_recorded_and_the_others_get
     asked._engine = start()
     monkeypatch.setattr(embedding, "open_state_engine", start)
     list(asked(chunk_of(chunk)))
-    store = asked._job.store
-    parts = store.parts(asked._job.chunks)
-    found = {(row["user"], row["item"]): row for row in store.read_parts(parts).to_pylist()}
+    found = {(row["user"], row["item"]): row for row in asked._job.table.sorted_rows().to_pylist()}
     assert {key: row["status"] for key, row in found.items() if row["status"] != "ok"} == {(9, 11): "engine_error"}
     assert found[9, 11]["error"] == "the engine failed: RuntimeError: the engine died"
     assert len(starts) > 1

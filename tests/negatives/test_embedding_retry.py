@@ -10,6 +10,7 @@ from hnlm_ray.llm.bucket import bucket_chunks, gather_bucket, plan_bucket
 from hnlm_ray.llm.job import RowJob, RowPrompt, RowTask
 from hnlm_ray.negatives import embedding
 from hnlm_ray.retry import parse_retry
+from hnlm_ray.workspace import ChunkedTable
 
 PAIRS = [(0, 3), (0, 7), (5, 3), (9, 11)]
 TEXTS = ["likes war", "Alien: in space"]
@@ -25,7 +26,8 @@ def make_job(tmp_path):
     def make_job(chunks="c" * 64, final="f" * 64, retry=None):
         prompts = [RowPrompt(pair, TEXTS) for pair in PAIRS]
         task = RowTask("negative_embeddings", ("user", "item"), 1, lambda _: prompts)
-        return RowJob(task, config, workspace, chunks, final, retry=retry)
+        table = ChunkedTable(workspace.table(task.table), chunks, final)
+        return RowJob(task, config, workspace, table, retry=retry)
 
     return make_job
 
@@ -37,7 +39,7 @@ def run(job, change=lambda _: None):
     change(worker)
     told = list(worker(pa.Table.from_pylist(list(bucket_chunks(job, 0)))))
     gather_bucket(job, 0)
-    rows = job.store.read_parts(job.store.parts(job.final)).to_pylist()
+    rows = job.store.read_parts(job.store.parts(job.table.final)).to_pylist()
     return {(row["user"], row["item"]): row for row in rows}, told
 
 
@@ -68,7 +70,7 @@ def test_pairs_that_an_engine_failed_get_vectors_and_the_others_stay_as_they_are
     assert len(lost) == 1
     monkeypatch.undo()
 
-    retry = parse_retry("failed").of_table(job.final)
+    retry = parse_retry("failed").of_table(job.table.final)
     after, told = run(make_job("d" * 64, retry.revision, retry))
     assert {row["status"] for row in after.values()} == {"ok"}
     assert {key: row for key, row in after.items() if key not in lost} == {

@@ -191,18 +191,19 @@ def test_lists_are_those_of_a_literal_ranking_and_nothing_seen_is_in_them(runs, 
 
 def test_finished_chunks_are_not_ranked_again(runs, monkeypatch):
     config, workspace, *_ = runs["all"]
-    job = cut.ListJob(workspace, chunks_of("d" * 64), "d" * 64, K, all_seen=True, cpus=1, gpus=0)
-    first = cut.plan_bucket(job, 0)
+    run = run_of(config, workspace, "d" * 64)
+    job = cut.ListJob(workspace, run.chunked("recommendations"), K, all_seen=True, cpus=1, gpus=0)
+    first = cut.plan_lists(job, 0)
     assert first.done == frozenset()
     cut.rank_chunk(job, read_items(workspace), first.todo[0])
-    marked = pa.table(job.store.read_parts(job.store.parts(job.chunks))).to_pylist()
+    marked = job.table.sorted_rows().to_pylist()
     marked[0]["score"] = 1234.0
-    job.store.write_part(job.chunks, first.todo[0].name, pa.Table.from_pylist(marked, schema=job.store.schema))
-    run = run_of(config, workspace, "d" * 64)
+    store = job.table.store
+    job.table.write(first.todo[0].name, pa.Table.from_pylist(marked, schema=store.schema))
     outcome = recommend_to_all(run)
     assert run.progress.told[0][1:] == [USERS * K, USERS * K]
     assert outcome.rows.ok == USERS * K
-    rows = job.store.read_parts(job.store.parts("d" * 64))["score"].to_pylist()
+    rows = store.read_parts(store.parts("d" * 64))["score"].to_pylist()
     assert rows.count(1234.0) == 1
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlm_ray.config import TeacherConfig
+from hnlm_ray.config import CFTeacherConfig
 from hnlm_ray.errors import InputError
 from hnlm_ray.teacher import mining
 from hnlm_ray.teacher.mining import UserPairs, mine, shares
@@ -13,7 +13,7 @@ from hnlm_ray.teacher.vectors import Vectors
 
 
 def config(**changes):
-    return TeacherConfig.model_validate({"window": (2, 9), "mined": 3, **changes})
+    return CFTeacherConfig.model_validate({"window": (2, 9), "mined": 3, **changes})
 
 
 def planted(seed, users=12, items=30, absent=0, low=-3):

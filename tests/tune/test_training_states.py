@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from pyarrow import fs as pafs
 
+from hnlm_ray.base import save_pace
 from hnlm_ray.cf import CFData, Positives
 from hnlm_ray.config import CFConfig, TuneConfig
-from hnlm_ray.tune import training_states
 from hnlm_ray.tune.curve import Curve, Point
 from hnlm_ray.tune.job import Job
 from hnlm_ray.tune.training_row import Attendance, training_row
@@ -74,8 +74,8 @@ def without_times(row):
 
 @pytest.fixture
 def every_epoch(monkeypatch):
-    monkeypatch.setattr(training_states, "EVERY_S", 0.0)
-    monkeypatch.setattr(training_states, "SHARE", 1e9)
+    monkeypatch.setattr(save_pace, "EVERY_S", 0.0)
+    monkeypatch.setattr(save_pace, "SHARE", 1e9)
 
 
 @pytest.mark.parametrize("epoch", [2, 5, 9])

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from hnlm_ray.base.save_pace import SavePace
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
 
 if TYPE_CHECKING:
     from hnlm_ray.cf import CFData
 
-EVERY_S: Final = 5.0
-SHARE: Final = 0.05
 TEACHER_USERS: Final = 16
 State = dict[str, Any]
 
@@ -23,8 +21,8 @@ State = dict[str, Any]
 class FileCheckpoints:
     """The state after an epoch, in one file that is replaced whole.
 
-    Written after the last epoch, and before at most every 5 seconds and in at most a twentieth of the time. A state
-    belongs to its settings, its data and ``belongs``.
+    Written after the last epoch, and before it as :class:`~hnlm_ray.base.save_pace.SavePace` says. A state belongs to
+    its settings, its data and ``belongs``.
 
     Raises
     ------
@@ -45,7 +43,7 @@ class FileCheckpoints:
     ) -> None:
         self.path, self.resume, self.needed = path, resume, needed
         self.belongs = {**belongs, **dict(_flat("cf", config.model_dump(mode="json"))), "data": digest(data)}
-        self.written, self.took = time.monotonic(), 0.0
+        self.pace = SavePace()
         if os.path.exists(path) and not resume:
             raise InputError(f"{path} is there from a training before: add --resume, or choose another --out")
 
@@ -84,11 +82,9 @@ class FileCheckpoints:
 
     def save(self, state: Callable[[], State], *, last: bool) -> None:
         """Write the state, unless it is not the last and the writing before is too near."""
-        if last or time.monotonic() - self.written >= max(EVERY_S, self.took / SHARE):
-            started = time.monotonic()
-            self._write(state())
-            self.written = time.monotonic()
-            self.took = self.written - started
+        if last or self.pace.due:
+            with self.pace.saving():
+                self._write(state())
 
     def _write(self, state: State) -> None:
         import torch
