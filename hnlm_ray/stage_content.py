@@ -14,6 +14,7 @@ from hnlm_ray.llm.job import llm_identity
 from hnlm_ray.llm.models import base_model, encoder_identity, model_identity
 from hnlm_ray.llm.prompts import load_prompt
 from hnlm_ray.tune.methods import reads_facts, reads_text, spaces_content
+from hnlm_ray.tune.outside import compared_classes, trained_classes
 
 _LLM_CONTENT = ("engine", "dtype", "max_model_len", "temperature", "top_p", "max_attempts", "engine_kwargs")
 _HTTP_LLM_CONTENT = ("engine", "temperature", "top_p", "max_attempts")
@@ -102,7 +103,7 @@ def teacher(config: Config) -> Mapping[str, object]:
     trained = _as_before(values.pop("cf"))
     path = values.pop("embeddings")
     if path is None:
-        return {"teacher": {**values, "cf": trained}, "seed": config.seed}
+        return {"teacher": {**values, "cf": trained}, **trained_classes(config.teacher.cf), "seed": config.seed}
     from hnlm_ray.teacher.own import own_identity
 
     return {"teacher": {**values, "embeddings": own_identity(path)}, "seed": config.seed}
@@ -166,7 +167,8 @@ def trials(config: Config) -> Mapping[str, object]:
         *(("grace_epochs",) if config.tune.stopping != "none" else ()),
     )
     searched = {**_section(config, "cf", *keys), **_section(config, "tune", *tune)}
-    return {**searched, "spaces": spaces_content(config.tune), **_item_text(config), "seed": config.seed}
+    own = compared_classes(config.tune)
+    return {**searched, "spaces": spaces_content(config.tune), **own, **_item_text(config), "seed": config.seed}
 
 
 def results(config: Config) -> Mapping[str, object]:

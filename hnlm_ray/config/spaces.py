@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from hnlm_ray.config.base import CFModelName, MethodName, ModelName, Section
+from hnlm_ray.config.base import AnyModel, MethodName, ModelName, Section
 from hnlm_ray.config.controls import check_controls
 
 Setting = bool | int | float | str
@@ -112,7 +112,9 @@ class SpaceConfig(Section):
     models: Literal["any"] | Annotated[tuple[ModelName, ...], Field(min_length=1)] | None = Field(
         None, description="Those of tune.models that it runs on; where nothing says it, any."
     )
-    model: CFModelName | None = Field(None, description="Of a method that is a model itself.")
+    model: AnyModel | None = Field(
+        None, description="Of a method that is a model itself; module:Class is one of your own."
+    )
     reads: Reads | None = Field(None, description="What it needs beside the positives.")
     controls: Annotated[tuple[str, ...], AfterValidator(check_controls)] | None = Field(
         None, description="What is taken away from it, a control each: the words of hnlm_ray/config/controls.py."
