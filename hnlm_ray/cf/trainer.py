@@ -25,6 +25,7 @@ from hnlm_ray.cf.objectives import LOSSES, CatalogueObjective, Objective, Object
 from hnlm_ray.cf.optimisers import learning_rate
 from hnlm_ray.cf.pairs import TrainingPairs
 from hnlm_ray.cf.samplers import Sampler, SamplerInputs, sampler_class
+from hnlm_ray.cf.samplers.checked import check_negatives
 from hnlm_ray.cf.scoring import EmbeddingScores
 from hnlm_ray.cf.settings import check_seed, check_state, check_trained_by, trained_by
 from hnlm_ray.cf.stepped import EpochReport
@@ -43,6 +44,7 @@ from hnlm_ray.cf.tiers import TextTiers
 from hnlm_ray.cf.unit_rows import ranked_by_cosine
 from hnlm_ray.cf.unread import reject_ignored_settings
 from hnlm_ray.config import CFConfig
+from hnlm_ray.config.outside import is_outside
 
 STREAMS: Final = ("start", "shuffle", "sampling", "pool", "adapter", "noise", "tiers")
 """What draws at random; a new one comes last, so that a seed keeps meaning what it meant."""
@@ -102,6 +104,17 @@ class Trainer:
         self.sampler = self._open_sampler() if self.objective.draws else None
         self.steps = self._open_steps()
         self.divergence = DivergenceWatch(config)
+        if is_outside(config.sampler):
+            self._try_sampler()
+
+    @torch.no_grad()
+    def _try_sampler(self) -> None:
+        """Look at what a sampler of another package gives for one batch; afterwards all is as it was."""
+        with self.drawing_apart(0) as sampler:
+            if sampler is not None:
+                batch, hops = next(self._batches()), self.model.hops() if sampler.reads == "hops" else None
+                given = sampler.sample(batch, self.model() if hops is None else hops)
+                check_negatives(self.config.sampler, given, sampler, batch, self.data.items)
 
     def _open_sampler(self) -> Sampler:
         count = self.config.softmax.negatives if self.config.loss == "sampled_softmax" else None

@@ -102,11 +102,17 @@ class OrOutside:
     def _read(self, value: object, ours: core_schema.ValidatorFunctionWrapHandler) -> object:
         if not isinstance(value, str) or not is_outside(value):
             return ours(value)
+        check_outside(value, self.kind)
+        return value
+
+
+def check_outside(value: object, kind: str) -> None:
+    """Raise ValueError where a value is ``module:Class`` and not a class for a setting, a key of CONTRACTS."""
+    if isinstance(value, str) and is_outside(value):
         try:
-            _checked(value, self.kind)
+            _checked(value, kind)
         except InputError as error:
             raise ValueError(str(error)) from error
-        return value
 
 
 def _checked(name: str, kind: str) -> type:
@@ -143,9 +149,10 @@ def _imported(name: str) -> type:
         raise InputError(f"{name[:_SHOWN_CHARS]!r} is no module and class; write it as mypackage.module:MyClass")
     module, _, attribute = name.partition(":")
     if not _is_allowed(module):
+        top = module.partition(".")[0]
         raise InputError(
             f"module {module!r} is in none of the packages that {PLUGINS} names ({', '.join(_allowed()) or 'none'}), "
-            f"so it was not imported: where you trust its code, run with {PLUGINS}={module.partition('.')[0]}"
+            f"so it was not imported: where you trust its code, run with {PLUGINS}={','.join([*_allowed(), top])}"
         )
     found = getattr(_module(module), attribute, None)
     if not isinstance(found, type):

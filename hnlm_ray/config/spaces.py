@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 
 from hnlm_ray.config.base import AnyModel, MethodName, ModelName, Section
 from hnlm_ray.config.controls import check_controls
+from hnlm_ray.config.outside import check_outside
 
 Setting = bool | int | float | str
 Bounds = tuple[float, float]
@@ -129,6 +130,21 @@ class SpaceConfig(Section):
     fixed: Settings = Field({}, description="Values that hold in every trial, by their names within `cf`.")
     published: Settings = Field({}, description="Values of the first trial where `cf` leaves its default.")
     space: dict[str, DimensionConfig | None] = Field({}, description="What is searched.")
+
+    @field_validator("fixed", "published")
+    @classmethod
+    def _names_a_sampler(cls, settings: Settings) -> Settings:
+        check_outside(settings.get("sampler"), "cf.sampler")
+        return settings
+
+    @field_validator("space")
+    @classmethod
+    def _searches_samplers(cls, space: dict[str, DimensionConfig | None]) -> dict[str, DimensionConfig | None]:
+        searched = space.get("sampler")
+        for one in () if searched is None else (searched, *(searched.branches or {}).values()):
+            for value in one.choice or ():
+                check_outside(value, "cf.sampler")
+        return space
 
 
 Spaces = Mapping[str, SpaceConfig]

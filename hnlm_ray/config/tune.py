@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from hnlm_ray.config.base import Count, MethodName, MetricName, ModelName, Section
-from hnlm_ray.config.method_names import CLASSICAL_METHODS, DEFAULT_METHODS, check_method, shipped_methods
+from hnlm_ray.config.method_names import DEFAULT_METHODS, check_method, classical_methods, is_classical, shipped_methods
 from hnlm_ray.config.spaces import ROLE, SpaceConfig
 
 LEAST_SHARE: Final = 0.01
@@ -119,8 +119,8 @@ class TuneConfig(Section):
     @classmethod
     def _holds_a_classical_method(cls, methods: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         own = {name for name, given in info.data.get("spaces", {}).items() if given.family in {"classical", None}}
-        if not {*CLASSICAL_METHODS, *own} & set(methods):
-            raise ValueError(f"it needs a classical one to compare with ({', '.join(CLASSICAL_METHODS)})")
+        if not own & set(methods) and not any(map(is_classical, methods)):
+            raise ValueError(f"it needs a classical one to compare with ({', '.join(classical_methods())})")
         return methods
 
     @field_validator("metric")
