@@ -120,7 +120,7 @@ def _checked(name: str, kind: str) -> type:
     found = _imported(name)
     contract = next((one for one in found.__mro__ if vars(one).get("plugs_in_as") == kind), None)
     if contract is None:
-        raise InputError(f"{name} is nothing that {kind} can name; derive it from {CONTRACTS[kind]}")
+        raise InputError(f"{name} is no class that {kind} can name; derive it from {CONTRACTS[kind]}")
     for method in vars(contract)["must_define"]:
         if getattr(found, method) is getattr(contract, method):
             raise InputError(f"{name} does not define {method}; see {CONTRACTS[kind]} for what it is to do")
