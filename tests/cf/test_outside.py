@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -444,3 +445,11 @@ def test_the_command_trains_with_it_and_does_not_go_on_with_other_code(own, fold
     assert refusal.returncode == 2
     assert refusal.stderr.startswith("error: the options: 1 value is wrong; mend it and run again:\n  cf.sampler: got ")
     assert len(refusal.stderr.splitlines()) == 2
+
+
+def test_the_example_of_the_document_trains(own, data, repository):
+    (example,) = re.findall(r"```py\n(.*?)```", (repository / "docs" / "cf.md").read_text(encoding="utf-8"), re.DOTALL)
+    write(own, "samplers", example)
+    config = CFConfig(**SMALL, sampler=f"{PACKAGE}.samplers:SecondHardest")
+    found, second = (train(data, one, seed=1) for one in (config, CFConfig(**SMALL, sampler=named("Second"))))
+    assert torch.equal(found.item_embeddings, second.item_embeddings)
