@@ -118,7 +118,7 @@ def check_outside(value: object, kind: str) -> None:
 def _checked(name: str, kind: str) -> type:
     """Return the class of a name; InputError where it can't be what a setting needs."""
     found = _imported(name)
-    contract = next((one for one in found.__mro__ if vars(one).get("plugs_in_as") == kind), None)
+    contract = next((one for one in found.__mro__ if _is_contract(one, kind)), None)
     if contract is None:
         raise InputError(f"{name} is no class that {kind} can name; derive it from {CONTRACTS[kind]}")
     for method in vars(contract)["must_define"]:
@@ -128,6 +128,10 @@ def _checked(name: str, kind: str) -> type:
     return found
 
 
+def _is_contract(one: type, kind: str) -> bool:
+    return vars(one).get("plugs_in_as") == kind and "must_define" in vars(one)
+
+
 def _check_attributes(name: str, found: Any, contract: type) -> None:  # noqa: ANN401  any class
     try:
         inspect.signature(found).bind(None)
@@ -135,7 +139,7 @@ def _check_attributes(name: str, found: Any, contract: type) -> None:  # noqa: A
         raise InputError(
             f"{name} can't be built from its inputs alone ({error}); let __init__ take that one"
         ) from error
-    settings = found.reads_settings
+    settings = getattr(found, "reads_settings", None)
     if not isinstance(settings, tuple) or not all(isinstance(one, str) for one in settings):
         raise InputError(f"{name} has reads_settings {settings!r}; give a tuple of names within cf")
     reads = getattr(contract, "READS", None)

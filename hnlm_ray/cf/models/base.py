@@ -51,6 +51,8 @@ class EmbeddingModel(nn.Module):
     ----------
     reads_settings
         The settings within ``cf`` that not every model reads, such as ``layers``; a section stands for all of it.
+    plugs_in_as, must_define
+        For a configuration that names a class of another package: what setting may, and what it must define.
     starts_as_lightgcn
         Whether ``init: auto`` is LightGCN's start on a large graph (:func:`~hnlm_ray.cf.initialisation.with_start`).
     """

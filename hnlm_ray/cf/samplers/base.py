@@ -95,6 +95,9 @@ class Sampler:
         Whether what an LLM or an encoder says decides what it draws, without a guard and a pool's share.
     for_sampled_softmax
         Whether the loss sampled_softmax can use what it gives: draws with known odds, or those of the batch.
+    plugs_in_as, must_define, READS
+        For a configuration that names a class of another package: what setting may, what it must define, and the values
+        of ``reads``.
     manner
         How it draws, for a table of samplers where :meth:`words` has nothing to say; empty: its name is shown.
     """
