@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hnlm_ray.config import Config, RayConfig
+from hnlm_ray.config.outside import runtime_environment
 from hnlm_ray.errors import InputError, ResourceError
 from hnlm_ray.reaper import TOKEN_VARIABLE, start_reaper
 from hnlm_ray.stage import Bundle, Stage
@@ -165,9 +166,15 @@ def _join(address: str) -> None:
     if address != "auto":
         _check_reachable(address)
     try:
-        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
+        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True, **_own_classes())
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ResourceError(_why_not_joined(address, error)) from error
+
+
+def _own_classes() -> dict[str, Any]:
+    """Return what brings classes of the user's own to a cluster's workers; a Ray job has its own environment."""
+    environment = {} if _in_a_job() else runtime_environment()
+    return {"runtime_env": environment} if environment else {}
 
 
 def _why_not_joined(address: str, error: BaseException) -> str:

@@ -21,18 +21,20 @@ from hnlm_ray.cf.guard import false_negative_logits, fit_false_negatives
 from hnlm_ray.cf.hardness import Hardness, measure_hardness, measure_hardness_now
 from hnlm_ray.cf.highest import top_k
 from hnlm_ray.cf.judgements import Judgements
-from hnlm_ray.cf.models import MODELS
+from hnlm_ray.cf.models import MODELS, EmbeddingModel, ModelInputs
 from hnlm_ray.cf.objectives import LOSSES
 from hnlm_ray.cf.pool import NegativePool
 from hnlm_ray.cf.positives import Positives
 from hnlm_ray.cf.ranking import top_items
-from hnlm_ray.cf.samplers import SAMPLERS
+from hnlm_ray.cf.samplers import SAMPLERS, Batch, HopNegatives, Negatives, Sampler, SamplerInputs
+from hnlm_ray.cf.samplers.candidates import CandidateSampler
 from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
 from hnlm_ray.cf.slices import found_test_rows, measure_slices
 from hnlm_ray.cf.solved import SOLVED
 from hnlm_ray.cf.stepped import EpochReport, Stepped
 from hnlm_ray.cf.trainer import Trainer
 from hnlm_ray.cf.training import Training, open_training, train
+from hnlm_ray.cf.unobserved import UnobservedItems
 from hnlm_ray.cf.vectors import PairVectors
 
 __all__ = [
@@ -41,21 +43,30 @@ __all__ = [
     "SAMPLERS",
     "SOLVED",
     "Adapter",
+    "Batch",
     "CFData",
+    "CandidateSampler",
     "DivergedError",
+    "EmbeddingModel",
     "EmbeddingScores",
     "EpochReport",
     "Evaluation",
     "Fusion",
     "Hardness",
+    "HopNegatives",
     "Judgements",
+    "ModelInputs",
     "NegativePool",
+    "Negatives",
     "PairVectors",
     "Positives",
+    "Sampler",
+    "SamplerInputs",
     "Scorer",
     "Stepped",
     "Trainer",
     "Training",
+    "UnobservedItems",
     "choose_fusion",
     "ease_weights",
     "evaluate",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.hardness import Drawn, Ranked, draw_negatives, draws_for_pairs
 from hnlm_ray.cf.named_items import Meaning, NearestItems
-from hnlm_ray.cf.samplers import SAMPLERS, Sampler, SamplerInputs
+from hnlm_ray.cf.samplers import Sampler, SamplerInputs, sampler_class
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
 
@@ -32,7 +32,7 @@ def redraw(model: Ranked, data: CFData, config: CFConfig, pairs: NDArray[np.int6
     """
     if not draws_for_pairs(config):
         raise InputError(f"its loss {config.loss!r} draws no negative for a pair")
-    meaning = _anchored_meaning(data, model.final.device) if config.sampler == "vectors" else None
+    meaning = _anchored_meaning(data, model.final.device) if sampler_class(config.sampler).adapts_vectors else None
     sampler = _open_sampler(data, config, seed, model.final.device)
     if sampler.state_dict():
         raise InputError(f"what {config.sampler!r} draws rests on what it saw while its own model was trained")
@@ -42,7 +42,7 @@ def redraw(model: Ranked, data: CFData, config: CFConfig, pairs: NDArray[np.int6
 def _open_sampler(data: CFData, config: CFConfig, seed: int, device: torch.device) -> Sampler:
     seeds = np.random.SeedSequence(seed).generate_state(_STREAMS, np.uint32)
     sampling, pool = (torch.Generator(device).manual_seed(int(own)) for own in seeds)
-    return SAMPLERS[config.sampler](SamplerInputs(data, config, sampling, pool, device))
+    return sampler_class(config.sampler).open(SamplerInputs(data, config, sampling, pool, device))
 
 
 def _anchored_meaning(data: CFData, device: torch.device) -> Meaning:

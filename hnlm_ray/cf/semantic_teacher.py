@@ -17,6 +17,7 @@ from torch import Tensor
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.ease import MOST_ITEMS, add_text_kernel, item_gram, solve_ease
 from hnlm_ray.cf.judgements import Judgements
+from hnlm_ray.cf.kept import Array, Kept, content_of
 from hnlm_ray.cf.losses.catalogue import standardised
 from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
 from hnlm_ray.cf.solved.ease import HistoryScores, history_matrix
@@ -31,9 +32,7 @@ log = logging.getLogger(__name__)
 USERS_PER_BLOCK: Final = 1024
 KEPT_CELLS: Final = 2**25
 """Scores that are computed once and kept, float32[users, items]: 128 MiB; of more data each block is computed anew."""
-
-
-_LAST: Final = dict[tuple[CFData, TeacherConfig, str], Scorer]()
+_TEACHERS: Final = Kept[Scorer](1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,11 +133,18 @@ def teacher_of(data: CFData, config: CFConfig, device: torch.device | str = "cpu
     """
     if data.teacher is not None:
         return data.teacher
-    asked = (data, config.teacher, str(device))
-    if asked not in _LAST:
-        _LAST.clear()
-        _LAST[asked] = _to_keep(*asked)
-    return _LAST[asked]
+    asked = data, config.teacher, str(device)
+    return _TEACHERS.get(_content(*asked), lambda: _to_keep(*asked))
+
+
+def _content(data: CFData, config: TeacherConfig, device: str) -> bytes:
+    """Return what a teacher is kept by: its settings, and all that :func:`open_teacher` reads with them."""
+    read: list[Array | None] = [data.train.indptr, data.train.items]
+    read += [data.item_text if config.reads_text else None]
+    read += [data.user_text if config.llm_profile else None]
+    if data.judgements is not None and config.verdict:
+        read += [data.judgements.pairs.indptr, data.judgements.pairs.items, data.judgements.verdicts]
+    return content_of((data.users, data.items, config.model_dump_json(), device), read)
 
 
 def _to_keep(data: CFData, config: TeacherConfig, device: str) -> Scorer:

@@ -20,13 +20,14 @@ from hnlm_ray.cf.devices import open_device
 from hnlm_ray.cf.divergence import DivergenceWatch
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
 from hnlm_ray.cf.initialisation import with_start
-from hnlm_ray.cf.models import MODELS, EmbeddingModel, ModelInputs
+from hnlm_ray.cf.models import EmbeddingModel, ModelInputs, model_class
 from hnlm_ray.cf.objectives import LOSSES, CatalogueObjective, Objective, ObjectiveInputs
 from hnlm_ray.cf.optimisers import learning_rate
 from hnlm_ray.cf.pairs import TrainingPairs
-from hnlm_ray.cf.samplers import SAMPLERS, Sampler, SamplerInputs
+from hnlm_ray.cf.samplers import Sampler, SamplerInputs, sampler_class
+from hnlm_ray.cf.samplers.checked import check_negatives
 from hnlm_ray.cf.scoring import EmbeddingScores
-from hnlm_ray.cf.settings import check_seed, check_state, check_trained_by, reject_ignored_settings, trained_by
+from hnlm_ray.cf.settings import check_seed, check_state, check_trained_by, trained_by
 from hnlm_ray.cf.stepped import EpochReport
 from hnlm_ray.cf.steps import (
     AutogradSteps,
@@ -41,7 +42,9 @@ from hnlm_ray.cf.steps import (
 )
 from hnlm_ray.cf.tiers import TextTiers
 from hnlm_ray.cf.unit_rows import ranked_by_cosine
+from hnlm_ray.cf.unread import reject_ignored_settings
 from hnlm_ray.config import CFConfig
+from hnlm_ray.config.outside import is_outside
 
 STREAMS: Final = ("start", "shuffle", "sampling", "pool", "adapter", "noise", "tiers")
 """What draws at random; a new one comes last, so that a seed keeps meaning what it meant."""
@@ -65,7 +68,7 @@ class Trainer:
     skipped_pairs
         Training pairs of users who have a positive with every item: no negative exists for them.
     adapted
-        The adapter and how far it has moved (``adapted.shift``); none unless the sampler is ``vectors``.
+        The adapter and how far it has moved (``adapted.shift``); none unless the sampler adapts vectors.
     sampler
         What draws negatives; none for a loss that takes the whole catalogue.
 
@@ -80,7 +83,8 @@ class Trainer:
 
     def __init__(self, data: CFData, config: CFConfig, seed: int, device: str = "cpu") -> None:
         self.data = with_validation_in_train(data) if config.validation == "none" else data
-        config = with_start(config, self.data.users + self.data.items)
+        kind = model_class(config.model)
+        config = with_start(config, self.data.users + self.data.items, as_lightgcn=kind.starts_as_lightgcn)
         self.config, self.device, self.epoch = config, open_device(device), 0
         if self.device.type == "cpu":
             keep_freed_memory()
@@ -90,9 +94,9 @@ class Trainer:
         self.pairs = TrainingPairs(self.data, self.device)
         self.skipped_pairs = self.pairs.skipped
         inputs = ModelInputs(self.data, config, start, streams["noise"], self.device)
-        self.model: EmbeddingModel = MODELS[config.model](inputs)
+        self.model: EmbeddingModel = kind(inputs)
         self.adapted = None
-        if config.sampler == "vectors":
+        if sampler_class(config.sampler).adapts_vectors:
             self.adapted = AdaptedNegatives(self.data, config, self.model.width, adapter, self.device)
         tiers = TextTiers(self.data, config, streams["tiers"], self.device) if config.tiers else None
         inputs_of_loss = ObjectiveInputs(self.data, config, self.model, self.adapted, tiers)
@@ -100,11 +104,23 @@ class Trainer:
         self.sampler = self._open_sampler() if self.objective.draws else None
         self.steps = self._open_steps()
         self.divergence = DivergenceWatch(config)
+        if is_outside(config.sampler):
+            self._try_sampler()
+
+    @torch.no_grad()
+    def _try_sampler(self) -> None:
+        """Look at what a sampler of another package gives for one batch; afterwards all is as it was."""
+        with self.drawing_apart(0) as sampler:
+            if sampler is not None:
+                batch, hops = next(self._batches()), self.model.hops() if sampler.reads == "hops" else None
+                given = sampler.sample(batch, self.model() if hops is None else hops)
+                check_negatives(self.config.sampler, given, sampler, batch, self.data.items)
 
     def _open_sampler(self) -> Sampler:
         count = self.config.softmax.negatives if self.config.loss == "sampled_softmax" else None
         sampling, pool = self._generators["sampling"], self._generators["pool"]
-        return SAMPLERS[self.config.sampler](SamplerInputs(self.data, self.config, sampling, pool, self.device, count))
+        inputs = SamplerInputs(self.data, self.config, sampling, pool, self.device, count)
+        return sampler_class(self.config.sampler).open(inputs)
 
     def _open_steps(self) -> AutogradSteps | RowwiseSteps:
         written_out = self.config.gradients == "closed"

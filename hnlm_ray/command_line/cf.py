@@ -36,10 +36,12 @@ def train(
             "split as well; ids are numbers or text.",
         ),
     ] = "ngcf",
-    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help=f"{one_of('model')}; cf.model.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help=f"{one_of('model')}, or module:Class; cf.model.")
+    ] = None,
     sampler: Annotated[
         str | None,
-        typer.Option("--sampler", metavar="NAME", help=f"{one_of('sampler', OF_A_RUN)}, draws negatives; cf.sampler."),
+        typer.Option("--sampler", metavar="NAME", help=f"{one_of('sampler', OF_A_RUN)}, or module:Class; cf.sampler."),
     ] = None,
     loss: Annotated[str | None, typer.Option("--loss", metavar="NAME", help=f"{one_of('loss')}; cf.loss.")] = None,
     overrides: Overrides = None,

@@ -7,6 +7,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from hnlm_ray.config.outside import OrOutside
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 METRICS: Final = ("recall", "ndcg", "precision", "hit_rate", "mrr", "map")
@@ -40,6 +42,8 @@ CFModelName = Literal[
     "ials",
     "popularity",
 ]
+AnyModel = Annotated[CFModelName, OrOutside("cf.model")]
+"""One of ours, or ``module:Class`` of another package."""
 
 
 class Section(BaseModel):

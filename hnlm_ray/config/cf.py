@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hnlm_ray.config.base import CFModelName, Count, Probability, Section
+from hnlm_ray.config.base import AnyModel, Count, Probability, Section
 from hnlm_ray.config.cf_parts import (
     AdamConfig,
     AHNSConfig,
@@ -20,14 +20,21 @@ from hnlm_ray.config.cf_parts import (
     TeacherConfig,
     TextConfig,
 )
+from hnlm_ray.config.outside import OrOutside
+
+SamplerName = Literal["rns", "pns", "dns", "dns_mn", "srns", "mixgcf", "dins", "ahns", "in_batch", "pool", "vectors"]
 
 
 class CFConfig(Section):
     """One CF training: model, sampler, loss, optimiser, stopping."""
 
-    model: CFModelName = Field("lightgcn", description="Of a training alone; in a pipeline tune.models chooses.")
-    sampler: Literal["rns", "pns", "dns", "dns_mn", "srns", "mixgcf", "dins", "ahns", "in_batch", "pool", "vectors"] = (
-        Field("rns", description="Of a training alone; in a pipeline tune.methods chooses.")
+    model: AnyModel = Field(
+        "lightgcn",
+        description="Of a training alone; in a pipeline tune.models chooses. module:Class is a model of your own.",
+    )
+    sampler: Annotated[SamplerName, OrOutside("cf.sampler")] = Field(
+        "rns",
+        description="Of a training alone; in a pipeline tune.methods chooses. module:Class is a sampler of your own.",
     )
     loss: Literal["bpr", "hinge", "softmax", "sampled_softmax", "sfcml"] = Field(
         "bpr", description="softmax (exact, over the catalogue) and sfcml take whole users and draw no negative."

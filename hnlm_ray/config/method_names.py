@@ -20,11 +20,6 @@ DEFAULT_METHODS: Final = (
     *("hnlmrec_teacher", "hnlmrec_item"),
     *("guard", "guard_no_text", "guard_shuffled", "guard_facts"),
 )
-CLASSICAL_METHODS: Final = (
-    *("popularity", "rns", "pns", "dns", "dns_mn", "srns", "mixgcf", "dins", "ahns", "in_batch"),
-    *("softmax", "sampled_softmax", "sfcml", "ease", "ials", "fusion_cf", "distill_cf", "distill_fusion_cf"),
-)
-"""Those of the family 'classical': a test holds it to the files."""
 Words = tuple[str, ...]
 
 
@@ -40,6 +35,22 @@ def shipped_spaces() -> Mapping[str, Any]:
 def shipped_methods() -> tuple[str, ...]:
     """Return the methods that come with the package and their controls, by name; parts of others begin with _."""
     return tuple(sorted(_with_controls({name: _words(name, {}) for name in _shipped_trees() if name[0] != "_"})))
+
+
+@lru_cache(maxsize=1)
+def classical_methods() -> tuple[str, ...]:
+    """Return those of the shipped methods that are of the family 'classical'."""
+    return tuple(name for name in sorted(_shipped_trees()) if name[0] != "_" and _family(name) == "classical")
+
+
+def is_classical(name: str) -> bool:
+    """Tell whether a method is one of these; of a standing baseline no file is read."""
+    return name in STANDING_BASELINES or name in classical_methods()
+
+
+def _family(name: str) -> object:
+    tree = _shipped_trees()[name]
+    return tree.get("family") or (_family(tree["extends"]) if "extends" in tree else None)
 
 
 def method_names(own: Spaces) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from hnlm_ray.config.base import CFModelName, MethodName, ModelName, Section
+from hnlm_ray.config.base import AnyModel, MethodName, ModelName, Section
 from hnlm_ray.config.controls import check_controls
+from hnlm_ray.config.outside import check_outside
 
 Setting = bool | int | float | str
 Bounds = tuple[float, float]
@@ -112,7 +113,9 @@ class SpaceConfig(Section):
     models: Literal["any"] | Annotated[tuple[ModelName, ...], Field(min_length=1)] | None = Field(
         None, description="Those of tune.models that it runs on; where nothing says it, any."
     )
-    model: CFModelName | None = Field(None, description="Of a method that is a model itself.")
+    model: AnyModel | None = Field(
+        None, description="Of a method that is a model itself; module:Class is one of your own."
+    )
     reads: Reads | None = Field(None, description="What it needs beside the positives.")
     controls: Annotated[tuple[str, ...], AfterValidator(check_controls)] | None = Field(
         None, description="What is taken away from it, a control each: the words of hnlm_ray/config/controls.py."
@@ -127,6 +130,21 @@ class SpaceConfig(Section):
     fixed: Settings = Field({}, description="Values that hold in every trial, by their names within `cf`.")
     published: Settings = Field({}, description="Values of the first trial where `cf` leaves its default.")
     space: dict[str, DimensionConfig | None] = Field({}, description="What is searched.")
+
+    @field_validator("fixed", "published")
+    @classmethod
+    def _names_a_sampler(cls, settings: Settings) -> Settings:
+        check_outside(settings.get("sampler"), "cf.sampler")
+        return settings
+
+    @field_validator("space")
+    @classmethod
+    def _searches_samplers(cls, space: dict[str, DimensionConfig | None]) -> dict[str, DimensionConfig | None]:
+        searched = space.get("sampler")
+        for one in () if searched is None else (searched, *(searched.branches or {}).values()):
+            for value in one.choice or ():
+                check_outside(value, "cf.sampler")
+        return space
 
 
 Spaces = Mapping[str, SpaceConfig]

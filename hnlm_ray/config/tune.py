@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from hnlm_ray.config.base import Count, MethodName, MetricName, ModelName, Section
-from hnlm_ray.config.method_names import CLASSICAL_METHODS, DEFAULT_METHODS, check_method, shipped_methods
+from hnlm_ray.config.method_names import DEFAULT_METHODS, check_method, classical_methods, is_classical, shipped_methods
 from hnlm_ray.config.spaces import ROLE, SpaceConfig
 
 LEAST_SHARE: Final = 0.01
@@ -111,16 +111,18 @@ class TuneConfig(Section):
     @field_validator("methods")
     @classmethod
     def _are_there(cls, methods: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        for name in methods:
-            check_method(name, info.data.get("spaces"))
+        for name in methods if "spaces" in info.data else ():  # what is wrong there is told there
+            check_method(name, info.data["spaces"])
         return methods
 
     @field_validator("methods")
     @classmethod
     def _holds_a_classical_method(cls, methods: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        own = {name for name, given in info.data.get("spaces", {}).items() if given.family in {"classical", None}}
-        if not {*CLASSICAL_METHODS, *own} & set(methods):
-            raise ValueError(f"it needs a classical one to compare with ({', '.join(CLASSICAL_METHODS)})")
+        if "spaces" not in info.data:
+            return methods
+        own = {name for name, given in info.data["spaces"].items() if given.family in {"classical", None}}
+        if not own & set(methods) and not any(map(is_classical, methods)):
+            raise ValueError(f"it needs a classical one to compare with ({', '.join(classical_methods())})")
         return methods
 
     @field_validator("metric")

@@ -104,10 +104,9 @@ def pool_triples(train: Positives, pool: NegativePool | None) -> NDArray[np.int6
 class KeptData:
     """What :func:`read_data` made lately in this process: the same object for the same run, reading and seed.
 
-    What no seed draws is the same for all seeds.
-
-    A worker receives the run's data anew with each training; what is cached by the identity of the data
-    (the guard's belief) is found again only so. The least recently used of more than four is dropped.
+    What no seed draws is the same for all seeds. It saves time alone: a worker receives the run's data anew with each
+    training, and a control would be drawn, and its data checked, each time. What is kept of a guard or a teacher is
+    found by content, whichever object the data is. The least recently used of more than four is dropped.
     """
 
     _kept: OrderedDict[tuple[str, Reads, int], CFData] = field(default_factory=OrderedDict)

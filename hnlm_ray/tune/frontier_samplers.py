@@ -11,6 +11,7 @@ import numpy as np
 
 from hnlm_ray.cf import SOLVED
 from hnlm_ray.cf.hardness import draws_for_pairs
+from hnlm_ray.cf.samplers import sampler_class
 from hnlm_ray.config import CFConfig, MethodName
 from hnlm_ray.tune.frontier_rows import Redrawn
 from hnlm_ray.tune.method import Method
@@ -23,7 +24,6 @@ GRID_CANDIDATES: Final = (4, 8, 16, 32)
 GRID_LAMBDAS: Final = (0.3, 0.5, 1.0)
 SOLVES: Final = "it is solved and draws no negative"
 WITHOUT_TEXT: Final = "what it draws knows no text: text is in its model alone"
-_HARD_PARTS: Final = {"pool", "vectors"}
 _BY_TEXT: Final = {"guard", "pool_share"}
 
 
@@ -85,7 +85,7 @@ def _point(asked: Redrawn) -> tuple[str, ...]:
 def draws_by_text(one: Winner) -> bool:
     """Tell whether a method's negatives can rest on what an LLM or an encoder says: by a pool, vectors or a guard."""
     config, searched = one.config, _BY_TEXT & one.method.space.keys()
-    return bool(config.sampler in _HARD_PARTS or config.pool_share or config.guard or searched)
+    return bool(sampler_class(config.sampler).draws_by_text or config.pool_share or config.guard or searched)
 
 
 def _own(one: Winner) -> Redrawn:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from hnlm_ray.config import CFConfig
 from hnlm_ray.config.base import CFModelName
+from hnlm_ray.config.outside import is_outside
 from hnlm_ray.config.spaces import DimensionConfig, RangeConfig
 from hnlm_ray.errors import InputError
 from hnlm_ray.tune.dimensions import Choice, Int, LogUniform, Range, Space, Uniform, Value, When
@@ -44,7 +45,7 @@ def parse_value(path: str, value: object, told: str) -> Value:
     try:
         parsed: Value = value_at(CFConfig.model_validate(with_values({}, {path: value})), path)  # type: ignore[dict-item]
     except ValidationError as error:
-        detail = error.errors()[0]["msg"]
+        detail = error.errors()[0]["msg"].removeprefix("Value error, ")
         message = f"{detail[0].lower()}{detail[1:]}"
         raise InputError(f"{told}: cf.{path} can't be {str(value)[:80]!r}; {message}") from error
     return parsed
@@ -93,7 +94,7 @@ def build_dimension(path: str, given: DimensionConfig, before: Space, told: str)
 def _condition(on: str, text: str, before: Space, told: str) -> Value:
     """Return the value of a condition; InputError where the parameter that it is about never has it."""
     if on == "model":
-        allowed: tuple[Value, ...] = get_args(CFModelName)
+        allowed: tuple[Value, ...] = (*get_args(CFModelName), *((text,) if is_outside(text) else ()))
         value: Value = text
     else:
         value = parse_value(on, text, f"{told}.when")

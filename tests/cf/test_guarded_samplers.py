@@ -11,10 +11,10 @@ from scipy import stats
 from hnlm_ray.cf import SAMPLERS, CFData, NegativePool, Positives, Trainer
 from hnlm_ray.cf.objectives.pairs import hop_rows
 from hnlm_ray.cf.samplers import Batch, SamplerInputs
-from hnlm_ray.cf.settings import CANDIDATE_SAMPLERS
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
 
+CANDIDATE_SAMPLERS = [name for name, sampler in SAMPLERS.items() if sampler.chooses_among_candidates]
 HOPS, DIM, M, LAMBDA = 3, 5, 6, 0.8
 SMALL = {"dim": 6, "batch_size": 100, "lr": 0.01, "candidates": 6}
 

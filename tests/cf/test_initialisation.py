@@ -27,8 +27,13 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+def start(nodes, **settings):
+    config = CFConfig(**settings)
+    return with_start(config, nodes, as_lightgcn=MODELS[config.model].starts_as_lightgcn)
+
+
 def tables(**settings):
-    drawn = start_tables(with_start(CFConfig(dim=DIM, **settings), USERS + ITEMS), USERS, ITEMS, generator())
+    drawn = start_tables(start(USERS + ITEMS, dim=DIM, **settings), USERS, ITEMS, generator())
     assert (drawn.shape, drawn.dtype) == ((USERS + ITEMS, DIM), torch.float32)
     return torch.split(drawn, [USERS, ITEMS])
 
@@ -44,9 +49,9 @@ def test_by_default_each_table_starts_as_torch_would_draw_it_by_xavier_uniform()
 
 def test_auto_is_xavier_but_for_lightgcn_by_pairs_on_a_large_graph():
     assert CFConfig().init == "auto"
-    large = with_start(CFConfig(model="lightgcn", loss="bpr"), LARGE + 1)
+    large = start(LARGE + 1, model="lightgcn", loss="bpr")
     assert (large.init, large.init_std) == ("normal", 0.1)
-    assert with_start(CFConfig(model="kar"), LARGE + 1) == large.model_copy(update={"model": "kar", "dim": 64})
+    assert start(LARGE + 1, model="kar") == large.model_copy(update={"model": "kar", "dim": 64})
     for settings, nodes in (
         ({"model": "lightgcn"}, LARGE),
         ({"model": "mf"}, LARGE + 1),
@@ -54,9 +59,9 @@ def test_auto_is_xavier_but_for_lightgcn_by_pairs_on_a_large_graph():
         ({"model": "simgcl"}, LARGE + 1),
         ({"model": "lightgcn", "loss": "softmax"}, LARGE + 1),
     ):
-        assert with_start(CFConfig(**settings), nodes).init == "xavier_uniform"
+        assert start(nodes, **settings).init == "xavier_uniform"
     given = CFConfig(init="xavier_normal")
-    assert with_start(given, LARGE + 1) is given
+    assert with_start(given, LARGE + 1, as_lightgcn=True) is given
 
 
 def test_the_normal_form_has_the_same_variance_and_no_bound():

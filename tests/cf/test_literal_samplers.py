@@ -16,7 +16,7 @@ HOPS, DIM = 3, 5
 
 def build(name, data, **values):
     streams = [torch.Generator().manual_seed(seed) for seed in (4, 5)]
-    return SAMPLERS[name](SamplerInputs(data, CFConfig(sampler=name, **values), *streams, torch.device("cpu")))
+    return SAMPLERS[name].open(SamplerInputs(data, CFConfig(sampler=name, **values), *streams, torch.device("cpu")))
 
 
 def batch_of(data, edges):

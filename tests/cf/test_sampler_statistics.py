@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 def build(name, data, count=None, seed=0, **values):
     streams = [torch.Generator().manual_seed(seed + offset) for offset in (0, 1000)]
-    return SAMPLERS[name](SamplerInputs(data, CFConfig(sampler=name, **values), *streams, CPU, count))
+    return SAMPLERS[name].open(SamplerInputs(data, CFConfig(sampler=name, **values), *streams, CPU, count))
 
 
 def batch_of(data, edges):

@@ -7,8 +7,7 @@ import pytest
 import torch
 from pydantic import BaseModel
 
-from hnlm_ray.cf import EmbeddingScores, open_training
-from hnlm_ray.cf.solved import SOLVED
+from hnlm_ray.cf import LOSSES, MODELS, SAMPLERS, SOLVED, EmbeddingScores, open_training
 from hnlm_ray.cf.solved.base import OF_GRADIENTS
 from hnlm_ray.cf.unread import READERS, unread_settings
 from hnlm_ray.config import CFConfig
@@ -39,6 +38,14 @@ KINDS = {
     "ease": {"model": "ease"},
     "ials": {"model": "ials"},
 }
+NAMES = {"model": {**MODELS, **SOLVED}, "sampler": SAMPLERS, "loss": LOSSES}
+KINDS |= {
+    name: {"model": "mf", setting: name}
+    for setting, ours in NAMES.items()
+    for name in ours
+    if name not in {CFConfig.model_fields[setting].default, *(kind.get(setting) for kind in KINDS.values())}
+}
+"""Trainings, each model, sampler and loss in one: so none can be silent about what it reads."""
 OTHERS = {
     "margin": 0.01,
     "dim": 6,

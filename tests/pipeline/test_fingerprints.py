@@ -1,5 +1,7 @@
 """What a stage's fingerprint holds: all that shapes its output, and nothing else."""
 
+import sys
+
 import pytest
 
 from hnlm_ray.config_file import load_config
@@ -85,3 +87,41 @@ def test_the_length_of_the_lists_trains_no_model_anew(depends_on):
 def test_a_share_of_the_training_rows_shapes_the_data_and_all_of_them_as_if_there_were_no_such_setting(depends_on):
     assert depends_on("prepare", "prepare.split.train_share=0.5") != depends_on("prepare")
     assert "train_share" not in depends_on("prepare")["prepare"]["split"]
+
+
+OWN = """
+from hnlm_ray.cf import CandidateSampler, Negatives
+
+
+class Second(CandidateSampler):
+    def sample(self, batch, embeddings):
+        return Negatives(self.draw_candidates(batch)[:, 1])
+"""
+
+
+def test_the_source_of_a_class_of_one_s_own_is_in_and_only_where_one_is_used(depends_on, tmp_path, monkeypatch):
+    place = tmp_path / "own_fingerprinted.py"
+    place.write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("HNLM_PLUGINS", "own_fingerprinted")
+    name = "own_fingerprinted:Second"
+    fixed, searched = f"{{sampler: '{name}'}}", f"{{sampler: {{choice: [dns, '{name}']}}}}"
+    method = "tune.spaces={{second: {{extends: dns, family: classical, reads: nothing, {}}}}}"
+    both = "tune.methods=[dns, second]"
+    uses = {
+        "fixed": ("trials", method.format(f"fixed: {fixed}"), both),
+        "searched": ("trials", method.format(f"space: {searched}"), both),
+        "taught": ("teacher", f"teacher.cf.sampler={name}"),
+    }
+    try:
+        before = {use: depends_on(*asked) for use, asked in uses.items()}
+        assert all(found["own_classes"].keys() == {name} for found in before.values())
+        place.write_text(f"{OWN}# more\n")
+        assert all(depends_on(*asked) != before[use] for use, asked in uses.items())
+        place.write_text(OWN)
+        assert {use: depends_on(*asked) for use, asked in uses.items()} == before
+        without = [depends_on("trials"), depends_on("teacher"), depends_on("trials", f"cf.sampler={name}")]
+        without.append(depends_on("trials", method.format(f"fixed: {fixed}")))  # it is not compared
+        assert not any("own_classes" in found for found in without)
+    finally:
+        sys.modules.pop("own_fingerprinted", None)

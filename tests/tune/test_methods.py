@@ -14,7 +14,7 @@ from hnlm_ray.cf.trainer import reject_ignored_settings
 from hnlm_ray.cf.unread import unread_settings
 from hnlm_ray.config import CFConfig, TuneConfig
 from hnlm_ray.config.controls import CONTROLS
-from hnlm_ray.config.method_names import CLASSICAL_METHODS, DEFAULT_METHODS, shipped_methods
+from hnlm_ray.config.method_names import DEFAULT_METHODS, STANDING_BASELINES, classical_methods, shipped_methods
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import InputError
 from hnlm_ray.preset import merged
@@ -253,7 +253,8 @@ def test_names_and_families():
     assert result_name("lightgcn", "dns") == "lightgcn-dns"
     assert result_name("lightgcn", "ease") == "ease"
     families = {method: family(result_name("mf", method)) for method in ALL}
-    assert {name for name, found in families.items() if found == "classical"} == set(CLASSICAL_METHODS)
+    assert {name for name, found in families.items() if found == "classical"} == set(classical_methods())
+    assert set(STANDING_BASELINES) <= set(classical_methods())
     assert [name for name, found in families.items() if found == "semantic"] == SEMANTIC
     assert all((found == "control") == (METHODS[name].control_of is not None) for name, found in families.items())
     assert all((found == "control") == (METHODS[name].takes in CONTROLS) for name, found in families.items())

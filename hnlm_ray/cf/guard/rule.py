@@ -2,56 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.guard.beliefs import DenseBeliefs, HighestBeliefs, open_beliefs
 from hnlm_ray.cf.guard.logits import fit_false_negatives
+from hnlm_ray.cf.kept import Array, Kept, content_of
 from hnlm_ray.config import CFConfig
-from hnlm_ray.config.cf_parts import BeliefConfig
 
 SEED: Final = 0
 KEPT: Final = 3
 """Beliefs that a process keeps."""
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What a belief is asked of: ``content`` is a hash of what it reads, for data can differ in their pools alone."""
-
-    content: bytes
-    features: str
-    belief: BeliefConfig
-    data: CFData = field(compare=False)
-
-    @classmethod
-    def of(cls, data: CFData, config: CFConfig) -> _Asked:
-        """Return what a training asks for."""
-        return cls(_content(data, config.guard_features), config.guard_features, config.belief, data)
+_BELIEFS: Final = Kept[DenseBeliefs | HighestBeliefs](KEPT)
 
 
-def _content(data: CFData, features: str) -> bytes:
-    """Return a hash of sizes and of all arrays that the features, and what is held out of them, rest on."""
-    digest = hashlib.sha256(f"{data.users} {data.items}".encode())
-    read: list[np.ndarray[Any, Any] | None] = [data.train.indptr, data.train.items]
+def _content(data: CFData, config: CFConfig, device: torch.device) -> bytes:
+    """Return what a belief is kept by: data can differ in their pools alone."""
+    settings = data.users, data.items, config.guard_features, config.belief.model_dump_json(), device
+    return content_of(settings, _read(data, config.guard_features))
+
+
+def _read(data: CFData, features: str) -> list[Array | None]:
+    """Return all arrays that the features, and what is held out of them, rest on."""
+    read: list[Array | None] = [data.train.indptr, data.train.items]
     read += [data.item_text if features != "cf" else None]
     read += _told(data) if features == "full" else []
     if data.judgements is not None:
         read += [data.judgements.pairs.indptr, data.judgements.pairs.items, data.judgements.verdicts]
-    for array in read:
-        digest.update(b"none" if array is None else f"{array.dtype} {array.shape}".encode())
-        digest.update(b"" if array is None else np.ascontiguousarray(array).data)
-    return digest.digest()
+    return read
 
 
-def _told(data: CFData) -> list[np.ndarray[Any, Any] | None]:
+def _told(data: CFData) -> list[Array | None]:
     """Return what the group 'llm' rests on; none where the data has none of it."""
     source, vectors = data.user_text_from, data.vectors
     pairs = [None, None] if source is None else [source.indptr, source.items]
@@ -60,10 +46,8 @@ def _told(data: CFData) -> list[np.ndarray[Any, Any] | None]:
     return [data.user_text, *pairs, vectors.vectors, vectors.row, vectors.anchors, vectors.anchored]
 
 
-@lru_cache(maxsize=KEPT)
-def _beliefs(asked: _Asked, device: torch.device) -> DenseBeliefs | HighestBeliefs:
-    # A tuner trains many models on the same data: the belief is made once for them.
-    return open_beliefs(fit_false_negatives(asked.data, asked.features, SEED, asked.belief), asked.data).to(device)
+def _open(data: CFData, config: CFConfig, device: torch.device) -> DenseBeliefs | HighestBeliefs:
+    return open_beliefs(fit_false_negatives(data, config.guard_features, SEED, config.belief), data).to(device)
 
 
 class Guard:
@@ -77,7 +61,8 @@ class Guard:
 
     def __init__(self, data: CFData, config: CFConfig, device: torch.device) -> None:
         self.strength = config.guard
-        self.beliefs = _beliefs(_Asked.of(data, config), device)
+        # A tuner trains many models on the same data: the belief is made once for them.
+        self.beliefs = _BELIEFS.get(_content(data, config, device), lambda: _open(data, config, device))
 
     def penalty(self, scores: Tensor, users: Tensor, candidates: Tensor) -> Tensor:
         """Return lambda * std_j(s) * g of each candidate, of the shape of ``scores``: [batch, M] or [batch, layers, M].

@@ -16,8 +16,9 @@ from hnlm_ray.cf.models.rlmrec import RLMRecCon, RLMRecGen
 from hnlm_ray.cf.models.sgl import SGL
 from hnlm_ray.cf.models.simgcl import SimGCL
 from hnlm_ray.cf.models.xsimgcl import XSimGCL
+from hnlm_ray.config.outside import is_outside, outside_class
 
-__all__ = ["MODELS", "EmbeddingModel", "ModelInputs"]
+__all__ = ["MODELS", "EmbeddingModel", "ModelInputs", "model_class"]
 
 MODELS: Final[dict[str, type[EmbeddingModel]]] = {
     "mf": MF,
@@ -33,3 +34,8 @@ MODELS: Final[dict[str, type[EmbeddingModel]]] = {
     "kar": KAR,
     "llmrec": LLMRec,
 }
+
+
+def model_class(name: str) -> type[EmbeddingModel]:
+    """Return what ``cf.model`` names: one of ours, or ``module:Class`` of another package; InputError, see there."""
+    return outside_class(name, EmbeddingModel) if is_outside(name) else MODELS[name]

@@ -17,6 +17,8 @@ class AlphaRec(EmbeddingModel):
     text starts at 0. The paper trains it by sampled softmax: cosine, temperature .15 to .2, 256 negatives, 2 layers.
     """
 
+    reads_settings = ("dim", "epochs", "layers", "precision", "text.hidden")
+
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__(inputs)
         del self.table

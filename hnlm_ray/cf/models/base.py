@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Final
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,11 @@ from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.initialisation import start_tables
 from hnlm_ray.config import CFConfig
+
+TABLE: Final = ("dim", "epochs", "reg")
+"""What every model with a table of embeddings reads."""
+PROPAGATED: Final = (*TABLE, "layers", "precision")
+"""The same of one that propagates it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,21 @@ class EmbeddingModel(nn.Module):
     ``table`` is float32[users + items, dim], drawn by :func:`~hnlm_ray.cf.initialisation.start_tables`. A subclass
     overrides :meth:`forward`, and what else it needs of the rest. Scores are dot products of final embeddings, never
     squashed.
+
+    Attributes
+    ----------
+    reads_settings
+        The settings within ``cf`` that not every model reads, such as ``layers``; a section stands for all of it.
+    plugs_in_as, must_define
+        For a configuration that names a class of another package: what setting may, and what it must define.
+    starts_as_lightgcn
+        Whether ``init: auto`` is LightGCN's start on a large graph (:func:`~hnlm_ray.cf.initialisation.with_start`).
     """
+
+    plugs_in_as: ClassVar[str] = "cf.model"
+    must_define: ClassVar[tuple[str, ...]] = ("forward",)
+    reads_settings: ClassVar[tuple[str, ...]] = TABLE
+    starts_as_lightgcn: ClassVar[bool] = False
 
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hnlm_ray.cf.initialisation import start_deviation
-from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
+from hnlm_ray.cf.models.base import PROPAGATED, EmbeddingModel, ModelInputs
 from hnlm_ray.cf.propagation import Adjacency, propagate, propagated_layers
 from hnlm_ray.cf.text import given_user_text, item_text, text_mlp
 
@@ -17,6 +17,9 @@ class IDText(EmbeddingModel):
     Users have their row alone, as in VBPR, unless the data gives them a text of their own: an MLP of theirs then reads
     it. The mean of their items' text is not put in: propagation brings it. A node without text has its row alone.
     """
+
+    reads_settings = (*PROPAGATED, "text.hidden")
+    starts_as_lightgcn = True
 
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__(inputs)

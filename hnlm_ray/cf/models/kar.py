@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hnlm_ray.cf.initialisation import linear, start_deviation
-from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
+from hnlm_ray.cf.models.base import PROPAGATED, EmbeddingModel, ModelInputs
 from hnlm_ray.cf.propagation import Adjacency, propagate, propagated_layers
 from hnlm_ray.cf.text import node_text, text_mlp
 
@@ -42,6 +42,9 @@ class KAR(EmbeddingModel):
     meet its like alone. Experts are MLPs with a linear last layer (a dot product needs both signs), without dropout.
     Users' text is the mean of their items' where the data gives none; a node without text has its row alone.
     """
+
+    reads_settings = (*PROPAGATED, "text.hidden", "text.shared_experts", "text.own_experts")
+    starts_as_lightgcn = True
 
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__(inputs)

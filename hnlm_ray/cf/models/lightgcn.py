@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from hnlm_ray.cf.item_graph import add_neighbours, text_graph, with_neighbours
-from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
+from hnlm_ray.cf.models.base import PROPAGATED, EmbeddingModel, ModelInputs
 from hnlm_ray.cf.propagated_rows import mean_of_rows, spread_from_rows
 from hnlm_ray.cf.propagation import Adjacency, mean_of_powers, propagate, propagated_layers
 
@@ -16,6 +18,9 @@ class LightGCN(EmbeddingModel):
 
     With ``config.graph`` above 0 each item then gets its text neighbours added (:mod:`hnlm_ray.cf.item_graph`).
     """
+
+    reads_settings: ClassVar[tuple[str, ...]] = (*PROPAGATED, "graph")
+    starts_as_lightgcn: ClassVar[bool] = True
 
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__(inputs)

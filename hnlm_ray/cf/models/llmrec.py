@@ -12,7 +12,7 @@ from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.data import CFData
 from hnlm_ray.cf.gather import gather_rows
 from hnlm_ray.cf.losses import bpr, l2, leads
-from hnlm_ray.cf.models.base import ModelInputs
+from hnlm_ray.cf.models.base import PROPAGATED, ModelInputs
 from hnlm_ray.cf.models.lightgcn import LightGCN
 from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.config import CFConfig
@@ -39,6 +39,8 @@ class LLMRec(LightGCN):
     InputError
         There is no triple to train on.
     """
+
+    reads_settings = (*PROPAGATED, "text.triples", "text.prune")
 
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__(inputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
+from hnlm_ray.cf.models.base import TABLE, EmbeddingModel, ModelInputs
 
 
 class MF(EmbeddingModel):
@@ -13,6 +13,8 @@ class MF(EmbeddingModel):
 
     The biases (float32[users + items], 0 at the start) are two further columns: [e_u, b_u, 1] and [e_i, 1, b_i].
     """
+
+    reads_settings = (*TABLE, "bias")
 
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__(inputs)

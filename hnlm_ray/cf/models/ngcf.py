@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from hnlm_ray.cf.initialisation import glorot_uniform
 from hnlm_ray.cf.interactions import Dropout, interaction_layers
-from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
+from hnlm_ray.cf.models.base import PROPAGATED, EmbeddingModel, ModelInputs
 from hnlm_ray.cf.propagation import Adjacency
 
 
@@ -20,6 +20,8 @@ class NGCF(EmbeddingModel):
 
     ``weights`` float32[L, 2, dim, dim] are W1 and W2, uniform as by Glorot & Bengio.
     """
+
+    reads_settings = (*PROPAGATED, "dropout")
 
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__(inputs)

@@ -9,7 +9,7 @@ from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.gather import gather_rows
 from hnlm_ray.cf.initialisation import start_token
 from hnlm_ray.cf.losses.views import info_nce
-from hnlm_ray.cf.models.base import ModelInputs
+from hnlm_ray.cf.models.base import PROPAGATED, ModelInputs
 from hnlm_ray.cf.models.lightgcn import LightGCN
 from hnlm_ray.cf.propagation import propagate
 from hnlm_ray.cf.text import node_text, text_mlp
@@ -28,6 +28,8 @@ class RLMRecCon(LightGCN):
     uniform, so as many uniform items as there are pairs stand for them whatever the sampler: a loss may draw none, and
     items that are no positives must meet their text as well. Users' text as in :func:`hnlm_ray.cf.text.user_text`.
     """
+
+    reads_settings = (*PROPAGATED, "text.hidden", "text.weight", "text.temperature")
 
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__(inputs)
@@ -63,6 +65,8 @@ class RLMRecGen(LightGCN):
     nodes with a text so many, at random, are contrasted: what is compared grows with the square. It has no layers to
     mix: each reading would need the same mask.
     """
+
+    reads_settings = (*PROPAGATED, "text.hidden", "text.weight", "text.temperature", "text.mask")
 
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__(inputs)

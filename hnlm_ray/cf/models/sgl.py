@@ -8,7 +8,7 @@ from torch import Tensor
 from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.graph_views import GraphViews
 from hnlm_ray.cf.losses.views import contrast, contrasted_nodes
-from hnlm_ray.cf.models.base import ModelInputs
+from hnlm_ray.cf.models.base import PROPAGATED, ModelInputs
 from hnlm_ray.cf.models.lightgcn import LightGCN
 from hnlm_ray.cf.propagated_rows import propagated_rows
 from hnlm_ray.cf.propagation import SymmetricMatrix
@@ -20,6 +20,9 @@ class SGL(LightGCN):
     A view leaves out edges or nodes (``config.ssl.views``) and serves all layers. The contrast is that of the batch's
     users, each once, plus that of its items.
     """
+
+    reads_settings = (*PROPAGATED, "ssl.weight", "ssl.temperature", "ssl.views", "ssl.drop")
+    starts_as_lightgcn = False
 
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__(inputs)

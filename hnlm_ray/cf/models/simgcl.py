@@ -8,7 +8,7 @@ from torch import Tensor
 from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.gather import gather_rows
 from hnlm_ray.cf.losses.views import contrast, contrasted_nodes
-from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
+from hnlm_ray.cf.models.base import PROPAGATED, EmbeddingModel, ModelInputs
 from hnlm_ray.cf.noise import add_noise
 from hnlm_ray.cf.propagated_rows import product_rows
 from hnlm_ray.cf.propagation import Adjacency, product, propagate
@@ -19,6 +19,8 @@ class SimGCL(EmbeddingModel):
 
     The contrast is that of the batch's users, each once, plus that of its items.
     """
+
+    reads_settings = (*PROPAGATED, "ssl.weight", "ssl.temperature", "ssl.noise")
 
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__(inputs)

@@ -11,7 +11,7 @@ from torch import Tensor
 from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.gather import gather_rows
 from hnlm_ray.cf.losses.views import contrast, contrasted_nodes
-from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
+from hnlm_ray.cf.models.base import PROPAGATED, EmbeddingModel, ModelInputs
 from hnlm_ray.cf.noise import add_noise
 from hnlm_ray.cf.propagation import Adjacency, SymmetricMatrix, product, propagate
 
@@ -54,6 +54,8 @@ class XSimGCL(EmbeddingModel):
     InfoNCE is between the final embedding and layer ``config.ssl.layer`` of the same pass, for the batch's users, each
     once, plus for its items.
     """
+
+    reads_settings = (*PROPAGATED, "ssl.weight", "ssl.temperature", "ssl.noise", "ssl.layer")
 
     def __init__(self, inputs: ModelInputs) -> None:
         super().__init__(inputs)

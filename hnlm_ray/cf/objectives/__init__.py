@@ -6,12 +6,13 @@ from typing import Final
 
 from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step
 from hnlm_ray.cf.objectives.catalogue import CatalogueObjective, SFCMLObjective, SoftmaxObjective, block_of
-from hnlm_ray.cf.objectives.pairs import PairObjective
+from hnlm_ray.cf.objectives.pairs import HingeObjective, PairObjective
 from hnlm_ray.cf.objectives.sampled import SampledSoftmaxObjective
 
 __all__ = [
     "LOSSES",
     "CatalogueObjective",
+    "HingeObjective",
     "Objective",
     "ObjectiveInputs",
     "PairObjective",
@@ -21,7 +22,7 @@ __all__ = [
 
 LOSSES: Final[dict[str, type[Objective]]] = {
     "bpr": PairObjective,
-    "hinge": PairObjective,
+    "hinge": HingeObjective,
     "softmax": SoftmaxObjective,
     "sampled_softmax": SampledSoftmaxObjective,
     "sfcml": SFCMLObjective,

@@ -44,10 +44,13 @@ class ObjectiveInputs:
 class Objective:
     """What a step minimises: the ranking loss and reg * L2; a model's own terms come on top.
 
+    ``reads_settings``: the settings within ``cf`` that not every loss reads, such as ``margin``.
+
     ``draws``: whether it needs negatives. ``whole_users``: whether a batch holds all pairs of its users.
     ``cosine``: whether scores are cosines in training; ranking is by cosine times the item's length ^ ``magnitude``.
     """
 
+    reads_settings: ClassVar[tuple[str, ...]] = ()
     draws: ClassVar[bool] = True
     whole_users: ClassVar[bool] = False
     cosine: bool = False

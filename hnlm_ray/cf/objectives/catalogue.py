@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step
 from hnlm_ray.cf.scoring import Scorer
 from hnlm_ray.cf.semantic_teacher import teacher_of
 from hnlm_ray.cf.unit_rows import unit_rows
+
+COSINE_SETTINGS: Final = ("softmax.similarity", "softmax.temperature", "softmax.magnitude")
 
 
 class CatalogueObjective(Objective):
@@ -59,6 +62,8 @@ def regularisation(objective: Objective, step: Step) -> Tensor:
 class SoftmaxObjective(CatalogueObjective):
     """Exact softmax over the catalogue, batched by user; with ``config.softmax.distill`` the teacher's KL."""
 
+    reads_settings = (*COSINE_SETTINGS, "softmax.distill", "softmax.distill_temperature")
+
     def __init__(self, inputs: ObjectiveInputs) -> None:
         super().__init__(inputs)
         settings = self.config.softmax
@@ -86,6 +91,7 @@ class SFCMLObjective(CatalogueObjective):
     """SFCML: squared pairwise loss on the distances of unit rows; ranks by cosine, which orders as distance does."""
 
     cosine = True
+    reads_settings = ("margin",)
 
     def block_loss(self) -> BlockLoss:
         """Return the squared pairwise loss with ``config.margin``."""

@@ -7,6 +7,8 @@ Source: arXiv 2504.04726, semantic alignment and joint training (the alignment t
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -25,6 +27,8 @@ class PairObjective(Objective):
     mixed row, of one mixed with e_hard the sampled item's row alone (e_hard has no row; the adapter is not decayed).
     Of n negatives a pair all losses and all rows are summed.
     """
+
+    reads_settings: ClassVar[tuple[str, ...]] = ("tiers",)
 
     def __init__(self, inputs: ObjectiveInputs) -> None:
         super().__init__(inputs)
@@ -74,6 +78,12 @@ class PairObjective(Objective):
         if adapted.aligns:
             loss = loss + self.config.alignment * adapted.alignment(step.final, step.batch, negatives)
         return loss
+
+
+class HingeObjective(PairObjective):
+    """The same with the hinge, which has a margin."""
+
+    reads_settings = ("tiers", "margin")
 
 
 def hop_rows(hops: Tensor, batch: Batch, negatives: HopNegatives, users: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,25 +8,25 @@ from torch import Tensor
 from hnlm_ray.cf.gather import gather_rows
 from hnlm_ray.cf.losses import sampled_softmax, shared_softmax
 from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step
-from hnlm_ray.cf.objectives.catalogue import regularisation
-from hnlm_ray.cf.samplers import Negatives, SharedNegatives
+from hnlm_ray.cf.objectives.catalogue import COSINE_SETTINGS, regularisation
+from hnlm_ray.cf.samplers import SAMPLERS, Negatives, SharedNegatives, sampler_class
 from hnlm_ray.cf.unit_rows import unit_rows
 from hnlm_ray.errors import InputError
-
-SAMPLERS = ("rns", "pns", "in_batch")
 
 
 class SampledSoftmaxObjective(Objective):
     """Softmax against ``config.softmax.negatives`` items of sampler rns or pns, or in-batch (sampler in_batch)."""
 
+    reads_settings = (*COSINE_SETTINGS, "softmax.negatives", "softmax.log_q")
+
     def __init__(self, inputs: ObjectiveInputs) -> None:
         super().__init__(inputs)
         self.settings = self.config.softmax
         self.cosine, self.magnitude = self.settings.similarity == "cosine", self.settings.magnitude
-        if self.config.sampler not in SAMPLERS:
+        if not sampler_class(self.config.sampler).for_sampled_softmax:
+            fit = ", ".join(name for name, sampler in SAMPLERS.items() if sampler.for_sampled_softmax)
             raise InputError(
-                f"cf.loss 'sampled_softmax' draws by {', '.join(SAMPLERS)}, not {self.config.sampler!r}; "
-                "choose one of these samplers"
+                f"cf.loss 'sampled_softmax' draws by {fit}, not {self.config.sampler!r}; choose one of these samplers"
             )
 
     def __call__(self, step: Step) -> Tensor:

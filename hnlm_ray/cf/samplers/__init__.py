@@ -6,7 +6,6 @@ positives are legal negatives, as in the literature: a sampler never sees them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from hnlm_ray.cf.batches import Batch
@@ -15,10 +14,12 @@ from hnlm_ray.cf.samplers.base import AnyNegatives, HopNegatives, Negatives, Sam
 from hnlm_ray.cf.samplers.classical import CLASSICAL
 from hnlm_ray.cf.samplers.dins import DINSSampler
 from hnlm_ray.cf.samplers.dns_mn import TopOfManySampler
-from hnlm_ray.cf.samplers.in_batch import in_batch_sampler
+from hnlm_ray.cf.samplers.in_batch import HardInBatchSampler
 from hnlm_ray.cf.samplers.mixed import PoolSampler, VectorSampler
 from hnlm_ray.cf.samplers.mixgcf import MixGCFSampler
 from hnlm_ray.cf.samplers.srns import MemorySampler
+from hnlm_ray.config import CFConfig
+from hnlm_ray.config.outside import is_outside, outside_class
 
 __all__ = [
     "SAMPLERS",
@@ -29,16 +30,29 @@ __all__ = [
     "Sampler",
     "SamplerInputs",
     "SharedNegatives",
+    "sampler_class",
+    "sampler_drawn_by",
 ]
 
-SAMPLERS: Final[dict[str, Callable[[SamplerInputs], Sampler]]] = {
+SAMPLERS: Final[dict[str, type[Sampler]]] = {
     **CLASSICAL,
     "dns_mn": TopOfManySampler,
     "srns": MemorySampler,
     "mixgcf": MixGCFSampler,
     "dins": DINSSampler,
     "ahns": AdaptiveHardnessSampler,
-    "in_batch": in_batch_sampler,
+    "in_batch": HardInBatchSampler,
     "pool": PoolSampler,
     "vectors": VectorSampler,
 }
+
+
+def sampler_class(name: str) -> type[Sampler]:
+    """Return what ``cf.sampler`` names: one of ours, or ``module:Class`` of another package; InputError, see there."""
+    return outside_class(name, Sampler) if is_outside(name) else SAMPLERS[name]
+
+
+def sampler_drawn_by(config: CFConfig) -> type[Sampler]:
+    """Return what draws the catalogue's items: the sampler, or the one that it mixes a hard part with."""
+    found = sampler_class(config.sampler)
+    return CLASSICAL[config.base_sampler] if found.mixes else found

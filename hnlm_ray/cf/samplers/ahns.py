@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.samplers.base import Negatives, SamplerInputs
-from hnlm_ray.cf.samplers.candidates import CandidateSampler, choose
+from hnlm_ray.cf.samplers.candidates import CANDIDATE_SETTINGS, CandidateSampler, choose
 
 SMALLEST: Final = 1e-3
 
@@ -29,6 +29,8 @@ class AdaptiveHardnessSampler(CandidateSampler):
     lies low there, and a likely false negative would be moved down to it.) Where the wanted score lies above all
     others the choice is that of guarded DNS.
     """
+
+    reads_settings = (*CANDIDATE_SETTINGS, "ahns")
 
     def __init__(self, inputs: SamplerInputs) -> None:
         super().__init__(inputs)

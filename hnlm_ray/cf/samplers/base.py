@@ -75,13 +75,58 @@ class SamplerInputs:
 
 
 class Sampler:
-    """Draws negatives for the pairs of a batch.
+    """Draws negatives for the pairs of a batch. What a sampler needs, a subclass says; it is built from the inputs.
 
-    ``reads`` says what :meth:`sample` is given beside the batch: nothing (its draws depend on nothing that is
-    trained, and ``embeddings`` is not looked at), the final embeddings, or those of each layer.
+    Attributes
+    ----------
+    reads
+        What :meth:`sample` is given beside the batch: nothing (its draws depend on nothing that is trained, and
+        ``embeddings`` is not looked at), the final embeddings, or those of each layer: such a sampler mixes layers, so
+        it gives :class:`HopNegatives`.
+    reads_settings
+        The settings within ``cf`` that not every sampler reads, such as ``candidates``; a section stands for all of it.
+    chooses_among_candidates
+        Whether it takes its negatives from candidates, which can be guarded and come from a pool.
+    mixes
+        Whether it mixes a hard part into an item of ``config.base_sampler``.
+    adapts_vectors
+        Whether that part is a pair's vector: the training then has an adapter.
+    draws_by_text
+        Whether what an LLM or an encoder says decides what it draws, without a guard and a pool's share.
+    for_sampled_softmax
+        Whether the loss sampled_softmax can use what it gives: draws with known odds, or those of the batch.
+    plugs_in_as, must_define, READS
+        For a configuration that names a class of another package: what setting may, what it must define, and the values
+        of ``reads``.
+    manner
+        How it draws, for a table of samplers where :meth:`words` has nothing to say; empty: its name is shown.
     """
 
+    plugs_in_as: ClassVar[str] = "cf.sampler"
+    must_define: ClassVar[tuple[str, ...]] = ("sample",)
+    READS: ClassVar[tuple[str, ...]] = ("nothing", "final", "hops")
     reads: ClassVar[Literal["nothing", "final", "hops"]] = "final"
+    reads_settings: ClassVar[tuple[str, ...]] = ()
+    chooses_among_candidates: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
+    adapts_vectors: ClassVar[bool] = False
+    draws_by_text: ClassVar[bool] = False
+    for_sampled_softmax: ClassVar[bool] = False
+    manner: ClassVar[str] = ""
+
+    def __init__(self, inputs: SamplerInputs) -> None:
+        pass
+
+    @classmethod
+    def open(cls, inputs: SamplerInputs) -> Sampler:
+        """Return the sampler for these inputs: one of this class, or what a loss needs in its place."""
+        return cls(inputs)
+
+    @classmethod
+    def words(cls, config: CFConfig) -> list[str]:
+        """Return the settings that its negatives depend on in a few words each, such as 'M 8'."""
+        del config
+        return []
 
     def sample(self, batch: Batch, embeddings: Tensor) -> AnyNegatives:
         """Draw negatives; ``embeddings`` are the current ones, float32[users + items, (hops,) dim], no gradient."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Final
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,9 @@ from hnlm_ray.cf.sampled_products import score_candidates
 from hnlm_ray.cf.samplers.base import Sampler, SamplerInputs
 from hnlm_ray.cf.samplers.pool_items import PoolItems
 from hnlm_ray.cf.unobserved import UnobservedItems
+from hnlm_ray.config import CFConfig
+
+CANDIDATE_SETTINGS: Final = ("candidates", "pool_share", "guard")
 
 
 class CandidateSampler(Sampler):
@@ -26,6 +31,9 @@ class CandidateSampler(Sampler):
         ``config.pool_share`` is above 0 and the data has no pool, or the guard can't be made.
     """
 
+    chooses_among_candidates = True
+    reads_settings: ClassVar[tuple[str, ...]] = CANDIDATE_SETTINGS
+
     def __init__(self, inputs: SamplerInputs) -> None:
         config = inputs.config
         self.users, self.candidates = inputs.data.users, config.candidates
@@ -34,6 +42,13 @@ class CandidateSampler(Sampler):
         self.from_pool = max(1, round(config.pool_share * config.candidates))
         self.pool = PoolItems(inputs, f"cf.pool_share {config.pool_share}") if config.pool_share else None
         self.guard = Guard(inputs.data, config, inputs.device) if config.guard else None
+
+    @classmethod
+    def words(cls, config: CFConfig) -> list[str]:
+        """Return how many candidates there are, their guard and the pool's share of them."""
+        guard = [f"lambda {config.guard:g} ({config.guard_features})"] if config.guard else []
+        share = [f"pool share {config.pool_share:g}"] if config.pool_share else []
+        return [f"M {config.candidates}", *guard, *share]
 
     def draw_candidates(self, batch: Batch) -> Tensor:
         """Return candidates, int64[batch, m]; those of the pool stand first."""

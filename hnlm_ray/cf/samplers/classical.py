@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
-from hnlm_ray.cf.samplers.base import Sampler, SamplerInputs
+from hnlm_ray.cf.samplers.base import Sampler
 from hnlm_ray.cf.samplers.dynamic import DynamicSampler
-from hnlm_ray.cf.samplers.static import StaticSampler, popularity_sampler
+from hnlm_ray.cf.samplers.static import PopularitySampler, StaticSampler
 
-CLASSICAL: Final[dict[str, Callable[[SamplerInputs], Sampler]]] = {
+CLASSICAL: Final[dict[str, type[Sampler]]] = {
     "rns": StaticSampler,
-    "pns": popularity_sampler,
+    "pns": PopularitySampler,
     "dns": DynamicSampler,
 }

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.samplers.base import HopNegatives, SamplerInputs
+from hnlm_ray.cf.samplers.candidates import CANDIDATE_SETTINGS
 from hnlm_ray.cf.samplers.hops import HopSampler
 
 
@@ -18,6 +19,8 @@ class DINSSampler(HopSampler):
     In each dimension w = exp(u h) / (exp(u h) + alpha exp(u i)), alpha being ``config.dins_alpha``. The positive's
     share 1 - w is computed as sigmoid(log alpha + u i - u h), finite for any scores, and carries no gradient.
     """
+
+    reads_settings = (*CANDIDATE_SETTINGS, "dins_alpha")
 
     def __init__(self, inputs: SamplerInputs) -> None:
         super().__init__(inputs)

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.samplers.base import Negatives, SamplerInputs
-from hnlm_ray.cf.samplers.candidates import CandidateSampler, choose
+from hnlm_ray.cf.samplers.candidates import CANDIDATE_SETTINGS, CandidateSampler, choose
+from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
 
 
@@ -25,6 +26,8 @@ class TopOfManySampler(CandidateSampler):
         M is above N.
     """
 
+    reads_settings = (*CANDIDATE_SETTINGS, "dns")
+
     def __init__(self, inputs: SamplerInputs) -> None:
         super().__init__(inputs)
         self.top, self.rule = inputs.config.dns.top, inputs.config.dns.rule
@@ -32,6 +35,12 @@ class TopOfManySampler(CandidateSampler):
             raise InputError(
                 f"cf.dns.top {self.top} is more than cf.candidates {self.candidates}; raise cf.candidates or lower it"
             )
+
+    @classmethod
+    def words(cls, config: CFConfig) -> list[str]:
+        """Return the same as of DNS, with how many of the candidates are taken."""
+        candidates, *others = super().words(config)
+        return [f"{config.dns.top} of {candidates}", *others]
 
     @torch.no_grad()
     def sample(self, batch: Batch, embeddings: Tensor) -> Negatives:

@@ -35,13 +35,23 @@ class HardInBatchSampler(Sampler):
     """Of the batch's items that are no training positives of the user, the one with the highest current score.
 
     A user who has a training positive with all of them gets a uniform unobserved item. Items come in proportion
-    to their popularity, and a larger batch gives harder negatives.
+    to their popularity, and a larger batch gives harder negatives. For sampled_softmax a :class:`SharedInBatchSampler`
+    stands in its place.
     """
+
+    reads_settings = ("softmax.log_q",)
+    for_sampled_softmax = True
+    manner = "of its batch"
 
     def __init__(self, inputs: SamplerInputs) -> None:
         self.users = inputs.data.users
         self.unobserved = UnobservedItems(inputs.data, inputs.generator, inputs.device)
         self.known = _KnownInBatch(self.unobserved, inputs.data.items, inputs.device)
+
+    @classmethod
+    def open(cls, inputs: SamplerInputs) -> Sampler:
+        """Return what ``config.loss`` needs: shared negatives for sampled_softmax, else the hardest one."""
+        return SharedInBatchSampler(inputs) if inputs.config.loss == "sampled_softmax" else cls(inputs)
 
     @torch.no_grad()
     def sample(self, batch: Batch, embeddings: Tensor) -> Negatives:
@@ -80,8 +90,3 @@ class SharedInBatchSampler(Sampler):
         # Rows of the transposed mask are copied whole: far faster than picking columns.
         allowed = self.known(batch.users, unique).logical_not_().index_select(0, place).T
         return SharedNegatives(batch.items, self.log_q.index_select(0, batch.items), allowed)
-
-
-def in_batch_sampler(inputs: SamplerInputs) -> Sampler:
-    """Return the sampler that ``config.loss`` needs: shared negatives for sampled_softmax, else the hardest one."""
-    return SharedInBatchSampler(inputs) if inputs.config.loss == "sampled_softmax" else HardInBatchSampler(inputs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -9,18 +11,37 @@ from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.samplers.base import Negatives, Sampler, SamplerInputs
 from hnlm_ray.cf.samplers.classical import CLASSICAL
 from hnlm_ray.cf.samplers.pool_items import PoolItems
+from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
 
 
-class PoolSampler(Sampler):
+class MixingSampler(Sampler):
+    """Base of what mixes a hard part into an item of ``config.base_sampler``, in the share ``config.alpha``."""
+
+    mixes = True
+    draws_by_text = True
+    reads_settings: ClassVar[tuple[str, ...]] = ("alpha", "base_sampler")
+
+    def __init__(self, inputs: SamplerInputs) -> None:
+        self.alpha = inputs.config.alpha
+        self.base = CLASSICAL[inputs.config.base_sampler](inputs)
+
+    @classmethod
+    def words(cls, config: CFConfig) -> list[str]:
+        """Return the share of the hard part, and what the other is drawn by."""
+        base = config.base_sampler
+        return [f"alpha {config.alpha:.3g} with {base}", *CLASSICAL[base].words(config)]
+
+
+class PoolSampler(MixingSampler):
     """The semantic pool: alpha * e_pool + (1 - alpha) * e_j, j from ``config.base_sampler``.
 
     The pool item of a pair is drawn in proportion to the weights; a pair without entry uses e_j alone.
     """
 
     def __init__(self, inputs: SamplerInputs) -> None:
-        self.alpha, self.pool = inputs.config.alpha, PoolItems(inputs, "cf.sampler 'pool'")
-        self.base = CLASSICAL[inputs.config.base_sampler](inputs)
+        super().__init__(inputs)
+        self.pool = PoolItems(inputs, "cf.sampler 'pool'")
 
     def sample(self, batch: Batch, embeddings: Tensor) -> Negatives:
         """Draw the base sampler's negatives and the pool items to mix with them."""
@@ -30,19 +51,24 @@ class PoolSampler(Sampler):
         return Negatives(negatives, pool_items=pool_items, mix=covered * self.alpha)
 
 
-class VectorSampler(Sampler):
+class VectorSampler(MixingSampler):
     """The pair's own vector: alpha * adapter(v_ui) + (1 - alpha) * e_j, j from ``config.base_sampler``.
 
     Which vector a pair has is fixed, so nothing is drawn but j; a pair without vector uses e_j alone.
     """
+
+    adapts_vectors = True
+    reads_settings = (
+        *("alpha", "base_sampler", "adapter_hidden", "adapter_attention", "adapter_training"),
+        *("contrastive", "temperature", "alignment"),
+    )
 
     def __init__(self, inputs: SamplerInputs) -> None:
         if (vectors := inputs.data.vectors) is None:
             raise InputError(
                 "cf.sampler 'vectors' needs a vector for training pairs and the data has none; choose another sampler"
             )
-        self.alpha = inputs.config.alpha
-        self.base = CLASSICAL[inputs.config.base_sampler](inputs)
+        super().__init__(inputs)
         self.row = torch.from_numpy(vectors.row.astype("int64")).to(inputs.device)
 
     def sample(self, batch: Batch, embeddings: Tensor) -> Negatives:

@@ -40,6 +40,9 @@ class MemorySampler(Sampler):
         of length 0 before the first.
     """
 
+    reads_settings = ("srns",)
+    manner = "of its memory"
+
     def __init__(self, inputs: SamplerInputs) -> None:
         self.settings, self.generator, self.users = inputs.config.srns, inputs.generator, inputs.data.users
         self.unobserved = UnobservedItems(inputs.data, inputs.generator, inputs.device)

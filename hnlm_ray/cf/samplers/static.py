@@ -10,19 +10,29 @@ from torch import Tensor
 from hnlm_ray.cf.batches import Batch, BlockBatch
 from hnlm_ray.cf.samplers.base import Negatives, Sampler, SamplerInputs
 from hnlm_ray.cf.unobserved import UnobservedItems
+from hnlm_ray.config import CFConfig
 
 
 class StaticSampler(Sampler):
-    """Items in proportion to a fixed weight (float64[items], above 0): uniform (RNS) or popularity^power (PNS)."""
+    """Uniform items (RNS), or those of a subclass in proportion to its :meth:`weights`."""
 
     reads: ClassVar[Literal["nothing", "final", "hops"]] = "nothing"
+    reads_settings: ClassVar[tuple[str, ...]] = ("softmax.negatives",)
+    for_sampled_softmax = True
+    manner = "uniform"
 
-    def __init__(self, inputs: SamplerInputs, weights: Tensor | None = None) -> None:
+    def __init__(self, inputs: SamplerInputs) -> None:
+        weights = self.weights(inputs)
         self.unobserved = UnobservedItems(inputs.data, inputs.generator, inputs.device, weights)
         self.count = inputs.count
         self.block: Batch | None = None
         self.ahead = torch.empty(0, dtype=torch.int64)
         self.log_q = None if weights is None else (weights / weights.sum()).log().float().to(inputs.device)
+
+    def weights(self, inputs: SamplerInputs) -> Tensor | None:
+        """Return a weight above 0 of each item, float64[items]; none: all are drawn alike."""
+        del inputs
+        return None
 
     def sample(self, batch: Batch, embeddings: Tensor) -> Negatives:
         """Draw negatives; the embeddings don't matter."""
@@ -44,7 +54,17 @@ class StaticSampler(Sampler):
         return items
 
 
-def popularity_sampler(inputs: SamplerInputs) -> StaticSampler:
+class PopularitySampler(StaticSampler):
     """PNS: p(j) in proportion to popularity(j)^power; an item without training positives counts as 1."""
-    popularity = torch.from_numpy(inputs.data.train.popularity(inputs.data.items)).clamp(min=1)
-    return StaticSampler(inputs, popularity.double() ** inputs.config.popularity_power)
+
+    reads_settings = ("softmax.negatives", "softmax.log_q", "popularity_power")
+
+    @classmethod
+    def words(cls, config: CFConfig) -> list[str]:
+        """Return the power."""
+        return [f"popularity to the {config.popularity_power:.3g}"]
+
+    def weights(self, inputs: SamplerInputs) -> Tensor | None:
+        """Return popularity^power."""
+        popularity = torch.from_numpy(inputs.data.train.popularity(inputs.data.items)).clamp(min=1)
+        return popularity.double() ** inputs.config.popularity_power

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import operator
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor
@@ -15,12 +16,15 @@ from hnlm_ray.cf.devices import open_device
 from hnlm_ray.cf.errors import DivergedError
 from hnlm_ray.cf.evaluation import Evaluation, evaluate
 from hnlm_ray.cf.scoring import Scorer
-from hnlm_ray.cf.settings import check_seed, check_state, reject_ignored_settings
+from hnlm_ray.cf.settings import check_seed, check_state
 from hnlm_ray.cf.stepped import EpochReport
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import InputError
 
-OF_GRADIENTS: Final = ("sampler", "loss", "reg", "optimiser", "schedule", "warm_up", "precision", "gradients")
+OF_GRADIENTS: Final = (
+    *("sampler", "loss", "reg", "optimiser", "schedule", "warm_up", "precision", "gradients"),
+    *("guard", "pool_share", "graph", "bias", "softmax.distill"),
+)
 """Settings that say how gradients train, and that could be believed to change a solution."""
 
 
@@ -40,6 +44,8 @@ class Solved:
     ----------
     tensors
         What is learnt, by name. They are replaced, never written into: what was handed out stays as it is.
+    reads_settings
+        The settings within ``cf`` that not every model reads; a section stands for all of it.
     skipped_pairs
         Always 0: nothing is drawn, so a user who has every item is one like the others.
 
@@ -49,6 +55,7 @@ class Solved:
         There is no pair to train on, the data lacks what a setting needs, or a setting would be ignored.
     """
 
+    reads_settings: ClassVar[tuple[str, ...]] = ()
     remedy = "raise its reg"
 
     def __init__(self, data: CFData, config: CFConfig, seed: int, device: str = "cpu") -> None:
@@ -56,7 +63,6 @@ class Solved:
         self.config, self.seed, self.device = config, seed, open_device(device)
         self.epoch, self.skipped_pairs = 0, 0
         check_seed(seed)
-        reject_ignored_settings(config)
         reject_gradient_settings(config)
         if len(self.data.train) == 0:
             raise InputError("there is no training pair to solve for; give more data")
@@ -117,7 +123,7 @@ def _told(config: CFConfig) -> str:
 def reject_gradient_settings(config: CFConfig) -> None:
     """Raise InputError where a setting of the training by gradients is changed: a solved model would ignore it."""
     for name in OF_GRADIENTS:
-        given, default = getattr(config, name), CFConfig.model_fields[name].default
+        given, default = (operator.attrgetter(name)(one) for one in (config, CFConfig()))
         if given != default:
             raise InputError(
                 f"cf.{name} {given!r} is of training by gradients, and {config.model} is solved{_told(config)}; "

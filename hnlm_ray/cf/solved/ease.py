@@ -84,6 +84,8 @@ class EASE(Solved):
 
     remedy = "raise cf.ease.reg"
 
+    reads_settings = ("ease",)
+
     def __init__(self, data: CFData, config: CFConfig, seed: int, device: str = "cpu") -> None:
         super().__init__(data, config, seed, device)
         check_items(data.items)

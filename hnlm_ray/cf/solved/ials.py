@@ -32,6 +32,8 @@ class IALS(Solved):
 
     remedy = "raise cf.ials.reg"
 
+    reads_settings = ("dim", "epochs", "ials")
+
     def __init__(self, data: CFData, config: CFConfig, seed: int, device: str = "cpu") -> None:
         super().__init__(data, config, seed, device)
         users, items = self.data.train.pairs()

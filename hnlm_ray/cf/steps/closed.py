@@ -16,7 +16,7 @@ from hnlm_ray.cf.batches import Batch
 from hnlm_ray.cf.losses import PAIR_LOSSES, PairLoss
 from hnlm_ray.cf.models import EmbeddingModel
 from hnlm_ray.cf.objectives import Objective
-from hnlm_ray.cf.samplers import Negatives, Sampler
+from hnlm_ray.cf.samplers import Negatives, Sampler, sampler_class
 from hnlm_ray.cf.steps.autograd import AutogradSteps
 from hnlm_ray.config import CFConfig
 
@@ -134,7 +134,8 @@ def add_l2(weight: float, table: Tensor, rows: Rows, into: Tensor) -> Tensor | f
 
 def has_closed_form(model: EmbeddingModel, config: CFConfig) -> bool:
     """Tell whether model, sampler and loss of a training have a gradient written out here."""
-    sampled = config.sampler not in {"vectors", "mixgcf", "dins"}
+    sampler = sampler_class(config.sampler)
+    sampled = sampler.reads != "hops" and not sampler.adapts_vectors
     return is_linear(model, config) and sampled and config.loss in PAIR_LOSSES and not config.tiers
 
 

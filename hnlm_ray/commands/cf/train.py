@@ -15,6 +15,7 @@ from hnlm_ray.commands.cf.request import Plan, Request, given_settings, plan
 from hnlm_ray.commands.invocation import Invocation
 from hnlm_ray.commands.output import Output, open_console
 from hnlm_ray.config import CFConfig
+from hnlm_ray.config.outside import is_outside, source_hash
 
 if TYPE_CHECKING:
     from hnlm_ray.cf import CFData, Scorer, Training
@@ -139,6 +140,7 @@ def _checkpoints(planned: Plan, config: CFConfig, data: CFData, name: str) -> Fi
         "metric": request.metric,
         "cutoffs": ",".join(map(str, planned.cutoffs)),
         "device": request.device.partition(":")[0],
+        **{f"code of {name}": source_hash(name) for name in (config.sampler, config.model) if is_outside(name)},
     }
     # Stopped in its first model, a fusion has no checkpoint of the second yet.
     needed = name == CHECKPOINT

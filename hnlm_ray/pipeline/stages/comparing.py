@@ -11,6 +11,7 @@ from hnlm_ray.pipeline.content import item_text_content, section
 from hnlm_ray.pipeline.declaring import check_event_files, later, one_trial
 from hnlm_ray.stage import Stage
 from hnlm_ray.tune.methods import RunMethods
+from hnlm_ray.tune.outside import compared_classes
 from hnlm_ray.tune.search_checks import check_search
 
 _TUNE_CONTENT = ("methods", "models", "search", "searches", "trials", "cpu_seconds", "stopping", "metric", "cutoffs")
@@ -26,7 +27,8 @@ def _trials(config: Config) -> Mapping[str, object]:
         *(("grace_epochs",) if config.tune.stopping != "none" else ()),
     )
     searched = {**section(config, "cf", *keys), **section(config, "tune", *tune)}
-    return {**searched, "spaces": RunMethods.of(config.tune).content, **item_text_content(config), "seed": config.seed}
+    spaces, own = RunMethods.of(config.tune).content, compared_classes(config.tune)
+    return {**searched, "spaces": spaces, **own, **item_text_content(config), "seed": config.seed}
 
 
 def _check_search(config: Config) -> None:

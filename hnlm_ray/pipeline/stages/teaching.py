@@ -12,6 +12,7 @@ from hnlm_ray.pipeline.content import encoder_content, section
 from hnlm_ray.pipeline.declaring import check_encoder, engines, later, one_trial, tunes, wants_all
 from hnlm_ray.stage import Bundle, Stage
 from hnlm_ray.tune.methods import makes_negatives
+from hnlm_ray.tune.outside import trained_classes
 from hnlm_ray.workspace.exports import export_is_whole
 
 _FINETUNE_OPERATION = {
@@ -26,7 +27,7 @@ def _teacher(config: Config) -> Mapping[str, object]:
     trained = _as_before(values.pop("cf"))
     path = values.pop("embeddings")
     if path is None:
-        return {"teacher": {**values, "cf": trained}, "seed": config.seed}
+        return {"teacher": {**values, "cf": trained}, **trained_classes(config.teacher.cf), "seed": config.seed}
     from hnlm_ray.teacher.own import own_identity
 
     return {"teacher": {**values, "embeddings": own_identity(path)}, "seed": config.seed}
