@@ -4,52 +4,35 @@ from __future__ import annotations
 
 import html
 import re
-from html.parser import HTMLParser
 from typing import Final
+
+import nh3
 
 _RAW_PER_KEPT: Final = 4
 """Characters that are looked at for one that is kept: parsing stays cheap whatever a page throws at it."""
 _TAG: Final = re.compile(r"<[/!?]?[a-zA-Z-]")
-_REMARK: Final = re.compile(r"<[!?][^<>]*>")
-# The parser takes quadratic time for tags that never end: these become text. A tag ends before the next begins.
-_STRAY: Final = re.compile(r"<(?!/?[a-zA-Z][^<>]*>)")
-_UNSHOWN: Final = frozenset({"script", "style"})
+# "a<b", a heart <3 and what is cut off are text, where HTML would take all up to the next ">" for a tag.
+_STRAY: Final = re.compile(r"<(?!/?[a-zA-Z][^<>]*>|[!?][^<>]*>|!--)")
+_UNSHOWN: Final = {"script", "style", "iframe", "noembed", "noframes"}
+_NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 _CONTROLS: Final = dict.fromkeys((*range(1, 32), *range(127, 160)), " ")
-
-
-class _Shown(HTMLParser):
-    """Collects what a browser would show; tags become blanks."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-        self._hidden = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  its signature
-        self._hidden = tag if tag in _UNSHOWN else self._hidden
-        self.pieces.append(" ")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden = "" if tag == self._hidden else self._hidden
-        self.pieces.append(" ")
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.pieces.append(data)
+_CLEANER: Final = nh3.Cleaner(tags=set(), attributes={}, clean_content_tags=_UNSHOWN)
 
 
 def plain_markup(text: str, most: int) -> str:
     """Return the text that a piece of HTML shows, on one line and of at most ``most`` characters.
 
-    Entities are read twice: shops store texts that are escaped already. A NUL character stays, so that a caller
-    can refuse the text.
+    Entities are read twice: shops store texts that are escaped already. A NUL character and half a character (a lone
+    surrogate) stay, and with them the markup, so that a caller can refuse the text.
     """
     raw = text[: most * _RAW_PER_KEPT]
     if "&" in raw:
         raw = html.unescape(html.unescape(raw))
-    if _TAG.search(raw):
-        parser = _Shown()
-        parser.feed(_STRAY.sub("&lt;", _REMARK.sub(" ", raw)))
-        parser.close()
-        raw = "".join(parser.pieces)
+    if _TAG.search(raw) and not _NO_TEXT.search(raw):
+        raw = _without_tags(raw)
     return " ".join(raw.translate(_CONTROLS).split())[:most].rstrip()
+
+
+def _without_tags(raw: str) -> str:
+    """Return the text that a browser would show, with blanks for tags; nh3 gives it escaped."""
+    return html.unescape(_CLEANER.clean(_STRAY.sub("&lt;", raw).replace("<", " <")))
