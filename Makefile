@@ -2,6 +2,7 @@
 #   PYTHON        the Python (>= 3.11) that .venv is made from
 #   PIP_OPTIONS   passed to every pip install (a mirror, --find-links, ...)
 #   LOCK_OPTIONS  the same for `make lock`
+#   PROCESSES     how many of them `make test` shares its tests among
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -11,6 +12,7 @@ PYTHON ?= python3
 PIP_OPTIONS ?=
 LOCK_OPTIONS ?=
 PYTEST_OPTIONS ?=
+PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK_VENV := build/lock-venv
@@ -46,8 +48,8 @@ demo: setup  ## the whole system on MovieLens 100K, with a real LLM
 	@$(BIN)/python -m hnlm_ray.cli models fetch > /dev/null
 	@$(BIN)/python -m hnlm_ray.cli run --config configs/demo.yaml
 
-test: setup  ## the tests, about 25 minutes on two cores
-	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+test: setup  ## the tests, in two processes (PROCESSES=0: in one)
+	@$(BIN)/python -m pytest -n $(PROCESSES) $(PYTEST_OPTIONS)
 
 test-long: setup  ## kills, soak and scale
 	@$(BIN)/python -m pytest -m long $(PYTEST_OPTIONS)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import typer
+from typer.core import TyperCommand
 
 from hnlm_ray.command_line import cf, configs, finetune, models, plan, readings, runs, setup, study
 from hnlm_ray.commands.invocation import ReportingGroup, unwind_on_sigterm
@@ -40,6 +41,7 @@ GROUPS: Final[dict[str, tuple[str, dict[str, Callable[..., Any]]]]] = {
     "finetune": ("Measure the fine-tuned LLM.", {"eval": finetune.finetune_eval}),
     "cf": ("The collaborative filtering engine alone: no LLM, no Ray.", {"train": cf.train}),
 }
+OWN_CLASSES: Final[dict[Callable[..., Any], type[TyperCommand]]] = {cf.train: cf.TrainCommand}
 
 app = typer.Typer(
     cls=ReportingGroup,
@@ -65,7 +67,7 @@ def _add_group(name: str, about: str, commands: dict[str, Callable[..., Any]]) -
     # With a callback of its own, a group of one command is a group still.
     group.callback()(lambda: None)
     for own, command in commands.items():
-        group.command(own)(command)
+        group.command(own, cls=OWN_CLASSES.get(command))(command)
     app.add_typer(group, name=name)
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,17 @@ settings.register_profile("project", deadline=None, suppress_health_check=[Healt
 settings.load_profile("project")
 
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_OFFLINE": "1"}
+if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, each has one core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 HERE = Path(__file__).parent
+FIRST = RAY, HOSTILE = "ray", "hostile input"
+"""The groups that take longest."""
+LAST_LINES = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out `long` tests unless -m asks for them, and `gpu` tests where there is no GPU."""
+    """Leave out `long` tests unless -m asks for them, and `gpu` tests where there is no GPU; begin with the longest."""
     if "long" not in (config.option.markexpr or ""):
         long = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=long)
@@ -30,6 +36,44 @@ def pytest_collection_modifyitems(config, items):
     if for_gpu and not _has_gpu():
         for item in for_gpu:
             item.add_marker(pytest.mark.skip(reason="no GPU on this machine"))
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: FIRST.index(group) if (group := group_of(item.path)) in FIRST else len(FIRST))
+
+
+@cache
+def group_of(path):
+    """Return what one process of `pytest -n` takes together with the tests of a file.
+
+    All that start a Ray, so that there is one at a time; all of hostile input, which count their cases; else the file
+    alone, whose tests share what they read.
+    """
+    if path.parent == HERE / "fuzz":
+        return HOSTILE
+    return RAY if "pytest.mark.real" in path.read_text(encoding="utf-8") else str(path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(config.rootpath / nodeid.partition("::")[0])
+
+    config.option.loadscopereorder = False  # they are in order
+    return ByGroup(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """Keep the line that a process of `pytest -n` ends with."""
+    line = getattr(node, "workeroutput", {}).get(HOSTILE)
+    node.config.stash.setdefault(LAST_LINES, []).extend([line] if line else [])
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for line in config.stash.get(LAST_LINES, []):
+        terminalreporter.write_line(line)
 
 
 def _has_gpu():

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from hnlm_ray.commands.invocation import current
 from hnlm_ray.commands.options import AsJson, Debug, JsonOut, Overrides
 from hnlm_ray.commands.output import Output
-from hnlm_ray.config import CFConfig
 
 OF_A_RUN: Final = ("pool", "vectors")
 """Samplers that need what the LLM wrote: a pipeline has it, a folder of interactions has not."""
 
 
-def one_of(setting: str, besides: Sequence[str] = ()) -> str:
+NAMES: Final = "{names}"
+"""Stands for the values of the setting that an option is called after."""
+
+
+def one_of(setting: str) -> str:
     """Return the values of a setting of a CF training for a help text, its default named."""
+    from hnlm_ray.config import CFConfig
+
     field = CFConfig.model_fields[setting]
-    names = [name for name in get_args(field.annotation) if name not in besides]
-    return f"One of {', '.join(f'{name} (default)' if name == field.default else name for name in names)}"
+    names = [name for name in get_args(field.annotation) if name not in OF_A_RUN]
+    return ", ".join(f"{name} (default)" if name == field.default else name for name in names)
+
+
+class TrainCommand(TyperCommand):
+    """Names the models, samplers and losses when its help is shown: `hnlm --help` reads no configuration."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  typer's own signature
+        """Write the help."""
+        for option in self.params:
+            if isinstance(option, TyperOption) and NAMES in (option.help or ""):
+                option.help = (option.help or "").replace(NAMES, one_of(str(option.name)))
+        super().format_help(ctx, formatter)
 
 
 def train(
@@ -37,13 +53,15 @@ def train(
         ),
     ] = "ngcf",
     model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME", help=f"{one_of('model')}, or module:Class; cf.model.")
+        str | None, typer.Option("--model", metavar="NAME", help=f"One of {NAMES}, or module:Class; cf.model.")
     ] = None,
     sampler: Annotated[
         str | None,
-        typer.Option("--sampler", metavar="NAME", help=f"{one_of('sampler', OF_A_RUN)}, or module:Class; cf.sampler."),
+        typer.Option(
+            "--sampler", metavar="NAME", help=f"One of {NAMES}, or module:Class, draws negatives; cf.sampler."
+        ),
     ] = None,
-    loss: Annotated[str | None, typer.Option("--loss", metavar="NAME", help=f"{one_of('loss')}; cf.loss.")] = None,
+    loss: Annotated[str | None, typer.Option("--loss", metavar="NAME", help=f"One of {NAMES}; cf.loss.")] = None,
     overrides: Overrides = None,
     seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of everything that is drawn.")] = 0,
     metric: Annotated[

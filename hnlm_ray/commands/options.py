@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hnlm_ray.commands.invocation import current
-from hnlm_ray.config import Config
 from hnlm_ray.errors import ConfigError
 from hnlm_ray.redaction import MASK, is_secret_name
-from hnlm_ray.workspace import Workspace
+
+if TYPE_CHECKING:
+    from hnlm_ray.config import Config
+    from hnlm_ray.workspace import Workspace
 
 
 def _remember_debug(context: typer.Context, value: bool) -> bool:  # noqa: FBT001  typer's callback
@@ -54,6 +56,8 @@ def load(config: str | None, overrides: Sequence[str] | None, workspace: str | N
 
 def open_run(config: str | None, overrides: Sequence[str] | None, workspace: str | None) -> tuple[Config, Workspace]:
     """Read the configuration and open its workspace, without touching it."""
+    from hnlm_ray.workspace import Workspace
+
     loaded = load(config, overrides, workspace)
     return loaded, Workspace.open(loaded.workspace)
 

@@ -16,8 +16,6 @@ from hnlm_ray.sources.values import is_text, to_float64, to_mask
 MILLISECONDS_FROM = 1e11
 """Seconds of this size lie after the year 5000; milliseconds of this size after March 1973."""
 LATEST_SECOND = 253_402_300_799  # the last of the year 9999
-_NO_TEXT = pa.scalar(None, pa.string())
-_NO_NUMBER = pa.scalar(None, pa.float64())
 
 
 class Clock:
@@ -43,7 +41,7 @@ class Clock:
         if self.time_format is not None:
             return self._dates(column.cast(pa.string()))
         numbers, _ = to_float64(column)
-        dates, wrong = self._dates(pc.if_else(pc.is_null(numbers), column.cast(pa.string()), _NO_TEXT))
+        dates, wrong = self._dates(pc.if_else(pc.is_null(numbers), column.cast(pa.string()), _null(pa.string())))
         scaled, far = self._scaled(numbers)
         return pc.coalesce(scaled, dates), wrong | far
 
@@ -89,5 +87,10 @@ def _checked(time_format: str | None) -> str | None:
 
 def _floored(seconds: pa.Array) -> tuple[pa.Array, Mask]:
     near = pc.less_equal(pc.abs(seconds), LATEST_SECOND)
-    whole = pc.if_else(pc.fill_null(near, False), pc.floor(seconds), _NO_NUMBER).cast(pa.int64())  # noqa: FBT003
-    return whole, to_mask(pc.is_valid(seconds)) & ~to_mask(near)
+    whole = pc.if_else(pc.fill_null(near, False), pc.floor(seconds), _null(pa.float64()))  # noqa: FBT003
+    return whole.cast(pa.int64()), to_mask(pc.is_valid(seconds)) & ~to_mask(near)
+
+
+def _null(kind: pa.DataType) -> pa.Scalar:
+    """Return a null; made on use, for a first ``pa.scalar`` imports pandas where there is one."""
+    return pa.scalar(None, kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -59,6 +60,7 @@ def check_setting(path: str, told: str) -> None:
         raise InputError(f"{told}: {path} is no parameter of a method; {_ELSEWHERE[path]}")
 
 
+@cache
 def _settings() -> frozenset[str]:
     return frozenset(_paths(CFConfig, ""))
 

@@ -102,11 +102,13 @@ class TableStore:
     def _read_part(self, path: str, schema: pa.Schema) -> pa.Table:
         whole, columns = f"{self.folder}/{path}", schema.names
         try:
-            table = pq.read_table(whole, columns=columns, filesystem=self.filesystem, partitioning=None).cast(schema)
+            # No pq.read_table: it is a data set of one file, and imports all that a data set may be (and pandas).
+            with pq.ParquetFile(whole, filesystem=self.filesystem, pre_buffer=True) as file:
+                table = file.read(columns=columns).select(columns).cast(schema)
             table.validate(full=True)  # Parquet does not check that its texts are UTF-8
         except (FileNotFoundError, PermissionError):
             raise
-        except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: other columns than the schema's
+        except (pa.ArrowException, OSError, ValueError, KeyError) as error:  # the last two: other columns
             reason = str(error).strip().split("\n", 1)[0][:200]
             raise WorkspaceError(f"{whole} is damaged ({reason}): remove that file, then run `hnlm run`") from error
         return table

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 HERE = Path(__file__).parent
+HOSTILE = "hostile input"
 
 
 def _is_long(config):
@@ -33,14 +34,26 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in last] + last
 
 
+def pytest_sessionfinish(session):
+    """Hand the last line to the process that prints it, which may be another one."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[HOSTILE] = last_line(session.config)
+
+
 def pytest_terminal_summary(terminalreporter, config):
+    if line := last_line(config):
+        terminalreporter.write_line(line)
+
+
+def last_line(config):
+    """Return how many cases there were and the worst of them; empty where there was none."""
     tally = bounds.TALLY
     if not tally.cases:
-        return
+        return ""
     drawn = f"drawn with HNLM_FUZZ_SEED={bounds.SEED}" if _is_long(config) else "always the same"
     (seconds, slow), (mib, large) = tally.slowest, tally.largest
-    terminalreporter.write_line(
-        f"hostile input: {tally.cases.total():,} cases, {drawn}; slowest {seconds:.2f} s ({slow}), "
+    return (
+        f"{HOSTILE}: {tally.cases.total():,} cases, {drawn}; slowest {seconds:.2f} s ({slow}), "
         f"largest {mib:.0f} MiB ({large})"
     )
 
