@@ -5,11 +5,11 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
-from hnlm_ray.stages import STAGES
+from hnlm_ray.pipeline.stages import STAGES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hnlm_ray import stage_content
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.cf.trainer import reject_ignored_settings
 from hnlm_ray.cf.unread import unread_settings
 from hnlm_ray.config import CFConfig, TuneConfig
@@ -373,5 +373,5 @@ def test_a_run_puts_each_of_its_methods_together_once(monkeypatch, config_file):
         config = load_config(str(config_file), [f"tune.item_text={item_text}"])
         enabled = [stage.name for stage in STAGES if stage.enabled(config)]
         assert "negative_pool" in enabled
-        assert stage_content.trials(config)["spaces"].keys() == RunMethods.of(config.tune).chosen.keys()
+        assert find_stage("trials").depends_on(config)["spaces"].keys() == RunMethods.of(config.tune).chosen.keys()
         assert sorted(built) == sorted(config.tune.methods)

@@ -13,7 +13,7 @@ from rich.console import Console
 from hnlm_ray.cf import CFData, Positives
 from hnlm_ray.cluster import connected
 from hnlm_ray.config import CFConfig, Config
-from hnlm_ray.pipeline import find_stage
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.progress import LineProgress
 from hnlm_ray.stage import StageRun
 from hnlm_ray.tables import TABLES

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 
-from hnlm_ray.stages import STAGES
+from hnlm_ray.pipeline.stages import STAGES
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
