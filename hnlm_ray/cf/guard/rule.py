@@ -21,20 +21,14 @@ KEPT: Final = 3
 _BELIEFS: Final = Kept[DenseBeliefs | HighestBeliefs](KEPT)
 
 
-def _content(data: CFData, config: CFConfig, device: torch.device) -> bytes:
-    """Return what a belief is kept by: data can differ in their pools alone."""
-    settings = data.users, data.items, config.guard_features, config.belief.model_dump_json(), device
-    return content_of(settings, _read(data, config.guard_features))
-
-
-def _read(data: CFData, features: str) -> list[Array | None]:
-    """Return all arrays that the features, and what is held out of them, rest on."""
+def _content(data: CFData, features: str, *settings: object) -> bytes:
+    """Return a hash of sizes, settings and all arrays that the features, and what is held out of them, rest on."""
     read: list[Array | None] = [data.train.indptr, data.train.items]
     read += [data.item_text if features != "cf" else None]
     read += _told(data) if features == "full" else []
     if data.judgements is not None:
         read += [data.judgements.pairs.indptr, data.judgements.pairs.items, data.judgements.verdicts]
-    return read
+    return content_of((data.users, data.items, features, *settings), read)
 
 
 def _told(data: CFData) -> list[Array | None]:
@@ -62,7 +56,9 @@ class Guard:
     def __init__(self, data: CFData, config: CFConfig, device: torch.device) -> None:
         self.strength = config.guard
         # A tuner trains many models on the same data: the belief is made once for them.
-        self.beliefs = _BELIEFS.get(_content(data, config, device), lambda: _open(data, config, device))
+        # By content, not by which object it is: data can differ in their pools alone.
+        content = _content(data, config.guard_features, config.belief.model_dump_json(), device)
+        self.beliefs = _BELIEFS.get(content, lambda: _open(data, config, device))
 
     def penalty(self, scores: Tensor, users: Tensor, candidates: Tensor) -> Tensor:
         """Return lambda * std_j(s) * g of each candidate, of the shape of ``scores``: [batch, M] or [batch, layers, M].
