@@ -6,7 +6,7 @@ from hnlm_ray.config import CFConfig, Config, TuneConfig
 from hnlm_ray.config.method_names import shipped_methods
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import ConfigError, InputError
-from hnlm_ray.pipeline.content import trials as trials_content
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.tune.dimensions import Choice, Int, LogUniform, When
 from hnlm_ray.tune.methods import RunMethods, controls_of, family, trials_of
 from hnlm_ray.tune.rehearsal import rehearse
@@ -128,6 +128,10 @@ def test_a_method_of_ones_own_is_a_file_under_a_new_name(load):
     rehearse(config)
     again = Config.model_validate(config.model_dump(mode="json"))
     assert again == config
+
+
+def trials_content(config):
+    return find_stage("trials").depends_on(config)
 
 
 def test_the_file_is_read_once_and_is_part_of_what_the_trials_are_made_from(load, tmp_path):
