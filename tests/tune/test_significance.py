@@ -3,6 +3,7 @@ import sys
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from hnlm_ray.errors import InputError
 from hnlm_ray.tune.significance import compare, holm, interval, paired_p
@@ -117,6 +118,14 @@ def test_holm_keeps_the_order_and_equal_and_tiny_values():
     assert holm([0.01, 0.02, 0.03, 0.04, 0.05]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
     assert holm([0.05, 0.01, 0.01]) == pytest.approx([0.05, 0.03, 0.03])
     assert holm([1e-300, 1.0, 5e-324]) == [2e-300, 1.0, 1.5e-323]
+
+
+def test_holm_is_that_of_statsmodels():
+    draw = np.random.default_rng(0)
+    for count in (0, 1, 2, 5, 40):
+        p_values = draw.random(count) ** 3
+        p_values[: count // 2] = p_values[count // 3 : count // 3 + count // 2].copy()  # some are equal
+        assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist(), abs=1e-12)
 
 
 def test_what_cant_be_paired_is_refused():
