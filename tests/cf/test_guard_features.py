@@ -117,6 +117,23 @@ def test_the_regression_minimises_its_objective(scale):
     np.testing.assert_allclose(fitted.logits(x), unit @ best.x[:3] + best.x[3], atol=5e-3)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_the_slope_at_the_fitted_regression_is_none(seed):
+    """The objective is strictly convex in the weights: where its slope is 0 is the one minimum."""
+    rng = np.random.default_rng(seed)
+    n, features = int(rng.choice([42, 400, 3000])), 2 + seed % 5
+    x = rng.standard_normal((n, features)) * 10 ** rng.uniform(-2, 3, features) + 10 ** rng.uniform(-1, 2, features)
+    x[:, 1] = [x[:, 1], 2 * x[:, 0] + 1, np.round(x[:, 1])][seed % 3]
+    x = x.astype(np.float32)
+    y = np.arange(n) % 21 == 0 if seed % 2 else x[:, 0] > np.median(x[:, 0])
+    fitted = fit_regression(x, y)
+    deep = x.astype(float)
+    unit = (deep - deep.mean(0)) / deep.std(0)
+    off = 1 / (1 + np.exp(-(deep @ fitted.weights + fitted.intercept))) - y
+    assert np.abs(unit.T @ off + fitted.weights * deep.std(0)).max() < 1e-6 * n
+    assert abs(off.sum()) < 1e-6 * n
+
+
 def test_a_constant_feature_and_separated_classes_are_fine():
     x = np.column_stack([np.ones(40), np.arange(40) - 20]).astype(np.float32)
     logits = fit_regression(x, x[:, 1] > 0).logits(x)

@@ -83,7 +83,10 @@ def _measured(name: str, questions: Questions, belief: BeliefConfig, seed: int) 
 
 
 def _out_of_fold(questions: Questions, belief: BeliefConfig, seed: int) -> NDArray[np.float64]:
-    """Return the logit of each question by a model that was fitted on other users, float64[n]."""
+    """Return the logit of each question by a model that was fitted on other users, float64[n].
+
+    Each user's fold is drawn by itself: scikit-learn's ``GroupKFold`` refuses fewer users than folds.
+    """
     _, user = np.unique(questions.users, return_inverse=True)
     fold = np.random.default_rng(seed).integers(FOLDS, size=int(user.max()) + 1)[user]
     logits = np.zeros(len(fold))
@@ -102,17 +105,18 @@ def _out_of_fold(questions: Questions, belief: BeliefConfig, seed: int) -> NDArr
 
 def area_under_curve(scores: NDArray[np.float64], answers: NDArray[np.bool_]) -> float:
     """Return the area under the ROC curve of float[n] for bool[n]; ties count half, NaN where there is one answer."""
-    from scipy.stats import rankdata
+    from sklearn.metrics import roc_auc_score
 
-    positives, negatives = int(answers.sum()), int((~answers).sum())
-    if not positives or not negatives:
+    if answers.all() or not answers.any():
         return float("nan")
-    ranks = rankdata(scores)
-    return float((ranks[answers].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    return float(roc_auc_score(answers, scores))
 
 
 def _bins(logits: NDArray[np.float64], answers: NDArray[np.bool_]) -> tuple[Bin, ...]:
-    """Return ten bins of equal size by probability, fewer of few questions."""
+    """Return ten bins of equal size by probability, fewer of few questions.
+
+    scikit-learn's ``calibration_curve`` cuts at quantiles, so equal probabilities make fewer bins, and tells no sizes.
+    """
     probability = 1 / (1 + np.exp(-logits))
     parts = [part for part in np.array_split(np.argsort(probability, kind="stable"), BINS) if len(part)]
     return tuple(Bin(float(probability[part].mean()), float(answers[part].mean()), len(part)) for part in parts)
