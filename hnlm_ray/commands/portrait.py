@@ -81,7 +81,7 @@ def _show_recommendations(console: Console, recommendations: Sequence[Row]) -> N
 
 
 def _show_negative(console: Console, negative: Row) -> None:
-    answer = f'"{negative["negative"]}"' if negative["status"] == "ok" else _outcome(negative)
+    answer = f'"{negative["negative"]}"{_mended(negative)}' if negative["status"] == "ok" else _outcome(negative)
     say(console, f"  likes {title(negative['positive'])}; the LLM's hard negative: {answer}")
     if negative["reasoning"]:
         say(console, f"    because: {negative['reasoning']}")
@@ -122,11 +122,15 @@ def _show_profile(console: Console, profile: Row | None, *, outdated: bool) -> N
         why = "made from other data" if outdated else "not written yet"
         say(console, f"profile: {why} (`hnlm run` writes it)")
         return
-    mended = f", {profile['error']}" if profile["error"] and profile["status"] == "ok" else ""
-    say(console, f"profile ({profile['model']}, {profile['prompt_version']}{mended}):")
+    say(console, f"profile ({profile['model']}, {profile['prompt_version']}){_mended(profile)}:")
     say(console, f"  {profile['summary']}" if profile["status"] == "ok" else f"  {_outcome(profile)}")
     if profile["reasoning"]:
         say(console, f"  because: {profile['reasoning']}")
+
+
+def _mended(row: Row) -> str:
+    """Say of a usable answer that it was mended."""
+    return f" ({row['error']})" if row["status"] == "ok" and row["error"] else ""
 
 
 def _outcome(row: Row) -> str:

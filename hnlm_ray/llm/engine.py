@@ -111,6 +111,10 @@ class EngineKind:
     has_a_model: bool
     may_bill: bool
 
+    def row_timeout_s(self, llm: LLMConfig) -> float | None:
+        """Return the longest wait for the answer of one draw; None: the engine bounds its waits itself."""
+        return None if self.bounds_its_waits else llm.row_timeout_s
+
 
 def settings_of(llm: LLMConfig, *names: str) -> dict[str, Any]:
     """Return some settings of ``llm`` as JSON, for fingerprints."""

@@ -37,8 +37,7 @@ class EngineWorker:
         kind = engine_kind(job.llm)
         self._engine = kind.open(job.llm, job.config.seed)
         purse = None if job.ledger is None else BudgetPurse(job.ledger)
-        timeout_s = None if kind.bounds_its_waits else job.llm.row_timeout_s
-        attempts, repair = job.llm.max_attempts, job.llm.repair_json
+        attempts, timeout_s, repair = job.llm.max_attempts, kind.row_timeout_s(job.llm), job.llm.repair_json
         self._asking = Asking(self._engine, self._task, attempts, timeout_s, purse, repair)
         self._stop: HnlmError | None = None
         self._gate, self._restarting, self._incarnation = Gate(), asyncio.Lock(), 0

@@ -102,7 +102,8 @@ class EngineMeter:
     async def _ask(self, task: LLMTask, rows: Sequence[RowPrompt]) -> Asked:
         llm = self._config.llm
         timed = TimedEngine(self._engine, asyncio.Semaphore(slots(llm)))
-        asking = Asking(timed, task, llm.max_attempts, llm.row_timeout_s, repair=llm.repair_json)
+        timeout_s = engine_kind(llm).row_timeout_s(llm)
+        asking = Asking(timed, task, llm.max_attempts, timeout_s, repair=llm.repair_json)
         column = next(iter(task.columns))
         found = await asyncio.gather(*(self._row(asking, row) for row in rows))
         answered = [_asked_row(row, outcome, column, task) for row, outcome in zip(rows, found, strict=True)]

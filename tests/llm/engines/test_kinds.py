@@ -52,6 +52,7 @@ def test_each_engine_has_as_much_with_it_as_it_can_work_on():
 
 def test_a_server_bounds_its_waits_and_may_bill_and_made_up_answers_teach_nothing():
     assert [name for name, kind in ENGINES.items() if kind.bounds_its_waits] == ["http"]
+    assert [engine_kind(llm).row_timeout_s(llm) for llm in (VLLM, HTTP, SCRIPTED)] == [300, None, 300]
     assert [name for name, kind in ENGINES.items() if kind.may_bill] == ["http"]
     assert [name for name, kind in ENGINES.items() if not kind.has_a_model] == ["scripted"]
 
