@@ -5,11 +5,9 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
-from hnlm_ray.pipeline.stages import STAGES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.cf.trainer import reject_ignored_settings
 from hnlm_ray.cf.unread import unread_settings
 from hnlm_ray.config import CFConfig, TuneConfig
@@ -17,6 +15,8 @@ from hnlm_ray.config.controls import CONTROLS
 from hnlm_ray.config.method_names import DEFAULT_METHODS, STANDING_BASELINES, classical_methods, shipped_methods
 from hnlm_ray.config_file import load_config
 from hnlm_ray.errors import InputError
+from hnlm_ray.pipeline.stages import STAGES
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.preset import merged
 from hnlm_ray.tune import methods
 from hnlm_ray.tune.dimensions import When

@@ -20,12 +20,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hnlm_ray.pipeline.stages import STAGES
 from rich.console import Console
 
 from hnlm_ray.cluster import connected
 from hnlm_ray.config_file import load_config
 from hnlm_ray.pipeline.run import run_stages
+from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.pipeline.status import statuses
 from hnlm_ray.progress import LineProgress
 from hnlm_ray.stage import chunks_of

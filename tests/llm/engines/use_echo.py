@@ -4,7 +4,6 @@ import asyncio
 import json
 import sys
 
-from hnlm_ray.pipeline.stages import STAGES
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
@@ -16,6 +15,7 @@ from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.flow import flow_of
 from hnlm_ray.llm.job import LLMTask, llm_identity
 from hnlm_ray.llm.prompts import load_prompt
+from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.plan.engine_meter import slots
 from hnlm_ray.plan.engine_rates import assumed_rate
 from hnlm_ray.plan.rates import engine_key
