@@ -77,6 +77,18 @@ def test_a_refused_token_is_not_taken_for_an_absent_ray(monkeypatch):
         join("auto")
 
 
+def test_classes_of_one_s_own_are_sent_to_a_joined_cluster_and_a_job_has_its_own_environment(monkeypatch):
+    given, sent = [], {"env_vars": {"HNLM_PLUGINS": "mypkg"}, "py_modules": ["/home/me/mypkg"]}
+    monkeypatch.setattr("ray.init", lambda **options: given.append(options.get("runtime_env")))
+    monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
+    for environment, job in ((sent, False), ({}, False), (sent, True)):
+        monkeypatch.setattr("hnlm_ray.cluster.runtime_environment", lambda environment=environment: environment)
+        if job:
+            monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+        join("auto")
+    assert given == [sent, None, None]
+
+
 def test_inside_a_job_local_means_the_job_s_cluster(monkeypatch):
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")

@@ -106,6 +106,10 @@ class Layers(Gives):
     given = staticmethod(lambda batch: Negatives(batch.items))
 
 
+class Claims:
+    plugs_in_as = "cf.sampler"
+
+
 class Raises(Uniform):
     def sample(self, batch, embeddings):
         raise KeyError("mine")
@@ -241,6 +245,7 @@ def test_an_error_of_a_sampler_is_its_own(own, data):
         (named("Comma"), "has reads_settings 'candidates'; give a tuple of names within cf"),
         (named("Twice"), "is no class that cf.sampler can name; derive it from hnlm_ray.cf.Sampler"),
         (named("Batch"), "is no class that cf.sampler can name"),
+        (named("Claims"), "is no class that cf.sampler can name"),
         (named("VALUE"), "has no class 'VALUE'"),
         (named("Missing"), "has no class 'Missing'"),
         (f"{PACKAGE}.missing:Second", "No module named"),
