@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import HealthCheck, settings
 
 # Timing never decides a test.
@@ -20,9 +21,11 @@ os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_OFFLINE": "1"}
 if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, each has one core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A tenth of a second each time: CliRunner would build the tree of all commands anew for each call.
+typer.testing._get_command = cache(typer.testing._get_command)
+
 HERE = Path(__file__).parent
-FIRST = RAY, HOSTILE = "ray", "hostile input"
-"""The groups that take longest."""
+RAY, HOSTILE = "ray", "hostile input"
 LAST_LINES = pytest.StashKey()
 
 
@@ -37,7 +40,7 @@ def pytest_collection_modifyitems(config, items):
         for item in for_gpu:
             item.add_marker(pytest.mark.skip(reason="no GPU on this machine"))
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: FIRST.index(group) if (group := group_of(item.path)) in FIRST else len(FIRST))
+        items.sort(key=lambda item: place_of(item.path))
 
 
 @cache
@@ -49,7 +52,18 @@ def group_of(path):
     """
     if path.parent == HERE / "fuzz":
         return HOSTILE
-    return RAY if "pytest.mark.real" in path.read_text(encoding="utf-8") else str(path)
+    return RAY if _is_marked(path, "real") and not _is_marked(path, "no_ray") else str(path)
+
+
+def place_of(path):
+    """Return when a file is begun: what takes longest comes first, so that all processes end at about one time."""
+    order = (group_of(path) == RAY, _is_marked(path, "real"), group_of(path) == HOSTILE, True)
+    return order.index(True)
+
+
+@cache
+def _is_marked(path, mark):
+    return f"pytest.mark.{mark}" in path.read_text(encoding="utf-8")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -69,6 +83,11 @@ def pytest_testnodedown(node, error):
     """Keep the line that a process of `pytest -n` ends with."""
     line = getattr(node, "workeroutput", {}).get(HOSTILE)
     node.config.stash.setdefault(LAST_LINES, []).extend([line] if line else [])
+
+
+def pytest_sessionfinish():
+    if shared := sys.modules.get("one_ray"):
+        shared.stop()
 
 
 def pytest_terminal_summary(terminalreporter, config):

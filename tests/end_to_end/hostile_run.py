@@ -3,9 +3,9 @@
 import contextlib
 import io
 
+from one_ray import connected
 from rich.console import Console
 
-from hnlm_ray.cluster import connected
 from hnlm_ray.negatives.text import semantic_negative_task
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.pipeline.status import find_stage

@@ -5,7 +5,8 @@ import copy
 import os
 import random
 
-from hnlm_ray.cluster import connected
+from one_ray import connected
+
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.progress import LineProgress

@@ -7,10 +7,10 @@ import time
 import pyarrow.compute as pc
 import pytest
 from killed_run import KilledRun
+from one_ray import connected
 from rich.console import Console
 from small_run import ITEMS, small_config, write_split
 
-from hnlm_ray.cluster import connected
 from hnlm_ray.errors import StageError
 from hnlm_ray.pipeline.retry import run_retry
 from hnlm_ray.pipeline.run import run_stages
@@ -129,7 +129,7 @@ def test_a_stage_that_too_many_rows_failed_in_goes_on_with_a_retry(on_ray):
 def test_a_killed_retry_leaves_the_table_and_goes_on_where_it_was(tmp_path):
     source = write_split(tmp_path / "source", test_seed=1)
     llm = {"engine": "scripted", "encoder": "trigrams", "max_attempts": 1, "max_failed_share": 0.9}
-    llm |= {"batch_rows": 2, "max_num_seqs": 1, "scripted": {"bad_json": 0.6, "seconds_per_row": 3.0}}
+    llm |= {"batch_rows": 2, "max_num_seqs": 1, "scripted": {"bad_json": 0.6, "seconds_per_row": 1.0}}
     config = small_config(source, tmp_path / "ws", llm=llm)
     file = tmp_path / "small.yaml"
     file.write_text(config.model_dump_json(exclude_unset=True))

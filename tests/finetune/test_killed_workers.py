@@ -9,9 +9,9 @@ import time
 import psutil
 import pytest
 from finetune_tables import finetune_config, write_tables
+from one_ray import connected
 from rich.console import Console
 
-from hnlm_ray.cluster import connected
 from hnlm_ray.errors import StageError
 from hnlm_ray.finetune.stage import finetune
 from hnlm_ray.progress import LineProgress

@@ -21,7 +21,7 @@ from hnlm_ray.config import Config
 from hnlm_ray.finetune.building import new_model
 from hnlm_ray.finetune.export import fetch_exported
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.no_ray]
 PAIRS, BATCH, LEAST_NEAREST = 200, 20, 0.95
 WORDS = "films about war and the sea, loud guitars, old maps, a quiet garden, robots, tea, mountains in winter, chess"
 

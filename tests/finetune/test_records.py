@@ -5,6 +5,7 @@ import math
 from collections import Counter
 
 import numpy as np
+import one_ray
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -170,11 +171,7 @@ def made(run):
 
 @pytest.fixture(scope="module")
 def local_ray():
-    import ray
-
-    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False)
-    yield
-    ray.shutdown()
+    one_ray.start()
 
 
 @pytest.mark.real

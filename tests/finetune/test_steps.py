@@ -61,6 +61,7 @@ def test_every_part_meets_the_negatives_and_rival_targets_of_all_records_of_its_
 
 
 @pytest.mark.real
+@pytest.mark.no_ray
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_gradient_that_deepspeed_steps_by_is_that_of_the_equation(tmp_path, workers):
     """A real engine for each way to share out a batch; its gradient just before the optimiser's step."""

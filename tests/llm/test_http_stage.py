@@ -5,6 +5,7 @@ import json
 import re
 import threading
 
+import one_ray
 import pytest
 from hostile_server import HostileServer, chat, error, reply
 from rich.console import Console
@@ -46,6 +47,7 @@ def profiles(workspace):
 @pytest.mark.real
 def test_a_pipeline_asks_a_server_for_profiles_negatives_and_vectors(tmp_path, monkeypatch):
     monkeypatch.setenv("SMALL_RUN_KEY", "sk-small-run-0123")
+    one_ray.stop()  # the next one's engines have the variable
     with HostileServer(answer) as server:
         config = server_config(tmp_path, server.url, llm__http__api_key_env="SMALL_RUN_KEY", llm__encoder="http:e")
         workspace, _ = run(config, "negative_pool")

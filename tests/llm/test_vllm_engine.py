@@ -63,6 +63,7 @@ SCRIPT = textwrap.dedent("""
 
 
 @pytest.mark.real
+@pytest.mark.no_ray
 @pytest.mark.timeout(900)
 def test_rows_end_with_a_status_whatever_they_hold_and_a_killed_engine_is_started_again(tmp_path):
     script = tmp_path / "script.py"

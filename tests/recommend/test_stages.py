@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from one_ray import connected
 from rich.console import Console
 from small_run import USERS, small_config, write_split
 
 from hnlm_ray.cf import train
-from hnlm_ray.cluster import connected
 from hnlm_ray.config import CFConfig
 from hnlm_ray.errors import StageError
 from hnlm_ray.pipeline.run import run_stages

@@ -4,10 +4,10 @@ import io
 from datetime import date, timedelta
 
 import pytest
+from one_ray import connected
 from pyarrow import parquet
 from rich.console import Console
 
-from hnlm_ray.cluster import connected
 from hnlm_ray.config_file import load_config
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.pipeline.status import find_stage

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from one_ray import connected
 from rich.console import Console
 from small_run import ITEMS, USERS, small_config, write_split
 
 from hnlm_ray.cf import train
-from hnlm_ray.cluster import connected
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.progress import LineProgress

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 import pytest
+from one_ray import connected
 from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 
 from hnlm_ray.cf import CFData, Positives, train
 from hnlm_ray.cf.hardness import Ranked
-from hnlm_ray.cluster import connected
 from hnlm_ray.config import CFConfig, Config
 from hnlm_ray.errors import InputError
 from hnlm_ray.pipeline.status import find_stage

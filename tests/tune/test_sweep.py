@@ -8,10 +8,10 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import pytest
+from one_ray import connected
 from rich.console import Console
 
 from hnlm_ray.cf import CFData, Positives
-from hnlm_ray.cluster import connected
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.progress import LineProgress
