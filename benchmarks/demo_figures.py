@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from hnlm_ray.commands.finetune import read_eval
-from hnlm_ray.commands.results import read_results
-from hnlm_ray.config_file import load_config
+from hnlm_ray.commands.results.finetune import read_eval
+from hnlm_ray.commands.results.results import read_results
+from hnlm_ray.config.loading import load_config
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.workspace import PublishedTables, Workspace
 

@@ -30,9 +30,9 @@ import pyarrow as pa
 from cf_bench.report import compare, machine, publish, section, write_json
 
 from hnlm_ray.config import Config
-from hnlm_ray.llm.asking import Outcome
-from hnlm_ray.llm.job import LLMTask, RowJob, RowPrompt
-from hnlm_ray.llm.worker import EngineWorker
+from hnlm_ray.llm.rows.attempts import Outcome
+from hnlm_ray.llm.rows.job import LLMTask, RowJob, RowPrompt
+from hnlm_ray.llm.rows.worker import EngineWorker
 from hnlm_ray.workspace import Workspace
 
 TARGET = 0.9
@@ -83,10 +83,10 @@ def prepared(root: str, rows: int) -> None:
     """Make the tables that prompts are made from, and cut the items to ``rows``."""
     from rich.console import Console
 
-    from hnlm_ray.cluster import connected
+    from hnlm_ray.base.progress import LineProgress
+    from hnlm_ray.cluster.connect import connected
     from hnlm_ray.pipeline.run import run_stages
     from hnlm_ray.pipeline.status import find_stage
-    from hnlm_ray.progress import LineProgress
 
     config = configuration(root, rows)
     workspace = Workspace.open(config.workspace)
@@ -113,13 +113,13 @@ def ours(root: str, rows: int) -> None:
 
     from rich.console import Console
 
-    from hnlm_ray.cluster import connected
-    from hnlm_ray.llm.batch import run_rows
-    from hnlm_ray.llm.vllm_engine import engine_environment
+    from hnlm_ray.base.progress import LineProgress
+    from hnlm_ray.cluster.connect import connected
+    from hnlm_ray.llm.engines.vllm import engine_environment
+    from hnlm_ray.llm.rows.stream import run_rows
     from hnlm_ray.pipeline.status import find_stage
     from hnlm_ray.profiles.items import item_profile_task
-    from hnlm_ray.progress import LineProgress
-    from hnlm_ray.stage import StageRun
+    from hnlm_ray.workspace.stage import StageRun
 
     config = configuration(root, rows)
     workspace = Workspace.open(config.workspace)
@@ -138,9 +138,9 @@ def theirs(root: str, rows: int) -> None:
     """Let plain vLLM answer the same prompts; prints its completions."""
     from tqdm import tqdm
 
-    from hnlm_ray.llm.chat_tokens import ChatTokenizer
+    from hnlm_ray.llm.engines.vllm import engine_arguments, engine_environment, sampling_of
     from hnlm_ray.llm.models import model_path
-    from hnlm_ray.llm.vllm_engine import engine_arguments, engine_environment, sampling_of
+    from hnlm_ray.llm.text.chat_tokens import ChatTokenizer
     from hnlm_ray.profiles.items import item_profile_task
 
     config = configuration(root, rows)

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from hnlm_ray.compare.units import unit_of
 from hnlm_ray.study.words import headlines, over_datasets
-from hnlm_ray.tune.units import unit_of
 
 Facts = Mapping[str, Any]
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"

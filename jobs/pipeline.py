@@ -4,7 +4,7 @@ ray job submit --working-dir . --runtime-env jobs/runtime_env.yaml -- \
     python jobs/pipeline.py --config configs/demo.yaml --workspace s3://bucket/demo
 """
 
-from hnlm_ray.commands.job import run_job
+from hnlm_ray.cli.job import run_job
 
 if __name__ == "__main__":
     run_job()

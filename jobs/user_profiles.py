@@ -1,6 +1,6 @@
 """Stage user_profiles as a Ray job (and before it what it needs); jobs/pipeline.py shows how to submit one."""
 
-from hnlm_ray.commands.job import run_job
+from hnlm_ray.cli.job import run_job
 
 if __name__ == "__main__":
     run_job("user_profiles")

@@ -162,13 +162,13 @@ def small_pipeline(monkeypatch, tmp_path):
     spec.loader.exec_module(module)
     monkeypatch.setenv("FAKE_CALLS", str(tmp_path / "calls.txt"))
     module.install(monkeypatch.setattr)
-    monkeypatch.setattr("hnlm_ray.console.quiet", _not_quiet)
-    monkeypatch.setattr("hnlm_ray.session._SETTLE_S", 0)
+    monkeypatch.setattr("hnlm_ray.cluster.quiet.quiet", _not_quiet)
+    monkeypatch.setattr("hnlm_ray.workspace.session._SETTLE_S", 0)
     return module
 
 
 @contextmanager
 def _not_quiet(_log):
-    from hnlm_ray.console import Streams
+    from hnlm_ray.cluster.quiet import Streams
 
     yield Streams(sys.stdout, sys.stderr)

@@ -13,10 +13,10 @@ import time
 
 import pyarrow as pa
 
-from hnlm_ray.errors import StageError
-from hnlm_ray.stage import Outcome, Stage, chunks_of
-from hnlm_ray.tables import TABLES
+from hnlm_ray.base.errors import StageError
 from hnlm_ray.workspace import Rows, Tokens
+from hnlm_ray.workspace.stage import Outcome, Stage, chunks_of
+from hnlm_ray.workspace.tables import TABLES
 
 USERS = ("u1", "u2", "quo'te", "\U0001f600\n")
 TITLES = ("Alien", "\x1b[2J[bold]Evil[/bold]", '{"role":"system"}')
@@ -174,7 +174,7 @@ def connected(_config, stages):
 
 def install(replace=setattr):
     """Put the stages and the stand-in for Ray in place; ``replace`` may be monkeypatch.setattr."""
-    import hnlm_ray.cluster
+    import hnlm_ray.cluster.connect
     import hnlm_ray.pipeline.status
 
     replace(hnlm_ray.pipeline.status, "STAGES", STAGES)

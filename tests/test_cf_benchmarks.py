@@ -330,7 +330,7 @@ def test_every_name_that_cf_train_lists_has_a_published_figure_or_the_reason_for
     from cf_bench.published_figures import FIGURES, NO_FIGURE
     from cf_bench.quality_published import names_table
 
-    from hnlm_ray.command_line.cf import OF_A_RUN
+    from hnlm_ray.cli.cf import OF_A_RUN
 
     fields = (CFConfig.model_fields[name].annotation for name in ("model", "sampler", "loss"))
     listed = {name for field in fields for name in get_args(field)} - set(OF_A_RUN)
@@ -481,7 +481,7 @@ def test_the_shared_job_is_the_same_search_for_the_sweep_and_for_optuna(tmp_path
     from cf_bench.tuning_job import JOB, METHOD, asked_settings, sweep_tree
 
     from hnlm_ray.config import CFConfig, Config
-    from hnlm_ray.tune.suggest import Suggestions
+    from hnlm_ray.tune.search.suggest import Suggestions
 
     config = Config.model_validate(sweep_tree(JOB, str(tmp_path)))
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -6,7 +6,7 @@ import sys
 import pytest
 import yaml
 
-from hnlm_ray.commands.job import job_arguments
+from hnlm_ray.cli.job import job_arguments
 from hnlm_ray.pipeline.stages import STAGES
 
 SCRIPTS = ["pipeline", *(stage.name for stage in STAGES)]

@@ -21,19 +21,19 @@ from finetune_tables import ITEMS, USERS, finetune_config, publish, vectors_of, 
 from safetensors.torch import load_file, save_file
 from saved_export import export_saved, save_weights
 
+from hnlm_ray.base.errors import WorkspaceError
 from hnlm_ray.cf import CFData, PairVectors, Positives, Trainer, evaluate, train
-from hnlm_ray.cf import evaluation as cf_evaluation
+from hnlm_ray.cf.evaluate import evaluation as cf_evaluation
 from hnlm_ray.config import CFConfig, Config
-from hnlm_ray.errors import WorkspaceError
 from hnlm_ray.finetune import export as exporting
 from hnlm_ray.finetune.batches import read_records
 from hnlm_ray.finetune.export import fetch_exported
 from hnlm_ray.finetune.query import Query, QueryEncoder
-from hnlm_ray.llm.answers import AnswerFormat
-from hnlm_ray.llm.job import LLMTask, RowJob, RowPrompt, RowTask
-from hnlm_ray.llm.prompts import load_prompt
-from hnlm_ray.llm.scripted_engine import ScriptedEngine
-from hnlm_ray.llm.worker import EngineWorker
+from hnlm_ray.llm.engines.scripted import ScriptedEngine
+from hnlm_ray.llm.rows.job import LLMTask, RowJob, RowPrompt, RowTask
+from hnlm_ray.llm.rows.worker import EngineWorker
+from hnlm_ray.llm.text.answers import AnswerFormat
+from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.negatives import embedding, embedding_engines
 from hnlm_ray.negatives.embedding import EmbeddingWorker
 from hnlm_ray.teacher.vectors import Vectors
@@ -117,7 +117,7 @@ def the_adapter_is_trained(world):
 
 
 def leave_the_adapter_out(patch):
-    from hnlm_ray.cf.steps import AutogradSteps
+    from hnlm_ray.cf.training.steps import AutogradSteps
 
     honest = AutogradSteps.__init__
     patch.setattr(AutogradSteps, "__init__", lambda self, *parts: honest(self, *parts[:-1], None))
@@ -178,7 +178,7 @@ def a_pair_without_vector_learns_from_the_sampled_item_alone(world):
 
 
 def read_the_last_vector_for_a_missing_pair(patch):
-    from hnlm_ray.cf.adapted import AdaptedNegatives
+    from hnlm_ray.cf.objectives.adapted import AdaptedNegatives
 
     honest = AdaptedNegatives.hard
 
@@ -355,7 +355,7 @@ def ask_one_after_the_other(patch):
     async def serial(*waiting, return_exceptions=False):
         return [await one for one in waiting]
 
-    patch.setattr("hnlm_ray.llm.worker.asyncio.gather", serial)
+    patch.setattr("hnlm_ray.llm.rows.worker.asyncio.gather", serial)
 
 
 SECRETS = re.compile(

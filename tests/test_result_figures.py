@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from hnlm_ray.shown_text import duration
+from hnlm_ray.base.text import duration
 
 SECTION = "## What you see"
 END = "Look closer, or change something"

@@ -15,9 +15,9 @@ from cf_bench.datasets import Dataset
 from cf_bench.environments import PeerMissingError
 from cf_bench.report import Row, row_of
 from cf_bench.sides import check_pairs, peer_settings
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import EmbeddingScores, evaluate, train
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 METRICS: Final = ("recall@20", "ndcg@20")
 ALONE: Final[dict[str, tuple[str, dict[str, Any]]]] = {

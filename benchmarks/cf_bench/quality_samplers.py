@@ -16,8 +16,8 @@ from cf_bench.datasets import Dataset
 from cf_bench.report import Row, row_of
 from hnlm_ray.cf import CFData, Training, train
 from hnlm_ray.cf.files import hold_out
+from hnlm_ray.compare.significance import compare
 from hnlm_ray.config import CFConfig
-from hnlm_ray.tune.significance import compare
 
 SAMPLERS: Final[dict[str, dict[str, Any]]] = {
     "RNS": {"sampler": "rns"},

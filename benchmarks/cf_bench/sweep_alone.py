@@ -6,14 +6,14 @@ from typing import Final
 
 import pyarrow as pa
 
+from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.cf import CFData
-from hnlm_ray.cluster import connected
+from hnlm_ray.cluster.connect import connected
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline.status import find_stage
-from hnlm_ray.progress import LineProgress
-from hnlm_ray.stage import StageRun, chunks_of
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace.stage import StageRun, chunks_of
+from hnlm_ray.workspace.tables import TABLES
 
 FINGERPRINT: Final = "1" * 64
 
@@ -26,8 +26,8 @@ def run_sweep(config: Config, data: CFData, progress: LineProgress) -> pa.Table:
     file = store.write_part("0" * 64, "part-0", pa.Table.from_pylist([], schema=TABLES["interactions"]))
     store.publish(Manifest(table="interactions", stage="prepare", fingerprint="0" * 64, files=(file,)))
     with connected(config, [find_stage("trials")]), progress:
-        from hnlm_ray.tune import trainings
-        from hnlm_ray.tune.job_queue import SearchedJobs
+        from hnlm_ray.tune.run import sweep as trainings
+        from hnlm_ray.tune.search.job_queue import SearchedJobs
         from hnlm_ray.tune.stage import searched_methods
 
         queue = SearchedJobs(searched_methods(config, data), cpu_seconds=None, begun={})

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from cf_bench.sweep_watch import NOTES, own_mib, watched_training, write_note
+from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.cf import CFData
 from hnlm_ray.config import CFConfig, Config
-from hnlm_ray.progress import LineProgress
 
 METHOD = "rns"
 
@@ -41,7 +41,7 @@ def open_data(text_mib: int = 0) -> CFData:
 
 def settings_of(config: Config) -> list[CFConfig]:
     """Return what is trained, one configuration a trial: the same on both sides."""
-    from hnlm_ray.tune.suggest import Suggestions
+    from hnlm_ray.tune.search.suggest import Suggestions
 
     suggestions = Suggestions(METHOD, config.cf, "mf", config.tune, config.seed)
     return [suggestions.suggest(trial) for trial in range(config.tune.trials)]
@@ -80,7 +80,7 @@ def run_noted(config: Config, asked: dict[str, Any]) -> None:
     from rich.console import Console
 
     from cf_bench.sweep_alone import run_sweep
-    from hnlm_ray.tune import trainings
+    from hnlm_ray.tune.run import sweep as trainings
 
     os.environ[NOTES] = asked["notes"]
     trainings.run_training = watched_training
@@ -91,7 +91,7 @@ class NotedProgress(LineProgress):
     """Takes a note of the driver's memory with every trial that is counted."""
 
     def advance(self, rows: int = 1, tokens: int = 0, statuses: Mapping[str, int] | None = None) -> None:
-        """See :class:`hnlm_ray.progress.Progress`."""
+        """See :class:`hnlm_ray.base.progress.Progress`."""
         super().advance(rows, tokens, statuses)
         write_note("counted", own_mib=own_mib())
 

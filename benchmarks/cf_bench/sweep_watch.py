@@ -35,7 +35,7 @@ def write_note(event: str, **values: object) -> None:
 def watched_training(params: Mapping[str, str], shared: Any) -> None:  # noqa: ANN401  the worker's own class
     """Run a trial as the sweep does, with a note when it begins and when it has ended."""
     from hnlm_ray.tune.job import Job
-    from hnlm_ray.tune.worker import run_training
+    from hnlm_ray.tune.run.worker import run_training
 
     write_note("begin", part=Job.from_json(params["job"]).part)
     run_training(params, shared)

@@ -25,7 +25,7 @@ def tune_by_sweep(job: Job, data: CFData, work: Path) -> None:
     """Search with the sweep of the pipeline, as many trials at a time as there are cores."""
     from rich.console import Console
 
-    from hnlm_ray.progress import LineProgress
+    from hnlm_ray.base.progress import LineProgress
 
     run_sweep(Config.model_validate(sweep_tree(job, str(work / "workspace"))), data, LineProgress(Console(), 30))
 

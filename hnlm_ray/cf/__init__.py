@@ -1,7 +1,9 @@
 """Collaborative filtering in pure PyTorch: models, negative samplers, losses, training, evaluation."""
 
-from hnlm_ray.cf.adapter import Adapter
-from hnlm_ray.cf.controls import (
+from hnlm_ray.base.cf_errors import DivergedError
+from hnlm_ray.cf.closed_form import SOLVED
+from hnlm_ray.cf.data.cf_data import CFData, with_held_out_in_train, with_validation_in_train
+from hnlm_ray.cf.data.controls import (
     facts_pool,
     item_vectors,
     random_pool,
@@ -12,30 +14,28 @@ from hnlm_ray.cf.controls import (
     shuffled_vectors,
     teacher_vectors,
 )
-from hnlm_ray.cf.data import CFData, with_held_out_in_train, with_validation_in_train
-from hnlm_ray.cf.ease import ease_weights
-from hnlm_ray.cf.errors import DivergedError
-from hnlm_ray.cf.evaluation import Evaluation, evaluate
-from hnlm_ray.cf.fusion import Fusion, choose_fusion, fuse
+from hnlm_ray.cf.data.judgements import Judgements
+from hnlm_ray.cf.data.pair_vectors import PairVectors
+from hnlm_ray.cf.data.pool import NegativePool
+from hnlm_ray.cf.data.positives import Positives
+from hnlm_ray.cf.data.unobserved import UnobservedItems
+from hnlm_ray.cf.evaluate.evaluation import Evaluation, evaluate
+from hnlm_ray.cf.evaluate.ranking import top_items
+from hnlm_ray.cf.evaluate.slices import found_test_rows, measure_slices
 from hnlm_ray.cf.guard import false_negative_logits, fit_false_negatives
-from hnlm_ray.cf.hardness import Hardness, measure_hardness, measure_hardness_now
-from hnlm_ray.cf.highest import top_k
-from hnlm_ray.cf.judgements import Judgements
+from hnlm_ray.cf.kernels.adapter import Adapter
+from hnlm_ray.cf.kernels.gram import ease_weights
+from hnlm_ray.cf.kernels.top_k import top_k
 from hnlm_ray.cf.models import MODELS, EmbeddingModel, ModelInputs
 from hnlm_ray.cf.objectives import LOSSES
-from hnlm_ray.cf.pool import NegativePool
-from hnlm_ray.cf.positives import Positives
-from hnlm_ray.cf.ranking import top_items
 from hnlm_ray.cf.samplers import SAMPLERS, Batch, HopNegatives, Negatives, Sampler, SamplerInputs
 from hnlm_ray.cf.samplers.candidates import CandidateSampler
 from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
-from hnlm_ray.cf.slices import found_test_rows, measure_slices
-from hnlm_ray.cf.solved import SOLVED
-from hnlm_ray.cf.stepped import EpochReport, Stepped
-from hnlm_ray.cf.trainer import Trainer
-from hnlm_ray.cf.training import Training, open_training, train
-from hnlm_ray.cf.unobserved import UnobservedItems
-from hnlm_ray.cf.vectors import PairVectors
+from hnlm_ray.cf.teacher.fusion import Fusion, choose_fusion, fuse
+from hnlm_ray.cf.trainable import EpochReport, Stepped
+from hnlm_ray.cf.training.hardness import Hardness, measure_hardness, measure_hardness_now
+from hnlm_ray.cf.training.train import Training, open_training, train
+from hnlm_ray.cf.training.trainer import Trainer
 
 __all__ = [
     "LOSSES",

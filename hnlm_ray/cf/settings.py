@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 
 def check_seed(seed: int) -> None:

@@ -13,9 +13,9 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from hnlm_ray.errors import HnlmError
-from hnlm_ray.redaction import redacted
-from hnlm_ray.shown_text import clean_lines
+from hnlm_ray.base.errors import HnlmError
+from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import clean_lines
 
 
 class Terminated(KeyboardInterrupt):

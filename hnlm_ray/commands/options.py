@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hnlm_ray.base.errors import ConfigError
+from hnlm_ray.base.redaction import MASK, is_secret_name
 from hnlm_ray.commands.invocation import current
-from hnlm_ray.errors import ConfigError
-from hnlm_ray.redaction import MASK, is_secret_name
 
 if TYPE_CHECKING:
     from hnlm_ray.config import Config
@@ -47,7 +47,7 @@ def load(config: str | None, overrides: Sequence[str] | None, workspace: str | N
     ConfigError
         When none is named, or it is wrong.
     """
-    from hnlm_ray.config_file import load_config
+    from hnlm_ray.config.loading import load_config
 
     if config is None:
         raise ConfigError("no configuration is named: add --config PATH, for example --config configs/demo.yaml")

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.errors import InputError
 
 _PLAIN_WIDTH = 160
 

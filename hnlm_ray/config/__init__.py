@@ -1,6 +1,6 @@
 """One pydantic tree for a whole run: the only place where a default lives.
 
-A YAML preset fills it (:mod:`hnlm_ray.config_file` reads one), ``--set a.b=c`` overrides one value.
+A YAML preset fills it (:mod:`hnlm_ray.config.loading` reads one), ``--set a.b=c`` overrides one value.
 Every field says in its description what it does; ``hnlm config schema`` prints them.
 """
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from hnlm_ray.config.outside import OrOutside
+from hnlm_ray.base.outside import OrOutside
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -23,7 +23,7 @@ def _is_a_metric(name: str) -> str:
 MetricName = Annotated[str, AfterValidator(_is_a_metric)]
 PairChoice = Literal["informative", "random"]
 MethodName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-"""A file's name below hnlm_ray/tune/spaces, or a method of the user's own (:mod:`hnlm_ray.config.method_names`)."""
+"""A file's name below hnlm_ray/methods/spaces, or a method of the user's own (:mod:`hnlm_ray.config.method_names`)."""
 ModelName = Literal["mf", "lightgcn", "ngcf", "sgl", "simgcl", "xsimgcl"]
 CFModelName = Literal[
     "mf",

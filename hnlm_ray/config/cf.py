@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from hnlm_ray.base.outside import OrOutside
 from hnlm_ray.config.base import AnyModel, Count, Probability, Section
 from hnlm_ray.config.cf_parts import (
     AdamConfig,
@@ -20,7 +21,6 @@ from hnlm_ray.config.cf_parts import (
     TeacherConfig,
     TextConfig,
 )
-from hnlm_ray.config.outside import OrOutside
 
 SamplerName = Literal["rns", "pns", "dns", "dns_mn", "srns", "mixgcf", "dins", "ahns", "in_batch", "pool", "vectors"]
 

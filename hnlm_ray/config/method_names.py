@@ -1,4 +1,4 @@
-"""The names of the methods: a file of each below ``hnlm_ray/tune/spaces``, and of their controls, a word each in it."""
+"""The names of the methods: a file of each below ``hnlm_ray/methods/spaces``, and of their controls, a word each in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Words = tuple[str, ...]
 @lru_cache(maxsize=1)
 def shipped_spaces() -> Mapping[str, Any]:
     """Return the shipped files by the names of their methods and parts, whichever folder each is in."""
-    folders = [folder for folder in (files("hnlm_ray") / "tune" / "spaces").iterdir() if folder.is_dir()]
+    folders = [folder for folder in (files("hnlm_ray") / "methods" / "spaces").iterdir() if folder.is_dir()]
     entries = [entry for folder in folders for entry in folder.iterdir() if entry.name.endswith(".yaml")]
     return {entry.name.removesuffix(".yaml"): entry for entry in entries}
 
@@ -101,6 +101,6 @@ def _words(name: str, own: Spaces, below: Words = ()) -> Words:
 @lru_cache(maxsize=1)
 def _shipped_trees() -> Mapping[str, Mapping[str, Any]]:
     # The CF engine reads the configuration's sections and no YAML.
-    from hnlm_ray.yaml_text import parse_yaml
+    from hnlm_ray.base.yaml_text import parse_yaml
 
     return {name: parse_yaml(entry.read_text(encoding="utf-8")) for name, entry in shipped_spaces().items()}

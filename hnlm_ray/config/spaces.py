@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
+from hnlm_ray.base.outside import check_outside
 from hnlm_ray.config.base import AnyModel, MethodName, ModelName, Section
 from hnlm_ray.config.controls import check_controls
-from hnlm_ray.config.outside import check_outside
 
 Setting = bool | int | float | str
 Bounds = tuple[float, float]

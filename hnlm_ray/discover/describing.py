@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hnlm_ray.discover.files.sample import Table
 from hnlm_ray.discover.found import LEFT, Understanding, Use
-from hnlm_ray.discover.items import ItemRoles, described_by, item_roles
-from hnlm_ray.discover.links import Link, about_items, best_link, item_link, users_link
 from hnlm_ray.discover.overrides import Overrides
-from hnlm_ray.discover.sample import Table
+from hnlm_ray.discover.roles.items import ItemRoles, described_by, item_roles
+from hnlm_ray.discover.roles.links import Link, about_items, best_link, item_link, users_link
 
 _SURE_LINK = 1.4
 """A link to another column of the items' file alone: nearly all values, under the same name."""

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import Config
 from hnlm_ray.discover.cores import Core, choose_core
-from hnlm_ray.errors import InputError
 from hnlm_ray.sources import Rejects, read_interactions, read_items
 
 MOST_ROWS = 2_000_000

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hnlm_ray.discover.sample import Table
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.discover.files.sample import Table
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hnlm_ray.discover.files.sample import Table
 from hnlm_ray.discover.found import LEFT, Use
-from hnlm_ray.discover.sample import Table
-from hnlm_ray.sources.files import find_files
+from hnlm_ray.sources.readers.files import find_files
 
 
 def same_columns(left: Table, right: Table) -> bool:

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from hnlm_ray.discover.columns import Column
-from hnlm_ray.discover.heads import Head
-from hnlm_ray.discover.inputs import Place
-from hnlm_ray.discover.sample import Table
+from hnlm_ray.discover.files.columns import Column
+from hnlm_ray.discover.files.heads import Head
+from hnlm_ray.discover.files.inputs import Place
+from hnlm_ray.discover.files.sample import Table
 
 _SPLIT_LINE: Final = re.compile(r"[0-9]+(?:[ \t]+[0-9]+)*\s*")
 _ASIN: Final = re.compile(r"[0-9A-Z]{10}")

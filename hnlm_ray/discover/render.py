@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.base.yaml_text import YamlTextError, parse_yaml
 from hnlm_ray.discover.found import Comments
 from hnlm_ray.discover.plan import Plan
-from hnlm_ray.errors import InputError
-from hnlm_ray.yaml_text import YamlTextError, parse_yaml
 
 _WIDTH = 120
 _COMMENT_CHARS = 220

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.describing import ItemFiles, describe_by_interactions
+from hnlm_ray.discover.files.heads import Head, read_head
+from hnlm_ray.discover.files.inputs import Place, expand
+from hnlm_ray.discover.files.names import name_score
+from hnlm_ray.discover.files.question import Ask
+from hnlm_ray.discover.files.sample import Table, read_table
 from hnlm_ray.discover.found import LEFT, Comments, Understanding, Use
-from hnlm_ray.discover.heads import Head, read_head
-from hnlm_ray.discover.inputs import Place, expand
-from hnlm_ray.discover.interactions import InteractionRoles, choose_pair, interaction_roles
-from hnlm_ray.discover.items import unfit
-from hnlm_ray.discover.links import about_items, close_links
-from hnlm_ray.discover.names import name_score
 from hnlm_ray.discover.overrides import Overrides
-from hnlm_ray.discover.pairs import Pair, lists_things, ranked_pairs
 from hnlm_ray.discover.parts import path_of, same_columns
 from hnlm_ray.discover.published import Published, known_layout
-from hnlm_ray.discover.question import Ask
-from hnlm_ray.discover.sample import Table, read_table
-from hnlm_ray.errors import InputError
+from hnlm_ray.discover.roles.interactions import InteractionRoles, choose_pair, interaction_roles
+from hnlm_ray.discover.roles.items import unfit
+from hnlm_ray.discover.roles.links import about_items, close_links
+from hnlm_ray.discover.roles.pairs import Pair, lists_things, ranked_pairs
 
 
 def understand(paths: Sequence[str], wanted: Overrides, ask: Ask) -> Understanding:

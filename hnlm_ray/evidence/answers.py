@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from hnlm_ray.llm.answers import AnswerFormat, Parsed, clean, shorten
+from hnlm_ray.llm.text.answers import AnswerFormat, Parsed, clean, shorten
 
 VERDICTS: Final = {"yes": 1.0, "unsure": 0.0, "no": -1.0}
 """The word for a verdict and what it counts: 1 is wanted, -1 is not."""

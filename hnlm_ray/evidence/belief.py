@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from hnlm_ray.cf import CFData, fit_false_negatives
-from hnlm_ray.cf.semantic_teacher import open_teacher
+from hnlm_ray.cf.teacher.semantic import open_teacher
 from hnlm_ray.config.cf_parts import TeacherConfig
 from hnlm_ray.evidence.selection import Floats
 

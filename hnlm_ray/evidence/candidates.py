@@ -20,13 +20,13 @@ from hnlm_ray.config import Config
 from hnlm_ray.evidence.belief import Belief, belief_of, known_items, teacher_of
 from hnlm_ray.evidence.prompts import described, judgement_prompts, judgement_task
 from hnlm_ray.evidence.selection import Chosen, Ints, choose_candidates, order_of_asking, users_by_mass, within_budget
-from hnlm_ray.llm.budget import most_tokens
-from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.tables import TABLES
+from hnlm_ray.llm.rows.budget import most_tokens
+from hnlm_ray.profiles.item_text import encode_item_text
 from hnlm_ray.teacher.training import training_data
-from hnlm_ray.training_data import bucket_count, histories, training_rows
-from hnlm_ray.tune.item_text import encode_item_text
 from hnlm_ray.workspace import Rows, Workspace
+from hnlm_ray.workspace.stage import Outcome, StageRun
+from hnlm_ray.workspace.tables import TABLES
+from hnlm_ray.workspace.training_data import bucket_count, histories, training_rows
 
 Counts = dict[str, int | float | str | None]
 

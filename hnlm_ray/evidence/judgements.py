@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hnlm_ray.errors import WorkspaceError
+from hnlm_ray.base.errors import WorkspaceError
 from hnlm_ray.workspace import Manifest, Workspace
 
 Indices = NDArray[np.int32]

@@ -6,13 +6,20 @@ from collections.abc import Mapping, Sequence
 
 from hnlm_ray.config import Config, EvidenceConfig
 from hnlm_ray.evidence.answers import PROBLEMS, JudgementFormat
-from hnlm_ray.llm.bounded import BoundedTexts
-from hnlm_ray.llm.job import LLMTask, RowPrompt
-from hnlm_ray.llm.prompts import load_prompt
+from hnlm_ray.llm.rows.job import LLMTask, RowPrompt
+from hnlm_ray.llm.text.bounded import BoundedTexts
+from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.negatives.text import Described
 from hnlm_ray.profiles.users import liked_item
-from hnlm_ray.training_data import UserHistory, bucket_count, histories, rows_by_item, training_rows, user_profiles
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.training_data import (
+    UserHistory,
+    bucket_count,
+    histories,
+    rows_by_item,
+    training_rows,
+    user_profiles,
+)
 
 Candidates = Mapping[int, Sequence[int]]
 """By user: items in the order of their numbers, the first is number 1."""

@@ -10,15 +10,15 @@ import pyarrow.compute as pc
 
 from hnlm_ray.evidence.answers import PROBLEMS, VERDICTS
 from hnlm_ray.evidence.prompts import judgement_task
-from hnlm_ray.llm.batch import run_llm
-from hnlm_ray.stage import Outcome, StageRun
+from hnlm_ray.llm.rows.stream import run_llm
+from hnlm_ray.workspace.stage import Outcome, StageRun
 
 Counts = dict[str, int | float | str | None]
 _COLUMNS = ("candidates", "verdicts", *PROBLEMS)
 
 
 def judge(run: StageRun) -> Outcome:
-    """Ask the LLM what each chosen user would want of its candidates; see :func:`hnlm_ray.llm.batch.run_rows`."""
+    """Ask the LLM what each chosen user would want of its candidates; see :func:`hnlm_ray.llm.rows.stream.run_rows`."""
     outcome = run_llm(run, judgement_task(run.config, run.workspace))
     store = run.output("judgements")
     counts = verdict_counts(store.read_parts(store.parts(run.fingerprint), list(_COLUMNS)))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.export.files import Target, whole_file
 from hnlm_ray.export.published import Ids, read_exported
 from hnlm_ray.workspace import Workspace

@@ -14,8 +14,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
-from hnlm_ray.csv_text import escaped
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.csv_text import escaped
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.workspace.folder import first_line, resolve_filesystem
 
 Format = Literal["parquet", "csv"]
@@ -75,7 +75,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Written:
-    """What a file holds: its rows, and the text cells that were escaped (of CSV; see :mod:`hnlm_ray.csv_text`)."""
+    """What a file holds: its rows, and the text cells that were escaped (of CSV; see :mod:`hnlm_ray.base.csv_text`)."""
 
     rows: int
     escaped_cells: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from hnlm_ray.errors import WorkspaceError
+from hnlm_ray.base.errors import WorkspaceError
 from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.folder import first_line
 

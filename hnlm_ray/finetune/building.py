@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import Config, FinetuneConfig
-from hnlm_ray.errors import InputError
 from hnlm_ray.finetune.model import HardNegativeModel, embedding_scale, new_parts
 from hnlm_ray.finetune.query import QueryEncoder, QueryForm, load_query
 from hnlm_ray.llm.models import base_model, model_on_this_node

@@ -22,8 +22,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from hnlm_ray.base.errors import WorkspaceError
 from hnlm_ray.config import Config
-from hnlm_ray.errors import WorkspaceError
 from hnlm_ray.finetune.building import (
     new_model,
     open_tokenizer,

@@ -22,13 +22,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import Config, RecordsConfig
-from hnlm_ray.errors import InputError
-from hnlm_ray.finetune.texts import item_text, user_text
-from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.tables import TABLES
-from hnlm_ray.training_data import bucket_count, histories, rows_by_item, training_rows, user_profiles
+from hnlm_ray.profiles.texts import item_text, user_text
 from hnlm_ray.workspace import Rows, Workspace
+from hnlm_ray.workspace.stage import Outcome, StageRun
+from hnlm_ray.workspace.tables import TABLES
+from hnlm_ray.workspace.training_data import bucket_count, histories, rows_by_item, training_rows, user_profiles
 
 Pair = tuple[int, int]
 Row = Mapping[str, Any]

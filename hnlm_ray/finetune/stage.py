@@ -13,16 +13,16 @@ import pyarrow as pa
 import ray
 from ray.actor import ActorHandle
 
+from hnlm_ray.base.errors import InputError, StageError
+from hnlm_ray.base.progress import Progress
 from hnlm_ray.cf import DivergedError
 from hnlm_ray.config import Config
-from hnlm_ray.errors import InputError, StageError
 from hnlm_ray.finetune.checkpoints import Checkpoints
 from hnlm_ray.finetune.export import export_model
 from hnlm_ray.finetune.loop import TRAINED_FILE, LogRow, Worker
-from hnlm_ray.progress import Progress
-from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import ChunkedTable, Rows, Tokens, Workspace
+from hnlm_ray.workspace.stage import Outcome, StageRun
+from hnlm_ray.workspace.tables import TABLES
 
 _POLL_S = 1.0
 Counts = dict[str, int | float | str | None]

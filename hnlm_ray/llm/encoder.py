@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import LLMConfig
-from hnlm_ray.errors import InputError
 from hnlm_ray.llm.models import HTTP, TRIGRAMS, encoder_path
 
 
@@ -53,7 +53,7 @@ def open_encoder(llm: LLMConfig, sharers: int = 1) -> TextEncoder:
 
 
 def _server_encoder(llm: LLMConfig, sharers: int) -> TextEncoder:
-    from hnlm_ray.llm.http_encoder import HttpEncoder
+    from hnlm_ray.llm.engines.http.encoder import HttpEncoder
 
     model = llm.encoder.removeprefix(HTTP)
     if llm.encoder_http is not None:

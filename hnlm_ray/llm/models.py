@@ -16,8 +16,8 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import Config
-from hnlm_ray.errors import InputError
 
 EMBEDDED = "embedded"
 TRIGRAMS = "trigrams"

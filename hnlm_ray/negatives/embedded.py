@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from hnlm_ray.negatives.grounding import Grounded
 from hnlm_ray.teacher.vectors import Matrix, Vectors
-from hnlm_ray.training_data import UserHistory
+from hnlm_ray.workspace.training_data import UserHistory
 
 SOURCE = "embedding"
 Pair = tuple[int, int]

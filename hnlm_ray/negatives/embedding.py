@@ -17,21 +17,21 @@ from torch.nn import functional
 from hnlm_ray.finetune.export import fetch_exported
 from hnlm_ray.finetune.model import prompt_embeddings
 from hnlm_ray.finetune.query import Query
-from hnlm_ray.finetune.texts import item_text, user_text
-from hnlm_ray.llm.batch import run_rows
-from hnlm_ray.llm.bucket import chunk_rows
-from hnlm_ray.llm.job import Key, RowJob, RowPrompt, RowTask
-from hnlm_ray.llm.journal import LONE_DEATHS, Journal, Piece
-from hnlm_ray.llm.outcomes import ChunkReport
-from hnlm_ray.llm.vllm_engine import engine_environment
+from hnlm_ray.llm.engines.vllm import engine_environment
+from hnlm_ray.llm.rows.buckets import chunk_rows
+from hnlm_ray.llm.rows.job import Key, RowJob, RowPrompt, RowTask
+from hnlm_ray.llm.rows.journal import LONE_DEATHS, Journal, Piece
+from hnlm_ray.llm.rows.outcomes import ChunkReport
+from hnlm_ray.llm.rows.stream import run_rows
 from hnlm_ray.negatives.embedding_engines import open_state_engine
 from hnlm_ray.negatives.pair_choice import pair_choice
 from hnlm_ray.negatives.text import Described
-from hnlm_ray.stage import Outcome as StageOutcome
-from hnlm_ray.stage import StageRun
+from hnlm_ray.profiles.texts import item_text, user_text
 from hnlm_ray.teacher.vectors import read_vectors
-from hnlm_ray.training_data import bucket_count, histories, rows_by_item, training_rows, user_profiles
 from hnlm_ray.workspace.folder import named
+from hnlm_ray.workspace.stage import Outcome as StageOutcome
+from hnlm_ray.workspace.stage import StageRun
+from hnlm_ray.workspace.training_data import bucket_count, histories, rows_by_item, training_rows, user_profiles
 
 log = logging.getLogger(__name__)
 Outcome = tuple[Tensor | str, int]

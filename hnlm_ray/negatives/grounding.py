@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hnlm_ray.cf.neighbours import centred, mean_text, unit_rows
+from hnlm_ray.cf.kernels.neighbours import centred, mean_text, unit_rows
 from hnlm_ray.config import NegativesConfig
 from hnlm_ray.negatives.titles import TitleIndex
 

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hnlm_ray.config.base import PairChoice
-from hnlm_ray.training_data import Ints, UserHistory, rows_by_item, select_pairs, training_counts
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.training_data import Ints, UserHistory, rows_by_item, select_pairs, training_counts
 
 Choose = Callable[[UserHistory, int], list[int]]
 """From a user and a budget to the chosen items, ascending."""

@@ -25,11 +25,11 @@ from hnlm_ray.negatives.grounding import (
 )
 from hnlm_ray.negatives.titles import year_of
 from hnlm_ray.profiles.items import described_item
-from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.tables import TABLES
 from hnlm_ray.teacher.vectors import read_vectors
-from hnlm_ray.training_data import UserHistory, bucket_count, histories, rows_by_item, training_rows
 from hnlm_ray.workspace import Rows, Workspace
+from hnlm_ray.workspace.stage import Outcome, StageRun
+from hnlm_ray.workspace.tables import TABLES
+from hnlm_ray.workspace.training_data import UserHistory, bucket_count, histories, rows_by_item, training_rows
 
 _PAIR_COUNTS = ("own_pairs", "borrowed_pairs", "fallback_pairs", "duplicate")
 _VECTOR_COUNTS = ("own_vectors", "borrowed_vectors", "pairs_without_vector")

@@ -10,8 +10,8 @@ from typing import Any
 from hnlm_ray.config import Config
 from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.models import encoder_identity
-from hnlm_ray.llm.prompts import load_prompt
-from hnlm_ray.tune.methods import RunMethods
+from hnlm_ray.llm.text.prompts import load_prompt
+from hnlm_ray.methods.known import RunMethods
 
 
 def section(config: Config, name: str, *keys: str) -> dict[str, Any]:

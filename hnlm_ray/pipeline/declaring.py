@@ -6,14 +6,14 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import cast
 
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.base.redaction import redacted
 from hnlm_ray.config import Config
-from hnlm_ray.errors import InputError
 from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.models import encoder_path
-from hnlm_ray.redaction import redacted
-from hnlm_ray.stage import Bundle, Outcome, StageRun
-from hnlm_ray.tune.methods import makes_negatives
+from hnlm_ray.methods.known import makes_negatives
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.stage import Bundle, Outcome, StageRun
 
 
 def later(path: str) -> Callable[[StageRun], Outcome]:

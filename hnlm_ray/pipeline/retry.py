@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hnlm_ray.base.errors import HnlmError, WorkspaceError
+from hnlm_ray.base.progress import Progress
 from hnlm_ray.config import Config
-from hnlm_ray.errors import HnlmError, WorkspaceError
 from hnlm_ray.pipeline.run import run_stage, tokens_spent
 from hnlm_ray.pipeline.status import StageStatus, statuses, until
-from hnlm_ray.progress import Progress
-from hnlm_ray.retry import Retry
-from hnlm_ray.session import Session
-from hnlm_ray.stage import Stage, StageRun, chunks_of
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.retry import Retry
+from hnlm_ray.workspace.session import Session
+from hnlm_ray.workspace.stage import Stage, StageRun, chunks_of
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from hnlm_ray import errors
+from hnlm_ray.base import errors
+from hnlm_ray.base.errors import HnlmError, StageError
+from hnlm_ray.base.progress import JournalProgress, Progress
 from hnlm_ray.config import Config
-from hnlm_ray.errors import HnlmError, StageError
 from hnlm_ray.pipeline.status import STOPPED, StageStatus, statuses, until
-from hnlm_ray.progress import JournalProgress, Progress
-from hnlm_ray.session import Session
-from hnlm_ray.stage import Outcome, Stage, StageRun
 from hnlm_ray.workspace import Manifest, Rows, Workspace
 from hnlm_ray.workspace.folder import first_line, named
+from hnlm_ray.workspace.session import Session
+from hnlm_ray.workspace.stage import Outcome, Stage, StageRun
 
 _OWN_SENTENCE = re.compile(r"^hnlm_ray\.errors\.(\w+): (.+)$", re.MULTILINE)
 

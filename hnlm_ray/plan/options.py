@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.errors import InputError
 
 
 @dataclass(frozen=True)

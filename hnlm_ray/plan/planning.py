@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hnlm_ray.plan.costs import priced
+from hnlm_ray.plan.estimate.memory import MIB
 from hnlm_ray.plan.estimate.stage_cost import Known, Remaining, StageCost, cost_of
 from hnlm_ray.plan.figures import Planned
-from hnlm_ray.plan.memory import MIB
 from hnlm_ray.plan.task import Found, Task
-from hnlm_ray.stage import Stage
+from hnlm_ray.workspace.stage import Stage
 
 
 @dataclass(frozen=True)

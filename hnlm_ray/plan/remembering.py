@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hnlm_ray.config import Config, LLMConfig
-from hnlm_ray.llm.answers import AnswerFormat
 from hnlm_ray.llm.engines import engine_kind
-from hnlm_ray.llm.job import LLMTask
-from hnlm_ray.plan.answers import key_of
-from hnlm_ray.plan.durations import STAGE_S
-from hnlm_ray.plan.engine_meter import slots
-from hnlm_ray.plan.engine_rates import assumed_rate
+from hnlm_ray.llm.rows.job import LLMTask
+from hnlm_ray.llm.text.answers import AnswerFormat
+from hnlm_ray.plan.estimate.durations import STAGE_S
 from hnlm_ray.plan.estimate.stage_cost import asked_of
-from hnlm_ray.plan.rates import AnswerRate, EngineRate, changed_rates, engine_key
-from hnlm_ray.plan.step_cost import Load, stage_seconds
-from hnlm_ray.stage import Stage
+from hnlm_ray.plan.known.answers import key_of
+from hnlm_ray.plan.known.engine_rates import assumed_rate
+from hnlm_ray.plan.known.rates import AnswerRate, EngineRate, changed_rates, engine_key
+from hnlm_ray.plan.measure.engine_meter import slots
+from hnlm_ray.plan.measure.step_cost import Load, stage_seconds
 from hnlm_ray.workspace import Manifest, Workspace
 from hnlm_ray.workspace.folder import first_line
+from hnlm_ray.workspace.stage import Stage
 
 log = logging.getLogger(__name__)
 _ROWS: Final = 1024

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from hnlm_ray.config import Config
-from hnlm_ray.plan.answers import Answers
-from hnlm_ray.plan.checkpoint_shape import CheckpointShape
-from hnlm_ray.plan.engine_rates import KnownEngine
-from hnlm_ray.plan.rows import Prepared
-from hnlm_ray.plan.sampling import Texts
-from hnlm_ray.plan.works import Paces, Work
-from hnlm_ray.stage import Stage
+from hnlm_ray.plan.known.answers import Answers
+from hnlm_ray.plan.known.engine_rates import KnownEngine
+from hnlm_ray.plan.known.works import Paces, Work
+from hnlm_ray.plan.measure.checkpoint_shape import CheckpointShape
+from hnlm_ray.plan.measure.sampling import Texts
+from hnlm_ray.plan.sizes import Prepared
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.stage import Stage
 
 _PARAMETERS: Final = 135_000_000
 

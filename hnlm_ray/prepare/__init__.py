@@ -1,1 +1,1 @@
-"""Raw interactions to dense, filtered and split ones. :mod:`hnlm_ray.prepare.stage` runs it on Ray."""
+"""Raw interactions to dense, filtered and split ones. :mod:`hnlm_ray.prepare.steps` runs it on Ray."""

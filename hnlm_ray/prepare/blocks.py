@@ -15,7 +15,7 @@ from hnlm_ray.config import PrepareConfig
 from hnlm_ray.prepare import filter as positive_filter
 from hnlm_ray.prepare import index, kcore, split
 from hnlm_ray.prepare.duplicates import REVIEW, TRAINS, drop_duplicates
-from hnlm_ray.tables import SPLITS, TABLES
+from hnlm_ray.workspace.tables import SPLITS, TABLES
 
 Codes = npt.NDArray[np.int32]
 LEFT_OUT: Final = "train_left_out"

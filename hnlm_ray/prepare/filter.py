@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import PrepareConfig
-from hnlm_ray.errors import InputError
 
 Mask = npt.NDArray[np.bool_]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace.tables import TABLES
 
 Codes = npt.NDArray[np.int32]
 ITEMS_AT_ONCE = 8192

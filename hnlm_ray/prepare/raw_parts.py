@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from hnlm_ray.prepare.duplicates import REVIEW
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import TableStore
+from hnlm_ray.workspace.tables import TABLES
 
 _IDS = ["user_id", "item_id"]
 

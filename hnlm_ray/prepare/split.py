@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import SplitConfig
-from hnlm_ray.errors import InputError
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """Codes of the splits: places in ``tables.SPLITS``."""

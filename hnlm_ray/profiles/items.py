@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hnlm_ray.config import Config, ProfileConfig
-from hnlm_ray.llm.answers import AnswerFormat, clean
-from hnlm_ray.llm.batch import run_llm
-from hnlm_ray.llm.bounded import BoundedTexts
-from hnlm_ray.llm.job import LLMTask, RowPrompt
-from hnlm_ray.llm.prompts import load_prompt
-from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.training_data import item_reviews
+from hnlm_ray.llm.rows.job import LLMTask, RowPrompt
+from hnlm_ray.llm.rows.stream import run_llm
+from hnlm_ray.llm.text.answers import AnswerFormat, clean
+from hnlm_ray.llm.text.bounded import BoundedTexts
+from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.stage import Outcome, StageRun
+from hnlm_ray.workspace.training_data import item_reviews
 
 TITLE_CHARS = 200
 _NAME_CHARS, _ATTRIBUTE_CHARS, _UNTITLED_CHARS = 40, 100, 300

@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from hnlm_ray.config import Config, ProfileConfig
-from hnlm_ray.llm.batch import run_llm
-from hnlm_ray.llm.bounded import BoundedTexts
-from hnlm_ray.llm.job import LLMTask, RowPrompt
-from hnlm_ray.llm.prompts import load_prompt
+from hnlm_ray.llm.rows.job import LLMTask, RowPrompt
+from hnlm_ray.llm.rows.stream import run_llm
+from hnlm_ray.llm.text.bounded import BoundedTexts
+from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.profiles.items import PROFILE_COLUMNS, TITLE_CHARS, item_facts, profile_format
-from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.training_data import UserHistory, bucket_count, histories, rows_by_item, training_rows, user_reviews
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.stage import Outcome, StageRun
+from hnlm_ray.workspace.training_data import (
+    UserHistory,
+    bucket_count,
+    histories,
+    rows_by_item,
+    training_rows,
+    user_reviews,
+)
 
 Table = Mapping[int, Mapping[str, Any]]
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hnlm_ray.errors import StageError
+from hnlm_ray.base.errors import StageError
 from hnlm_ray.recommend.model_tables import ModelRows, read_bucket, seen_pairs
 from hnlm_ray.recommend.ranking import Catalogue, list_lengths, recommendation_rows
 from hnlm_ray.workspace import ChunkedTable, Workspace

@@ -13,18 +13,18 @@ from typing import Literal
 import numpy as np
 import ray
 
+from hnlm_ray.base.errors import StageError
 from hnlm_ray.cf import CFData, DivergedError, EmbeddingScores, Scorer, open_training, with_held_out_in_train
 from hnlm_ray.config import Config, TuneConfig
-from hnlm_ray.errors import StageError
-from hnlm_ray.prepare.run import ITEMS_PER_PART
+from hnlm_ray.methods.known import RunMethods
+from hnlm_ray.prepare.stage import ITEMS_PER_PART
 from hnlm_ray.recommend.model_tables import Matrix, ModelRows, model_table
 from hnlm_ray.recommend.winner import Winner, choose_winner
-from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.training_data import bucket_count, training_rows
 from hnlm_ray.tune.control_data import method_data
 from hnlm_ray.tune.data import load_cf_data
-from hnlm_ray.tune.methods import RunMethods
 from hnlm_ray.workspace import Rows, Workspace
+from hnlm_ray.workspace.stage import Outcome, StageRun
+from hnlm_ray.workspace.training_data import bucket_count, training_rows
 
 
 @dataclass(frozen=True)

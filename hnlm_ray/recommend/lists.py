@@ -21,8 +21,8 @@ from hnlm_ray.recommend.chunks import (
     rank_chunk,
 )
 from hnlm_ray.recommend.model_tables import read_items
-from hnlm_ray.stage import Outcome, StageRun
 from hnlm_ray.workspace import Rows
+from hnlm_ray.workspace.stage import Outcome, StageRun
 
 _plan = ray.remote(num_cpus=0.5)(plan_lists)
 _gather = ray.remote(num_cpus=0.5)(gather_lists)

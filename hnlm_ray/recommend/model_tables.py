@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hnlm_ray.errors import InputError
-from hnlm_ray.tables import KEYS, TABLES
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.workspace import TableStore, Workspace
+from hnlm_ray.workspace.tables import KEYS, TABLES
 
 Matrix = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

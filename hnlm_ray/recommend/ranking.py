@@ -11,7 +11,7 @@ import torch
 
 from hnlm_ray.cf import EmbeddingScores, Positives, top_items
 from hnlm_ray.recommend.model_tables import Ints, Matrix, ModelRows
-from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace.tables import TABLES
 
 SCORE_BYTES: Final = 64 * 2**20
 """Of a block of scores, users by items: what bounds the memory of a worker."""

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hnlm_ray.base.errors import StageError
+from hnlm_ray.compare.leaderboard import best_by_validation
+from hnlm_ray.compare.method_rows import MethodRows, Row, group_rows
 from hnlm_ray.config import CFConfig, MethodName
-from hnlm_ray.errors import StageError
-from hnlm_ray.tune.leaderboard import best_by_validation
-from hnlm_ray.tune.method_rows import MethodRows, Row, group_rows
-from hnlm_ray.tune.methods import METHODS, Method, family, method_of
+from hnlm_ray.methods.known import METHODS, Method, family, method_of
 
 
 @dataclass(frozen=True)

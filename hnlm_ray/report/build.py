@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import pyarrow.compute as pc
 
+from hnlm_ray.compare.verdict import budget_sentence
 from hnlm_ray.config import Config
-from hnlm_ray.report import plots, plots_frontier, plots_guard, plots_search
-from hnlm_ray.report.facts_comparison import HISTORIES, POPULARITIES, comparison, hardness_facts, slice_facts
-from hnlm_ray.report.facts_data import data_facts
-from hnlm_ray.report.facts_frontier import frontier_facts
-from hnlm_ray.report.facts_guard import guard_facts
-from hnlm_ray.report.facts_run import (
+from hnlm_ray.report.facts.comparison import HISTORIES, POPULARITIES, comparison, hardness_facts, slice_facts
+from hnlm_ray.report.facts.data import data_facts
+from hnlm_ray.report.facts.facts_guard import guard_facts
+from hnlm_ray.report.facts.frontier import frontier_facts
+from hnlm_ray.report.facts.run import (
     configuration_text,
     is_checkable,
     recommendation_facts,
@@ -21,15 +21,18 @@ from hnlm_ray.report.facts_run import (
     stage_facts,
     version_facts,
 )
-from hnlm_ray.report.facts_samples import sample_facts
-from hnlm_ray.report.facts_search import search_facts
-from hnlm_ray.report.facts_summary import cost, summary
-from hnlm_ray.report.facts_texts import text_facts
-from hnlm_ray.report.facts_training import curve_facts, finetune_facts
+from hnlm_ray.report.facts.samples import sample_facts
+from hnlm_ray.report.facts.search import search_facts
+from hnlm_ray.report.facts.summary import cost, summary
+from hnlm_ray.report.facts.texts import text_facts
+from hnlm_ray.report.facts.training import curve_facts, finetune_facts
+from hnlm_ray.report.plots import charts as plots
+from hnlm_ray.report.plots import frontier as plots_frontier
+from hnlm_ray.report.plots import plots_guard
+from hnlm_ray.report.plots import search as plots_search
 from hnlm_ray.report.words import masked
-from hnlm_ray.shown_tables import ShownTables
-from hnlm_ray.tables import TABLES
-from hnlm_ray.tune.verdict import budget_sentence
+from hnlm_ray.workspace.shown_tables import ShownTables
+from hnlm_ray.workspace.tables import TABLES
 
 Facts = dict[str, Any]
 Row = Mapping[str, Any]

@@ -12,8 +12,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 from hnlm_ray.config import AmazonSource, MovieLensSource, SplitFilesSource, TableSource, YelpSource
-from hnlm_ray.sources.files import RawFile
-from hnlm_ray.sources.rejects import Rejects
+from hnlm_ray.sources.readers.files import RawFile
+from hnlm_ray.sources.readers.rejects import Rejects
 
 __all__ = ["FORMATS", "Rejects", "read_interactions", "read_items", "source_files"]
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from hnlm_ray.base.errors import SourceError
+from hnlm_ray.base.fingerprint import fingerprint_files
 from hnlm_ray.config import Config
-from hnlm_ray.errors import SourceError
-from hnlm_ray.fingerprint import fingerprint_files
 from hnlm_ray.sources import Rejects, read_interactions, read_items, source_files
 from hnlm_ray.sources.read_ahead import read_ahead
-from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Rows
+from hnlm_ray.workspace.stage import Outcome, StageRun
+from hnlm_ray.workspace.tables import TABLES
 
 _ROWS_PER_PART = 1 << 20
 _PATHS = {"path", "reviews", "metadata"}

@@ -7,18 +7,18 @@ from typing import Final
 
 import pyarrow as pa
 
+from hnlm_ray.base.errors import SourceError
 from hnlm_ray.config import FileFormat, InteractionFile, ItemFile, MoreItemsFile, SourceBase, TableSource
-from hnlm_ray.errors import SourceError
-from hnlm_ray.sources.delimited import delimited_records
-from hnlm_ray.sources.files import RawFile, find_files
-from hnlm_ray.sources.interaction_rows import InteractionRows
-from hnlm_ray.sources.item_rows import ItemRows
-from hnlm_ray.sources.json_lines import json_records
-from hnlm_ray.sources.more_items import Catalogue
-from hnlm_ray.sources.parquet import parquet_records
-from hnlm_ray.sources.records import Records
-from hnlm_ray.sources.rejects import FileRejects, Rejects
-from hnlm_ray.sources.streams import open_utf8
+from hnlm_ray.sources.readers.delimited import delimited_records
+from hnlm_ray.sources.readers.files import RawFile, find_files
+from hnlm_ray.sources.readers.json_lines import json_records
+from hnlm_ray.sources.readers.parquet import parquet_records
+from hnlm_ray.sources.readers.records import Records
+from hnlm_ray.sources.readers.rejects import FileRejects, Rejects
+from hnlm_ray.sources.readers.streams import open_utf8
+from hnlm_ray.sources.rows.interaction_rows import InteractionRows
+from hnlm_ray.sources.rows.item_rows import ItemRows
+from hnlm_ray.sources.rows.more_items import Catalogue
 
 _KINDS: Final = {
     ".csv": "csv",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.base.redaction import redacted
 from hnlm_ray.config.study import StudyConfig
-from hnlm_ray.errors import InputError
-from hnlm_ray.redaction import redacted
 from hnlm_ray.study.study_file import run_folder
 from hnlm_ray.workspace import Workspace
 

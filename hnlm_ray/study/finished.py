@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hnlm_ray.base.errors import WorkspaceError
+from hnlm_ray.compare.leaderboard import Entry, best_by_validation, found_by, leaderboard
+from hnlm_ray.compare.method_rows import MethodRows, Row, group_rows, refit_rows
+from hnlm_ray.compare.user_groups import Groups, groups_of
 from hnlm_ray.config import Config
-from hnlm_ray.errors import WorkspaceError
+from hnlm_ray.methods.known import RunMethods, result_name
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.pipeline.status import find_stage
-from hnlm_ray.tune.leaderboard import Entry, best_by_validation, found_by, leaderboard
-from hnlm_ray.tune.method_rows import MethodRows, Row, group_rows, refit_rows
-from hnlm_ray.tune.methods import RunMethods, result_name
-from hnlm_ray.tune.user_groups import Groups, groups_of
 from hnlm_ray.workspace import PublishedTables, Workspace
 
 CONFIG_FILE: Final = "config.json"
@@ -34,7 +34,7 @@ class FinishedRun:
     Attributes
     ----------
     board
-        Its leaderboard (:mod:`hnlm_ray.tune.leaderboard`).
+        Its leaderboard (:mod:`hnlm_ray.compare.leaderboard`).
     methods
         The rows of each of its methods, by their names in results.
     reads_vectors

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from hnlm_ray.shown_text import clean
-from hnlm_ray.study.answer import (
+from hnlm_ray.base.text import clean
+from hnlm_ray.study.claims.answer import (
     ClaimTest,
     Figures,
     JudgedClaim,

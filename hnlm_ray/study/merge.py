@@ -8,9 +8,9 @@ from typing import Final
 
 from pyarrow import fs as pafs
 
+from hnlm_ray.base.errors import InputError, WorkspaceError
 from hnlm_ray.config import Config
 from hnlm_ray.config.study import StudyConfig
-from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.study.definition import read_definition, run_workspaces
 from hnlm_ray.study.finished import CONFIG_FILE, READ, FinishedRun, read_finished
 from hnlm_ray.workspace import TableStore, Workspace

@@ -8,12 +8,12 @@ from typing import Final
 
 import pyarrow as pa
 
+from hnlm_ray.base.redaction import redacted
+from hnlm_ray.compare.ranks import Ranking
 from hnlm_ray.export.files import Target, write_file, write_rows
-from hnlm_ray.redaction import redacted
-from hnlm_ray.report.plots_ranks import rank_diagram
-from hnlm_ray.study.answer import Figures, RunAnswer, StudyAnswer
+from hnlm_ray.report.plots.ranks import rank_diagram
+from hnlm_ray.study.claims.answer import Figures, RunAnswer, StudyAnswer
 from hnlm_ray.study.markdown import markdown
-from hnlm_ray.tune.ranks import Ranking
 from hnlm_ray.workspace import Workspace
 
 _TEXTS: Final = ("dataset", "variant", "best_classical", "method", "family", "control_of", "unit", "speaks_of")

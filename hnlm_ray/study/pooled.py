@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hnlm_ray.study.answer import PooledComparison, PooledRuns
+from hnlm_ray.compare.method_rows import per_user_values, shared_refits
+from hnlm_ray.compare.significance import around, holm, p_of_means, spreads
+from hnlm_ray.study.claims.answer import PooledComparison, PooledRuns
 from hnlm_ray.study.finished import FinishedRun
-from hnlm_ray.tune.method_rows import per_user_values, shared_refits
-from hnlm_ray.tune.significance import around, holm, p_of_means, spreads
 
 LEAST_DATASETS: Final = 4
 BEST_SEMANTIC: Final = "the best semantic method"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hnlm_ray.compare.ranks import Ranking, rank_methods
 from hnlm_ray.study.finished import FinishedRun
-from hnlm_ray.tune.ranks import Ranking, rank_methods
 
 LEAST = 2
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hnlm_ray.base.errors import ConfigError, InputError
 from hnlm_ray.config import Config
+from hnlm_ray.config.loading import validated
+from hnlm_ray.config.presets import base_tree, merged, read_preset, with_space_files
 from hnlm_ray.config.study import Changes, StudyConfig
-from hnlm_ray.config_file import validated
-from hnlm_ray.errors import ConfigError, InputError
-from hnlm_ray.preset import base_tree, merged, read_preset, with_space_files
 
 _NAME_CHARS: Final = 64
 _SEEDS: Final = 1_000_000

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from hnlm_ray.compare.leaderboard import is_by_facts
+from hnlm_ray.compare.ranks import Ranking
+from hnlm_ray.compare.significance import holm
+from hnlm_ray.compare.versus import Entry, Versus, unknown, versus
 from hnlm_ray.config.study import StudyConfig
-from hnlm_ray.study.answer import Better, Figures, Ranks, RunAnswer, StudyAnswer, Unfinished
-from hnlm_ray.study.claims import judge_claims
-from hnlm_ray.study.differences import LEVEL
+from hnlm_ray.study.claims.answer import Better, Figures, Ranks, RunAnswer, StudyAnswer, Unfinished
+from hnlm_ray.study.claims.differences import LEVEL
+from hnlm_ray.study.claims.judging import judge_claims
 from hnlm_ray.study.finished import FinishedRun
 from hnlm_ray.study.pooled import pooled
 from hnlm_ray.study.ranking import rank_runs
 from hnlm_ray.study.worth import text_worth
-from hnlm_ray.tune.leaderboard import is_by_facts
-from hnlm_ray.tune.ranks import Ranking
-from hnlm_ray.tune.significance import holm
-from hnlm_ray.tune.versus import Entry, Versus, unknown, versus
 
 CORRECTION: Final = (
     "p of the table: Holm over all comparisons of all runs with their best classical methods, controls apart (not "

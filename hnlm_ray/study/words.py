@@ -1,14 +1,14 @@
 """What a study found, in sentences that say of methods only what was found of methods.
 
-Whose merit a gain is, they don't say: that is each run's own headline (:mod:`hnlm_ray.tune.verdict`).
+Whose merit a gain is, they don't say: that is each run's own headline (:mod:`hnlm_ray.compare.verdict`).
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from hnlm_ray.study.answer import Better, JudgedClaim, PooledComparison, RunAnswer
-from hnlm_ray.study.differences import LEVEL
+from hnlm_ray.study.claims.answer import Better, JudgedClaim, PooledComparison, RunAnswer
+from hnlm_ray.study.claims.differences import LEVEL
 
 LEAST_P: Final = 0.0001
 _TOLD: Final = ("holds", "does not hold")

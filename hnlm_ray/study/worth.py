@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from hnlm_ray.study.answer import Against, Figures, LLMWorth, RunAnswer, TextWorth
+from hnlm_ray.compare.versus import versus
+from hnlm_ray.study.claims.answer import Against, Figures, LLMWorth, RunAnswer, TextWorth
 from hnlm_ray.study.finished import FinishedRun
-from hnlm_ray.tune.versus import versus
 
 LLM: Final = "_llm"
 """How a method is called that reads what the LLM judged, after the same with texts by an encoder."""

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import top_k
-from hnlm_ray.cf.sorted_keys import positions
+from hnlm_ray.cf.data.sorted_keys import positions
 from hnlm_ray.config import CFTeacherConfig
-from hnlm_ray.errors import InputError
 from hnlm_ray.teacher.vectors import Matrix, Vectors
 
 SCORES_AT_ONCE: Final = 1 << 23

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.base.fingerprint import fingerprint_files
 from hnlm_ray.config import Config
-from hnlm_ray.errors import InputError
-from hnlm_ray.fingerprint import fingerprint_files
 from hnlm_ray.workspace.folder import first_line, resolve_filesystem
 
 SIDES: Final = ("users", "items")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.teacher.own import VectorFile, npy_head, open_input, open_parquet
 from hnlm_ray.workspace.folder import first_line
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.teacher.own import MAX_DIM, VectorFile, find_own, npy_head, open_input, open_parquet
 from hnlm_ray.teacher.own_ids import match_ids, read_ids
 from hnlm_ray.teacher.vectors import Matrix, Vectors

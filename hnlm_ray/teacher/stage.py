@@ -15,17 +15,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
+from hnlm_ray.base.errors import StageError
 from hnlm_ray.config import Config
-from hnlm_ray.errors import StageError
-from hnlm_ray.prepare.run import ITEMS_PER_PART
-from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.tables import TABLES
+from hnlm_ray.prepare.stage import ITEMS_PER_PART
 from hnlm_ray.teacher.mining import UserPairs, mine, shares
 from hnlm_ray.teacher.own_vectors import read_own
 from hnlm_ray.teacher.training import train_teacher, training_data
 from hnlm_ray.teacher.vectors import Ints, Vectors, vector_rows, vectors_by_key
-from hnlm_ray.training_data import bucket_count, histories, select_pairs, training_rows
 from hnlm_ray.workspace import Rows, Workspace
+from hnlm_ray.workspace.stage import Outcome, StageRun
+from hnlm_ray.workspace.tables import TABLES
+from hnlm_ray.workspace.training_data import bucket_count, histories, select_pairs, training_rows
 
 Counts = dict[str, int | float | str | None]
 

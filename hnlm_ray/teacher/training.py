@@ -9,8 +9,8 @@ import numpy as np
 from hnlm_ray.cf import CFData, DivergedError, Positives, Trainer
 from hnlm_ray.config import Config
 from hnlm_ray.teacher.vectors import Vectors
-from hnlm_ray.training_data import bucket_count, training_rows
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.training_data import bucket_count, training_rows
 
 
 def training_data(workspace: Workspace) -> CFData:

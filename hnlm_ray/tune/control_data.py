@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import (
     CFData,
     NegativePool,
@@ -25,8 +26,7 @@ from hnlm_ray.cf import (
     teacher_vectors,
 )
 from hnlm_ray.config import MethodName
-from hnlm_ray.errors import InputError
-from hnlm_ray.tune.methods import METHODS, Method, Reads
+from hnlm_ray.methods.known import METHODS, Method, Reads
 
 _KEPT: Final = 4
 _ADDS: Final[Mapping[Reads, Callable[[CFData, CFData, int], CFData]]] = {

@@ -7,9 +7,9 @@ import pyarrow.compute as pc
 
 from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives
 from hnlm_ray.config import Config
-from hnlm_ray.tune.item_text import encode_item_text
-from hnlm_ray.tune.llm_evidence import with_evidence
-from hnlm_ray.tune.methods import RunMethods, makes_negatives
+from hnlm_ray.evidence.arrays import with_evidence
+from hnlm_ray.methods.known import RunMethods, makes_negatives
+from hnlm_ray.profiles.item_text import encode_item_text
 from hnlm_ray.tune.pair_vectors import load_pair_vectors, with_mined
 from hnlm_ray.workspace import Workspace
 

@@ -9,15 +9,15 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import CFData
 from hnlm_ray.cf.guard.calibration import measure_fits
 from hnlm_ray.config import Config
 from hnlm_ray.config.spaces import Reads
-from hnlm_ray.errors import InputError
-from hnlm_ray.stage import StageRun
-from hnlm_ray.tables import TABLES
+from hnlm_ray.methods.known import RunMethods
 from hnlm_ray.tune.control_data import read_data
-from hnlm_ray.tune.methods import RunMethods
+from hnlm_ray.workspace.stage import StageRun
+from hnlm_ray.workspace.tables import TABLES
 
 log = logging.getLogger(__name__)
 TABLE = "false_negative_model"

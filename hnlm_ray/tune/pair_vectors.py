@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import ray
 from numpy.typing import NDArray
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import PairVectors, Positives
 from hnlm_ray.config import CFTeacherConfig, Config
-from hnlm_ray.errors import InputError
 from hnlm_ray.teacher.mining import UserPairs, mine
 from hnlm_ray.teacher.vectors import read_vectors
 from hnlm_ray.workspace import TableStore, Workspace

@@ -11,32 +11,26 @@ from typing import Any
 
 import pyarrow as pa
 
+from hnlm_ray.base.errors import InputError, StageError
 from hnlm_ray.cf import CFData
 from hnlm_ray.config import CFConfig, Config, TuneConfig
-from hnlm_ray.errors import InputError, StageError
-from hnlm_ray.stage import Outcome, StageRun
+from hnlm_ray.methods.known import Compared, RunMethods, makes_negatives, nested_in, trials_of
 from hnlm_ray.tune.data import load_cf_data
-from hnlm_ray.tune.false_negatives import (
+from hnlm_ray.tune.frontier.measure import write_frontier
+from hnlm_ray.tune.guard_fits import write_guard_fits
+from hnlm_ray.tune.job import FINISHED, Job
+from hnlm_ray.tune.measures import (
     Counts,
     items_named,
     pool_false_negatives,
     random_false_negatives,
     text_false_negatives,
 )
-from hnlm_ray.tune.frontier import write_frontier
-from hnlm_ray.tune.guard_fits import write_guard_fits
-from hnlm_ray.tune.job import FINISHED, Job
-from hnlm_ray.tune.job_queue import ListedJobs, Searched, SearchedJobs
-from hnlm_ray.tune.methods import (
-    Compared,
-    RunMethods,
-    makes_negatives,
-    nested_in,
-    trials_of,
-)
-from hnlm_ray.tune.suggest import Suggestions, search_seed
-from hnlm_ray.tune.trainings import Sweep, reads_of_test
+from hnlm_ray.tune.run.sweep import Sweep, reads_of_test
+from hnlm_ray.tune.search.job_queue import ListedJobs, Searched, SearchedJobs
+from hnlm_ray.tune.search.suggest import Suggestions, search_seed
 from hnlm_ray.workspace import Rows
+from hnlm_ray.workspace.stage import Outcome, StageRun
 
 log = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from hnlm_ray.tables import KEYS
 from hnlm_ray.workspace.listing import listed
 from hnlm_ray.workspace.manifest import TableFile
 from hnlm_ray.workspace.table_store import TableStore
+from hnlm_ray.workspace.tables import KEYS
 
 
 def bucket_prefix(bucket: int) -> str:

@@ -11,9 +11,9 @@ import pyarrow as pa
 from pyarrow import fs as pafs
 from pydantic import BaseModel, ValidationError
 
-from hnlm_ray.errors import InputError
-from hnlm_ray.tables import TABLES
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.workspace.table_store import TableStore, unreadable
+from hnlm_ray.workspace.tables import TABLES
 
 T = TypeVar("T", bound=BaseModel)
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace.folder import Workspace
 from hnlm_ray.workspace.manifest import Manifest
+from hnlm_ray.workspace.tables import TABLES
 
 TableState = Literal["there", "absent", "outdated"]
 

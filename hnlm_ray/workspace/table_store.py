@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 from pydantic import ValidationError
 
-from hnlm_ray.errors import WorkspaceError
-from hnlm_ray.tables import TABLES
+from hnlm_ray.base.errors import WorkspaceError
 from hnlm_ray.workspace.listing import listed
 from hnlm_ray.workspace.manifest import Manifest, TableFile
+from hnlm_ray.workspace.tables import TABLES
 
 log = logging.getLogger(__name__)
 _FINGERPRINT_CHARS = 16

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import (
     MODELS,
     CFData,
@@ -19,9 +20,8 @@ from hnlm_ray.cf import (
     open_training,
     train,
 )
-from hnlm_ray.cf.observed import Observed
+from hnlm_ray.cf.data.observed import Observed
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 SMALL = {"dim": 8, "batch_size": 100, "candidates": 3, "epochs": 2, "lr": 0.01}
 LOSSES = ("bpr", "hinge", "softmax", "sampled_softmax", "sfcml")

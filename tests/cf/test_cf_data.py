@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import CFData, NegativePool, Positives, with_held_out_in_train, with_validation_in_train
-from hnlm_ray.errors import InputError
 
 TRAIN = Positives.from_pairs([0, 1, 1], [2, 0, 3], 2)
 

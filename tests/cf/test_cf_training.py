@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import evaluate, train
-from hnlm_ray.cf import training as training_module
-from hnlm_ray.cf.evaluation import Evaluation
+from hnlm_ray.cf.evaluate.evaluation import Evaluation
+from hnlm_ray.cf.training import train as training_module
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 SMALL = {"dim": 8, "batch_size": 100, "lr": 0.02}
 

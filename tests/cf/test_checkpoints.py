@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import EmbeddingScores, train
 from hnlm_ray.commands.cf import checkpoint
 from hnlm_ray.commands.cf.checkpoint import FileCheckpoints, digest
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 SMALL = {"dim": 8, "batch_size": 100, "lr": 0.01, "candidates": 3, "epochs": 7, "patience": 3}
 KINDS = {

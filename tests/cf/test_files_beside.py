@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf.files import load_folder
-from hnlm_ray.errors import InputError
 
 HEADER = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000, 1000000), }\n"
 HUGE = b"\x93NUMPY\x01\x00" + len(HEADER).to_bytes(2, "little") + HEADER

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf.files import load_folder, read_ngcf
-from hnlm_ray.errors import InputError
 
 
 @pytest.fixture

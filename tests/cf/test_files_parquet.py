@@ -3,8 +3,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf.files import load_folder, read_parquet
-from hnlm_ray.errors import InputError
 
 ROWS = [("b", 7, "train"), ("a", 7, "train"), ("a", -3, "validation"), ("c", 9, "test"), ("b", 9, "test")]
 

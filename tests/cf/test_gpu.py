@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from hnlm_ray.cf import Trainer
-from hnlm_ray.cf.propagation import Adjacency, propagate
+from hnlm_ray.cf.graph.propagation import Adjacency, propagate
 from hnlm_ray.config import CFConfig
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]

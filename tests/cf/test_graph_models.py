@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import Trainer
+from hnlm_ray.cf.graph.propagated_rows import product_rows, propagated_rows
+from hnlm_ray.cf.graph.propagation import Adjacency, propagate
+from hnlm_ray.cf.kernels.noise import add_noise, drop_entries, random_bits
 from hnlm_ray.cf.losses.views import info_nce
 from hnlm_ray.cf.models import simgcl, xsimgcl
-from hnlm_ray.cf.noise import add_noise, drop_entries, random_bits
-from hnlm_ray.cf.propagated_rows import product_rows, propagated_rows
-from hnlm_ray.cf.propagation import Adjacency, propagate
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 SMALL = {"dim": 8, "layers": 2, "batch_size": 90, "lr": 0.01, "reg": 0.01, "epochs": 4}
 GRAPH_MODELS = ("ngcf", "sgl", "simgcl", "xsimgcl")

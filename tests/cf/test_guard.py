@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import (
     CFData,
     Judgements,
@@ -19,7 +20,6 @@ from hnlm_ray.cf.guard.beliefs import HighestBeliefs, open_beliefs
 from hnlm_ray.cf.guard.calibration import area_under_curve, measure_fits
 from hnlm_ray.config import CFConfig
 from hnlm_ray.config.cf_parts import BeliefConfig
-from hnlm_ray.errors import InputError
 
 SMALL = {"dim": 8, "batch_size": 100, "lr": 0.01, "candidates": 4, "sampler": "dns"}
 

@@ -3,13 +3,14 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from hnlm_ray.cf import ease, ease_weights
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf import ease_weights
 from hnlm_ray.cf.guard import regression
 from hnlm_ray.cf.guard.features import GROUPS, PairFeatures, standardised
 from hnlm_ray.cf.guard.regression import fit_regression
-from hnlm_ray.cf.neighbours import centred, nearest_items
-from hnlm_ray.cf.spectral import spectral_scores
-from hnlm_ray.errors import InputError
+from hnlm_ray.cf.kernels import gram as ease
+from hnlm_ray.cf.kernels.neighbours import centred, nearest_items
+from hnlm_ray.cf.kernels.spectral import spectral_scores
 
 
 def matrix(data):

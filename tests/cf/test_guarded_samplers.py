@@ -8,11 +8,11 @@ import pytest
 import torch
 from scipy import stats
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import SAMPLERS, CFData, NegativePool, Positives, Trainer
 from hnlm_ray.cf.objectives.pairs import hop_rows
 from hnlm_ray.cf.samplers import Batch, SamplerInputs
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 CANDIDATE_SAMPLERS = [name for name, sampler in SAMPLERS.items() if sampler.chooses_among_candidates]
 HOPS, DIM, M, LAMBDA = 3, 5, 6, 0.8

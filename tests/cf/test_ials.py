@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import CFData, DivergedError, EmbeddingScores, Positives, evaluate, open_training, train
-from hnlm_ray.cf.solved import least_squares
+from hnlm_ray.cf.closed_form import least_squares
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 
 def config(dim=6, epochs=4, **ials):

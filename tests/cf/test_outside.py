@@ -11,13 +11,13 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from hnlm_ray.base.errors import ConfigError, InputError
+from hnlm_ray.base.outside import PLUGINS, outside_class, runtime_environment, source_hash
 from hnlm_ray.cf import SAMPLERS, Trainer, train
 from hnlm_ray.cf.samplers import Sampler, sampler_class
-from hnlm_ray.cf.unread import unread_settings
+from hnlm_ray.cf.training.settings_read import unread_settings
 from hnlm_ray.config import CFConfig, Config
-from hnlm_ray.config.outside import PLUGINS, outside_class, runtime_environment, source_hash
-from hnlm_ray.config_file import load_cf_config, load_config
-from hnlm_ray.errors import ConfigError, InputError
+from hnlm_ray.config.loading import load_cf_config, load_config
 
 PACKAGE = "own_package_of_a_test"
 PARTS = """

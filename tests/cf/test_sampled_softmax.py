@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch.nn import functional
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import CFData, Positives, Trainer
-from hnlm_ray.cf.alias_table import AliasTable
+from hnlm_ray.cf.data.alias_table import AliasTable
+from hnlm_ray.cf.kernels.sampled_products import score_candidates, sum_candidates, sum_rows
+from hnlm_ray.cf.kernels.unit_rows import unit_rows
 from hnlm_ray.cf.losses import sampled_softmax, shared_softmax
-from hnlm_ray.cf.sampled_products import score_candidates, sum_candidates, sum_rows
-from hnlm_ray.cf.unit_rows import unit_rows
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 SMALL = {"loss": "sampled_softmax", "dim": 6, "batch_size": 40, "reg": 0.03, "layers": 2}
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hnlm_ray.cf import SAMPLERS, CFData, NegativePool, Positives
-from hnlm_ray.cf.batches import BlockBatch
-from hnlm_ray.cf.observed import Observed
-from hnlm_ray.cf.pairs import TrainingPairs
+from hnlm_ray.cf.data.batches import BlockBatch
+from hnlm_ray.cf.data.observed import Observed
+from hnlm_ray.cf.data.pairs import TrainingPairs
 from hnlm_ray.cf.samplers import Batch, SamplerInputs, SharedNegatives
 from hnlm_ray.config import CFConfig
 
@@ -191,7 +191,7 @@ def test_positives_among_proposals_are_found(exact_bits, data, seed):
 @given(data=tiny(), seed=st.integers(0, 2**31), size=st.integers(1, 12))
 def test_no_sampler_ever_returns_a_training_positive(monkeypatch, shared_bits, data, seed, size):
     if shared_bits:
-        monkeypatch.setattr("hnlm_ray.cf.unobserved.Observed", partial(Observed, exact_bits=0))
+        monkeypatch.setattr("hnlm_ray.cf.data.unobserved.Observed", partial(Observed, exact_bits=0))
     known, pairs = set(data.train.keys(data.items).tolist()), TrainingPairs(data, CPU)
     srns = {"memory": 2, "fresh": 3, "warm_up": 1}
     for name in ("rns", "pns", "dns", "dns_mn", "srns", "mixgcf", "dins", "ahns", "in_batch", "pool"):

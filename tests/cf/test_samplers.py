@@ -3,10 +3,10 @@ import pytest
 import torch
 from scipy import stats
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import SAMPLERS, CFData, NegativePool, Positives
 from hnlm_ray.cf.samplers import Batch, SamplerInputs
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 
 def build(name, data, seed=0, **values):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import DivergedError, EmbeddingScores, train
 from hnlm_ray.cf.files import export_index, load_folder, save_scores
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 import torch
 from scipy import stats
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import SAMPLERS, CFData, Positives, Trainer
 from hnlm_ray.cf.samplers import Batch, SamplerInputs
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 SETTINGS = {"memory": 3, "fresh": 4, "temperature": 0.7, "variance": 6.0, "warm_up": 4, "epochs": 3}
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from hnlm_ray.cf import Trainer, trainer
-from hnlm_ray.cf.steps import AutogradSteps, CatalogueSteps, ClosedSteps, RowwiseSteps, SomeRowsSteps
+from hnlm_ray.cf import Trainer
+from hnlm_ray.cf.training import trainer
+from hnlm_ray.cf.training.steps import AutogradSteps, CatalogueSteps, ClosedSteps, RowwiseSteps, SomeRowsSteps
 from hnlm_ray.config import CFConfig
 
 SMALL = {"dim": 8, "batch_size": 60, "lr": 0.01, "candidates": 4, "reg": 0.01, "epochs": 3}

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hnlm_ray.cf import CFData, Positives, Trainer, shuffled_text, text
-from hnlm_ray.cf.batches import Batch, UserBatch
-from hnlm_ray.cf.text import item_text, node_text, text_mlp, user_text
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf import CFData, Positives, Trainer, shuffled_text
+from hnlm_ray.cf.data import text
+from hnlm_ray.cf.data.batches import Batch, UserBatch
+from hnlm_ray.cf.data.text import item_text, node_text, text_mlp, user_text
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 READ_TEXT = ["id_text", "alpharec", "rlmrec_con", "rlmrec_gen", "kar"]
 ALL = [*READ_TEXT, "llmrec"]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import Trainer, train
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 SMALL = {"dim": 8, "batch_size": 100, "lr": 0.01, "candidates": 3, "epochs": 3, "adapter_hidden": (16,)}
 VECTORS = {"sampler": "vectors", **SMALL}

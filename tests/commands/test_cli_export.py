@@ -8,15 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from hnlm_ray.base.csv_text import unescaped
+from hnlm_ray.base.errors import InputError, WorkspaceError
 from hnlm_ray.cli import app
-from hnlm_ray.csv_text import unescaped
-from hnlm_ray.errors import InputError, WorkspaceError
 from hnlm_ray.export import negatives as exported
 from hnlm_ray.export.files import Target, Written, write_rows
+from hnlm_ray.export.negative_sampler import PoolNegatives
 from hnlm_ray.export.negatives import SCHEMA, pool_rows
-from hnlm_ray.negatives.sampler import PoolNegatives
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace.tables import TABLES
 
 IDS = ("a,b", 'say "hi"', "two\nlines", " 7 ", "NA", "\u202eé", "=1+1", "x\r\ny", "08")
 

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
 from hnlm_ray.pipeline import status
-from hnlm_ray.retry import RETRIED
-from hnlm_ray.stage import Outcome, chunks_of
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Rows, Workspace
+from hnlm_ray.workspace.retry import RETRIED
+from hnlm_ray.workspace.stage import Outcome, chunks_of
+from hnlm_ray.workspace.tables import TABLES
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_control_characters_and_secrets_of_a_message_are_not_shown(finished, wor
 
 
 def test_reading_failures_needs_no_ray():
-    code = "import sys, hnlm_ray.commands.failures; assert not {'ray', 'torch'} & set(sys.modules)"
+    code = "import sys, hnlm_ray.commands.stages.failures; assert not {'ray', 'torch'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -8,12 +8,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
-from hnlm_ray.commands.finetune import show_eval
-from hnlm_ray.finetune.comparison import methods_of
-from hnlm_ray.finetune.meanings import MEANINGS, METRICS, TUNED, UPPER_BOUND
-from hnlm_ray.stage import Outcome, Stage
-from hnlm_ray.tables import TABLES
+from hnlm_ray.commands.results.finetune import show_eval
+from hnlm_ray.finetune.evaluate.comparison import methods_of
+from hnlm_ray.finetune.evaluate.meanings import MEANINGS, METRICS, TUNED, UPPER_BOUND
 from hnlm_ray.workspace import Rows
+from hnlm_ray.workspace.stage import Outcome, Stage
+from hnlm_ray.workspace.tables import TABLES
 
 LOSSES = {"held_out_loss_before": 1.25, "held_out_loss": 1.0, "held_out_loss_fall": 0.2}
 MRR = {name: round(0.5 - 0.04 * place, 2) for place, name in enumerate(MEANINGS)}  # the first is the best

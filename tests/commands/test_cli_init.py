@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
-from hnlm_ray.config_file import load_config
+from hnlm_ray.config.loading import load_config
 from hnlm_ray.sources import Rejects, read_interactions, read_items
 
 

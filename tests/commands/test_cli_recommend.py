@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from hnlm_ray.base.csv_text import unescaped
 from hnlm_ray.cli import app
-from hnlm_ray.csv_text import unescaped
 from hnlm_ray.recommend.model_tables import ModelRows, model_table
-from hnlm_ray.tables import TABLES
 from hnlm_ray.teacher.own_vectors import read_own
 from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace.tables import TABLES
 
 USERS, ITEMS, K = 12, 10, 3
 PREPARE = {"min_rating": 4.0, "user_core": 3, "item_core": 1}

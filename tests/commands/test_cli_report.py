@@ -7,8 +7,8 @@ from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
-from hnlm_ray.commands.report import make_report
-from hnlm_ray.config_file import load_config
+from hnlm_ray.commands.results.report import make_report
+from hnlm_ray.config.loading import load_config
 from hnlm_ray.workspace import Workspace
 
 SECTIONS = ("summary", "data", "stages", "samples", "finetune", "curves", "comparison", "slices", "hardness",

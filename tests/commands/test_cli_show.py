@@ -6,8 +6,8 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+from hnlm_ray.base.text import clean
 from hnlm_ray.cli import app
-from hnlm_ray.shown_text import clean
 
 COMMANDS = [
     ["run"], ["status"], ["failures"], ["stage"], ["results"], ["report"], ["show"], ["doctor"],
@@ -187,7 +187,7 @@ def test_an_unexpected_error_is_one_sentence(call, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("a\nb")
 
-    monkeypatch.setattr("hnlm_ray.commands.status.statuses", broken)
+    monkeypatch.setattr("hnlm_ray.commands.stages.status.statuses", broken)
     done = call("status")
     assert done.exit_code == 1
     assert done.stderr == "error: unexpected ZeroDivisionError: a b; run with --debug for the traceback\n"

@@ -2,7 +2,9 @@
 
 import pytest
 
-from hnlm_ray.commands import failed_rows, follow, report, run, stage_rows, status
+from hnlm_ray.commands import run
+from hnlm_ray.commands.results import report
+from hnlm_ray.commands.stages import failed_rows, follow, stage_rows, status
 
 SECTIONS = {
     "hnlm run": (run.RunAnswer,),

@@ -43,7 +43,7 @@ def test_results_are_refused_once_what_they_were_made_from_is_made_anew(call):
 def test_results_can_be_read_without_the_source(call, small_pipeline, monkeypatch):
     from dataclasses import replace
 
-    from hnlm_ray.errors import SourceError
+    from hnlm_ray.base.errors import SourceError
     from hnlm_ray.pipeline import status
 
     def gone(_):

@@ -2,12 +2,12 @@ import random
 
 import pyarrow as pa
 
-from hnlm_ray.discover.columns import Column
-from hnlm_ray.discover.inputs import Place
-from hnlm_ray.discover.interactions import interaction_roles
+from hnlm_ray.discover.files.columns import Column
+from hnlm_ray.discover.files.inputs import Place
+from hnlm_ray.discover.files.sample import Table
 from hnlm_ray.discover.overrides import Overrides
-from hnlm_ray.discover.pairs import Pair
-from hnlm_ray.discover.sample import Table
+from hnlm_ray.discover.roles.interactions import interaction_roles
+from hnlm_ray.discover.roles.pairs import Pair
 
 ROWS = 1500
 DRAW = random.Random(5)

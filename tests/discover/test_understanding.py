@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.understanding import understand
-from hnlm_ray.errors import InputError
 
 META_2023 = '{"parent_asin": "B", "title": "t"}'
 

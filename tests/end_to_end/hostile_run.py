@@ -6,14 +6,14 @@ import io
 from one_ray import connected
 from rich.console import Console
 
+from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.negatives.text import semantic_negative_task
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.profiles.items import item_profile_task
 from hnlm_ray.profiles.users import user_profile_task
-from hnlm_ray.progress import LineProgress
-from hnlm_ray.tables import KEYS, TABLES
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.tables import KEYS, TABLES
 
 TASKS = {
     "item_profiles": item_profile_task,

@@ -7,9 +7,9 @@ import random
 
 from one_ray import connected
 
+from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline.run import run_stages
-from hnlm_ray.progress import LineProgress
 from hnlm_ray.workspace import Workspace
 
 USERS, ITEMS = 40, 36

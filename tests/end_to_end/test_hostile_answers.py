@@ -16,8 +16,8 @@ from small_run import small_config, write_split
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
-from hnlm_ray.llm.answers import parse_answer
-from hnlm_ray.tables import KEYS
+from hnlm_ray.llm.text.answers import parse_answer
+from hnlm_ray.workspace.tables import KEYS
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 

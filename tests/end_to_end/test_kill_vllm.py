@@ -6,8 +6,8 @@ import time
 import pytest
 from killed_run import KilledRun
 
-from hnlm_ray.tables import KEYS
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.tables import KEYS
 
 CONFIG = os.path.join(os.path.dirname(__file__), "../../configs/demo.yaml")
 SMALL = ("prepare.max_users=25", "prepare.user_core=5", "prepare.item_core=5", "llm.batch_rows=4", "llm.max_num_seqs=8")

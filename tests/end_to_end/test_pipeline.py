@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 from small_run import ITEMS, USERS, WHOLE, WHOLE_METHODS, run_pipeline, small_config, write_split
 
-from hnlm_ray.commands.results import read_results
+from hnlm_ray.commands.results.results import read_results
 from hnlm_ray.evidence.judgements import judgement_tokens, load_judgements
+from hnlm_ray.methods.known import RunMethods, trials_of
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.pipeline.status import find_stage, statuses
-from hnlm_ray.tables import KEYS, TABLES
-from hnlm_ray.tune.methods import RunMethods, trials_of
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.tables import KEYS, TABLES
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 WITHOUT_TEST_ROWS = ("item_profiles", "user_profiles", "semantic_negatives")
@@ -222,8 +222,8 @@ def test_a_second_run_redoes_nothing_and_does_not_start_ray(finished):
     def no_cluster(stages):
         raise AssertionError(stages)
 
+    from hnlm_ray.base.progress import LineProgress
     from hnlm_ray.pipeline.run import run_stages
-    from hnlm_ray.progress import LineProgress
 
     assert list(run_stages(config, workspace, LineProgress(console()), no_cluster)) == []
     assert {name: workspace.table(name).manifest().created for name in TABLES} == before
@@ -312,7 +312,7 @@ def test_held_out_rows_reach_no_prompt_no_teacher_no_record_and_no_pool(finished
 def test_prompts_of_a_user_name_training_items_of_that_user_only(finished):
     from hnlm_ray.negatives.text import semantic_negative_task
     from hnlm_ray.profiles.users import user_profile_task
-    from hnlm_ray.training_data import rows_by_item
+    from hnlm_ray.workspace.training_data import rows_by_item
 
     config, workspace, _ = finished
     items = rows_by_item(workspace, "items")

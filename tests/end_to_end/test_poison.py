@@ -6,7 +6,7 @@ import pytest
 from lost_processes import profiles, stage, write_items
 
 from hnlm_ray.config import ScriptedConfig
-from hnlm_ray.llm.scripted_engine import poison_of
+from hnlm_ray.llm.engines.scripted import poison_of
 
 ROWS = 1000
 POISON = {

@@ -11,14 +11,14 @@ from one_ray import connected
 from rich.console import Console
 from small_run import ITEMS, small_config, write_split
 
-from hnlm_ray.errors import StageError
+from hnlm_ray.base.errors import StageError
+from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.pipeline.retry import run_retry
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.pipeline.status import find_stage, statuses
-from hnlm_ray.progress import LineProgress
-from hnlm_ray.retry import parse_retry
-from hnlm_ray.stage import chunks_of
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.retry import parse_retry
+from hnlm_ray.workspace.stage import chunks_of
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 OFTEN = {"bad_json": 0.4, "engine_error": 0.1}

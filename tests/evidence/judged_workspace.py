@@ -5,8 +5,8 @@ import pyarrow as pa
 from small_run import small_config
 
 from hnlm_ray.config import Config
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Manifest, Tokens, Workspace
+from hnlm_ray.workspace.tables import TABLES
 
 USERS, ITEMS, BUCKETS, TRAINED = 24, 48, 2, 8
 OUTCOME = {

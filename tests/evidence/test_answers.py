@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnlm_ray.evidence.answers import PROBLEMS, VERDICTS, JudgementFormat
-from hnlm_ray.llm.answers import parse_answer
-from hnlm_ray.tables import STATUSES
+from hnlm_ray.llm.text.answers import parse_answer
+from hnlm_ray.workspace.tables import STATUSES
 
 THREE = JudgementFormat.of_candidates(3, 20)
 PROSE = "Sure! 1: yes, 2: no. I hope this helps."

@@ -14,8 +14,8 @@ from hnlm_ray.evidence.candidates import choose, write_candidates
 from hnlm_ray.evidence.prompts import judgement_prompts, judgement_task
 from hnlm_ray.negatives.text import Described
 from hnlm_ray.teacher.training import training_data
-from hnlm_ray.training_data import UserHistory
 from hnlm_ray.workspace import Manifest
+from hnlm_ray.workspace.training_data import UserHistory
 
 CONFIGS = {"all": {}, "few users": {"users": 5}, "few tokens": {"token_budget": 3000}}
 

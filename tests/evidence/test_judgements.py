@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 from judged_workspace import judged_workspace, judgement, publish_judgements
 
-from hnlm_ray.errors import WorkspaceError
+from hnlm_ray.base.errors import WorkspaceError
 from hnlm_ray.evidence.judgements import judged_pairs, judgement_tokens, load_judgements
 from hnlm_ray.evidence.stage import verdict_counts
 from hnlm_ray.evidence.worth import Judged, Worth, chance, judged_of, worth_of
-from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace.tables import TABLES
 
 ROWS = [
     judgement(3, [7, 8, 9], [1.0, None, -1.0]),

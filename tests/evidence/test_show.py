@@ -5,10 +5,10 @@ import io
 from judged_workspace import held_out_items, judged_workspace, judgement, publish_judgements
 from rich.console import Console
 
-from hnlm_ray.commands.portrait import show_user
-from hnlm_ray.commands.show import describe_user
-from hnlm_ray.shown_tables import ShownTables
+from hnlm_ray.commands.show.show import describe_user
+from hnlm_ray.commands.show.show_text import show_user
 from hnlm_ray.workspace import PublishedTables
+from hnlm_ray.workspace.shown_tables import ShownTables
 
 
 def described(workspace):

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 
 from hnlm_ray.config import Config
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Manifest, Rows, Workspace
+from hnlm_ray.workspace.tables import TABLES
 
 USERS, ITEMS, K = 24, 30, 8
 

@@ -14,7 +14,7 @@ from finetune_tables import K, finetune_config, write_tables
 from safetensors.torch import load_file, save_file
 from saved_export import export_saved, save_weights
 
-from hnlm_ray.errors import WorkspaceError
+from hnlm_ray.base.errors import WorkspaceError
 from hnlm_ray.finetune.batches import read_records
 from hnlm_ray.finetune.building import new_model, query_encoder
 from hnlm_ray.finetune.export import DESCRIPTION_FILE, PARTS_FILE, fetch_exported, load_trained, model_card

@@ -12,10 +12,10 @@ from finetune_tables import finetune_config, write_tables
 from one_ray import connected
 from rich.console import Console
 
-from hnlm_ray.errors import StageError
+from hnlm_ray.base.errors import StageError
+from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.finetune.stage import finetune
-from hnlm_ray.progress import LineProgress
-from hnlm_ray.stage import StageRun, chunks_of
+from hnlm_ray.workspace.stage import StageRun, chunks_of
 
 pytestmark = pytest.mark.real
 FINGERPRINT = "a" * 64

@@ -32,7 +32,7 @@ SCRIPT = textwrap.dedent("""
 
     def main(config_file, pairs_file, out):
         from hnlm_ray.config import Config
-        from hnlm_ray.llm.vllm_engine import engine_environment
+        from hnlm_ray.llm.engines.vllm import engine_environment
         from hnlm_ray.negatives.embedding import EmbeddingWorker
         from hnlm_ray.workspace import Workspace
 

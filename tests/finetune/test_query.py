@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.finetune.query import (
     ITEM_VECTOR,
     USER_VECTOR,

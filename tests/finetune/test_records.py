@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.config import Config, RecordsConfig
-from hnlm_ray.errors import InputError
 from hnlm_ray.finetune.records import Known, balanced_draw, held_out, make_record, random_items
-from hnlm_ray.progress import LineProgress
-from hnlm_ray.stage import StageRun
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace.stage import StageRun
+from hnlm_ray.workspace.tables import TABLES
 
 USERS, ITEMS, BUCKETS = 30, 40, 3
 LLM = {"attempts": 1, "tokens_in": 1, "tokens_out": 1, "prompt_version": "p", "model": "m"}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import hypothesis
 from hypothesis import HealthCheck, settings
 
-from hnlm_ray.errors import ConfigError, HnlmError
+from hnlm_ray.base.errors import ConfigError, HnlmError
 
 MOST_SECONDS = 5.0
 MOST_MIB = 500

@@ -70,8 +70,8 @@ def small_run(folder, monkeypatch, **values):
         setattr(module, name, value)
     monkeypatch.setenv("FAKE_CALLS", str(folder / "calls.txt"))
     module.install(monkeypatch.setattr)
-    monkeypatch.setattr("hnlm_ray.console.quiet", _not_quiet)
-    monkeypatch.setattr("hnlm_ray.session._SETTLE_S", 0)
+    monkeypatch.setattr("hnlm_ray.cluster.quiet.quiet", _not_quiet)
+    monkeypatch.setattr("hnlm_ray.workspace.session._SETTLE_S", 0)
     config = folder / "tiny.yaml"
     config.write_text(
         f"name: tiny\nworkspace: {folder / 'ws'}\nsource: {{format: movielens_100k}}\nllm: {{engine: scripted}}\n",
@@ -88,7 +88,7 @@ def small_run(folder, monkeypatch, **values):
 
 @contextlib.contextmanager
 def _not_quiet(_log):
-    from hnlm_ray.console import Streams
+    from hnlm_ray.cluster.quiet import Streams
 
     yield Streams(sys.stdout, sys.stderr)
 

@@ -2,7 +2,7 @@
 
 from hnlm_ray.config import Config
 from hnlm_ray.sources import Rejects, read_interactions, read_items, source_files
-from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace.tables import TABLES
 
 
 def placed(tree, folder):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from reading import read_all, source_of
 from valid_files import VALID
 
-from hnlm_ray.errors import SourceError
+from hnlm_ray.base.errors import SourceError
 
 _, FILES = VALID["csv"]
 EVENTS = FILES["events.csv"]

@@ -10,12 +10,12 @@ from damage import damaged, damages
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hnlm_ray.base.errors import ConfigError
+from hnlm_ray.base.redaction import redacted, redacted_tree
 from hnlm_ray.config import Config
-from hnlm_ray.config_file import load_config
-from hnlm_ray.errors import ConfigError
-from hnlm_ray.redaction import redacted, redacted_tree
-from hnlm_ray.tune.methods import RunMethods
-from hnlm_ray.tune.suggest import Suggestions
+from hnlm_ray.config.loading import load_config
+from hnlm_ray.methods.known import RunMethods
+from hnlm_ray.tune.search.suggest import Suggestions
 from hnlm_ray.workspace import Workspace
 
 SHORT = b"""name: mine

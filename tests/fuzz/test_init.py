@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from valid_files import VALID
 
 from hnlm_ray.cli import app
-from hnlm_ray.config_file import load_config
+from hnlm_ray.config.loading import load_config
 
 NAMES = ["csv", "tsv", "jsonl", "movielens_latest", "yelp", "ngcf"]
 

@@ -9,10 +9,10 @@ from damage import PIECES, damaged, damages
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlm_ray.llm.answers import AnswerFormat, parse_answer
-from hnlm_ray.llm.prompts import load_prompt
+from hnlm_ray.llm.text.answers import AnswerFormat, parse_answer
+from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.llm.text.repair import REPAIRED
-from hnlm_ray.tables import STATUSES
+from hnlm_ray.workspace.tables import STATUSES
 
 WANTED = AnswerFormat({"hard_negative_item": 80, "reasoning": 120})
 VALID = json.dumps({"hard_negative_item": "The Usual Suspects (1995)", "reasoning": "a crime film"}).encode()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reading import read_all, source_of
 
-from hnlm_ray.errors import HnlmError
+from hnlm_ray.base.errors import HnlmError
 
 _STAMP = dt.datetime(2014, 2, 28, 1, 2, 3, 4567)  # noqa: DTZ001  Parquet without a zone
 ARRAYS = {

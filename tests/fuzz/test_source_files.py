@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reading import read_all, source_of
 from valid_files import VALID
 
-from hnlm_ray.errors import HnlmError
+from hnlm_ray.base.errors import HnlmError
 from hnlm_ray.sources import FORMATS
 
 SHARES = st.sampled_from([0.0, 0.5, 1.0])
@@ -78,7 +78,7 @@ NAMES = st.one_of(st.text(max_size=8), st.sampled_from(["u", "i", "\0", "\ud800"
     ),
 )
 def test_any_options_are_refused_or_read(tmp_path, columns, options):
-    from hnlm_ray.config_file import load_config
+    from hnlm_ray.config.loading import load_config
 
     write_files(tmp_path, {"e.csv": VALID["csv"][1]["events.csv"]})
 

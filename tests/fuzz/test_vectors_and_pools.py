@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_parquet_files import ARRAYS
 
-from hnlm_ray.errors import InputError
-from hnlm_ray.negatives.sampler import PoolNegatives
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.export.negative_sampler import PoolNegatives
 from hnlm_ray.teacher.own_vectors import read_own
 
 IDS = pa.array(["a", "b", "c"])

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from printing import check_printed
 
-from hnlm_ray.errors import HnlmError, WorkspaceError
+from hnlm_ray.base.errors import HnlmError, WorkspaceError
 from hnlm_ray.finetune.checkpoints import Checkpoints
-from hnlm_ray.session import Beat, StageJournal
 from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace.session import Beat, StageJournal
 
 COMMANDS = (
     *(("status",), ("status", "--json"), ("results",), ("results", "--json"), ("show", "user", "u1")),

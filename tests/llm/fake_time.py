@@ -4,7 +4,7 @@ import asyncio
 import heapq
 import itertools
 
-from hnlm_ray.llm.http_limits import Clock
+from hnlm_ray.llm.engines.http.rate_limits import Clock
 
 
 class FakeTime:

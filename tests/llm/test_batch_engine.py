@@ -2,10 +2,10 @@
 
 import pytest
 
+from hnlm_ray.base.errors import InputError, StageError
 from hnlm_ray.config import LLMConfig
-from hnlm_ray.errors import InputError, StageError
 from hnlm_ray.llm.engines import engine_kind
-from hnlm_ray.llm.scripted_engine import ScriptedEngine
+from hnlm_ray.llm.engines.scripted import ScriptedEngine
 
 
 def opened(llm):
@@ -20,7 +20,7 @@ def test_vllm_s_own_errors_name_the_model_and_what_to_look_at(tmp_path, monkeypa
     def refuse(*_arguments):
         raise MemoryError
 
-    monkeypatch.setattr("hnlm_ray.llm.vllm_engine.VLLMEngine", refuse)
+    monkeypatch.setattr("hnlm_ray.llm.engines.vllm.VLLMEngine", refuse)
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(
         StageError, match=r"vLLM can't start with llm\.model '.*' \(MemoryError\): check the checkpoint"

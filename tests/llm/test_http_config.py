@@ -7,14 +7,14 @@ import pytest
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from hnlm_ray.base.errors import ConfigError
+from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.yaml_text import parse_yaml
 from hnlm_ray.cli import app
 from hnlm_ray.config import Config, LLMConfig
 from hnlm_ray.config.http import HttpConfig
-from hnlm_ray.config_file import load_config
-from hnlm_ray.errors import ConfigError
+from hnlm_ray.config.loading import load_config
 from hnlm_ray.pipeline.status import find_stage
-from hnlm_ray.redaction import redacted
-from hnlm_ray.yaml_text import parse_yaml
 
 
 def test_two_lines_name_a_server():

@@ -11,8 +11,8 @@ from hostile_server import HostileServer, chat, error, reply
 from rich.console import Console
 from small_run import ITEMS, run_pipeline, small_config, write_split
 
-from hnlm_ray.commands.stage_rows import show_status, stage_row
-from hnlm_ray.errors import InputError, StageError
+from hnlm_ray.base.errors import InputError, StageError
+from hnlm_ray.commands.stages.stage_rows import show_status, stage_row
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.pipeline.status import statuses
 

@@ -15,11 +15,11 @@ import urllib.request
 import pytest
 
 from hnlm_ray.config import LLMConfig
-from hnlm_ray.llm.answers import AnswerFormat, parse_answer
-from hnlm_ray.llm.engine import Request
-from hnlm_ray.llm.http_engine import HttpEngine
+from hnlm_ray.llm.engines.base import Request
+from hnlm_ray.llm.engines.http.engine import HttpEngine
+from hnlm_ray.llm.engines.vllm import engine_arguments, engine_environment
 from hnlm_ray.llm.models import fetch_models
-from hnlm_ray.llm.vllm_engine import engine_arguments, engine_environment
+from hnlm_ray.llm.text.answers import AnswerFormat, parse_answer
 
 START_S = 480
 PROFILE = AnswerFormat({"summarization": 60, "reasoning": 30})

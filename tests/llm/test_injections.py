@@ -8,16 +8,16 @@ from injections import HIDDEN, INJECTIONS, MARKS, MEGABYTES, WORDS
 
 from hnlm_ray.config import EvidenceConfig, NegativesConfig, ProfileConfig
 from hnlm_ray.evidence.prompts import judgement_prompts
-from hnlm_ray.llm import bounded
-from hnlm_ray.llm.answers import clean
-from hnlm_ray.llm.bounded import BoundedTexts
-from hnlm_ray.llm.chat_tokens import ChatTokenizer, defused, without_chat_marks
 from hnlm_ray.llm.models import fetch_models
-from hnlm_ray.llm.prompts import load_prompt, shipped_prompts, simpler
+from hnlm_ray.llm.text import bounded
+from hnlm_ray.llm.text.answers import clean
+from hnlm_ray.llm.text.bounded import BoundedTexts
+from hnlm_ray.llm.text.chat_tokens import ChatTokenizer, defused, without_chat_marks
+from hnlm_ray.llm.text.prompts import load_prompt, shipped_prompts, simpler
 from hnlm_ray.negatives.text import Described, pair_prompts
 from hnlm_ray.profiles.items import item_facts, item_prompts
 from hnlm_ray.profiles.users import Known, liked_item, user_prompts
-from hnlm_ray.training_data import UserHistory
+from hnlm_ray.workspace.training_data import UserHistory
 
 PROFILES, NEGATIVES, EVIDENCE = ProfileConfig(), NegativesConfig(), EvidenceConfig()
 SHIPPED = {name: load_prompt(name) for name in shipped_prompts()}

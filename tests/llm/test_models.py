@@ -1,6 +1,6 @@
 import pytest
 
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.llm.models import check_model, encoder_identity, model_identity, model_path
 
 

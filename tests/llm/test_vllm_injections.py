@@ -9,17 +9,17 @@ from collections import Counter
 import pytest
 from injections import HIDDEN, MARKS, WORDS
 
-from hnlm_ray.tables import STATUSES
+from hnlm_ray.workspace.tables import STATUSES
 
 TITLES = [text for found in (HIDDEN[::2], MARKS[::2], WORDS[::3]) for _, text in found]
 SCRIPT = textwrap.dedent("""
     import asyncio, json, os, sys
     from hnlm_ray.config import LLMConfig, ProfileConfig
-    from hnlm_ray.llm.asking import Asking
-    from hnlm_ray.llm.job import LLMTask
+    from hnlm_ray.llm.rows.attempts import Asking
+    from hnlm_ray.llm.rows.job import LLMTask
     from hnlm_ray.llm.models import model_on_this_node
-    from hnlm_ray.llm.prompts import load_prompt
-    from hnlm_ray.llm.vllm_engine import VLLMEngine, engine_environment
+    from hnlm_ray.llm.text.prompts import load_prompt
+    from hnlm_ray.llm.engines.vllm import VLLMEngine, engine_environment
     from hnlm_ray.profiles.items import PROFILE_COLUMNS, item_prompts, profile_format
 
     async def main():

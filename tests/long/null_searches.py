@@ -16,9 +16,9 @@ from null_fits import CONFIG, films
 
 from hnlm_ray.config import Config
 from hnlm_ray.tune.job import Job
+from hnlm_ray.tune.run.training_row import training_row
+from hnlm_ray.tune.search.suggest import Suggestions
 from hnlm_ray.tune.stage import refit_jobs
-from hnlm_ray.tune.suggest import Suggestions
-from hnlm_ray.tune.training_row import training_row
 
 NAMES, SEARCHES, TRIALS, FEW_TRIALS, SEEDS = 2, 3, 7, 4, 3
 FILMS, POOLED, POOLED_SEEDS = 7, (11, 12, 13, 14), 2

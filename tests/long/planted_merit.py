@@ -3,14 +3,14 @@
 import numpy as np
 
 from hnlm_ray.cf import CFData, Positives
+from hnlm_ray.compare.leaderboard import leaderboard
 from hnlm_ray.config import Config
+from hnlm_ray.methods.known import RunMethods
 from hnlm_ray.tune.control_data import KeptData
 from hnlm_ray.tune.job import Ending
-from hnlm_ray.tune.job_queue import SearchedJobs
-from hnlm_ray.tune.leaderboard import leaderboard
-from hnlm_ray.tune.methods import RunMethods
+from hnlm_ray.tune.run.training_row import training_row
+from hnlm_ray.tune.search.job_queue import SearchedJobs
 from hnlm_ray.tune.stage import refit_jobs, searched_methods
-from hnlm_ray.tune.training_row import training_row
 
 USERS, ITEMS, TASTES, WIDTH, TRAIN = 300, 300, 4, 24, 4
 METHODS = ("popularity", "softmax", "ease", "fusion_cf", "fusion", "fusion_shuffled", "fusion_facts")

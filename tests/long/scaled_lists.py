@@ -10,8 +10,8 @@ import torch
 
 from hnlm_ray.recommend.chunks import ListJob, gather_lists, plan_lists, rank_chunk
 from hnlm_ray.recommend.model_tables import ModelRows, model_table, read_items
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import ChunkedTable, Manifest, Workspace
+from hnlm_ray.workspace.tables import TABLES
 
 ITEMS, DIM, SEEN, K, USERS_PER_BUCKET = 100_000, 64, 20, 20, 25_000
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from hnlm_ray.cf import CFData, Positives, train
-from hnlm_ray.cf.metrics import ranking_metrics
+from hnlm_ray.cf.evaluate.metrics import ranking_metrics
 from hnlm_ray.config import CFConfig, MovieLensSource, PrepareConfig
 from hnlm_ray.prepare.filter import positives
 from hnlm_ray.recommend.fold_in import fit_fold_in, history_means
 from hnlm_ray.recommend.model_tables import ModelRows
 from hnlm_ray.recommend.ranking import Catalogue
-from hnlm_ray.sources.movielens import read_interactions
-from hnlm_ray.sources.rejects import Rejects
+from hnlm_ray.sources.publishers.movielens import read_interactions
+from hnlm_ray.sources.readers.rejects import Rejects
 
 SEEDS, CORE, DIM, K = (0, 1, 2), 10, 64, 20
 METHODS = ("popularity", "plain mean", "map", "als", "in the model")

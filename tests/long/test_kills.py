@@ -7,8 +7,8 @@ from subprocess import TimeoutExpired
 import pytest
 from killed_run import KilledRun
 
-from hnlm_ray.tables import KEYS, TABLES
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.tables import KEYS, TABLES
 
 CONFIG = os.path.join(os.path.dirname(__file__), "../../configs/demo.yaml")
 SMALL = (

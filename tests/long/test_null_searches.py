@@ -11,12 +11,12 @@ import pytest
 from null_searches import FEW_TRIALS, FILMS, POOLED, SEARCHES, TRIALS, Search, load
 from scipy import stats
 
+from hnlm_ray.compare.leaderboard import leaderboard
+from hnlm_ray.compare.method_rows import group_rows
 from hnlm_ray.config.spaces import SpaceConfig
+from hnlm_ray.methods.known import RunMethods
 from hnlm_ray.study.finished import FinishedRun
 from hnlm_ray.study.pooled import BEST_SEMANTIC, pooled
-from hnlm_ray.tune.leaderboard import leaderboard
-from hnlm_ray.tune.method_rows import group_rows
-from hnlm_ray.tune.methods import RunMethods
 
 PAIRS, PROCESSES, LEVEL = 200, 2, 0.05
 NAMES = ("mf-dns", "mf-mine")

@@ -6,7 +6,7 @@ import torch
 from null_fits import films, per_user, spoilt, trained
 from scipy import stats
 
-from hnlm_ray.tune.significance import compare
+from hnlm_ray.compare.significance import compare
 
 STUDIES, SEEDS, POWER_STUDIES = 200, 5, 40
 LEVEL, MOST = 0.05, 0.07

@@ -6,11 +6,11 @@ import torch
 from exported_model import export
 from finetune_tables import finetune_config, write_tables
 
-from hnlm_ray.llm.bucket import bucket_chunks, gather_bucket, plan_bucket
-from hnlm_ray.llm.job import RowJob, RowPrompt, RowTask
+from hnlm_ray.llm.rows.buckets import bucket_chunks, gather_bucket, plan_bucket
+from hnlm_ray.llm.rows.job import RowJob, RowPrompt, RowTask
 from hnlm_ray.negatives import embedding
-from hnlm_ray.retry import parse_retry
 from hnlm_ray.workspace import ChunkedTable
+from hnlm_ray.workspace.retry import parse_retry
 
 PAIRS = [(0, 3), (0, 7), (5, 3), (9, 11)]
 TEXTS = ["likes war", "Alien: in space"]

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnlm_ray.negatives.pair_choice import CatalogueWords, information_of, informative_pairs, pair_choice
-from hnlm_ray.tables import TABLES
-from hnlm_ray.training_data import UserHistory, select_pairs, training_counts
 from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace.tables import TABLES
+from hnlm_ray.workspace.training_data import UserHistory, select_pairs, training_counts
 
 NO_WORDS = frozenset()
 

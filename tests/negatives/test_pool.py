@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hnlm_ray.negatives.embedded import Embedded, TeacherCatalogue, embedded_negatives
 from hnlm_ray.negatives.grounding import Grounded, Grounding
 from hnlm_ray.negatives.pool import Similarity, bucket_pool, item_year, user_pool
-from hnlm_ray.tables import TABLES
 from hnlm_ray.teacher.vectors import Vectors
-from hnlm_ray.training_data import UserHistory
+from hnlm_ray.workspace.tables import TABLES
+from hnlm_ray.workspace.training_data import UserHistory
 
 VECTORS = np.eye(8, dtype=np.float32)
 VECTORS[2] = (VECTORS[0] + 0.1 * VECTORS[1]) / np.linalg.norm(VECTORS[0] + 0.1 * VECTORS[1])

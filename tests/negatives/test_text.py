@@ -2,7 +2,7 @@ from functools import partial
 
 from hnlm_ray.config import NegativesConfig
 from hnlm_ray.negatives.text import Described, pair_prompts
-from hnlm_ray.training_data import UserHistory, select_pairs
+from hnlm_ray.workspace.training_data import UserHistory, select_pairs
 
 ITEMS = {n: {"item": n, "item_id": str(n), "title": f"Title {n}", "attributes": [], "text": None} for n in range(9)}
 DRAWN = partial(select_pairs, seed=0)

@@ -19,8 +19,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hnlm_ray.stage import Outcome, StageRun
-from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace.stage import Outcome, StageRun
+from hnlm_ray.workspace.tables import TABLES
 from hnlm_ray.workspace import Rows
 
 
@@ -62,7 +62,7 @@ ACTIVITY: Final = StageCost(
 JOB = '''
 """Stage activity as a Ray job (and before it what it needs); jobs/pipeline.py shows how to submit one."""
 
-from hnlm_ray.commands.job import run_job
+from hnlm_ray.cli.job import run_job
 
 if __name__ == "__main__":
     run_job("activity")
@@ -72,11 +72,11 @@ USE = """
 import contextlib, io, json, sys
 import pyarrow as pa
 from hnlm_ray.cli import main
-from hnlm_ray.config_file import load_config
+from hnlm_ray.config.loading import load_config
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.pipeline.status import find_stage, statuses
-from hnlm_ray.progress import LineProgress
-from hnlm_ray.tables import TABLES
+from hnlm_ray.base.progress import LineProgress
+from hnlm_ray.workspace.tables import TABLES
 from hnlm_ray.workspace import Manifest, Workspace
 
 path = sys.argv[1]
@@ -140,7 +140,7 @@ def add_stage(repository, folder):
     (folder / "jobs" / "activity.py").write_text(JOB.lstrip(), encoding="utf-8")
     declared = in_copy(repository, folder, "hnlm_ray.pipeline.stages.data")
     replace(declared, "DATA: Final = (_INGEST, _PREPARE)\n", DECLARATION)
-    tables = in_copy(repository, folder, "hnlm_ray.tables")
+    tables = in_copy(repository, folder, "hnlm_ray.workspace.tables")
     replace(tables, "}\n\nKEYS: Final[dict[str, tuple[str, ...]]] = {\n", SCHEMA)
     costs = in_copy(repository, folder, "hnlm_ray.plan.estimate.stage_costs")
     costs.write_text(costs.read_text(encoding="utf-8") + COST, encoding="utf-8")

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from hnlm_ray.config_file import load_config
+from hnlm_ray.config.loading import load_config
 from hnlm_ray.pipeline.status import find_stage
 
 

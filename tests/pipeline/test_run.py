@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 from ray.exceptions import RayTaskError
 
-from hnlm_ray.config_file import load_config
-from hnlm_ray.errors import HnlmError, InputError, StageError
+from hnlm_ray.base.errors import HnlmError, InputError, StageError
+from hnlm_ray.config.loading import load_config
 from hnlm_ray.pipeline import status as standing
 from hnlm_ray.pipeline.run import run_stages, stage_error
 from hnlm_ray.pipeline.status import find_stage, statuses
-from hnlm_ray.session import Session, StageJournal, journal_path
-from hnlm_ray.stage import Outcome, chunks_of
 from hnlm_ray.workspace import Rows, Workspace
+from hnlm_ray.workspace.session import Session, StageJournal, journal_path
+from hnlm_ray.workspace.stage import Outcome, chunks_of
 from hnlm_ray.workspace.table_store import TableStore
 
 
@@ -235,7 +235,7 @@ def test_a_running_stage_is_shown_as_running(stages, config, workspace):
 
 def test_no_table_is_claimed_by_two_stages_and_inputs_come_earlier():
     from hnlm_ray.pipeline.stages import STAGES
-    from hnlm_ray.tables import TABLES
+    from hnlm_ray.workspace.tables import TABLES
 
     made = [table for stage in STAGES for table in stage.outputs]
     assert sorted(made) == sorted(TABLES)
@@ -247,7 +247,7 @@ def test_no_table_is_claimed_by_two_stages_and_inputs_come_earlier():
 
 
 def test_chunks_that_vanish_while_they_are_looked_at_are_no_error(stages, config, workspace, monkeypatch):
-    from hnlm_ray.commands.stage_rows import stage_row
+    from hnlm_ray.commands.stages.stage_rows import stage_row
 
     monkeypatch.setenv("FAKE_FAIL", "user_profiles-2")
     with pytest.raises(StageError):

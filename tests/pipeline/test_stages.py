@@ -8,14 +8,14 @@ from pkgutil import iter_modules
 
 import pytest
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import Config
-from hnlm_ray.errors import InputError
 from hnlm_ray.pipeline import stages
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.plan.estimate.stage_cost import StageCost, cost_of
 from hnlm_ray.plan.planning import Planner, StandingStage
-from hnlm_ray.stage import Stage
+from hnlm_ray.workspace.stage import Stage
 
 TREE = {"name": "x", "workspace": "/nowhere", "source": {"format": "movielens_100k"}}
 

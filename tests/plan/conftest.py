@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace.tables import TABLES
 
 USERS, ITEMS = 30, 40
 

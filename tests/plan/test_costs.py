@@ -3,16 +3,16 @@
 import pytest
 from small_run import small_config
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config.http import HttpConfig
-from hnlm_ray.errors import InputError
-from hnlm_ray.plan.answers import Answers
 from hnlm_ray.plan.costs import budget_end, priced
-from hnlm_ray.plan.durations import STAGE_S, engine_seconds
-from hnlm_ray.plan.engine_rates import known_engine
+from hnlm_ray.plan.estimate.durations import STAGE_S, engine_seconds
+from hnlm_ray.plan.estimate.http_time import http_seconds
 from hnlm_ray.plan.figures import Planned, total_of
-from hnlm_ray.plan.http_time import http_seconds
+from hnlm_ray.plan.known.answers import Answers
+from hnlm_ray.plan.known.engine_rates import known_engine
+from hnlm_ray.plan.known.rates import Rates
 from hnlm_ray.plan.options import parse_rate
-from hnlm_ray.plan.rates import Rates
 from hnlm_ray.plan.remembering import Seen, corrected
 from hnlm_ray.workspace import Tokens
 

@@ -5,17 +5,17 @@ from contextlib import contextmanager
 import pytest
 from small_run import small_config
 
-from hnlm_ray.errors import ResourceError
+from hnlm_ray.base.errors import ResourceError
+from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.llm.models import embedded_llm_folder
 from hnlm_ray.pipeline.stages import STAGES
-from hnlm_ray.plan.answers import key_of
 from hnlm_ray.plan.estimate.stage_cost import asked_of
 from hnlm_ray.plan.gathering import gather
+from hnlm_ray.plan.known.answers import key_of
+from hnlm_ray.plan.known.rates import AnswerRate, EngineRate, changed_rates, engine_key
 from hnlm_ray.plan.options import Options
-from hnlm_ray.plan.rates import AnswerRate, EngineRate, changed_rates, engine_key
-from hnlm_ray.plan.rows import read_prepared
+from hnlm_ray.plan.sizes import read_prepared
 from hnlm_ray.plan.task import Task
-from hnlm_ray.progress import LineProgress
 
 EMBEDDED = embedded_llm_folder()
 LLM_STAGES = [stage for stage in STAGES if stage.writes_texts]

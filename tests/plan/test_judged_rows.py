@@ -4,14 +4,14 @@ import pytest
 from small_run import small_config
 
 from hnlm_ray.pipeline.status import find_stage
-from hnlm_ray.plan.answers import Answers
-from hnlm_ray.plan.engine_rates import KnownEngine
+from hnlm_ray.plan.known.answers import Answers
+from hnlm_ray.plan.known.engine_rates import KnownEngine
+from hnlm_ray.plan.known.rates import EngineRate, Rates
+from hnlm_ray.plan.known.works import known_works
+from hnlm_ray.plan.measure.sampling import Sampler, judgement_sample
 from hnlm_ray.plan.planning import Planner, StandingStage
-from hnlm_ray.plan.rates import EngineRate, Rates
-from hnlm_ray.plan.rows import read_prepared
-from hnlm_ray.plan.sampling import Sampler, judgement_sample
+from hnlm_ray.plan.sizes import read_prepared
 from hnlm_ray.plan.task import Found, Task
-from hnlm_ray.plan.works import known_works
 
 ENGINE = KnownEngine(EngineRate(start_s=1, step_s=0.1, request_s=0.1, prompt_token_s=0.01), "assumed")
 ANSWERS = Answers(((300.0, 90.0), (500.0, 110.0)), 1.5, (20,), "tokens and time: measured")

@@ -6,9 +6,9 @@ from small_run import small_config
 
 from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.plan.estimate.stage_cost import Known, cost_of
-from hnlm_ray.plan.pace import Pace
-from hnlm_ray.plan.rows import read_prepared
-from hnlm_ray.plan.training_time import kinds, measure_trainings
+from hnlm_ray.plan.measure.pace import Pace
+from hnlm_ray.plan.measure.training_time import kinds, measure_trainings
+from hnlm_ray.plan.sizes import read_prepared
 
 
 def test_a_training_that_ends_by_itself_is_not_longer_than_that():

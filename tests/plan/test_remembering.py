@@ -5,7 +5,7 @@ from small_run import small_config
 
 from hnlm_ray.llm.models import embedded_llm_folder
 from hnlm_ray.pipeline.status import find_stage
-from hnlm_ray.plan.rates import read_rates
+from hnlm_ray.plan.known.rates import read_rates
 from hnlm_ray.plan.remembering import remember_run
 from hnlm_ray.workspace import Tokens
 

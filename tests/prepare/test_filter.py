@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import PrepareConfig
-from hnlm_ray.errors import InputError
 from hnlm_ray.prepare import blocks, index
 from hnlm_ray.prepare import filter as positive_filter
 from hnlm_ray.prepare.duplicates import drop_duplicates
 from hnlm_ray.prepare.index import RawItems, item_table
-from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace.tables import TABLES
 
 DAY = 86400
 

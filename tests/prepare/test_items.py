@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from hnlm_ray.prepare import index
-from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace.tables import TABLES
 
 
 def part(ids, length=3):

@@ -4,9 +4,9 @@ import pytest
 import ray
 from pyarrow import fs, parquet
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import PrepareConfig
-from hnlm_ray.errors import InputError
-from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace.tables import TABLES
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("local_ray")]
 
@@ -36,7 +36,7 @@ def prepared(tmp_path, monkeypatch):
     from hnlm_ray.prepare import ranges
     from hnlm_ray.prepare.index import RawItems
     from hnlm_ray.prepare.raw_parts import RawPart
-    from hnlm_ray.prepare.stage import prepare
+    from hnlm_ray.prepare.steps import prepare
     from hnlm_ray.prepare.workers import Workers
 
     def run(table, parts=3, seed=1, range_bytes=20_000, **config):

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import SplitConfig
-from hnlm_ray.errors import InputError
 from hnlm_ray.prepare import split
 
 

@@ -5,9 +5,9 @@ import pyarrow as pa
 from hnlm_ray.config import ProfileConfig
 from hnlm_ray.profiles.items import described_item, item_facts, item_prompts
 from hnlm_ray.profiles.users import Known, user_prompts
-from hnlm_ray.tables import TABLES
-from hnlm_ray.training_data import UserHistory, item_reviews, user_reviews
 from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace.tables import TABLES
+from hnlm_ray.workspace.training_data import UserHistory, item_reviews, user_reviews
 
 CONFIG = ProfileConfig(user_history=2, item_text_chars=10, user_item_chars=12)
 

@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from hnlm_ray.cluster import connected
+from hnlm_ray.cluster.connect import connected
 from hnlm_ray.config import Config
 from hnlm_ray.recommend import lists
-from hnlm_ray.stage import StageRun
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.stage import StageRun
 
 
 class Told:

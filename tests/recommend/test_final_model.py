@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from hnlm_ray.base.errors import StageError
 from hnlm_ray.cf import CFData, Positives, open_training
 from hnlm_ray.config import CFConfig, TuneConfig
-from hnlm_ray.errors import StageError
 from hnlm_ray.recommend import final_model
 from hnlm_ray.recommend.winner import Winner
 from hnlm_ray.workspace import Workspace

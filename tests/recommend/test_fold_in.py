@@ -12,8 +12,8 @@ from hnlm_ray.recommend.fold_in import fit_fold_in, history_means
 from hnlm_ray.recommend.model_tables import ModelRows, model_table
 from hnlm_ray.recommend.ranking import Catalogue
 from hnlm_ray.recommend.recommender import Recommender
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace.tables import TABLES
 
 
 def items_of(matrix, positives):

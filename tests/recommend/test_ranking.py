@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hnlm_ray.recommend import ranking
 from hnlm_ray.recommend.model_tables import ModelRows, model_rows, model_table
 from hnlm_ray.recommend.ranking import Catalogue, list_lengths, recommendation_rows, users_per_block
-from hnlm_ray.tables import TABLES
+from hnlm_ray.workspace.tables import TABLES
 
 
 @st.composite

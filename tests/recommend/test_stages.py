@@ -17,20 +17,20 @@ from one_ray import connected
 from rich.console import Console
 from small_run import USERS, small_config, write_split
 
+from hnlm_ray.base.errors import StageError
+from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.cf import train
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import StageError
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.pipeline.status import find_stage
-from hnlm_ray.progress import LineProgress
 from hnlm_ray.recommend import chunks as cut
 from hnlm_ray.recommend.final_model import train_final_model, training_data
 from hnlm_ray.recommend.lists import recommend_to_all
 from hnlm_ray.recommend.model_tables import read_items
-from hnlm_ray.stage import StageRun, chunks_of
-from hnlm_ray.tables import TABLES
 from hnlm_ray.tune.data import load_cf_data
 from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace.stage import StageRun, chunks_of
+from hnlm_ray.workspace.tables import TABLES
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 MODEL, LISTS = "a" * 64, "b" * 64

@@ -2,11 +2,11 @@
 
 import pytest
 
+from hnlm_ray.base.errors import StageError
 from hnlm_ray.config import CFConfig
 from hnlm_ray.config.spaces import SpaceConfig
-from hnlm_ray.errors import StageError
+from hnlm_ray.methods.known import RunMethods
 from hnlm_ray.recommend.winner import choose_winner
-from hnlm_ray.tune.methods import RunMethods
 
 METRIC = "ndcg@20"
 

@@ -7,14 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from hnlm_ray.compare.leaderboard import leaderboard
+from hnlm_ray.compare.user_groups import Groups
 from hnlm_ray.config import Config
 from hnlm_ray.report.build import gather
 from hnlm_ray.report.page import render
-from hnlm_ray.shown_tables import ShownTables
-from hnlm_ray.tables import TABLES
-from hnlm_ray.tune.leaderboard import leaderboard
-from hnlm_ray.tune.user_groups import Groups
 from hnlm_ray.workspace import Manifest, PublishedTables, Rows, Tokens, Workspace
+from hnlm_ray.workspace.shown_tables import ShownTables
+from hnlm_ray.workspace.tables import TABLES
 
 CONTROLS = {"mf-pool_alpha0": 0.20, "mf-pool_random": 0.19, "mf-pool_shuffled": 0.18}
 METHODS = {"mf-rns": 0.20, "mf-dns": 0.21, "mf-pool": 0.25, **CONTROLS}

@@ -4,28 +4,22 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from hnlm_ray.cf import slices as cf_slices
-from hnlm_ray.report.facts_comparison import (
-    HISTORIES,
-    POPULARITIES,
-    comparison,
-    hardness_facts,
-    slice_facts,
-)
-from hnlm_ray.report.facts_data import data_facts, lost, settings, tail_facts
-from hnlm_ray.report.facts_frontier import frontier_facts, frontier_words
-from hnlm_ray.report.facts_run import is_checkable, recommendation_facts, spent, stage_facts
-from hnlm_ray.report.facts_samples import sample_facts
-from hnlm_ray.report.facts_search import by_parameter, search_facts
-from hnlm_ray.report.facts_summary import caveats, cost, summary, told
-from hnlm_ray.report.facts_texts import negative_facts, text_facts
-from hnlm_ray.report.facts_training import curve_facts, finetune_facts, thinned
+from hnlm_ray.cf.evaluate import slices as cf_slices
+from hnlm_ray.compare.leaderboard import leaderboard
+from hnlm_ray.compare.search_points import Point
+from hnlm_ray.report.facts.comparison import HISTORIES, POPULARITIES, comparison, hardness_facts, slice_facts
+from hnlm_ray.report.facts.data import data_facts, lost, settings, tail_facts
+from hnlm_ray.report.facts.frontier import frontier_facts, frontier_words
+from hnlm_ray.report.facts.run import is_checkable, recommendation_facts, spent, stage_facts
+from hnlm_ray.report.facts.samples import sample_facts
+from hnlm_ray.report.facts.search import by_parameter, search_facts
+from hnlm_ray.report.facts.summary import caveats, cost, summary, told
+from hnlm_ray.report.facts.texts import negative_facts, text_facts
+from hnlm_ray.report.facts.training import curve_facts, finetune_facts, thinned
 from hnlm_ray.report.words import counted, figure, metric_in_words, moment, p_value, text
-from hnlm_ray.shown_tables import ShownTables
-from hnlm_ray.tables import TABLES
-from hnlm_ray.tune.leaderboard import leaderboard
-from hnlm_ray.tune.search_points import Point
 from hnlm_ray.workspace import Manifest, PublishedTables
+from hnlm_ray.workspace.shown_tables import ShownTables
+from hnlm_ray.workspace.tables import TABLES
 
 CONTROLS = ("mf-pool_alpha0", "mf-pool_random", "mf-pool_shuffled")
 TOKENS = {"semantic_negatives": 900}

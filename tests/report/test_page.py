@@ -10,9 +10,11 @@ import pytest
 from hostile import HOSTILE
 from markupsafe import Markup
 
-from hnlm_ray.report import plots, plots_frontier, plots_search
+from hnlm_ray.base.text import clean
 from hnlm_ray.report.page import policy, render
-from hnlm_ray.shown_text import clean
+from hnlm_ray.report.plots import charts as plots
+from hnlm_ray.report.plots import frontier as plots_frontier
+from hnlm_ray.report.plots import search as plots_search
 
 TAGS_WITHOUT_END = {"meta", "link", "br"}
 

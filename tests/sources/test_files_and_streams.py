@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import pytest
 from pyarrow import fs
 
+from hnlm_ray.base.errors import SourceError
 from hnlm_ray.config import SplitFilesSource, TableSource
-from hnlm_ray.errors import SourceError
-from hnlm_ray.sources import Rejects, files, read_interactions, source_files
+from hnlm_ray.sources import Rejects, read_interactions, source_files
 from hnlm_ray.sources.ingest import source_identity
+from hnlm_ray.sources.readers import files
 
 TEXT = b"user_id,item_id\nu1,i1\nu2,i2\n"
 
@@ -70,7 +71,7 @@ def test_a_zip_with_several_files_wants_a_member(tmp_path):
 
 
 def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("hnlm_ray.sources.streams.EXPANSION_FREE_BYTES", 2**20)
+    monkeypatch.setattr("hnlm_ray.sources.readers.streams.EXPANSION_FREE_BYTES", 2**20)
     path = tmp_path / "r.csv.gz"
     path.write_bytes(gzip.compress(b"\n" * 40 * 2**20))
     with pytest.raises(SourceError, match="expands more than 200-fold"):

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from hnlm_ray.base.errors import SourceError
 from hnlm_ray.config import ItemFile, TableSource
-from hnlm_ray.errors import SourceError
 from hnlm_ray.sources import Rejects, read_interactions, read_items
 
 

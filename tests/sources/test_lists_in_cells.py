@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hnlm_ray.config import ItemFile, TableSource
 from hnlm_ray.sources import Rejects, read_items
-from hnlm_ray.sources.literals import lists_as_text, parse_line, parse_literal
+from hnlm_ray.sources.readers.literals import lists_as_text, parse_line, parse_literal
 
 
 def written(*cells):

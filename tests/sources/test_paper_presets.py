@@ -8,11 +8,11 @@ from one_ray import connected
 from pyarrow import parquet
 from rich.console import Console
 
-from hnlm_ray.config_file import load_config
+from hnlm_ray.base.progress import LineProgress
+from hnlm_ray.config.loading import load_config
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.pipeline.status import find_stage
-from hnlm_ray.progress import LineProgress
-from hnlm_ray.sources.yelp import BUSINESSES, REVIEWS
+from hnlm_ray.sources.publishers.yelp import BUSINESSES, REVIEWS
 from hnlm_ray.workspace import Workspace
 
 PAPER = {

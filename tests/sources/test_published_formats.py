@@ -3,9 +3,10 @@ from importlib import metadata
 
 import pytest
 
+from hnlm_ray.base.errors import SourceError
 from hnlm_ray.config import MovieLensSource, SplitFilesSource
-from hnlm_ray.errors import SourceError
-from hnlm_ray.sources import Rejects, movielens, read_interactions, read_items, source_files
+from hnlm_ray.sources import Rejects, read_interactions, read_items, source_files
+from hnlm_ray.sources.publishers import movielens
 
 
 def rows(tables):

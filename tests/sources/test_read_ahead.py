@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlm_ray.errors import SourceError
+from hnlm_ray.base.errors import SourceError
 from hnlm_ray.sources.read_ahead import read_ahead
 
 

@@ -4,11 +4,11 @@ import zlib
 
 import numpy as np
 
+from hnlm_ray.compare.leaderboard import leaderboard
+from hnlm_ray.compare.method_rows import group_rows
+from hnlm_ray.compare.user_groups import Groups
+from hnlm_ray.methods.known import RunMethods
 from hnlm_ray.study.finished import FinishedRun, twins_of
-from hnlm_ray.tune.leaderboard import leaderboard
-from hnlm_ray.tune.method_rows import group_rows
-from hnlm_ray.tune.methods import RunMethods
-from hnlm_ray.tune.user_groups import Groups
 
 USERS, SEEDS = 300, (1, 2, 3)
 GROUPS = Groups(np.zeros(USERS, np.int64), np.repeat(np.arange(USERS), 2), np.tile([1, 3], USERS))

@@ -7,12 +7,12 @@ import torch
 from made_runs import made_run
 
 from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives, random_pool, random_vectors, train
-from hnlm_ray.cf.hardness import Ranked
+from hnlm_ray.cf.training.hardness import Ranked
 from hnlm_ray.config import CFConfig
+from hnlm_ray.methods.known import METHODS
 from hnlm_ray.tune.control_data import read_data
-from hnlm_ray.tune.frontier_rows import frontier_rows
-from hnlm_ray.tune.frontier_samplers import Winner, redrawn
-from hnlm_ray.tune.methods import METHODS
+from hnlm_ray.tune.frontier.rows import frontier_rows
+from hnlm_ray.tune.frontier.samplers import Winner, redrawn
 
 USERS, ITEMS = 200, 150
 TRAINED = {"model": "mf", "dim": 8, "lr": 0.02, "epochs": 30, "patience": 30, "batch_size": 400}

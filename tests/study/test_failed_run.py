@@ -5,14 +5,14 @@ import json
 import pytest
 from small_run import write_split
 
-from hnlm_ray.commands.execution import Execution
+from hnlm_ray.base.errors import InputError, ResourceError, StageError
 from hnlm_ray.commands.invocation import Invocation
 from hnlm_ray.commands.output import Output
-from hnlm_ray.commands.study import StudyCommand
-from hnlm_ray.errors import InputError, ResourceError, StageError
-from hnlm_ray.session import Session
+from hnlm_ray.commands.results.study import StudyCommand
+from hnlm_ray.commands.stages.execution import Execution
 from hnlm_ray.study.study_file import load_study
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.session import Session
 
 
 def study_command(tmp_path, **changes):

@@ -7,8 +7,8 @@ import pytest
 from made_runs import made_run
 from planted import frozen, rows_of, run_with, tastes, winner
 
-from hnlm_ray.study.claims import judge_claims
-from hnlm_ray.tune.frontier_rows import ALIKE, BEYOND
+from hnlm_ray.study.claims.judging import judge_claims
+from hnlm_ray.tune.frontier.rows import ALIKE, BEYOND
 
 SEEDS = 20
 WITHOUT_MEANING = {

@@ -6,10 +6,10 @@ import re
 import pytest
 from made_runs import made_run
 
+from hnlm_ray.compare.findings import find
+from hnlm_ray.compare.verdict import headline
 from hnlm_ray.config.study import StudyConfig
 from hnlm_ray.study.table import study_answer
-from hnlm_ray.tune.findings import find
-from hnlm_ray.tune.verdict import headline
 
 TRIO = {"mf_dns": 0.30, "mf_fusion": 0.33, "mf_fusion_cf": 0.31, "mf_fusion_shuffled": 0.305}
 

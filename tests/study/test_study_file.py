@@ -6,13 +6,13 @@ import shutil
 import pytest
 import yaml
 
+from hnlm_ray.base.errors import ConfigError, InputError
+from hnlm_ray.compare.scope import LEAST_SEARCHES, LEAST_TRIALS
 from hnlm_ray.config.method_names import STANDING_BASELINES
-from hnlm_ray.errors import ConfigError, InputError
+from hnlm_ray.methods.known import RunMethods
 from hnlm_ray.pipeline.stages import STAGES
-from hnlm_ray.study.claims import CLAIMS
+from hnlm_ray.study.claims.judging import CLAIMS
 from hnlm_ray.study.study_file import load_study, seed_of
-from hnlm_ray.tune.methods import RunMethods
-from hnlm_ray.tune.scope import LEAST_SEARCHES, LEAST_TRIALS
 
 TREE = {
     "name": "x",

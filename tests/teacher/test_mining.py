@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import CFTeacherConfig
-from hnlm_ray.errors import InputError
 from hnlm_ray.teacher import mining
 from hnlm_ray.teacher.mining import UserPairs, mine, shares
 from hnlm_ray.teacher.vectors import Vectors

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import Config
-from hnlm_ray.errors import InputError
 from hnlm_ray.teacher import own_vectors
 from hnlm_ray.teacher.own import check_teacher, own_identity
 from hnlm_ray.teacher.own_vectors import read_own

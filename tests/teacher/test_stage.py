@@ -11,17 +11,17 @@ from one_ray import connected
 from rich.console import Console
 from small_run import ITEMS, USERS, small_config, write_split
 
+from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.cf import train
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.pipeline.status import find_stage
-from hnlm_ray.progress import LineProgress
-from hnlm_ray.stage import StageRun
-from hnlm_ray.tables import KEYS, TABLES
 from hnlm_ray.teacher.own_vectors import read_own
 from hnlm_ray.teacher.training import training_data
 from hnlm_ray.teacher.vectors import read_vectors
-from hnlm_ray.training_data import bucket_count
 from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace.stage import StageRun
+from hnlm_ray.workspace.tables import KEYS, TABLES
+from hnlm_ray.workspace.training_data import bucket_count
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 TEACHER = {

@@ -3,10 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hnlm_ray.cf import CFData, Judgements, NegativePool, PairVectors, Positives, controls
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf import CFData, Judgements, NegativePool, PairVectors, Positives
+from hnlm_ray.cf.data import controls
+from hnlm_ray.methods.known import METHODS
 from hnlm_ray.tune.control_data import KeptData, method_data
-from hnlm_ray.tune.methods import METHODS
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import Positives
-from hnlm_ray.errors import InputError
-from hnlm_ray.tables import TABLES
-from hnlm_ray.tune.item_text import item_profile_texts
+from hnlm_ray.profiles.item_text import item_profile_texts
 from hnlm_ray.tune.pair_vectors import load_pair_vectors
 from hnlm_ray.workspace import Manifest, Rows, Workspace
+from hnlm_ray.workspace.tables import TABLES
 
 ITEMS = 5
 TRAIN = [(0, 0), (0, 1), (0, 3), (1, 2), (1, 4), (2, 0)]

@@ -10,16 +10,16 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
+from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.cf import CFData, Positives
-from hnlm_ray.cluster import connected
+from hnlm_ray.cluster.connect import connected
 from hnlm_ray.config import CFConfig, Config
+from hnlm_ray.methods.known import RunMethods
 from hnlm_ray.pipeline.status import find_stage
-from hnlm_ray.progress import LineProgress
-from hnlm_ray.stage import StageRun
-from hnlm_ray.tables import TABLES
-from hnlm_ray.tune.methods import RunMethods
-from hnlm_ray.tune.sampler_words import sampler_words
+from hnlm_ray.tune.frontier.sampler_words import sampler_words
 from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace.stage import StageRun
+from hnlm_ray.workspace.tables import TABLES
 
 PACKAGE = "own_compared"
 PARTS = """
@@ -91,9 +91,9 @@ def run(config, tmp_path):
 
 @pytest.mark.real
 def test_they_train_in_ray_s_workers(run):
-    from hnlm_ray.tune.job_queue import SearchedJobs
+    from hnlm_ray.tune.run.sweep import Sweep
+    from hnlm_ray.tune.search.job_queue import SearchedJobs
     from hnlm_ray.tune.stage import searched_methods
-    from hnlm_ray.tune.trainings import Sweep
 
     draw = np.random.default_rng(3)
     rows = np.array([(user, item) for user in range(40) for item in draw.choice(50, 9, replace=False)])

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from hnlm_ray.compare.anytime import anytime
+from hnlm_ray.compare.search_effects import LEAST_TRIALS, importance
+from hnlm_ray.compare.search_points import label_of, points_of, searched
+from hnlm_ray.compare.sensitivity import sensitivity
 from hnlm_ray.config import CFConfig
-from hnlm_ray.tune.anytime import anytime
-from hnlm_ray.tune.importance import LEAST_TRIALS, importance
-from hnlm_ray.tune.search_points import label_of, points_of, searched
-from hnlm_ray.tune.sensitivity import sensitivity
 
 
 def trial(number, value, status="ok", **settings):

@@ -11,13 +11,13 @@ import pytest
 from one_ray import connected
 from rich.console import Console
 
+from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.cf import CFData, Positives
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline.status import find_stage
-from hnlm_ray.progress import LineProgress
-from hnlm_ray.stage import StageRun, chunks_of
-from hnlm_ray.tables import TABLES
 from hnlm_ray.workspace import Manifest, Workspace
+from hnlm_ray.workspace.stage import StageRun, chunks_of
+from hnlm_ray.workspace.tables import TABLES
 
 pytestmark = pytest.mark.real
 FINGERPRINT = "a" * 64
@@ -56,9 +56,9 @@ def open_workspace(folder):
 
 def sweep(settings, data, workspace):
     """Search as the stage does; returns the rows as dicts."""
-    from hnlm_ray.tune.job_queue import SearchedJobs
+    from hnlm_ray.tune.run.sweep import Sweep
+    from hnlm_ray.tune.search.job_queue import SearchedJobs
     from hnlm_ray.tune.stage import searched_methods
-    from hnlm_ray.tune.trainings import Sweep
 
     run = StageRun(settings, workspace, FINGERPRINT, LineProgress(Console(file=io.StringIO())))
     opened = Sweep.open(run, "trials", data)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from hnlm_ray.cluster import require
+from hnlm_ray.base.errors import ConfigError, InputError, ResourceError
+from hnlm_ray.cluster.connect import require
 from hnlm_ray.config import Config
-from hnlm_ray.config_file import load_config
-from hnlm_ray.errors import ConfigError, InputError, ResourceError
+from hnlm_ray.config.loading import load_config
 from hnlm_ray.pipeline.status import find_stage
 
 TRIALS = find_stage("trials")

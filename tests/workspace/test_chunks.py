@@ -13,16 +13,16 @@ import pytest
 
 from hnlm_ray.config import Config
 from hnlm_ray.finetune.stage import _drop_rows_after
-from hnlm_ray.llm.bucket import BucketPlan, bucket_chunks, chunk_rows, gather_bucket, plan_bucket
-from hnlm_ray.llm.job import RowJob, RowPrompt, RowTask, Spent
-from hnlm_ray.llm.journal import Journal, chunk_name
+from hnlm_ray.llm.rows.buckets import BucketPlan, bucket_chunks, chunk_rows, gather_bucket, plan_bucket
+from hnlm_ray.llm.rows.job import RowJob, RowPrompt, RowTask, Spent
+from hnlm_ray.llm.rows.journal import Journal, chunk_name
 from hnlm_ray.recommend.chunks import ListJob, gather_lists, plan_lists, rank_chunk
 from hnlm_ray.recommend.model_tables import ModelRows, model_table, read_items
-from hnlm_ray.stage import StageRun
-from hnlm_ray.tables import TABLES
-from hnlm_ray.tune.trainings import _finished
-from hnlm_ray.tune.worker import TrainingRows
+from hnlm_ray.tune.run.sweep import _finished
+from hnlm_ray.tune.run.worker import TrainingRows
 from hnlm_ray.workspace import ChunkedTable, Manifest, Workspace
+from hnlm_ray.workspace.stage import StageRun
+from hnlm_ray.workspace.tables import TABLES
 
 FINGERPRINT = "f" * 64
 

@@ -5,11 +5,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs as pafs
 
-from hnlm_ray.errors import InputError, WorkspaceError
-from hnlm_ray.fingerprint import fingerprint_files
-from hnlm_ray.stage import StageRun
-from hnlm_ray.tables import TABLES
+from hnlm_ray.base.errors import InputError, WorkspaceError
+from hnlm_ray.base.fingerprint import fingerprint_files
 from hnlm_ray.workspace import Manifest, PublishedTables, Rows, Tokens, Workspace, listed
+from hnlm_ray.workspace.stage import StageRun
+from hnlm_ray.workspace.tables import TABLES
 
 FIRST, SECOND = "a" * 64, "b" * 64
 

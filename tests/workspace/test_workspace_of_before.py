@@ -22,14 +22,14 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from hnlm_ray.cluster import connected
-from hnlm_ray.config_file import load_config
+from hnlm_ray.base.progress import LineProgress
+from hnlm_ray.cluster.connect import connected
+from hnlm_ray.config.loading import load_config
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.pipeline.status import statuses
-from hnlm_ray.progress import LineProgress
-from hnlm_ray.stage import chunks_of
 from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.stage import chunks_of
 
 KEPT = Path(__file__).parent / "version_0_1_0"
 NAMES = (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.errors import InputError
 
 Ids = Any
 """A pyarrow array of int64 or large_string."""

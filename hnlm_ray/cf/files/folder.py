@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hnlm_ray.cf.data import CFData
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf.data.cf_data import CFData
 from hnlm_ray.cf.files.arrow_columns import Ids
-from hnlm_ray.cf.files.beside import with_beside
 from hnlm_ray.cf.files.ngcf import read_ngcf
 from hnlm_ray.cf.files.parquet import read_parquet
-from hnlm_ray.errors import InputError
+from hnlm_ray.cf.files.side_files import with_beside
 
 
 @dataclass(frozen=True, eq=False)

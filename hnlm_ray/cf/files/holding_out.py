@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from hnlm_ray.cf.data import CFData
-from hnlm_ray.cf.positives import Positives
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf.data.cf_data import CFData
+from hnlm_ray.cf.data.positives import Positives
 
 SHARE: Final = 0.1
 LEAST: Final = 5

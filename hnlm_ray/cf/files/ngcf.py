@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hnlm_ray.cf.data import CFData
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf.data.cf_data import CFData
 from hnlm_ray.cf.files.assembling import Pairs, assemble
 from hnlm_ray.cf.files.number_lines import NumberLines, read_number_lines
-from hnlm_ray.errors import InputError
 
 SPLITS: Final = {
     "train": ("train.txt",),

@@ -10,8 +10,8 @@ from typing import Final, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from hnlm_ray.cf.positives import MOST
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf.data.positives import MOST
 
 LARGEST: Final = MOST - 1
 _DIGITS: Final = np.isin(np.arange(256), np.frombuffer(b"0123456789", np.uint8))

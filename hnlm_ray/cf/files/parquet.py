@@ -9,10 +9,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hnlm_ray.cf.data import CFData
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf.data.cf_data import CFData
 from hnlm_ray.cf.files.arrow_columns import Ids, indices, is_text, read_columns, same_type, vocabulary
 from hnlm_ray.cf.files.assembling import Pairs, assemble
-from hnlm_ray.errors import InputError
 
 SPLITS: Final = ("train", "validation", "test")
 SIDES: Final = ("user", "item")

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import torch
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
-from hnlm_ray.errors import InputError
 
 USERS_PER_BLOCK: Final = 256
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.data.cf_data import CFData
 from hnlm_ray.cf.guard.logits import FalseNegatives
 from hnlm_ray.cf.guard.questions import blocks
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.data.cf_data import CFData
 from hnlm_ray.cf.guard.logits import chosen_groups, fit_model
 from hnlm_ray.cf.guard.questions import Questions, ask
 from hnlm_ray.config.cf_parts import BeliefConfig

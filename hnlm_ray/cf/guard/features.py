@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hnlm_ray.cf.data import CFData
-from hnlm_ray.cf.ease import MOST_ITEMS, ease_weights
-from hnlm_ray.cf.neighbours import centred, unit_rows
-from hnlm_ray.cf.positives import Positives
-from hnlm_ray.cf.spectral import spectral_scores
-from hnlm_ray.cf.text_evidence import TextEvidence, coldness
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf.data.cf_data import CFData
+from hnlm_ray.cf.data.positives import Positives
+from hnlm_ray.cf.kernels.gram import MOST_ITEMS, ease_weights
+from hnlm_ray.cf.kernels.neighbours import centred, unit_rows
+from hnlm_ray.cf.kernels.spectral import spectral_scores
+from hnlm_ray.cf.teacher.text_affinity import TextEvidence, coldness
 
 EASE_REG: Final = 200.0
 GROUPS: Final = {"cf": ("cf", "popularity"), "text": ("text",), "full": ("cf", "popularity", "text", "llm")}
@@ -27,8 +27,8 @@ class PairFeatures:
     """Features of all items for some users, float32[users, items, features], by groups.
 
     ``cf``: z of a linear item model's score and its square; the model is EASE (reg 200) up to 20,000 items, above it
-    :func:`~hnlm_ray.cf.spectral.spectral_scores`. ``popularity``: log(1 + n). ``text``: S1 and S2 of
-    :class:`~hnlm_ray.cf.text_evidence.TextEvidence`, and S1 / (1 + n / 5), which speaks for cold items. ``llm``: the
+    :func:`~hnlm_ray.cf.kernels.spectral.spectral_scores`. ``popularity``: log(1 + n). ``text``: S1 and S2 of
+    :class:`~hnlm_ray.cf.teacher.text_affinity.TextEvidence`, and S1 / (1 + n / 5), which speaks for cold items. ``llm``: the
     cosine of the LLM's text of the user (``data.user_text``) with the item's, and of the mean vector that the LLM gave
     the user's pairs (``data.vectors``) with the item's anchor, each where the data has it. z is over the user's
     unobserved items; where they all score the same it is 0.

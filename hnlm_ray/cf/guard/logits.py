@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.data.cf_data import CFData
 from hnlm_ray.cf.guard.features import GROUPS, PairFeatures, standardised
 from hnlm_ray.cf.guard.network import Network, fit_network
 from hnlm_ray.cf.guard.questions import Questions, ask, blocks

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hnlm_ray.cf.data import CFData
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf.data.cf_data import CFData
+from hnlm_ray.cf.data.positives import Positives
+from hnlm_ray.cf.data.unobserved import UnobservedItems
 from hnlm_ray.cf.guard.features import PairFeatures
-from hnlm_ray.cf.positives import Positives
-from hnlm_ray.cf.unobserved import UnobservedItems
-from hnlm_ray.errors import InputError
 
 HELD_OUT: Final = 0.1
 MOST_HELD_OUT: Final = 50_000

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hnlm_ray.errors import InputError
+from hnlm_ray.base.errors import InputError
 
 RIDGE: Final = 1.0
 TOLERANCE: Final = 1e-10

@@ -7,10 +7,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.data.cf_data import CFData
+from hnlm_ray.cf.data.kept import Array, Kept, content_of
 from hnlm_ray.cf.guard.beliefs import DenseBeliefs, HighestBeliefs, open_beliefs
 from hnlm_ray.cf.guard.logits import fit_false_negatives
-from hnlm_ray.cf.kept import Array, Kept, content_of
 from hnlm_ray.config import CFConfig
 
 SEED: Final = 0

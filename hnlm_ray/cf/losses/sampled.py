@@ -7,7 +7,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.sampled_products import score_candidates, sum_candidates, sum_rows
+from hnlm_ray.cf.kernels.sampled_products import score_candidates, sum_candidates, sum_rows
 
 NEGATIVES_PER_BLOCK: Final = 2**20
 

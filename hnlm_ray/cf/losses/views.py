@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.data.batches import Batch
 from hnlm_ray.cf.losses.catalogue import Block, catalogue_loss, softmax_block
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from hnlm_ray.base.outside import is_outside, outside_class
 from hnlm_ray.cf.models.alpharec import AlphaRec
 from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
 from hnlm_ray.cf.models.id_text import IDText
@@ -16,7 +17,6 @@ from hnlm_ray.cf.models.rlmrec import RLMRecCon, RLMRecGen
 from hnlm_ray.cf.models.sgl import SGL
 from hnlm_ray.cf.models.simgcl import SimGCL
 from hnlm_ray.cf.models.xsimgcl import XSimGCL
-from hnlm_ray.config.outside import is_outside, outside_class
 
 __all__ = ["MODELS", "EmbeddingModel", "ModelInputs", "model_class"]
 

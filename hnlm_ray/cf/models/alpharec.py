@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from hnlm_ray.cf.initialisation import start_deviation
+from hnlm_ray.cf.data.text import node_text, text_mlp
+from hnlm_ray.cf.graph.propagation import Adjacency, propagate
+from hnlm_ray.cf.kernels.initialisation import start_deviation
 from hnlm_ray.cf.models.base import EmbeddingModel, ModelInputs
-from hnlm_ray.cf.propagation import Adjacency, propagate
-from hnlm_ray.cf.text import node_text, text_mlp
 
 
 class AlphaRec(EmbeddingModel):

@@ -8,9 +8,9 @@ from typing import ClassVar, Final
 import torch
 from torch import Tensor, nn
 
-from hnlm_ray.cf.batches import Batch
-from hnlm_ray.cf.data import CFData
-from hnlm_ray.cf.initialisation import start_tables
+from hnlm_ray.cf.data.batches import Batch
+from hnlm_ray.cf.data.cf_data import CFData
+from hnlm_ray.cf.kernels.initialisation import start_tables
 from hnlm_ray.config import CFConfig
 
 TABLE: Final = ("dim", "epochs", "reg")
@@ -26,7 +26,7 @@ class ModelInputs:
     Parameters
     ----------
     config
-        With ``init`` resolved (:func:`~hnlm_ray.cf.initialisation.with_start`).
+        With ``init`` resolved (:func:`~hnlm_ray.cf.kernels.initialisation.with_start`).
     start
         The stream of what is drawn once, on the CPU, so that a seed means the same start on every device.
     noise
@@ -43,7 +43,7 @@ class ModelInputs:
 class EmbeddingModel(nn.Module):
     """A table of layer-0 embeddings, users first, and what the model makes of it.
 
-    ``table`` is float32[users + items, dim], drawn by :func:`~hnlm_ray.cf.initialisation.start_tables`. A subclass
+    ``table`` is float32[users + items, dim], drawn by :func:`~hnlm_ray.cf.kernels.initialisation.start_tables`. A subclass
     overrides :meth:`forward`, and what else it needs of the rest. Scores are dot products of final embeddings, never
     squashed.
 
@@ -54,7 +54,7 @@ class EmbeddingModel(nn.Module):
     plugs_in_as, must_define
         For a configuration that names a class of another package: what setting may, and what it must define.
     starts_as_lightgcn
-        Whether ``init: auto`` is LightGCN's start on a large graph (:func:`~hnlm_ray.cf.initialisation.with_start`).
+        Whether ``init: auto`` is LightGCN's start on a large graph (:func:`~hnlm_ray.cf.kernels.initialisation.with_start`).
     """
 
     plugs_in_as: ClassVar[str] = "cf.model"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.initialisation import start_deviation
+from hnlm_ray.cf.data.text import given_user_text, item_text, text_mlp
+from hnlm_ray.cf.graph.propagation import Adjacency, propagate, propagated_layers
+from hnlm_ray.cf.kernels.initialisation import start_deviation
 from hnlm_ray.cf.models.base import PROPAGATED, EmbeddingModel, ModelInputs
-from hnlm_ray.cf.propagation import Adjacency, propagate, propagated_layers
-from hnlm_ray.cf.text import given_user_text, item_text, text_mlp
 
 
 class IDText(EmbeddingModel):

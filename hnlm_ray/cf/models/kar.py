@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hnlm_ray.cf.initialisation import linear, start_deviation
+from hnlm_ray.cf.data.text import node_text, text_mlp
+from hnlm_ray.cf.graph.propagation import Adjacency, propagate, propagated_layers
+from hnlm_ray.cf.kernels.initialisation import linear, start_deviation
 from hnlm_ray.cf.models.base import PROPAGATED, EmbeddingModel, ModelInputs
-from hnlm_ray.cf.propagation import Adjacency, propagate, propagated_layers
-from hnlm_ray.cf.text import node_text, text_mlp
 
 
 class ExpertMixture(nn.Module):

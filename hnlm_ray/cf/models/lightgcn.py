@@ -7,16 +7,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.item_graph import add_neighbours, text_graph, with_neighbours
+from hnlm_ray.cf.graph.item_graph import add_neighbours, text_graph, with_neighbours
+from hnlm_ray.cf.graph.propagated_rows import mean_of_rows, spread_from_rows
+from hnlm_ray.cf.graph.propagation import Adjacency, mean_of_powers, propagate, propagated_layers
 from hnlm_ray.cf.models.base import PROPAGATED, EmbeddingModel, ModelInputs
-from hnlm_ray.cf.propagated_rows import mean_of_rows, spread_from_rows
-from hnlm_ray.cf.propagation import Adjacency, mean_of_powers, propagate, propagated_layers
 
 
 class LightGCN(EmbeddingModel):
     """The mean over layers 0..L of the propagated table.
 
-    With ``config.graph`` above 0 each item then gets its text neighbours added (:mod:`hnlm_ray.cf.item_graph`).
+    With ``config.graph`` above 0 each item then gets its text neighbours added (:mod:`hnlm_ray.cf.graph.item_graph`).
     """
 
     reads_settings: ClassVar[tuple[str, ...]] = (*PROPAGATED, "graph")

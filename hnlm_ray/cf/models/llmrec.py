@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from hnlm_ray.cf.batches import Batch
-from hnlm_ray.cf.data import CFData
-from hnlm_ray.cf.gather import gather_rows
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf.data.batches import Batch
+from hnlm_ray.cf.data.cf_data import CFData
+from hnlm_ray.cf.data.sorted_keys import contains
+from hnlm_ray.cf.kernels.rows import gather_rows
 from hnlm_ray.cf.losses import bpr, l2, leads
 from hnlm_ray.cf.models.base import PROPAGATED, ModelInputs
 from hnlm_ray.cf.models.lightgcn import LightGCN
-from hnlm_ray.cf.sorted_keys import contains
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 
 class LLMRec(LightGCN):

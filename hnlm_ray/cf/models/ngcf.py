@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from hnlm_ray.cf.initialisation import glorot_uniform
-from hnlm_ray.cf.interactions import Dropout, interaction_layers
+from hnlm_ray.cf.graph.ngcf_layers import Dropout, interaction_layers
+from hnlm_ray.cf.graph.propagation import Adjacency
+from hnlm_ray.cf.kernels.initialisation import glorot_uniform
 from hnlm_ray.cf.models.base import PROPAGATED, EmbeddingModel, ModelInputs
-from hnlm_ray.cf.propagation import Adjacency
 
 
 class NGCF(EmbeddingModel):

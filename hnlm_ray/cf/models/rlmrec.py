@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hnlm_ray.cf.batches import Batch
-from hnlm_ray.cf.gather import gather_rows
-from hnlm_ray.cf.initialisation import start_token
+from hnlm_ray.cf.data.batches import Batch
+from hnlm_ray.cf.data.text import node_text, text_mlp
+from hnlm_ray.cf.graph.propagation import propagate
+from hnlm_ray.cf.kernels.initialisation import start_token
+from hnlm_ray.cf.kernels.rows import gather_rows
 from hnlm_ray.cf.losses.views import info_nce
 from hnlm_ray.cf.models.base import PROPAGATED, ModelInputs
 from hnlm_ray.cf.models.lightgcn import LightGCN
-from hnlm_ray.cf.propagation import propagate
-from hnlm_ray.cf.text import node_text, text_mlp
 
 
 def meeting_text(rows: Tensor, text: Tensor, temperature: float) -> Tensor:
@@ -26,7 +26,7 @@ class RLMRecCon(LightGCN):
     As in the paper the three are contrasted apart, and their means added. Each node counts once, and only those with a
     text; users are contrasted with those of the batch (in the authors' code with all). The paper's negatives are
     uniform, so as many uniform items as there are pairs stand for them whatever the sampler: a loss may draw none, and
-    items that are no positives must meet their text as well. Users' text as in :func:`hnlm_ray.cf.text.user_text`.
+    items that are no positives must meet their text as well. Users' text as in :func:`hnlm_ray.cf.data.text.user_text`.
     """
 
     reads_settings = (*PROPAGATED, "text.hidden", "text.weight", "text.temperature")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch
-from hnlm_ray.cf.graph_views import GraphViews
+from hnlm_ray.cf.data.batches import Batch
+from hnlm_ray.cf.graph.propagated_rows import propagated_rows
+from hnlm_ray.cf.graph.propagation import SymmetricMatrix
+from hnlm_ray.cf.graph.views import GraphViews
 from hnlm_ray.cf.losses.views import contrast, contrasted_nodes
 from hnlm_ray.cf.models.base import PROPAGATED, ModelInputs
 from hnlm_ray.cf.models.lightgcn import LightGCN
-from hnlm_ray.cf.propagated_rows import propagated_rows
-from hnlm_ray.cf.propagation import SymmetricMatrix
 
 
 class SGL(LightGCN):

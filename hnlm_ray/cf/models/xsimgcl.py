@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch
-from hnlm_ray.cf.gather import gather_rows
+from hnlm_ray.cf.data.batches import Batch
+from hnlm_ray.cf.graph.propagation import Adjacency, SymmetricMatrix, product, propagate
+from hnlm_ray.cf.kernels.noise import add_noise
+from hnlm_ray.cf.kernels.rows import gather_rows
 from hnlm_ray.cf.losses.views import contrast, contrasted_nodes
 from hnlm_ray.cf.models.base import PROPAGATED, EmbeddingModel, ModelInputs
-from hnlm_ray.cf.noise import add_noise
-from hnlm_ray.cf.propagation import Adjacency, SymmetricMatrix, product, propagate
 
 
 class _PerturbedPass(torch.autograd.Function):

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from hnlm_ray.cf.adapted import AdaptedNegatives
-from hnlm_ray.cf.batches import Batch
-from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.data.batches import Batch
+from hnlm_ray.cf.data.cf_data import CFData
 from hnlm_ray.cf.models import EmbeddingModel
+from hnlm_ray.cf.objectives.adapted import AdaptedNegatives
+from hnlm_ray.cf.objectives.tiers import TextTiers
 from hnlm_ray.cf.samplers import AnyNegatives
-from hnlm_ray.cf.tiers import TextTiers
 from hnlm_ray.config import CFConfig
 
 

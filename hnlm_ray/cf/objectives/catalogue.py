@@ -8,14 +8,14 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import UserBatch
-from hnlm_ray.cf.gather import gather_rows
+from hnlm_ray.cf.data.batches import UserBatch
+from hnlm_ray.cf.kernels.rows import gather_rows
+from hnlm_ray.cf.kernels.unit_rows import unit_rows
 from hnlm_ray.cf.losses import catalogue_loss, l2, sfcml_block, softmax_block
 from hnlm_ray.cf.losses.catalogue import Block, BlockLoss, distilling_block
 from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step
 from hnlm_ray.cf.scoring import Scorer
-from hnlm_ray.cf.semantic_teacher import teacher_of
-from hnlm_ray.cf.unit_rows import unit_rows
+from hnlm_ray.cf.teacher.semantic import teacher_of
 
 COSINE_SETTINGS: Final = ("softmax.similarity", "softmax.temperature", "softmax.magnitude")
 

@@ -1,6 +1,6 @@
 """The objective of pairs: L_rank + reg * L2, and with pair vectors + contrastive * L_CL + alignment * L_align.
 
-With ``config.tiers`` text neighbours of positives rank above the negatives too (:mod:`hnlm_ray.cf.tiers`).
+With ``config.tiers`` text neighbours of positives rank above the negatives too (:mod:`hnlm_ray.cf.objectives.tiers`).
 
 Source: arXiv 2504.04726, semantic alignment and joint training (the alignment term is ours).
 """
@@ -12,10 +12,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.adapted import AdaptedNegatives, Hard
-from hnlm_ray.cf.batches import Batch
-from hnlm_ray.cf.gather import gather_rows
+from hnlm_ray.cf.data.batches import Batch
+from hnlm_ray.cf.kernels.rows import gather_rows
 from hnlm_ray.cf.losses import PAIR_LOSSES, contrastive, l2, leads, mean_over_pairs
+from hnlm_ray.cf.objectives.adapted import AdaptedNegatives, Hard
 from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step
 from hnlm_ray.cf.samplers import HopNegatives, Negatives
 

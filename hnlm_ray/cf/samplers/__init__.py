@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from hnlm_ray.cf.batches import Batch
+from hnlm_ray.base.outside import is_outside, outside_class
+from hnlm_ray.cf.data.batches import Batch
 from hnlm_ray.cf.samplers.ahns import AdaptiveHardnessSampler
 from hnlm_ray.cf.samplers.base import AnyNegatives, HopNegatives, Negatives, Sampler, SamplerInputs, SharedNegatives
 from hnlm_ray.cf.samplers.classical import CLASSICAL
@@ -19,7 +20,6 @@ from hnlm_ray.cf.samplers.mixed import PoolSampler, VectorSampler
 from hnlm_ray.cf.samplers.mixgcf import MixGCFSampler
 from hnlm_ray.cf.samplers.srns import MemorySampler
 from hnlm_ray.config import CFConfig
-from hnlm_ray.config.outside import is_outside, outside_class
 
 __all__ = [
     "SAMPLERS",

@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.data.batches import Batch
 from hnlm_ray.cf.samplers.base import Negatives, SamplerInputs
 from hnlm_ray.cf.samplers.candidates import CANDIDATE_SETTINGS, CandidateSampler, choose
 

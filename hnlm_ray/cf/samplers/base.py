@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch
-from hnlm_ray.cf.data import CFData
+from hnlm_ray.cf.data.batches import Batch
+from hnlm_ray.cf.data.cf_data import CFData
 from hnlm_ray.config import CFConfig
 
 

@@ -7,12 +7,12 @@ from typing import ClassVar, Final
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.data.batches import Batch
+from hnlm_ray.cf.data.unobserved import UnobservedItems
 from hnlm_ray.cf.guard import Guard
-from hnlm_ray.cf.sampled_products import score_candidates
+from hnlm_ray.cf.kernels.sampled_products import score_candidates
 from hnlm_ray.cf.samplers.base import Sampler, SamplerInputs
 from hnlm_ray.cf.samplers.pool_items import PoolItems
-from hnlm_ray.cf.unobserved import UnobservedItems
 from hnlm_ray.config import CFConfig
 
 CANDIDATE_SETTINGS: Final = ("candidates", "pool_share", "guard")

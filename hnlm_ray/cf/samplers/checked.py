@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf.data.batches import Batch
 from hnlm_ray.cf.samplers.base import HopNegatives, Negatives, Sampler, SharedNegatives
-from hnlm_ray.errors import InputError
 
 
 def check_negatives(name: str, given: object, sampler: Sampler, batch: Batch, items: int) -> None:

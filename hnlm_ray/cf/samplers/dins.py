@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.data.batches import Batch
 from hnlm_ray.cf.samplers.base import HopNegatives, SamplerInputs
 from hnlm_ray.cf.samplers.candidates import CANDIDATE_SETTINGS
-from hnlm_ray.cf.samplers.hops import HopSampler
+from hnlm_ray.cf.samplers.layered import HopSampler
 
 
 class DINSSampler(HopSampler):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf.data.batches import Batch
 from hnlm_ray.cf.samplers.base import Negatives, SamplerInputs
 from hnlm_ray.cf.samplers.candidates import CANDIDATE_SETTINGS, CandidateSampler, choose
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 
 class TopOfManySampler(CandidateSampler):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.data.batches import Batch
 from hnlm_ray.cf.samplers.base import Negatives
 from hnlm_ray.cf.samplers.candidates import CandidateSampler, choose
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.data.batches import Batch
+from hnlm_ray.cf.data.unobserved import UnobservedItems
 from hnlm_ray.cf.samplers.base import Negatives, Sampler, SamplerInputs, SharedNegatives
-from hnlm_ray.cf.unobserved import UnobservedItems
 
 
 class _KnownInBatch:

@@ -7,12 +7,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf.data.batches import Batch
 from hnlm_ray.cf.samplers.base import Negatives, Sampler, SamplerInputs
 from hnlm_ray.cf.samplers.classical import CLASSICAL
 from hnlm_ray.cf.samplers.pool_items import PoolItems
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 
 class MixingSampler(Sampler):

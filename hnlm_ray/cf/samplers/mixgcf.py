@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch
+from hnlm_ray.cf.data.batches import Batch
 from hnlm_ray.cf.samplers.base import HopNegatives
-from hnlm_ray.cf.samplers.hops import HopSampler
+from hnlm_ray.cf.samplers.layered import HopSampler
 
 
 class MixGCFSampler(HopSampler):

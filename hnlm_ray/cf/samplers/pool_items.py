@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf.samplers.base import SamplerInputs
-from hnlm_ray.errors import InputError
 
 
 class PoolItems:

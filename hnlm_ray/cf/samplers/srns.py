@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch
-from hnlm_ray.cf.sampled_products import score_candidates
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.cf.data.batches import Batch
+from hnlm_ray.cf.data.unobserved import UnobservedItems
+from hnlm_ray.cf.kernels.sampled_products import score_candidates
 from hnlm_ray.cf.samplers.base import Negatives, Sampler, SamplerInputs
 from hnlm_ray.cf.samplers.candidates import choose
-from hnlm_ray.cf.unobserved import UnobservedItems
-from hnlm_ray.errors import InputError
 
 
 class MemorySampler(Sampler):

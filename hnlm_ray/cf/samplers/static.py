@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from hnlm_ray.cf.batches import Batch, BlockBatch
+from hnlm_ray.cf.data.batches import Batch, BlockBatch
+from hnlm_ray.cf.data.unobserved import UnobservedItems
 from hnlm_ray.cf.samplers.base import Negatives, Sampler, SamplerInputs
-from hnlm_ray.cf.unobserved import UnobservedItems
 from hnlm_ray.config import CFConfig
 
 

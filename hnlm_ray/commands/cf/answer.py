@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def describe(planned: Plan, data: CFData, training: Training, held_out: int) -> dict[str, Any]:
     """Return what was trained on what; names that the model doesn't use are null."""
-    from hnlm_ray.cf.unread import unread_settings
+    from hnlm_ray.cf.training.settings_read import unread_settings
 
     config = planned.config
     unused = unread_settings(config, ("sampler", "loss"))

@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.base.save_pace import SavePace
 from hnlm_ray.config import CFConfig
-from hnlm_ray.errors import InputError
 
 if TYPE_CHECKING:
     from hnlm_ray.cf import CFData

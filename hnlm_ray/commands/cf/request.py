@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import CFConfig
-from hnlm_ray.config_file import load_cf_config
-from hnlm_ray.errors import InputError
+from hnlm_ray.config.loading import load_cf_config
 
 METRICS: Final = ("recall", "ndcg", "precision", "hit_rate", "mrr", "map")
 

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.commands.cf.request import Request
-from hnlm_ray.errors import InputError
 
 if TYPE_CHECKING:
     from hnlm_ray.cf import Scorer

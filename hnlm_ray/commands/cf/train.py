@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hnlm_ray.base.outside import is_outside, source_hash
 from hnlm_ray.commands.cf.answer import describe, figures, rounded, show
 from hnlm_ray.commands.cf.checkpoint import FileCheckpoints
 from hnlm_ray.commands.cf.request import Plan, Request, given_settings, plan
 from hnlm_ray.commands.invocation import Invocation
 from hnlm_ray.commands.output import Output, open_console
 from hnlm_ray.config import CFConfig
-from hnlm_ray.config.outside import is_outside, source_hash
 
 if TYPE_CHECKING:
     from hnlm_ray.cf import CFData, Scorer, Training
@@ -80,14 +80,14 @@ def prepare_torch(request: Request) -> None:
 
     if request.threads is not None:
         torch.set_num_threads(request.threads)
-    from hnlm_ray.cf.devices import open_device
+    from hnlm_ray.cf.kernels.devices import open_device
 
     open_device(request.device)
 
 
 def _unread(planned: Plan) -> list[str]:
     """Note, and return, the settings given that change nothing."""
-    from hnlm_ray.cf.unread import unread_settings
+    from hnlm_ray.cf.training.settings_read import unread_settings
 
     request = planned.request
     found = unread_settings(planned.config, given_settings(request.given, request.overrides))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from hnlm_ray.config import LLMConfig
-from hnlm_ray.llm.engine import EngineKind
+from hnlm_ray.llm.engines.base import EngineKind
 from hnlm_ray.llm.engines.http.kind import HTTP_KIND
-from hnlm_ray.llm.scripted_engine import SCRIPTED_KIND
-from hnlm_ray.llm.vllm_engine import VLLM_KIND
+from hnlm_ray.llm.engines.scripted import SCRIPTED_KIND
+from hnlm_ray.llm.engines.vllm import VLLM_KIND
 
 ENGINES: Final[dict[str, EngineKind]] = {
     "vllm": VLLM_KIND,

@@ -9,6 +9,6 @@ from hnlm_ray.pipeline.stages.data import DATA
 from hnlm_ray.pipeline.stages.recommending import RECOMMENDING
 from hnlm_ray.pipeline.stages.teaching import TEACHING
 from hnlm_ray.pipeline.stages.texts import TEXTS
-from hnlm_ray.stage import Stage
+from hnlm_ray.workspace.stage import Stage
 
 STAGES: Final[tuple[Stage, ...]] = (*DATA, *TEXTS, *TEACHING, *COMPARING, *RECOMMENDING)

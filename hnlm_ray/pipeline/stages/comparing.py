@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import CFConfig, Config
-from hnlm_ray.errors import InputError
+from hnlm_ray.methods.known import RunMethods
+from hnlm_ray.methods.outside import compared_classes
 from hnlm_ray.pipeline.content import item_text_content, section
 from hnlm_ray.pipeline.declaring import check_event_files, later, one_trial
-from hnlm_ray.stage import Stage
-from hnlm_ray.tune.methods import RunMethods
-from hnlm_ray.tune.outside import compared_classes
-from hnlm_ray.tune.search_checks import check_search
+from hnlm_ray.tune.search.checks import check_search
+from hnlm_ray.workspace.stage import Stage
 
 _TUNE_CONTENT = ("methods", "models", "search", "searches", "trials", "cpu_seconds", "stopping", "metric", "cutoffs")
 
@@ -58,7 +58,7 @@ def _check_search(config: Config) -> None:
         )
     check_search(config)
     # It needs torch, which takes seconds to import.
-    from hnlm_ray.tune.rehearsal import rehearse
+    from hnlm_ray.tune.search.rehearsal import rehearse
 
     rehearse(config)
 

@@ -8,7 +8,7 @@ from typing import Final
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline.content import section
 from hnlm_ray.pipeline.declaring import later
-from hnlm_ray.stage import Stage
+from hnlm_ray.workspace.stage import Stage
 
 
 def _ingest(config: Config) -> Mapping[str, object]:
@@ -43,7 +43,7 @@ _PREPARE = Stage(
     inputs=("raw_interactions", "raw_items"),
     outputs=("interactions", "users", "items", "reviews"),
     depends_on=_prepare,
-    run=later("hnlm_ray.prepare.run:prepare_tables"),
+    run=later("hnlm_ray.prepare.stage:prepare_tables"),
     version=2,
 )
 

@@ -8,7 +8,7 @@ from typing import Final
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline.content import item_text_content, section
 from hnlm_ray.pipeline.declaring import later, one_trial, wants_all
-from hnlm_ray.stage import Stage
+from hnlm_ray.workspace.stage import Stage
 
 
 def _final_model(config: Config) -> Mapping[str, object]:

@@ -8,12 +8,12 @@ from typing import Any, Final
 from hnlm_ray.config import CFConfig, Config, FinetuneConfig
 from hnlm_ray.finetune.query import load_query
 from hnlm_ray.llm.models import base_model, check_model, model_identity
+from hnlm_ray.methods.known import makes_negatives
+from hnlm_ray.methods.outside import trained_classes
 from hnlm_ray.pipeline.content import encoder_content, section
 from hnlm_ray.pipeline.declaring import check_encoder, engines, later, one_trial, tunes, wants_all
-from hnlm_ray.stage import Bundle, Stage
-from hnlm_ray.tune.methods import makes_negatives
-from hnlm_ray.tune.outside import trained_classes
 from hnlm_ray.workspace.exports import export_is_whole
+from hnlm_ray.workspace.stage import Bundle, Stage
 
 _FINETUNE_OPERATION = {
     *("enabled", "cpus_per_worker", "gpus_per_worker", "offload", "gradient_checkpointing"),
@@ -137,7 +137,7 @@ _FINETUNE_EVAL = Stage(
     inputs=("finetuned_model", "supervision_records", "teacher_users", "teacher_items", "interactions"),
     outputs=("finetune_eval",),
     depends_on=_finetune_eval,
-    run=later("hnlm_ray.finetune.eval_stage:evaluate_finetuned"),
+    run=later("hnlm_ray.finetune.evaluate.stage:evaluate_finetuned"),
     version=2,
     bundles=_one_engine,
     check=check_encoder,

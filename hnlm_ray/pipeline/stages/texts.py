@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from hnlm_ray.config import Config
-from hnlm_ray.llm.prompts import load_prompt
+from hnlm_ray.llm.text.prompts import load_prompt
+from hnlm_ray.methods.known import RunMethods, makes_negatives
 from hnlm_ray.pipeline.content import encoder_content, llm_content, section
 from hnlm_ray.pipeline.declaring import check_answering_model, check_encoder, engines, judges, later, one_trial
-from hnlm_ray.stage import Stage
-from hnlm_ray.tune.methods import RunMethods, makes_negatives
+from hnlm_ray.workspace.stage import Stage
 
 _JUDGEMENT_PROMPT = ("max_tokens", "person_chars", "history", "item_chars")
 

@@ -8,11 +8,11 @@ from importlib import import_module
 from typing import Final, Literal, cast
 
 from hnlm_ray.config import Config
-from hnlm_ray.plan.rows import Prepared
-from hnlm_ray.plan.sampling import Asking
+from hnlm_ray.plan.measure.sampling import Asking
+from hnlm_ray.plan.sizes import Prepared
 from hnlm_ray.plan.task import Found, Task
-from hnlm_ray.stage import Stage
 from hnlm_ray.workspace import Tokens
+from hnlm_ray.workspace.stage import Stage
 
 Pace = Literal["trainings", "tuning", "encoder"]
 MEASURED: Final[dict[Pace, str]] = {

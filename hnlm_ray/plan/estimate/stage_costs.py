@@ -9,10 +9,10 @@ import numpy as np
 
 from hnlm_ray.config import Config
 from hnlm_ray.evidence.prompts import judgement_task
-from hnlm_ray.finetune.meanings import MEANINGS
+from hnlm_ray.finetune.evaluate.meanings import MEANINGS
 from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.negatives.text import semantic_negative_task
-from hnlm_ray.plan.disk import (
+from hnlm_ray.plan.estimate.disk import (
     answer_bytes,
     candidate_bytes,
     embedding_bytes,
@@ -27,18 +27,10 @@ from hnlm_ray.plan.disk import (
     teacher_bytes,
     training_bytes,
 )
-from hnlm_ray.plan.durations import Durations, engine_seconds
+from hnlm_ray.plan.estimate.durations import Durations, engine_seconds
+from hnlm_ray.plan.estimate.http_time import http_seconds
 from hnlm_ray.plan.estimate.stage_cost import Known, Remaining, StageCost
-from hnlm_ray.plan.http_time import http_seconds
-from hnlm_ray.plan.rows import records, refits, steps, trials
-from hnlm_ray.plan.sampling import (
-    Asking,
-    item_profile_sample,
-    judgement_sample,
-    negative_sample,
-    user_profile_sample,
-)
-from hnlm_ray.plan.stage_memory import (
+from hnlm_ray.plan.estimate.stage_memory import (
     answering_mib,
     candidate_mib,
     embedding_mib,
@@ -49,6 +41,14 @@ from hnlm_ray.plan.stage_memory import (
     teacher_mib,
     tuning_mib,
 )
+from hnlm_ray.plan.measure.sampling import (
+    Asking,
+    item_profile_sample,
+    judgement_sample,
+    negative_sample,
+    user_profile_sample,
+)
+from hnlm_ray.plan.sizes import records, refits, steps, trials
 from hnlm_ray.profiles.items import item_profile_task
 from hnlm_ray.profiles.users import user_profile_task
 from hnlm_ray.workspace import Tokens

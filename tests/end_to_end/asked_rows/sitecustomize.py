@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 
-ENGINE = "hnlm_ray.llm.scripted_engine"
+ENGINE = "hnlm_ray.llm.engines.scripted"
 
 
 class NotesRows:

@@ -2,7 +2,7 @@
 
 import json
 
-from hnlm_ray.llm.engine import EngineKind, Generated, estimated_tokens, settings_of
+from hnlm_ray.llm.engines.base import EngineKind, Generated, estimated_tokens, settings_of
 
 
 class EchoEngine:

@@ -9,9 +9,9 @@ from typing import get_args
 import pytest
 
 from hnlm_ray.config import LLMConfig
-from hnlm_ray.llm.answers import AnswerFormat
-from hnlm_ray.llm.engine import EngineKind, Request, request_seed
 from hnlm_ray.llm.engines import ENGINES, engine_kind
+from hnlm_ray.llm.engines.base import EngineKind, Request, request_seed
+from hnlm_ray.llm.text.answers import AnswerFormat
 
 SERVER = {"base_url": "http://h/v1", "model": "m", "extra": {"min_p": 0.1}, "concurrency": 200, "timeout_s": 3}
 VLLM = LLMConfig(model="org/name", engine_kwargs={"seed": 3}, max_num_seqs=100)

@@ -7,18 +7,18 @@ import sys
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
-from hnlm_ray.commands.checks.models import model_checks
-from hnlm_ray.config_file import load_config
-from hnlm_ray.llm.answers import AnswerFormat
-from hnlm_ray.llm.asking import Asking
+from hnlm_ray.commands.setup.checks.models import model_checks
+from hnlm_ray.config.loading import load_config
 from hnlm_ray.llm.engines import engine_kind
-from hnlm_ray.llm.flow import flow_of
-from hnlm_ray.llm.job import LLMTask, llm_identity
-from hnlm_ray.llm.prompts import load_prompt
+from hnlm_ray.llm.rows.attempts import Asking
+from hnlm_ray.llm.rows.flow import flow_of
+from hnlm_ray.llm.rows.job import LLMTask, llm_identity
+from hnlm_ray.llm.text.answers import AnswerFormat
+from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.pipeline.stages import STAGES
-from hnlm_ray.plan.engine_meter import slots
-from hnlm_ray.plan.engine_rates import assumed_rate
-from hnlm_ray.plan.rates import engine_key
+from hnlm_ray.plan.known.engine_rates import assumed_rate
+from hnlm_ray.plan.known.rates import engine_key
+from hnlm_ray.plan.measure.engine_meter import slots
 from hnlm_ray.plan.remembering import has_its_own_pace
 
 SETS = ("llm.engine=echo", "llm.encoder=trigrams")

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from hnlm_ray.evidence.answers import JudgementFormat
-from hnlm_ray.llm.answers import AnswerFormat, parse_answer
+from hnlm_ray.llm.text.answers import AnswerFormat, parse_answer
 from hnlm_ray.llm.text.repair import REPAIRED, repaired
 
 PROFILE = AnswerFormat({"summarization": 80, "reasoning": 40})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.config.http import HttpConfig
-from hnlm_ray.errors import InputError
-from hnlm_ray.llm.engine import EngineKind, TextEngine, estimated_tokens, settings_of
+from hnlm_ray.llm.engines.base import EngineKind, TextEngine, estimated_tokens, settings_of
 from hnlm_ray.llm.models import http_identity
 
 _CONTENT = ("engine", "temperature", "top_p", "max_attempts")
@@ -26,7 +26,7 @@ def _content(llm: LLMConfig) -> dict[str, Any]:
 
 
 def _open(llm: LLMConfig, seed: int) -> TextEngine:
-    from hnlm_ray.llm.http_engine import HttpEngine
+    from hnlm_ray.llm.engines.http.engine import HttpEngine
 
     return HttpEngine(llm, _server(llm), seed)
 

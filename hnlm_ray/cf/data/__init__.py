@@ -1,0 +1,1 @@
+"""What a training reads: positives, pools, vectors, text, controls, batches."""

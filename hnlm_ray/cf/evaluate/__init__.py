@@ -1,0 +1,1 @@
+"""Full ranking, metrics, figures of the catalogue, slices of users and items."""

@@ -1,0 +1,1 @@
+"""Numeric routines without a recommender in them: top k, Gram matrices, Adam, noise."""

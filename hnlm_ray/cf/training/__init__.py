@@ -1,0 +1,1 @@
+"""Epochs, early stopping, resume, divergence, hardness, and which settings are read."""

@@ -1,0 +1,69 @@
+"""Steps that cost what they touch: matrix factorisation with a sampler that looks at no embedding."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from hnlm_ray.cf.data.batches import Batch
+from hnlm_ray.cf.kernels.deferred_adam import DeferredAdam
+from hnlm_ray.cf.losses import PAIR_LOSSES
+from hnlm_ray.cf.models import EmbeddingModel
+from hnlm_ray.cf.models.mf import MF
+from hnlm_ray.cf.samplers import Negatives, Sampler
+from hnlm_ray.cf.training.steps.closed import Rows, add_ranking, has_closed_form
+from hnlm_ray.cf.training.steps.unique import UniqueRows
+from hnlm_ray.config import CFConfig
+from hnlm_ray.config.cf_parts import AdamConfig
+
+ROWS_PER_PAIR: Final = 48
+"""From so many rows of the table for each pair of a batch on, dense Adam takes longer (measured on CPU)."""
+
+
+def pays_rowwise(model: EmbeddingModel, sampler: Sampler, config: CFConfig) -> bool:
+    """Tell whether such steps are possible and faster than dense ones."""
+    possible = isinstance(model, MF) and has_closed_form(model, config) and sampler.reads == "nothing"
+    # The sums of missed moves are made for Adam's published settings.
+    adam = config.optimiser == "adam" and config.adam == AdamConfig()
+    return possible and adam and len(model.table) >= ROWS_PER_PAIR * config.batch_size
+
+
+class RowwiseSteps:
+    """The same steps as :class:`~hnlm_ray.cf.training.steps.ClosedSteps` on the rows of the batch alone; Adam is deferred."""
+
+    def __init__(self, model: EmbeddingModel, sampler: Sampler) -> None:
+        self.model, self.sampler = model, sampler
+        self.loss = PAIR_LOSSES[model.config.loss](model.config)
+        self.adam = DeferredAdam(model.table.data, model.config.lr)
+        self.unique = UniqueRows(len(model.table), model.table.device)
+
+    @torch.no_grad()
+    def step(self, batch: Batch) -> Tensor:
+        """Take one step and return the loss, a scalar."""
+        negatives = self.sampler.sample(batch, self.model.table.data)
+        assert isinstance(negatives, Negatives)  # noqa: S101 has_closed_form leaves the others out
+        rows = Rows.of(batch, negatives, self.model.users)
+        touched, place = self.unique(rows.all())
+        table = self.adam.open(touched)
+        gradient, local = torch.zeros_like(table), rows.placed(place)
+        loss = add_ranking(self.loss, table, local, gradient, self.model.config.reg)
+        self.adam.close(gradient)
+        return loss
+
+    def set_lr(self, lr: float) -> None:
+        """Take another learning rate; all rows are up to date between epochs."""
+        self.adam.lr = lr
+
+    def end_epoch(self) -> None:
+        """Bring every row up to date."""
+        self.adam.flush()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the optimiser's state."""
+        return self.adam.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it over."""
+        self.adam.load_state_dict(state)

@@ -1,0 +1,158 @@
+"""Commands that run stages and say where a run stands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hnlm_ray.commands.invocation import current
+from hnlm_ray.commands.options import (
+    AsJson,
+    ConfigPath,
+    Debug,
+    JsonOut,
+    Overrides,
+    WorkspaceUri,
+    open_run,
+    same_options,
+)
+from hnlm_ray.commands.output import Output
+
+
+def run(
+    context: typer.Context,
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001  read by its callback
+) -> None:
+    """Run the stages that are not fresh, then print the comparison.
+
+    Says first which stage will run and why. Stop it at any time: the same command goes on.
+
+    Example: hnlm run --config configs/demo.yaml --set cf.epochs=20
+    """
+    from hnlm_ray.commands.run import run_pipeline
+    from hnlm_ray.commands.stages.execution import Execution
+
+    loaded, folder = open_run(config, overrides, workspace)
+    execution = Execution(loaded, folder, Output(as_json, json_out), current(context))
+    run_pipeline(execution, same_options(config, overrides, workspace))
+
+
+def stage(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A stage, as `hnlm status` lists them.")],
+    *,
+    retry: Annotated[
+        str | None,
+        typer.Option(
+            "--retry",
+            metavar="failed[:STATUS]",
+            help="Ask an LLM stage's failed rows again, all or those with this status; runs no other stage.",
+        ),
+    ] = None,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Run one stage, and before it whatever it needs that is not fresh; or ask its failed rows again.
+
+    Example: hnlm stage item_profiles --config configs/demo.yaml
+    """
+    from hnlm_ray.commands.run import retry_one, run_one
+    from hnlm_ray.commands.stages.execution import Execution
+
+    loaded, folder = open_run(config, overrides, workspace)
+    execution = Execution(loaded, folder, Output(as_json, json_out), current(context))
+    options = same_options(config, overrides, workspace)
+    if retry is None:
+        run_one(execution, name, options)
+    else:
+        retry_one(execution, name, retry, options)
+
+
+def status(
+    context: typer.Context,
+    *,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="Show what runs, again and again until nothing does; with --json one object a line.",
+        ),
+    ] = False,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Show where each stage stands and what a run would do; changes nothing, also while a run is at work.
+
+    Example: hnlm status --config configs/demo.yaml --set cf.epochs=20
+    """
+    loaded, folder = open_run(config, overrides, workspace)
+    if follow:
+        from hnlm_ray.commands.stages.follow import follow as follow_run
+
+        current(context).stopped = "stopped looking; the run goes on"
+        follow_run(folder, Output(as_json, json_out))
+        return
+    from hnlm_ray.commands.stages.status import report_status
+
+    report_status(loaded, folder, Output(as_json, json_out))
+
+
+def failures(
+    *,
+    stage: Annotated[
+        str | None,
+        typer.Option("--stage", metavar="NAME", help="One stage that asks an LLM, instead of all."),
+    ] = None,
+    examples: Annotated[int, typer.Option("--examples", min=0, max=1000, help="Rows to show of each reason.")] = 3,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Show which rows of the LLM stages failed, and why; changes nothing, also while a run is at work.
+
+    Example: hnlm failures --stage item_profiles --config configs/demo.yaml
+    """
+    from hnlm_ray.commands.stages.failures import report_failures
+
+    run = open_run(config, overrides, workspace)
+    options = same_options(config, overrides, workspace)
+    report_failures(*run, Output(as_json, json_out), stage=stage, examples=examples, options=options)
+
+
+def results(
+    *,
+    csv: Annotated[
+        str | None, typer.Option("--csv", metavar="FILE", help="Write the methods as a CSV file too.")
+    ] = None,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Print the ranked comparison of a finished run.
+
+    Example: hnlm results --config configs/demo.yaml --json
+    """
+    from hnlm_ray.commands.results.results import report_results
+
+    report_results(*open_run(config, overrides, workspace), Output(as_json, json_out), csv)

@@ -1,0 +1,73 @@
+"""Commands before a run: a configuration for unknown files, a check of the machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hnlm_ray.commands.options import AsJson, ConfigPath, Debug, JsonOut, Overrides, WorkspaceUri, load
+from hnlm_ray.commands.output import Output
+
+
+def init(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Data files, zips, or a folder that holds them.")
+    ],
+    *,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", help="The configuration to write; else NAME.yaml.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The run's name; else the file's.")] = None,
+    workspace: Annotated[
+        str | None, typer.Option("--workspace", "-w", metavar="URI", help="Folder of the run; else runs/NAME.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the configuration if it exists.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the likelier reading.")] = False,
+    user: Annotated[str | None, typer.Option("--user", metavar="COLUMN", help="The users' ids.")] = None,
+    item: Annotated[str | None, typer.Option("--item", metavar="COLUMN", help="The items' ids.")] = None,
+    rating: Annotated[str | None, typer.Option("--rating", metavar="COLUMN", help="The ratings.")] = None,
+    time: Annotated[str | None, typer.Option("--time", metavar="COLUMN", help="The times.")] = None,
+    time_format: Annotated[
+        str | None, typer.Option("--time-format", metavar="FORMAT", help="How times are written, such as %d.%m.%Y.")
+    ] = None,
+    title: Annotated[str | None, typer.Option("--title", metavar="COLUMN", help="The items' names.")] = None,
+    header: Annotated[
+        bool | None, typer.Option("--header/--no-header", help="Whether the first lines name the columns.")
+    ] = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Look at files of any kind and write a configuration that reads them, with the evidence beside each value.
+
+    Finds out how the files are written, which holds the interactions and which the items, and what each column means;
+    asks only where two readings are plausible.
+
+    Example: hnlm init ratings.zip products.csv --yes
+    """
+    from hnlm_ray.commands.setup.init import Wanted
+    from hnlm_ray.commands.setup.init import init as write_configuration
+    from hnlm_ray.discover.overrides import Overrides
+
+    overrides = Overrides(user, item, rating, time, title, time_format, header)
+    write_configuration(files, Wanted(out, name, workspace, force, yes, overrides), Output(as_json, json_out))
+
+
+def doctor(
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Check this machine and say what to do; with --config also the run's workspace, models and cluster.
+
+    Example: hnlm doctor --config configs/demo.yaml
+    """
+    from hnlm_ray.commands.setup.doctor import examine
+
+    loaded = load(config, overrides, workspace) if config is not None else None
+    examine(loaded, Output(as_json, json_out))

@@ -1,0 +1,1 @@
+"""Starting or joining Ray, keeping it quiet, ending what a killed run left."""

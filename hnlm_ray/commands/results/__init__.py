@@ -1,0 +1,1 @@
+"""Results, report, study, fine-tuning evaluation."""

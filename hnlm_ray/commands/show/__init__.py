@@ -1,0 +1,1 @@
+"""Show, recommend, export."""

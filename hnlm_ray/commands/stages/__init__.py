@@ -1,0 +1,1 @@
+"""Run, stage, status, follow, failures, plan."""

@@ -1,0 +1,1 @@
+"""Statistics of finished trials and refits: significance, leaderboard, findings, verdict."""

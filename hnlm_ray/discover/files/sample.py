@@ -1,0 +1,188 @@
+"""The first rows of one file, read by the readers that will read all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.config import FileFormat
+from hnlm_ray.discover.files.columns import Column
+from hnlm_ray.discover.files.dialect import Dialect, dialect_of, json_keys, split_rows
+from hnlm_ray.discover.files.header import Header, header_of
+from hnlm_ray.discover.files.heads import Head, opened
+from hnlm_ray.discover.files.inputs import Place
+from hnlm_ray.discover.files.question import Ask, Question
+from hnlm_ray.sources.readers.delimited import delimited_records
+from hnlm_ray.sources.readers.json_lines import json_records
+from hnlm_ray.sources.readers.parquet import parquet_records
+from hnlm_ray.sources.readers.records import Records
+from hnlm_ray.sources.readers.rejects import FileRejects, Rejects
+from hnlm_ray.sources.rows import values
+
+MOST_BLOCKS = 4
+MOST_ROWS = 250_000
+MOST_COLUMNS = 300
+
+
+@dataclass(frozen=True)
+class Table:
+    """A sample of one file.
+
+    Attributes
+    ----------
+    place
+        Where the file lies.
+    options
+        What ``source`` must say to read it, by the names of :class:`hnlm_ray.config.FileFormat`.
+    columns
+        The columns that have a name of their own.
+    complete
+        The sample is the whole file.
+    told
+        Why it is read so, by option.
+    """
+
+    place: Place
+    options: dict[str, Any]
+    columns: tuple[Column, ...]
+    complete: bool
+    told: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the sample."""
+        return self.columns[0].rows if self.columns else 0
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return [column.name for column in self.columns]
+
+    def column(self, name: str) -> Column:
+        """Return one column."""
+        return next(column for column in self.columns if column.name == name)
+
+
+def read_table(place: Place, head: Head | None, ask: Ask, *, header: bool | None = None) -> Table:
+    """Tell how a file is written and read its first rows.
+
+    Raises
+    ------
+    InputError
+        When no table can be made out.
+    """
+    if head is None:
+        return _parquet(place)
+    dialect = dialect_of(head.text)
+    if dialect is None:
+        raise InputError(f"{place.shown} has no columns: no separator splits its lines (tried , ; tab | :: and others)")
+    if dialect.kind == "json":
+        raise InputError(
+            f"{place.shown} is one JSON document, but a JSON object a line is needed; convert it, for example with "
+            "jq -c '.[]'"
+        )
+    options, told = _layout(place, head, dialect)
+    if dialect.kind == "jsonl":
+        return _sampled(place, options, told, json_keys(head.text))
+    rows = split_rows(head.text, dialect)
+    found = _header(place, rows, ask) if header is None else Header(header, sure=True, told="as you said")
+    names = rows[0] if found.there else [f"column_{at}" for at in range(1, len(rows[0]) + 1)]
+    if not found.there:
+        options |= {"header": False, "names": names}
+    told["header"] = told["names"] = found.told
+    return _sampled(place, options, told, names)
+
+
+def _header(place: Place, rows: list[list[str]], ask: Ask) -> Header:
+    found = header_of(rows)
+    if found.sure:
+        return found
+    shown = ", ".join(repr(cell[:30]) for cell in rows[0][:6])
+    choices = ("names of columns", "data like the other lines")
+    order = choices if found.there else choices[::-1]
+    answer = order[ask(Question(f"is the first line of {place.shown} ({shown}) names or data?", order, "--header"))]
+    return replace(found, there=answer == choices[0], told="by your answer, or the likelier reading")
+
+
+def _layout(place: Place, head: Head, dialect: Dialect) -> tuple[dict[str, Any], dict[str, str]]:
+    options: dict[str, Any] = {"format": "jsonl" if dialect.kind == "jsonl" else "csv"}
+    told = {"format": f"{dialect.share:.1%} of the first lines are alike"}
+    if dialect.separator is not None:
+        options["separator"] = dialect.separator
+        told["separator"] = f"splits {dialect.share:.1%} of the first lines into {dialect.width} columns"
+        if not dialect.quoting:
+            options["quoting"] = False
+            told["quoting"] = 'with " as an ordinary character more lines have all columns'
+    if head.encoding != "utf-8":
+        options["encoding"] = head.encoding
+        told["encoding"] = "its bytes are not UTF-8"
+    return options | _packing(place), told
+
+
+def _packing(place: Place) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if place.compression != "none" or place.path.lower().endswith((".gz", ".gzip", ".bz2", ".xz", ".zip")):
+        options["compression"] = place.compression
+    if place.member is not None:
+        options["member"] = place.member
+    return options
+
+
+def _sampled(place: Place, options: dict[str, Any], told: dict[str, str], names: list[str]) -> Table:
+    """Read up to four blocks of 4 MiB; columns whose name is there twice can't be mapped, so they are left out."""
+    if len(names) > MOST_COLUMNS:
+        raise InputError(f"{place.shown} has {len(names)} columns, more than {MOST_COLUMNS}; keep those that matter")
+    wanted = [name for name in dict.fromkeys(names) if names.count(name) == 1]
+    separator = options.get("separator", ",")
+    account = Rejects().file(place.shown, 1.0)
+    with opened(place, options) as stream:
+        form = FileFormat(path=place.path, **_without_packing(options))
+        blocks = (
+            json_records(stream, form, wanted, account)
+            if options["format"] == "jsonl"
+            else delimited_records(stream, form, separator, wanted, account)
+        )
+        columns, complete = _collect(blocks, wanted, account)
+    return Table(place, options, columns, complete, told)
+
+
+def _without_packing(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key not in {"compression", "member"}}
+
+
+def _parquet(place: Place) -> Table:
+    file = place.file()
+    try:
+        with file.filesystem.open_input_file(file.path) as raw:
+            names = list(parquet.ParquetFile(raw).schema_arrow.names)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{place.shown} can't be read as Parquet ({error}); fetch it again") from error
+    wanted = [name for name in names if names.count(name) == 1][:MOST_COLUMNS]
+    columns, complete = _collect(parquet_records(file, wanted), wanted)
+    return Table(place, {"format": "parquet"}, columns, complete, {"format": "the file says so"})
+
+
+def _collect(
+    blocks: Iterator[Records], wanted: list[str], account: FileRejects | None = None
+) -> tuple[tuple[Column, ...], bool]:
+    held: dict[str, list[pa.Array]] = {name: [] for name in wanted}
+    timed: set[str] = set()
+    rows, complete = 0, True
+    for count, block in enumerate(blocks, start=1):
+        if account is not None:
+            account.read(len(block.lines))
+        for name in wanted:
+            kind = block.columns[name].type
+            timed |= {name} if pa.types.is_temporal(kind) else set()
+            held[name].append(values.texts(block.columns[name]).cast(pa.string()))
+        rows += len(block.lines)
+        if rows >= MOST_ROWS or count >= MOST_BLOCKS:
+            complete = False
+            break
+    joined = {name: pa.concat_arrays(parts) if parts else pa.array([], pa.string()) for name, parts in held.items()}
+    return tuple(Column(name, column, name in timed) for name, column in joined.items()), complete

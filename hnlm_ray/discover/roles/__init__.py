@@ -1,0 +1,1 @@
+"""Which column is user, item, rating, time, and which file describes items."""

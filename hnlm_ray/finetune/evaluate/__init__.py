@@ -1,0 +1,1 @@
+"""What the trained LLM is worth beside baselines, with intervals by user."""

@@ -1,0 +1,1 @@
+"""A table's rows through engines: buckets, attempts, journal, budget, failures."""

@@ -1,0 +1,187 @@
+"""Ray Data wiring of every LLM stage: buckets of rows -> chunks -> engine actors -> parts.
+
+A bucket (a file of users or items) is expanded into prompts by a task, cut into chunks of
+``llm.batch_rows`` rows and streamed to a pool of engine actors. An actor writes each finished chunk
+itself, so neither prompts nor answers pass through the driver, and a chunk that is written is never
+done again.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from typing import TypeVar
+
+import ray
+
+from hnlm_ray.base.errors import HnlmError, StageError
+from hnlm_ray.config import LLMConfig
+from hnlm_ray.llm.engines import engine_kind
+from hnlm_ray.llm.rows.buckets import BucketPlan, BucketSummary, bucket_chunks, gather_bucket, plan_bucket
+from hnlm_ray.llm.rows.budget import open_ledger
+from hnlm_ray.llm.rows.flow import Flow, flow_of
+from hnlm_ray.llm.rows.job import LLMTask, RowJob, RowTask, RowWorker
+from hnlm_ray.llm.rows.outcomes import ChunkReport
+from hnlm_ray.llm.rows.quality import Figures, text_figures
+from hnlm_ray.llm.rows.worker import EngineWorker
+from hnlm_ray.workspace import Rows, Tokens
+from hnlm_ray.workspace.stage import Outcome, StageRun
+
+Task = TypeVar("Task", bound=RowTask)
+Result = TypeVar("Result")
+_DONE = ("ok", "none")
+_DRAIN_S = 5.0
+_plan = ray.remote(num_cpus=0.5)(plan_bucket)
+_gather = ray.remote(num_cpus=0.5)(gather_bucket)
+
+
+def run_llm(run: StageRun, task: LLMTask) -> Outcome:
+    """Ask the LLM for every row of a table that has no outcome yet; see :func:`run_rows`."""
+    llm = run.config.llm
+    return run_rows(run, task, EngineWorker, engine_kind(llm).environment(llm))
+
+
+def run_rows(
+    run: StageRun, task: Task, worker: Callable[[RowJob[Task]], RowWorker], environment: Mapping[str, str]
+) -> Outcome:
+    """Ask ``worker`` for every row of a table that has no outcome yet, then write publishable parts.
+
+    ``worker`` is the class of the engine actors (:class:`hnlm_ray.llm.rows.job.RowWorker`); ``environment``: variables of
+    the actors' processes.
+
+    Raises
+    ------
+    StageError
+        When the engine gives no answer in time, or more rows fail than ``llm.max_failed_share`` allows.
+    """
+    job = RowJob(task, run.config, run.workspace, run.chunked(task.table), retry=run.retry, environment=environment)
+    plans = _plans(job)
+    total, done = sum(plan.total for plan in plans), sum(plan.done for plan in plans)
+    run.progress.start(task.table, total, done)
+    if done < total:
+        before = [run.spent, *((plan.tokens_in, plan.tokens_out) for plan in plans)]
+        spent = sum(one[0] for one in before), sum(one[1] for one in before)
+        _answer(run, replace(job, ledger=open_ledger(job.llm, spent)), plans, worker)
+    run.progress.finish()
+    shared = ray.put(job)
+    # One after the other: each has a sample of texts.
+    summaries = (ray.get(found) for found in [_gather.remote(shared, bucket) for bucket in range(task.buckets)])
+    outcome = _outcome(run.config.llm, total, summary := reduce(BucketSummary.plus, summaries, BucketSummary()))
+    return replace(outcome, counts=_text_counts(summary)) if isinstance(task, LLMTask) else outcome
+
+
+def _plans(job: RowJob[RowTask]) -> list[BucketPlan]:
+    shared = ray.put(job)
+    plans: list[BucketPlan] = ray.get([_plan.remote(shared, bucket) for bucket in range(job.task.buckets)])
+    return plans
+
+
+def _answer(
+    run: StageRun, job: RowJob[Task], plans: Sequence[BucketPlan], worker: Callable[[RowJob[Task]], RowWorker]
+) -> None:
+    """Have what is to do done.
+
+    Raises
+    ------
+    StageError
+        When ``llm.budget`` does not allow all of it; what was paid for is kept.
+    HnlmError
+        When an engine can answer nothing more: its server is gone, refuses the key, ...
+    """
+    todo = [bucket for bucket, plan in enumerate(plans) if plan.done < plan.total]
+    stop: HnlmError | None = None
+    left, until = 0, math.inf
+    flow = flow_of(job.llm, sum(plan.total - plan.done for plan in plans))
+    for report in _with_timeout(_answered(job, todo, worker, flow), job.llm.start_timeout_s):
+        run.progress.advance(report.rows, report.tokens, report.statuses)
+        left += report.left
+        if stop is None and report.stop is not None:
+            # what is in flight elsewhere is written first
+            stop, until = report.stop, time.monotonic() + _DRAIN_S
+        if time.monotonic() > until:
+            break
+    if stop is not None:
+        raise stop
+    if left:
+        limits = {name: value for name, value in job.llm.budget.model_dump().items() if value is not None}
+        told = " and ".join(f"llm.budget.{name} {value:g}" for name, value in limits.items())
+        raise StageError(f"{told} is spent and {left} rows are left: raise it, and the same command goes on")
+
+
+def _answered(
+    job: RowJob[Task], buckets: Sequence[int], worker: Callable[[RowJob[Task]], RowWorker], flow: Flow
+) -> Iterator[ChunkReport]:
+    """Stream chunks through the engines; yields what was written of each."""
+    llm, shared = job.llm, ray.put(job)
+    source = ray.data.from_items([{"bucket": bucket} for bucket in buckets], override_num_blocks=len(buckets))
+    limits = ray.data.ExecutionResources.for_limits(object_store_memory=flow.bytes_ahead(llm))
+    source.context.execution_options.resource_limits = limits
+    chunks = source.flat_map(lambda row: list(bucket_chunks(ray.get(shared), row["bucket"])), num_cpus=0.5)
+    written = chunks.repartition(target_num_rows_per_block=flow.chunks).map_batches(
+        worker,
+        fn_constructor_args=(job,),
+        batch_size=flow.chunks,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=llm.engines, max_tasks_in_flight_per_actor=flow.with_an_actor),
+        ray_remote_args_fn=lambda: {"max_concurrency": flow.tasks},
+        num_cpus=llm.cpus_per_engine,
+        num_gpus=llm.gpus_per_engine,
+        runtime_env={"env_vars": dict(job.environment)},
+    )
+    for batch in written.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        yield from ChunkReport.from_arrow(batch)
+
+
+def _outcome(llm: LLMConfig, total: int, summary: BucketSummary) -> Outcome:
+    failed = {status: count for status, count in sorted(summary.by_status.items()) if status not in _DONE}
+    if summary.rows and sum(failed.values()) > llm.max_failed_share * summary.rows:
+        worst = max(failed, key=lambda status: failed[status])
+        raise StageError(
+            f"{sum(failed.values())} of {summary.rows} rows failed, most as '{worst}' (allowed: llm.max_failed_share "
+            f"{llm.max_failed_share:g}): `hnlm failures` tells why; mend the model, the prompt or the limits"
+        )
+    ok, none = (summary.by_status[status] for status in _DONE)
+    return Outcome(
+        rows=Rows(ok=ok, none=none, failed=sum(failed.values()), todo=total - summary.rows),
+        failed_by_reason=failed,
+        tokens=Tokens(tokens_in=summary.tokens_in, tokens_out=summary.tokens_out),
+    )
+
+
+def _text_counts(summary: BucketSummary) -> Figures:
+    valid = {"valid_share": round(summary.by_status["ok"] / summary.rows, 4)} if summary.rows else {}
+    counted = {"prompts_cut": summary.prompts_cut, "prompts_defused": summary.prompts_defused}
+    repaired = {"answers_repaired": summary.answers_repaired} if summary.answers_repaired else {}
+    return {**valid, **repaired, **text_figures(summary.texts), **counted}
+
+
+def _with_timeout(results: Iterator[Result], seconds: float) -> Iterator[Result]:
+    """Pass results on; give up when one takes longer than ``seconds`` (an engine that never starts)."""
+    arrived: queue.Queue[Result | BaseException | None] = queue.Queue()
+
+    def pull() -> None:
+        try:
+            for result in results:
+                arrived.put(result)
+            arrived.put(None)
+        except BaseException as error:  # noqa: BLE001  it is raised again in the consuming thread
+            arrived.put(error)
+
+    threading.Thread(target=pull, daemon=True).start()
+    while True:
+        try:
+            result = arrived.get(timeout=seconds)
+        except queue.Empty:
+            raise StageError(
+                f"no answer from the LLM engine in {seconds:.0f} s: see the log, or raise llm.start_timeout_s"
+            ) from None
+        if isinstance(result, BaseException):
+            raise result
+        if result is None:
+            return
+        yield result

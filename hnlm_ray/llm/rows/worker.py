@@ -1,0 +1,124 @@
+"""The Ray Data actor around one engine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from typing import cast
+
+import pyarrow as pa
+
+from hnlm_ray.base.errors import HnlmError
+from hnlm_ray.llm.engines import engine_kind
+from hnlm_ray.llm.engines.base import EngineDied
+from hnlm_ray.llm.rows.attempts import Asking, Outcome
+from hnlm_ray.llm.rows.buckets import chunk_rows
+from hnlm_ray.llm.rows.budget import BudgetPurse
+from hnlm_ray.llm.rows.gate import Gate
+from hnlm_ray.llm.rows.job import Key, LLMTask, RowJob, RowPrompt
+from hnlm_ray.llm.rows.journal import Journal, Piece, chunk_name
+from hnlm_ray.llm.rows.outcomes import ChunkReport, failed, outcome_table, poisonous
+from hnlm_ray.llm.rows.watchdog import watch_loop
+from hnlm_ray.workspace.folder import named
+
+log = logging.getLogger(__name__)
+
+
+class EngineWorker:
+    """Answers chunks of rows and writes each as soon as it is whole.
+
+    A chunk that died before, with its engine or with this process, is asked alone and cut up (see
+    :mod:`hnlm_ray.llm.rows.journal`), so that one row can't take others along.
+    """
+
+    def __init__(self, job: RowJob[LLMTask]) -> None:
+        self._job, self._task = job, job.task
+        kind = engine_kind(job.llm)
+        self._engine = kind.open(job.llm, job.config.seed)
+        purse = None if job.ledger is None else BudgetPurse(job.ledger)
+        attempts, timeout_s, repair = job.llm.max_attempts, kind.row_timeout_s(job.llm), job.llm.repair_json
+        self._asking = Asking(self._engine, self._task, attempts, timeout_s, purse, repair)
+        self._stop: HnlmError | None = None
+        self._gate, self._restarting, self._incarnation = Gate(), asyncio.Lock(), 0
+        self._watched = False
+
+    async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
+        """Answer some chunks at the same time, write each, and report what became of their rows."""
+        if not self._watched:
+            self._watched = True
+            watch_loop(asyncio.get_running_loop(), self._job.llm.row_timeout_s)
+        chunks = batch.to_pylist()
+        for reports in await asyncio.gather(*(self._written(one["bucket"], chunk_rows(one["rows"])) for one in chunks)):
+            for report in reports:
+                yield report.to_arrow()
+
+    async def _written(self, bucket: int, rows: Sequence[RowPrompt]) -> list[ChunkReport]:
+        return [report async for report in self._chunk(bucket, rows)]
+
+    async def _chunk(self, bucket: int, rows: Sequence[RowPrompt]) -> AsyncIterator[ChunkReport]:
+        journal = Journal(self._job.table, bucket)
+        keys = [row.key for row in rows]
+        known: dict[Key, Outcome | None] = {}
+        while True:
+            piece = await asyncio.to_thread(journal.next_piece, keys)
+            if piece is None:
+                return
+            asked = rows[piece.rows.start : piece.rows.stop]
+            if not await self._ask(journal, piece, asked, known):
+                continue  # the engine died: the journal knows how to go on
+            answered = [row for row in asked if known[row.key] is not None]
+            table = outcome_table(self._job, answered, [cast("Outcome", known[row.key]) for row in answered])
+            if answered:
+                name = chunk_name(bucket, [row.key for row in answered])
+                await asyncio.to_thread(self._job.table.write, name, table)
+            await asyncio.to_thread(journal.end, piece)
+            yield ChunkReport.of(table, answered, len(asked) - len(answered), self._stop)
+            if len(answered) < len(asked) or len(asked) == len(rows):
+                return  # the budget is spent, or the engine can answer nothing more, or all is written
+
+    async def _ask(
+        self, journal: Journal, piece: Piece, rows: Sequence[RowPrompt], known: dict[Key, Outcome | None]
+    ) -> bool:
+        """Fill ``known`` with the outcomes of rows; False: the engine died before all had one."""
+        if piece.poison:
+            known[rows[0].key] = poisonous(self._task, rows[0].before)
+            return True
+        async with self._gate.pass_through(alone=piece.alone):
+            incarnation = self._incarnation
+            await asyncio.to_thread(journal.begin, piece)
+            todo = [row for row in rows if row.key not in known]
+            results = await asyncio.gather(
+                *(self._asking.outcome(row.key, row.content, row.before) for row in todo), return_exceptions=True
+            )
+        known |= {
+            row.key: self._settled(row, result)
+            for row, result in zip(todo, results, strict=True)
+            if not isinstance(result, EngineDied)
+        }
+        death = next((result for result in results if isinstance(result, EngineDied)), None)
+        if death is not None:
+            await self._revive(incarnation, death, len(todo))
+        return death is None
+
+    def _settled(self, row: RowPrompt, result: Outcome | BaseException | None) -> Outcome | None:
+        """Return an outcome; one row that breaks our own code is a recorded row as well.
+
+        An error that is meant for the user concerns all rows: they stay to be done.
+        """
+        if isinstance(result, HnlmError):
+            self._stop = result
+            return None
+        if isinstance(result, Exception):
+            log.error("a row could not be asked: %s", named(result), exc_info=result)
+            return failed(self._task, f"it could not be asked: {named(result)}"[:200], row.before)
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    async def _revive(self, incarnation: int, death: EngineDied, rows: int) -> None:
+        async with self._restarting:
+            if self._incarnation == incarnation:
+                log.warning("the engine died with %d rows of a chunk in flight: %s", rows, death)
+                await self._engine.restart()
+                self._incarnation += 1

@@ -1,0 +1,1 @@
+"""Rates and answers from measurements, earlier runs, or assumptions."""

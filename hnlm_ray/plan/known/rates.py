@@ -1,0 +1,163 @@
+"""Rates that earlier measurements and runs found, kept in the cache folder.
+
+A damaged file counts as none: everything in it can be measured again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hnlm_ray.base.fingerprint import fingerprint_of
+from hnlm_ray.config import Config
+from hnlm_ray.llm.models import cache_folder
+from hnlm_ray.llm.rows.job import llm_identity
+from hnlm_ray.plan.known.machine import machine_name
+from hnlm_ray.plan.measure.step_cost import StepCost
+
+log = logging.getLogger(__name__)
+Price = Annotated[float, Field(ge=0, lt=1e6)]
+Key = Annotated[str, Field(max_length=64)]
+Source = Literal["measured", "run"]
+_FILE: Final = "rates.json"
+_LARGEST_FILE: Final = 2**24
+_MOST: Final = 500
+"""Entries of a kind; the oldest go first."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    source: Source = "measured"
+    day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] = Field(
+        default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d")
+    )
+
+
+class EngineRate(_Entry):
+    """What an engine's time is made of, in seconds."""
+
+    start_s: Price
+    step_s: Price
+    request_s: Price
+    prompt_token_s: Price
+
+    @property
+    def cost(self) -> StepCost:
+        """The prices of decoding."""
+        return StepCost(self.step_s, self.request_s, self.prompt_token_s)
+
+
+class AnswerRate(_Entry):
+    """What the model answers to a prompt.
+
+    ``tokens_out`` and ``attempts`` are those of the rows of a sample (all attempts of a row together); ``chars`` of
+    the texts that it wrote, 0 where it wrote none.
+    """
+
+    tokens_out: Annotated[tuple[Annotated[float, Field(ge=0, lt=1e6)], ...], Field(min_length=1, max_length=4096)]
+    tries: Annotated[float, Field(ge=1, le=10)] = 1.0
+    """Prompts sent for a row: above 1 where answers had to be drawn again."""
+    chars: Annotated[tuple[Annotated[int, Field(ge=0, lt=10**6)], ...], Field(max_length=4096)] = ()
+
+    @property
+    def mean_out(self) -> float:
+        """Tokens written for a row."""
+        return sum(self.tokens_out) / len(self.tokens_out)
+
+
+class WorkRate(_Entry):
+    """Seconds for a unit of a stage's work, whatever its unit is."""
+
+    seconds: Price
+
+
+class Rates(BaseModel):
+    """All that is remembered, by key."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    engines: dict[Key, EngineRate] = {}
+    answers: dict[Key, AnswerRate] = {}
+    work: dict[Key, WorkRate] = {}
+
+
+def rates_path() -> Path:
+    """Return where rates are kept."""
+    return cache_folder() / _FILE
+
+
+def read_rates() -> Rates:
+    """Read what is remembered; nothing where the file is absent, damaged or larger than any we write."""
+    path = rates_path()
+    try:
+        with path.open("rb") as stream:
+            return Rates.model_validate_json(stream.read(_LARGEST_FILE))
+    except FileNotFoundError:
+        return Rates()
+    except (OSError, ValueError, ValidationError) as error:
+        log.warning("%s is left out, and rates are measured anew: %s", path, type(error).__name__)
+        return Rates()
+
+
+@contextmanager
+def changed_rates() -> Iterator[Rates]:
+    """Change what is remembered: one process at a time, and the file is replaced whole."""
+    path = rates_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        rates = read_rates()
+        yield rates
+        for kind in (rates.engines, rates.answers, rates.work):
+            _forget_oldest(kind)
+        _replace(path, rates.model_dump_json(indent=1))
+
+
+def _forget_oldest(kind: dict[str, Any]) -> None:
+    for key in sorted(kind, key=lambda key: str(kind[key].day))[: max(0, len(kind) - _MOST)]:
+        del kind[key]
+
+
+def _replace(path: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".rates-", delete=False, encoding="utf-8") as stream:
+        stream.write(text)
+    os.replace(stream.name, path)
+
+
+def engine_key(config: Config) -> str:
+    """Name an engine on a machine: what changes its speed is in the name."""
+    llm = config.llm
+    parts = {
+        **llm.model_dump(mode="json", include={"engine", "dtype", "cpus_per_engine", "gpus_per_engine"}),
+        **llm.model_dump(mode="json", include={"tensor_parallel", "engine_kwargs", "scripted"}),
+        "model": llm_identity(llm),
+        "machine": machine_name(config),
+    }
+    return _key(parts)
+
+
+def answer_key(config: Config, prompt: str, fields: dict[str, int], max_tokens: int) -> str:
+    """Name what a model is asked: prompt version, the fields' longest lengths, and how answers are drawn."""
+    llm = config.llm
+    drawn = llm.model_dump(mode="json", include={"engine", "temperature", "top_p", "max_attempts", "scripted"})
+    drawn |= {"repair_json": True} if llm.repair_json else {}
+    return _key({**drawn, "model": llm_identity(llm), "prompt": prompt, "fields": fields, "max_tokens": max_tokens})
+
+
+def work_key(config: Config, what: str, **parts: object) -> str:
+    """Name a kind of work on this machine."""
+    return _key({"what": what, "machine": machine_name(config), **parts})
+
+
+def _key(parts: dict[str, object]) -> str:
+    return fingerprint_of(json.loads(json.dumps(parts, default=str)))[:32]

@@ -1,0 +1,1 @@
+"""Short real measurements of engines, trainings and the fine-tuning."""

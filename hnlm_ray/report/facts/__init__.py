@@ -1,0 +1,1 @@
+"""What each section says, as plain data."""

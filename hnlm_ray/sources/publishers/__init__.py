@@ -1,0 +1,1 @@
+"""One file a publisher: MovieLens, Amazon, Yelp, the splits of NGCF."""

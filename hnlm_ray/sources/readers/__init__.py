@@ -1,0 +1,1 @@
+"""Bytes to records: compression, encodings, CSV, JSON lines, Parquet, rejects."""

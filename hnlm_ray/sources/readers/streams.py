@@ -1,0 +1,149 @@
+"""One raw file as a stream of UTF-8 bytes: decompressed, transcoded, never held whole."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import lzma
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Final
+
+import pyarrow as pa
+
+from hnlm_ray.base.errors import SourceError
+from hnlm_ray.config import FileFormat
+from hnlm_ray.sources.readers.files import RawFile, first_line
+
+MAX_EXPANSION = 200
+EXPANSION_FREE_BYTES = 64 * 2**20
+_SHOWN_CHARS: Final = 60
+_BY_ENDING: Final = {".gz": "gzip", ".gzip": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
+BROKEN: Final = (
+    *(EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException, RuntimeError),
+    *(ValueError, OverflowError, struct.error),
+)
+"""What readers of archives raise where one is damaged; the last of a zip: no UTF-8, no such place, fields cut off."""
+
+
+def compression_of(name: str, wanted: str) -> str:
+    """Name a file's compression: the configured one, or by the ending when that is 'auto'."""
+    if wanted != "auto":
+        return wanted
+    return next((kind for ending, kind in _BY_ENDING.items() if name.lower().endswith(ending)), "none")
+
+
+class Utf8Stream:
+    """``read(size)`` gives UTF-8 bytes. Bytes that the encoding does not know come through as they are.
+
+    Those then are no UTF-8, so that the line they stand in can be rejected alone.
+    """
+
+    def __init__(self, file: RawFile, raw: pa.NativeFile, plain: IO[bytes], encoding: str) -> None:
+        self.file = file
+        self.encoding = codecs.lookup(encoding).name
+        self._raw = raw
+        self._plain = plain
+        self._given = 0
+        self._decoder = None if self.encoding in {"utf-8", "ascii"} else _decoder(encoding)
+
+    def read(self, size: int) -> bytes:
+        """Return up to ``size`` decompressed bytes as UTF-8; empty at the end of the file."""
+        try:
+            data = self._plain.read(size)
+        except BROKEN as error:
+            raise SourceError(
+                f"{self.file.name} is damaged after {self._given} readable bytes ({first_line(error)}); fetch it "
+                "again, or correct the file's compression in the source section"
+            ) from error
+        self._given += len(data)
+        self._check_expansion()
+        return data if self._decoder is None else self._transcode(data)
+
+    def _check_expansion(self) -> None:
+        if self._given > EXPANSION_FREE_BYTES and self._given > MAX_EXPANSION * max(1, self._raw.tell()):
+            raise SourceError(
+                f"{self.file.name} expands more than {MAX_EXPANSION}-fold, as a decompression bomb does; if it is "
+                "genuine, unpack it and name the unpacked file"
+            )
+
+    def _transcode(self, data: bytes) -> bytes:
+        try:
+            return self._decoder.decode(data, not data).encode("utf-8", "surrogateescape")  # type: ignore[union-attr]
+        except UnicodeError as error:
+            raise SourceError(
+                f"{self.file.name} is not {self.encoding} near byte {self._given - len(data)}; correct the file's "
+                "encoding in the source section"
+            ) from error
+
+
+@contextmanager
+def open_utf8(file: RawFile, options: FileFormat) -> Iterator[Utf8Stream]:
+    """Open a text file whatever its compression.
+
+    Raises
+    ------
+    SourceError
+        When the file can't be opened, or the encoding's name is unknown.
+    """
+    try:
+        "a".encode(options.encoding)
+    except (LookupError, ValueError) as error:  # LookupError also of codecs between bytes, such as base64
+        raise SourceError(
+            f"unknown encoding {options.encoding[:40]!r} for {file.name}; try utf-8 or latin-1"
+        ) from error
+    try:
+        raw = file.filesystem.open_input_file(file.path)
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(f"can't open {file.name}: {first_line(error)}") from error
+    with raw:
+        yield Utf8Stream(file, raw, _plain(file, raw, options), options.encoding)
+
+
+def _decoder(encoding: str) -> codecs.IncrementalDecoder:
+    try:
+        return codecs.getincrementaldecoder(encoding)("surrogateescape")
+    except (LookupError, TypeError) as error:
+        raise SourceError(f"{encoding!r} can't be read in pieces; try utf-8 or latin-1") from error
+
+
+def _plain(file: RawFile, raw: pa.NativeFile, options: FileFormat) -> IO[bytes]:
+    kind = compression_of(file.path, options.compression)
+    if kind == "zip":
+        return _zip_member(file, raw, options.member)
+    if kind == "none":
+        return raw  # type: ignore[no-any-return]
+    if kind == "gzip":
+        return gzip.GzipFile(fileobj=raw)  # type: ignore[return-value]
+    return bz2.BZ2File(raw) if kind == "bz2" else lzma.LZMAFile(raw)
+
+
+def _zip_member(file: RawFile, raw: pa.NativeFile, wanted: str | None) -> IO[bytes]:
+    """Stream one member; nothing is unpacked to disk, so a member's path is only a label."""
+    try:
+        archive = zipfile.ZipFile(raw)
+        member = _choose(file, archive, wanted)
+        return archive.open(member)
+    except BROKEN as error:
+        raise SourceError(
+            f"{file.name} can't be read as zip ({first_line(error)}); unpack it and name the file"
+        ) from error
+
+
+def _choose(file: RawFile, archive: zipfile.ZipFile, wanted: str | None) -> str:
+    names = [info.filename for info in archive.infolist()]
+    names = [name for name in names if not name.endswith("/") and not _is_clutter(name)]
+    chosen = [name for name in names if wanted in (None, name)]
+    if len(chosen) == 1:
+        return chosen[0]
+    listed = ", ".join(repr(name[:_SHOWN_CHARS]) for name in names[:10]) or "no file"
+    asked = "one data file is needed" if wanted is None else f"{wanted[:_SHOWN_CHARS]!r} is not one of them"
+    raise SourceError(f"{file.name} holds {listed}, but {asked}; name one in `member` beside the path")
+
+
+def _is_clutter(name: str) -> bool:
+    return name.startswith("__MACOSX/") or name.rsplit("/", 1)[-1].startswith(".")

@@ -1,0 +1,1 @@
+"""Records to typed interactions and items: ids, ratings, times, further files."""

@@ -1,0 +1,1 @@
+"""One file a claim of the paper, and how claims are judged."""

@@ -1,0 +1,1 @@
+"""Samplers redrawn on one trained model: false negatives against hardness."""

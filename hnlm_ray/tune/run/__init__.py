@@ -1,0 +1,1 @@
+"""Trainings on Ray Tune: sweep, worker, rows, states, stopping, board."""

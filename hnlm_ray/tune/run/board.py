@@ -1,0 +1,118 @@
+"""Where a sweep stands, as a small file in the workspace: ``hnlm status --follow`` reads it from anywhere."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, FiniteFloat
+
+from hnlm_ray.base.redaction import redacted
+from hnlm_ray.tune.job import FINISHED, Ending, Job, TrainingKey
+from hnlm_ray.workspace import Workspace
+from hnlm_ray.workspace.folder import first_line
+from hnlm_ray.workspace.manifest import Counted, Seconds
+
+log = logging.getLogger(__name__)
+WRITE_EVERY_S: Final = 2.0
+
+
+class Best(BaseModel):
+    """The best training of a method so far."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    training: str
+    value: FiniteFloat
+
+
+class SweepState(BaseModel):
+    """Trainings by how they ended, those that run, and the best of each method."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    fingerprint: str
+    metric: str
+    total: Counted
+    """All there are; with a budget of CPU seconds the most."""
+    ended: dict[str, Counted] = {}
+    running: dict[str, FiniteFloat] = {}
+    """When each was started, in seconds since 1970."""
+    best: dict[str, Best] = {}
+    seconds_left: Seconds | None = None
+    """None before a training has ended in this run."""
+
+
+def board_path(stage: str) -> str:
+    """Return where a stage's board lies, below the workspace."""
+    return f"stages/{stage}.board.json"
+
+
+class Board:
+    """Keeps the state, and writes it at most every two seconds.
+
+    Parameters
+    ----------
+    note
+        Gets one sentence about the best so far, whenever that changes.
+    """
+
+    def __init__(self, workspace: Workspace, stage: str, state: SweepState, note: Callable[[str], None]) -> None:
+        self._workspace, self._path, self.state, self._note = workspace, board_path(stage), state, note
+        self._started, self._done_before = time.monotonic(), 0.0
+        self._written, self._dirty = float("-inf"), True
+
+    def begin(self, done: float) -> None:
+        """Start the clock; ``done`` was finished by earlier runs."""
+        self._started, self._done_before = time.monotonic(), done
+
+    def count(self, training: TrainingKey, ending: Ending) -> None:
+        """Note how a training ended, in this run or an earlier one."""
+        state = self.state
+        state.ended = dict(Counter(state.ended) + Counter([ending.status]))
+        value = ending.value if ending.status in FINISHED else None
+        before = state.best.get(training.name)
+        if value is not None and (before is None or value > before.value):
+            state.best[training.name] = Best(training=training.part, value=value)
+            self._note(_best_so_far(state))
+
+    def start(self, job: Job) -> None:
+        """Note that a training starts."""
+        self.state.running[job.part] = round(time.time(), 1)
+        self._dirty = True
+
+    def lose(self, job: Job) -> None:
+        """Note that a training's process died."""
+        self.state.running.pop(job.part, None)
+        self._dirty = True
+
+    def end(self, job: Job, ending: Ending, done: float, left: float) -> None:
+        """Note how a training of this run ended, and what that leaves to do."""
+        self.lose(job)
+        self.count(job, ending)
+        made = done - self._done_before
+        if made > 0:
+            self.state.seconds_left = round((time.monotonic() - self._started) * left / made, 1)
+
+    def write(self, *, now: bool = False) -> None:
+        """Write what has changed, unless it was written just now."""
+        if not self._dirty or not (now or time.monotonic() - self._written >= WRITE_EVERY_S):
+            return
+        self._written = time.monotonic()
+        try:
+            self._workspace.write_json(self._path, self.state)
+            self._dirty = False
+        except OSError as error:  # an object store may fail for a moment: the next one follows
+            log.warning("where the sweep stands could not be written: %s", redacted(first_line(error)))
+
+    def remove(self) -> None:
+        """Remove the file: the rows tell everything."""
+        self._workspace.delete(self._path)
+
+
+def _best_so_far(state: SweepState) -> str:
+    name, best = max(state.best.items(), key=lambda entry: entry[1].value)
+    return f"best so far {name} {state.metric} {best.value:.4f}"

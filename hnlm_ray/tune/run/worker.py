@@ -1,0 +1,114 @@
+"""What runs in a worker of Ray Tune: one training, its row, and its reports."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+from ray import tune
+
+from hnlm_ray.cf import CFData
+from hnlm_ray.config import TuneConfig
+from hnlm_ray.config.spaces import Reads
+from hnlm_ray.tune.control_data import KeptData
+from hnlm_ray.tune.job import FINISHED, Job, Row
+from hnlm_ray.tune.run.curve import Point
+from hnlm_ray.tune.run.event_files import EventFiles
+from hnlm_ray.tune.run.one_thread import OneThread
+from hnlm_ray.tune.run.reads_of_test import ReadsOfTest
+from hnlm_ray.tune.run.states import StateStore
+from hnlm_ray.tune.run.training_row import Attendance, RowOf, training_row
+from hnlm_ray.workspace import ChunkedTable
+
+_KEPT_DATA: Final = KeptData()
+_TRAINER: Final = OneThread()
+# How long a worker waits for the thread of its last trial: with Tune's own 2 s the next trial fails on a busy machine.
+os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")
+# Arrays out of the object store are shared by all workers of a node, so they can't be written; no training does.
+warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Where rows and states of trainings lie: a row is a chunk. Picklable, so that workers write their own."""
+
+    table: ChunkedTable
+
+    @property
+    def states(self) -> StateStore:
+        """The states of running trainings."""
+        return StateStore(self.table.store.filesystem, self.table.note_path("states"))
+
+    def write(self, job: Job, row: Row) -> None:
+        """Write a training's row; what was kept of it while it ran goes."""
+        self.table.write(job.part, pa.Table.from_pylist([row], schema=self.table.store.schema))
+        self.states.remove(job.part)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What every training of a sweep needs, through the object store once.
+
+    Attributes
+    ----------
+    control_seed
+        With a training's own seed it draws what a control is made from: each refit has a shuffle of its own, so that
+        the spread over seeds holds that of shuffles.
+    watched
+        Whether each evaluation is reported, so that a training can be ended early.
+    events
+        Folder of TensorBoard's files, on this machine; none: there are none.
+    """
+
+    data: CFData
+    settings: TuneConfig
+    rows: TrainingRows
+    reads: ReadsOfTest
+    control_seed: int
+    watched: bool
+    events: str | None
+
+
+def run_training(params: Mapping[str, str], shared: Shared) -> None:
+    """Train one job, write its row and report how it ended: in the one thread of this process that trains."""
+    _TRAINER.run(lambda: _run_training(params, shared))
+
+
+def _run_training(params: Mapping[str, str], shared: Shared) -> None:
+    job = Job.from_json(params["job"])
+    events = EventFiles(f"{shared.events}/{job.part}", shared.settings.metric) if shared.events else None
+
+    def on_point(point: Point, row: RowOf) -> None:
+        if events is not None:
+            events.add(point)
+        if shared.watched and point.validation is not None and point.epoch < job.config.epochs:
+            tune.report(_running(point, row(), shared.settings.metric))
+
+    def data_of(reads: Reads) -> CFData:
+        return _KEPT_DATA.read_data(shared.rows.table.chunks, reads, shared.data, shared.control_seed + job.seed)
+
+    try:
+        attendance = Attendance(shared.rows.states, on_point, shared.reads.mark)
+        row = training_row(job, data_of, shared.settings, attendance)
+    finally:
+        if events is not None:
+            events.close()
+    shared.rows.write(job, row)
+    tune.report(_ended(row, shared.settings.metric))
+
+
+def _running(point: Point, row: Row, metric: str) -> dict[str, Any]:
+    """Return what is reported of a running training: a trial is worth its best epoch, which is what is kept of it."""
+    value = row["validation"][metric]
+    return {"value": value, "epoch": point.epoch, "cpu_seconds": point.cpu_seconds, "row": json.dumps(row)}
+
+
+def _ended(row: Row, metric: str) -> dict[str, Any]:
+    value = (row["validation"] or {}).get(metric, math.nan) if row["status"] in FINISHED else math.nan
+    return {"value": value, "epoch": row["epochs"], "cpu_seconds": row["cpu_seconds"], "status": row["status"]}

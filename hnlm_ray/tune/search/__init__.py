@@ -1,0 +1,1 @@
+"""Which trial comes next: random, TPE, the queue, checks before anything runs."""
