@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from hnlm_ray.compare.units import unit_of
+from hnlm_ray.compare.method_rows import unit_of
 from hnlm_ray.study.words import headlines, over_datasets
 
 Facts = Mapping[str, Any]

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from hnlm_ray.cli import app
 from hnlm_ray.config.controls import CONTROLS
 from hnlm_ray.config.loading import load_cf_config, load_config
-from hnlm_ray.finetune.evaluate.meanings import MEANINGS, METRICS
+from hnlm_ray.finetune.evaluate.comparison import MEANINGS, METRICS
 from hnlm_ray.finetune.export import DESCRIPTION_FILE, PARTS_FILE
 from hnlm_ray.methods.known import METHODS, RunMethods
 from hnlm_ray.pipeline.stages import STAGES

@@ -34,7 +34,8 @@ from hnlm_ray.llm.rows.job import LLMTask, RowJob, RowPrompt, RowTask
 from hnlm_ray.llm.rows.worker import EngineWorker
 from hnlm_ray.llm.text.answers import AnswerFormat
 from hnlm_ray.llm.text.prompts import load_prompt
-from hnlm_ray.negatives import embedding, embedding_engines
+from hnlm_ray.negatives import embedding
+from hnlm_ray.negatives import embedding as embedding_engines
 from hnlm_ray.negatives.embedding import EmbeddingWorker
 from hnlm_ray.teacher.vectors import Vectors
 from hnlm_ray.workspace import ChunkedTable

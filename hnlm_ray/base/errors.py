@@ -2,6 +2,8 @@
 
 The command line prints the sentence alone (``--debug`` adds the traceback) and exits with
 ``exit_code``: 2 for something the user gave, 1 for something that failed.
+
+What can go wrong in a CF training although its input was fine.
 """
 
 from __future__ import annotations
@@ -56,3 +58,7 @@ def error_of(kind: str, sentence: str) -> HnlmError:
 def _kinds() -> dict[str, type[HnlmError]]:
     own = (one for one in globals().values() if isinstance(one, type) and issubclass(one, HnlmError))
     return {one.__name__: one for one in own}
+
+
+class DivergedError(HnlmError):
+    """The loss or an embedding is no longer finite."""

@@ -1,7 +1,9 @@
 """The hash of a file's content, remembered while its size and time of change stay: big sources are read once.
 
-What is remembered lies in the cache folder (:func:`hnlm_ray.llm.models.cache_folder`), a tiny file a hash.
+What is remembered lies in the cache folder (:func:`hnlm_ray.base.hashing.cache_folder`), a tiny file a hash.
 A file that changed just now is read each time, since a further change may leave size and time as they are.
+
+Fingerprints: what a stage's output is made from, as one hash.
 """
 
 from __future__ import annotations
@@ -12,14 +14,14 @@ import logging
 import os
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from pyarrow import fs as pafs
 
 from hnlm_ray.base.errors import SourceError
-from hnlm_ray.llm.models import cache_folder
-from hnlm_ray.workspace.folder import first_line
+from hnlm_ray.base.text import first_line
 
 log = logging.getLogger(__name__)
 REMEMBERED_FROM_BYTES: Final = 1 << 20
@@ -92,3 +94,24 @@ def _remember(place: Path, digest: bytes) -> None:
         os.replace(scratch.name, place)
     except OSError as error:
         log.debug("the hash of a file can't be kept in %s (%s): it is computed again next time", place.parent, error)
+
+
+def fingerprint_of(parts: Mapping[str, object]) -> str:
+    """Hash a JSON-able mapping; equal content gives equal hashes, whatever the order of keys."""
+    text = json.dumps(parts, sort_keys=True, default=str, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fingerprint_files(files: Sequence[tuple[pafs.FileSystem, str]]) -> str:
+    """Hash files by name (without folder) and content: a moved or touched file stays the same."""
+    digest = hashlib.sha256()
+    for filesystem, path in files:
+        digest.update(f"{path.rsplit('/', 1)[-1]}\0".encode(errors="surrogateescape"))
+        digest.update(content_hash(filesystem, path))
+    return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Return the folder of converted checkpoints: ``$HNLM_CACHE``, else ``~/.cache/hnlm_ray``."""
+    base = os.environ.get("HNLM_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "hnlm_ray")
+    return Path(base).expanduser()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+
+from hnlm_ray.base.redaction import redacted
 
 _JOINER = "\u200d"
 
@@ -37,3 +40,32 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours}:{minutes:02}:{rest:02}"
     return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text: what fits into one sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def named(error: BaseException) -> str:
+    """Return an error's type and first line; of an error without a text the type alone."""
+    return f"{type(error).__name__}: {first_line(error)}" if str(error).strip() else type(error).__name__
+
+
+_WIDTH = 300
+
+
+_QUOTED = re.compile(r"""(?<!\w)(?:'[^']*'|"[^"]*"|`[^`]*`)(?!\w)""")
+
+
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+
+
+def folded(message: str) -> str:
+    """Return a message without what differs from row to row: 'N prompt and N answer tokens exceed ...'."""
+    return _NUMBER.sub("N", _QUOTED.sub("'...'", message))
+
+
+def shown(message: str | None) -> str:
+    """Return a message that is safe to print: no control characters, no secrets, of bounded length."""
+    return "no message" if message is None else redacted(shorten(" ".join(message.split()), _WIDTH))

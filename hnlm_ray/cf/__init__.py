@@ -1,6 +1,6 @@
 """Collaborative filtering in pure PyTorch: models, negative samplers, losses, training, evaluation."""
 
-from hnlm_ray.base.cf_errors import DivergedError
+from hnlm_ray.base.errors import DivergedError
 from hnlm_ray.cf.closed_form import SOLVED
 from hnlm_ray.cf.data.cf_data import CFData, with_held_out_in_train, with_validation_in_train
 from hnlm_ray.cf.data.controls import (

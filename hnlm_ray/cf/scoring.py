@@ -9,8 +9,7 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
-from hnlm_ray.base.cf_errors import DivergedError
-from hnlm_ray.base.errors import InputError
+from hnlm_ray.base.errors import DivergedError, InputError
 
 ALIGNED: Final = 32
 """Scores, of 4 bytes each: two cache lines."""

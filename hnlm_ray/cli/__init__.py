@@ -12,7 +12,25 @@ from typing import Any, Final
 import typer
 from typer.core import TyperCommand
 
-from hnlm_ray.cli import cf, configs, finetune, models, plan, readings, runs, setup, study
+from hnlm_ray.cli import (
+    cf,
+    readings,
+    runs,
+    setup,
+    study,
+)
+from hnlm_ray.cli import (
+    readings as finetune,
+)
+from hnlm_ray.cli import (
+    runs as plan,
+)
+from hnlm_ray.cli import (
+    setup as configs,
+)
+from hnlm_ray.cli import (
+    setup as models,
+)
 from hnlm_ray.commands.invocation import ReportingGroup, unwind_on_sigterm
 
 COMMANDS: Final[tuple[Callable[..., Any], ...]] = (

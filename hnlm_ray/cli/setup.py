@@ -1,4 +1,9 @@
-"""Commands before a run: a configuration for unknown files, a check of the machine."""
+"""Commands before a run: a configuration for unknown files, a check of the machine.
+
+The commands ``hnlm config ...``.
+
+The commands ``hnlm models ...``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,64 @@ import typer
 
 from hnlm_ray.commands.options import AsJson, ConfigPath, Debug, JsonOut, Overrides, WorkspaceUri, load
 from hnlm_ray.commands.output import Output
+
+
+def config_show(
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Print the whole configuration, defaults included, as YAML.
+
+    Example: hnlm config show --config configs/demo.yaml --set cf.dim=32
+    """
+    from hnlm_ray.commands.setup.configuration import show_config
+
+    show_config(load(config, overrides, workspace), Output(as_json, json_out))
+
+
+def config_schema(*, json_out: JsonOut = None, debug: Debug = False) -> None:  # noqa: ARG001
+    """Print the JSON schema of a configuration: every value, what it does and what is allowed.
+
+    Example: hnlm config schema --json-out schema.json
+    """
+    from hnlm_ray.commands.setup.configuration import show_schema
+
+    show_schema(Output(json_out=json_out))
+
+
+def models_fetch(*, as_json: AsJson = False, json_out: JsonOut = None, debug: Debug = False) -> None:  # noqa: ARG001
+    """Make the embedded LLM's checkpoint in the cache folder ($HNLM_CACHE), unless it is there.
+
+    Example: hnlm models fetch
+    """
+    from hnlm_ray.commands.setup.models import fetch
+
+    fetch(Output(as_json, json_out))
+
+
+def models_list(
+    *,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceUri = None,
+    as_json: AsJson = False,
+    json_out: JsonOut = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Print the LLM and the encoder (of a configuration, else the embedded ones) and where they are.
+
+    Example: hnlm models list --config configs/demo.yaml
+    """
+    from hnlm_ray.commands.setup.models import list_models
+    from hnlm_ray.config import LLMConfig
+
+    llm = LLMConfig() if config is None else load(config, overrides, workspace).llm
+    list_models(llm, Output(as_json, json_out))
 
 
 def init(

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from hnlm_ray.base.errors import InputError
+from hnlm_ray.base.text import clean
 
 _PLAIN_WIDTH = 160
 
@@ -72,3 +74,8 @@ def _write(path: str, text: str) -> None:
             stream.write(f"{text}\n")
     except OSError as error:
         raise InputError(f"--json-out {path} can't be written ({error.strerror}): choose another file") from error
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line of our own words and of data, uninterpreted and unwrapped."""
+    console.print(Text(clean(text)), soft_wrap=True)

@@ -7,13 +7,14 @@ from typing import Any, TypedDict
 from rich.console import Console
 
 from hnlm_ray.base.redaction import redacted
+from hnlm_ray.commands.output import say
 from hnlm_ray.commands.results.report import make_report
 from hnlm_ray.commands.results.results import read_results, show_results
 from hnlm_ray.commands.stages.execution import Execution
-from hnlm_ray.commands.stages.narration import say, say_places
+from hnlm_ray.commands.stages.narration import say_places
 from hnlm_ray.commands.stages.stage_rows import StageRow, stage_row
 from hnlm_ray.pipeline.status import find_stage, llm_stage, statuses
-from hnlm_ray.workspace.retry import parse_retry
+from hnlm_ray.workspace.stage import parse_retry
 
 
 class StageAnswer(TypedDict):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hnlm_ray.base.resampling import user_draws
+from hnlm_ray.base.samples import user_draws
 from hnlm_ray.compare.significance import CONFIDENCE, ROUNDING
 
 if TYPE_CHECKING:

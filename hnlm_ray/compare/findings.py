@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from hnlm_ray.compare.scope import Scope
+from hnlm_ray.compare.method_rows import Scope
 from hnlm_ray.config.controls import CONTROLS, EXTENDED, Leaves
-from hnlm_ray.config.method_names import STANDING_BASELINES
+from hnlm_ray.config.spaces import STANDING_BASELINES
 
 LEVEL: Final = 0.05
 Entry = Mapping[str, Any]

@@ -1,19 +1,51 @@
-"""The trials and refits of one method, and its figures."""
+"""The trials and refits of one method, and its figures.
+
+What a comparison's sample is made of: independent searches, or the seeds of a single one.
+
+What a search finds varies by itself, often more than its winner does from seed to seed. So where two methods share two
+or more searches these are the sample, each the mean of its refits (seeds nested in searches); else it is the refits,
+and what is found holds for the configurations that were refitted.
+
+Whether what a comparison finds may be said of two methods, or of the configurations that were found for them.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.compare.units import unit_means
-from hnlm_ray.llm.rows.failures import folded, shown
+from hnlm_ray.base.text import folded, shown
+
+Unit = Literal["searches", "seeds"]
+_REPLICATED: Final = 2
+
+
+def unit_of(searches: Sequence[int]) -> Unit:
+    """Return what is one draw of the sample, from the search of each refit."""
+    return "searches" if len(set(searches)) >= _REPLICATED else "seeds"
+
+
+def unit_means(values: ArrayLike, searches: Sequence[int]) -> NDArray[np.float64]:
+    """Return float[units, ...] of float[refits, ...]: means over each search's refits, or with one search the refits.
+
+    Parameters
+    ----------
+    searches
+        The search of each refit; units follow by their numbers.
+    """
+    rows = np.asarray(values, np.float64)
+    if unit_of(searches) == "seeds":
+        return rows
+    of = np.asarray(searches)
+    return np.array([rows[of == search].mean(0) for search in np.unique(of)])
+
 
 Row = Mapping[str, Any]
 Refits = Sequence[tuple[Row, Row]]
@@ -71,7 +103,7 @@ class MethodRows:
         }
 
     def _of_units(self, column: str) -> list[dict[str, float]]:
-        """Return a map's figures, a unit each (:mod:`hnlm_ray.compare.units`)."""
+        """Return a map's figures, a unit each (:mod:`hnlm_ray.compare.method_rows`)."""
         rows = [dict(row[column] or ()) for row in self.refits]
         names = sorted(set.intersection(*map(set, rows))) if rows else []
         values = [[float(row[name]) for name in names] for row in rows]
@@ -140,7 +172,7 @@ def searches_of(refits: Refits) -> list[int]:
 
 
 def per_user_values(refits: Refits) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return float64[units, users] of both methods (:mod:`hnlm_ray.compare.units`); none without refits or users."""
+    """Return float64[units, users] of both methods (:mod:`hnlm_ray.compare.method_rows`); none without refits or users."""
     values = [[np.asarray(_of(row), np.float64) for row in pair] for pair in refits]
     lengths = {len(own) for pair in values for own in pair}
     if len(lengths) > 1:
@@ -166,3 +198,33 @@ def _means(rows: Sequence[Mapping[str, float]]) -> Figures:
 
 def _unfinished(rows: Sequence[Row]) -> dict[str, int]:
     return dict(Counter(str(row["status"]) for row in rows if row["status"] not in COUNTED))
+
+
+Scope = Literal["methods", "configurations"]
+LEAST_SEARCHES: Final = 2
+LEAST_TRIALS: Final = 20
+"""Over a method's searches together: with fewer, what a search finds is mostly luck."""
+
+
+def speaks_of(a: MethodRows, b: MethodRows, found_by: Mapping[str, Sequence[Row] | None]) -> Scope:
+    """Return what a comparison of two methods speaks of.
+
+    It speaks of methods where both share :data:`LEAST_SEARCHES` searches, in which the configuration of each was found
+    among :data:`LEAST_TRIALS` trials together that came to a figure.
+
+    Parameters
+    ----------
+    found_by
+        The trials that decided each method's configurations, by its name in results: its own, and those of the methods
+        whose settings it takes; none of one that searches nothing, which is its configuration and needs no search.
+    """
+    searches = set(searches_of(shared_refits(a, b)))
+    told = all(_is_replicated(found_by[rows.name], searches) for rows in (a, b))
+    return "methods" if told else "configurations"
+
+
+def _is_replicated(trials: Sequence[Row] | None, searches: Collection[int]) -> bool:
+    if trials is None:
+        return True
+    counted = sum(int(row["search"]) in searches and row["status"] in COUNTED for row in trials)
+    return len(searches) >= LEAST_SEARCHES and counted >= LEAST_TRIALS

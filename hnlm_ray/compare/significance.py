@@ -1,7 +1,7 @@
 """Is one method better than another? Paired over the same users and the same units.
 
 A unit is a search, its value for a user the mean over the seeds nested in it; with a single search it is a seed
-(:mod:`hnlm_ray.compare.units`). The difference of user u in unit s is modelled as crossed random effects,
+(:mod:`hnlm_ray.compare.method_rows`). The difference of user u in unit s is modelled as crossed random effects,
 d = m + unit + user + rest: users *and* units are samples, so that neither a few lucky users nor a lucky search or seed
 makes a result. Of seeds of one search the answer holds for the two configurations that were refitted: what another
 search would have found is not in it.
@@ -9,15 +9,17 @@ search would have found is not in it.
 Pairing by unit is right whether or not it means the same draws to both methods: what the differences vary by
 is measured, not assumed. Where a unit gives both the same start, that part cancels; where the units have nothing
 in common, pairing costs degrees of freedom and no validity.
+
+How large a difference is, beside how sure: relative, standardised, and as users won and lost.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -173,3 +175,73 @@ def holm(p_values: Sequence[float]) -> list[float]:
     factors = np.arange(len(p_values), 0, -1)
     adjusted[order] = np.minimum(1, np.maximum.accumulate(factors * np.asarray(p_values, np.float64)[order]))
     return [float(value) for value in adjusted]
+
+
+Facts = dict[str, Any]
+
+
+def effect(a: ArrayLike, b: ArrayLike) -> Facts:
+    """Describe how far a is above b.
+
+    Parameters
+    ----------
+    a, b
+        float[units, users], paired by search or seed and by user.
+
+    Returns
+    -------
+    dict
+        ``relative``: mean(a) / mean(b) - 1, and ``relative_ci95``, from the spread of a - b * mean(a) / mean(b)
+        (the delta method; null where b is 0). ``effect_size``: d_z, the mean over the standard deviation of the users'
+        differences, each a mean over the units; null where these don't vary. ``wins``, ``ties``, ``losses``: users.
+
+    Raises
+    ------
+    InputError
+        The shapes differ, or there is nothing to compare.
+    """
+    first, second = paired(a, b)
+    return {**_relative(first, second), "effect_size": standardised(by_user(first, second)), **counts(first, second)}
+
+
+def by_user(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the users' differences, float64[users], means over the units; rounding is no difference."""
+    differences = (a - b).mean(0)
+    size = np.maximum(np.abs(a).max(0), np.abs(b).max(0))
+    return np.where(np.abs(differences) <= ROUNDING * size, 0.0, differences)
+
+
+def counts(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str, int]:
+    """Return for how many users a is above b, equal to it and below it."""
+    signs = np.sign(by_user(a, b))
+    return {name: int((signs == sign).sum()) for name, sign in (("wins", 1), ("ties", 0), ("losses", -1))}
+
+
+def standardised(differences: NDArray[np.float64]) -> float | None:
+    """Return d_z of float[users]: mean / standard deviation (n - 1)."""
+    if len(differences) < LEAST_USERS:
+        return None
+    mean, spread = float(differences.mean()), float(differences.std(ddof=1))
+    return None if spread <= ROUNDING * abs(mean) else mean / spread
+
+
+def in_groups(a: NDArray[np.float64], b: NDArray[np.float64], groups: Mapping[str, NDArray[np.bool_]]) -> Facts:
+    """Return for each group (bool[users]) its size, mean difference, and users won, tied and lost.
+
+    A user for whom a value is NaN is left out; a group without users is not there.
+    """
+    known = ~(np.isnan(a).any(0) | np.isnan(b).any(0))
+    members = {name: np.flatnonzero(group & known) for name, group in groups.items()}
+    return {name: _group(a[:, users], b[:, users]) for name, users in members.items() if len(users)}
+
+
+def _group(a: NDArray[np.float64], b: NDArray[np.float64]) -> Facts:
+    return {"users": a.shape[1], "difference": float((a - b).mean()), **counts(a, b)}
+
+
+def _relative(a: NDArray[np.float64], b: NDArray[np.float64]) -> Facts:
+    if b.mean() == 0:
+        return {"relative": None, "relative_ci95": [None, None]}
+    ratio = float(a.mean() / b.mean())
+    around = interval((a - ratio * b) / b.mean())
+    return {"relative": ratio - 1, "relative_ci95": [ratio - 1 + bound for bound in around]}

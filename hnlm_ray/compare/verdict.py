@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hnlm_ray.compare.findings import Credit, Finding, Outcome, find, told_controls
-from hnlm_ray.compare.scope import Scope
+from hnlm_ray.compare.method_rows import Scope
 
 Entry = Mapping[str, Any]
 _FEW_SECONDS: Final = 9.95

@@ -9,11 +9,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hnlm_ray.compare.effects import effect, in_groups
-from hnlm_ray.compare.method_rows import MethodRows, Refits, Row, per_user_values, searches_of, shared_refits
-from hnlm_ray.compare.scope import speaks_of
-from hnlm_ray.compare.significance import compare, holm
-from hnlm_ray.compare.units import unit_means, unit_of
+from hnlm_ray.compare.method_rows import (
+    MethodRows,
+    Refits,
+    Row,
+    per_user_values,
+    searches_of,
+    shared_refits,
+    speaks_of,
+    unit_means,
+    unit_of,
+)
+from hnlm_ray.compare.significance import compare, effect, holm, in_groups
 from hnlm_ray.compare.user_groups import POPULARITIES, Groups
 
 Entry = dict[str, Any]
@@ -58,7 +65,7 @@ def versus(
     Parameters
     ----------
     found_by
-        The trials that decided each method's configurations, as of :func:`hnlm_ray.compare.scope.speaks_of`.
+        The trials that decided each method's configurations, as of :func:`hnlm_ray.compare.method_rows.speaks_of`.
     """
     refits = shared_refits(a, b)
     values = per_user_values(refits)

@@ -6,11 +6,9 @@ Every field says in its description what it does; ``hnlm config schema`` prints 
 
 from hnlm_ray.config.base import MethodName, ModelName, Section
 from hnlm_ray.config.cf import CFConfig
-from hnlm_ray.config.evidence import EvidenceConfig
 from hnlm_ray.config.finetune import CFTeacherConfig, EmbeddingsConfig, FinetuneConfig, LoraConfig, RecordsConfig
-from hnlm_ray.config.llm import LLMConfig, NegativesConfig, ProfileConfig, ScriptedConfig
+from hnlm_ray.config.llm import EvidenceConfig, LLMConfig, NegativesConfig, ProfileConfig, ScriptedConfig
 from hnlm_ray.config.prepare import PrepareConfig, SplitConfig
-from hnlm_ray.config.recommend import RecommendConfig
 from hnlm_ray.config.run import Config, RayConfig
 from hnlm_ray.config.sources import (
     SOURCE_FORMATS,
@@ -27,7 +25,7 @@ from hnlm_ray.config.sources import (
     TableSource,
     YelpSource,
 )
-from hnlm_ray.config.tune import TuneConfig
+from hnlm_ray.config.tune import RecommendConfig, TuneConfig
 
 __all__ = [
     "SOURCE_FORMATS",

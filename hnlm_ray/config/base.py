@@ -23,7 +23,7 @@ def _is_a_metric(name: str) -> str:
 MetricName = Annotated[str, AfterValidator(_is_a_metric)]
 PairChoice = Literal["informative", "random"]
 MethodName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-"""A file's name below hnlm_ray/methods/spaces, or a method of the user's own (:mod:`hnlm_ray.config.method_names`)."""
+"""A file's name below hnlm_ray/methods/spaces, or a method of the user's own (:mod:`hnlm_ray.config.spaces`)."""
 ModelName = Literal["mf", "lightgcn", "ngcf", "sgl", "simgcl", "xsimgcl"]
 CFModelName = Literal[
     "mf",

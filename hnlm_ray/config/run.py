@@ -9,13 +9,11 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hnlm_ray.config.base import Count, Section
 from hnlm_ray.config.cf import CFConfig
-from hnlm_ray.config.evidence import EvidenceConfig
 from hnlm_ray.config.finetune import CFTeacherConfig, EmbeddingsConfig, FinetuneConfig, RecordsConfig
-from hnlm_ray.config.llm import LLMConfig, NegativesConfig, ProfileConfig
+from hnlm_ray.config.llm import EvidenceConfig, LLMConfig, NegativesConfig, ProfileConfig
 from hnlm_ray.config.prepare import PrepareConfig
-from hnlm_ray.config.recommend import RecommendConfig
 from hnlm_ray.config.sources import Source
-from hnlm_ray.config.tune import TuneConfig
+from hnlm_ray.config.tune import RecommendConfig, TuneConfig
 
 
 class RayConfig(Section):

@@ -1,4 +1,7 @@
-"""The comparison."""
+"""The comparison.
+
+Recommendations of the chosen model.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,29 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from hnlm_ray.config.base import Count, MethodName, MetricName, ModelName, Section
-from hnlm_ray.config.method_names import DEFAULT_METHODS, check_method, classical_methods, is_classical, shipped_methods
-from hnlm_ray.config.spaces import ROLE, SpaceConfig
+from hnlm_ray.config.spaces import (
+    DEFAULT_METHODS,
+    ROLE,
+    SpaceConfig,
+    check_method,
+    classical_methods,
+    is_classical,
+    shipped_methods,
+)
+
+
+class RecommendConfig(Section):
+    """The model that recommends, and how much it gives each user."""
+
+    k: Count = Field(
+        20, description="Items a user gets; one without a positive in what the model is trained on goes to nobody."
+    )
+    train_on: Literal["all", "train"] = Field(
+        "all",
+        description="all: the chosen method is trained anew on every positive, held-out ones too (nothing is measured "
+        "on it); train: on training rows alone, so that its lists can be checked against the held-out ones.",
+    )
+
 
 LEAST_SHARE: Final = 0.01
 """Of a CPU or GPU: Ray counts in steps of a ten-thousandth, and takes less for none."""

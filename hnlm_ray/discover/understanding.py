@@ -1,25 +1,142 @@
-"""What the files are: the section ``source`` of a configuration, with the evidence for each value."""
+"""What the files are: the section ``source`` of a configuration, with the evidence for each value.
+
+The files about items: which they are, how they are linked, and what their columns tell.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.discover.describing import ItemFiles, describe_by_interactions
 from hnlm_ray.discover.files.heads import Head, read_head
 from hnlm_ray.discover.files.inputs import Place, expand
 from hnlm_ray.discover.files.names import name_score
-from hnlm_ray.discover.files.question import Ask
-from hnlm_ray.discover.files.sample import Table, read_table
-from hnlm_ray.discover.found import LEFT, Comments, Understanding, Use
+from hnlm_ray.discover.files.sample import Ask, Table, read_table
+from hnlm_ray.discover.found import LEFT, Comments, Understanding, Use, path_of, same_columns
 from hnlm_ray.discover.overrides import Overrides
-from hnlm_ray.discover.parts import path_of, same_columns
 from hnlm_ray.discover.published import Published, known_layout
 from hnlm_ray.discover.roles.interactions import InteractionRoles, choose_pair, interaction_roles
-from hnlm_ray.discover.roles.items import unfit
-from hnlm_ray.discover.roles.links import about_items, close_links
+from hnlm_ray.discover.roles.items import ItemRoles, described_by, item_roles, unfit
+from hnlm_ray.discover.roles.links import Link, about_items, best_link, close_links, item_link, users_link
 from hnlm_ray.discover.roles.pairs import Pair, lists_things, ranked_pairs
+
+_SURE_LINK = 1.4
+"""A link to another column of the items' file alone: nearly all values, under the same name."""
+
+
+@dataclass(frozen=True)
+class ItemFiles:
+    """Adds files about items to what was found.
+
+    Attributes
+    ----------
+    found
+        Gets the sections ``items`` and ``more_items``.
+    main
+        The interactions.
+    user, item
+        Its columns of ids.
+    """
+
+    found: Understanding
+    main: Table
+    user: str
+    item: str
+    wanted: Overrides
+
+    def add(self, others: Sequence[Table]) -> None:
+        """Add the best linked file, then further ones about the same items."""
+        links = {other.place: link for other in others if (link := item_link(self.main, other, self.user, self.item))}
+        linked = [other for other in others if other.place in links]
+        first = max(linked, key=lambda one: self._worth(one, links[one.place]), default=None)
+        if first is None:
+            self.found.uses += [Use(other.place.shown, "", LEFT, self._unlinked(other)) for other in others]
+            return
+        self.found.source["items"] = self._file(("items",), first, links[first.place], self.main)
+        key = frozenset({links[first.place].key})
+        more = [self._further(other, first, links.get(other.place), key) for other in others if other is not first]
+        if files := [file for file in more if file is not None]:
+            self.found.source["more_items"] = files
+            self._number_comments()
+
+    def _worth(self, table: Table, link: Link) -> float:
+        return link.score + 0.5 * about_items(table) + 9.0 * (self.wanted.title in table.names)
+
+    def _further(self, other: Table, first: Table, direct: Link | None, key: frozenset[str]) -> dict[str, Any] | None:
+        """Link a file by the item's id, or by another column of the first file, whichever fits better."""
+        further = best_link(first, other, key)
+        place = ("more_items", other.place.shown)
+        if further is not None and further.score > (direct.score if direct else _SURE_LINK):
+            tree = self._file(place, other, further, first)
+            columns = tree.pop("columns")
+            return {**tree, "link": further.column, "columns": columns}
+        if direct is not None:
+            return self._file(place, other, direct, self.main)
+        self.found.uses.append(Use(other.place.shown, "", LEFT, self._unlinked(other)))
+        return None
+
+    def _file(self, section: tuple[str, ...], table: Table, link: Link, of: Table) -> dict[str, Any]:
+        title = self.wanted.title if self.wanted.title in table.names else None
+        told = f"{link.found:.1%} of the values of {of.place.base}:{link.column} are in it"
+        roles = item_roles(table, link.key, told, title)
+        place = ("source", *section)
+        self.found.comments |= {(*place, option): why for option, why in table.told.items()}
+        self.found.comments[*place, "link"] = link.told(table)
+        _tell(self.found, place, table, roles)
+        return {"path": table.place.path, **table.options, "columns": _columns(roles)}
+
+    def _unlinked(self, other: Table) -> str:
+        if about_items(other) < 0:
+            return "about people, and users are described by what they chose"
+        if link := users_link(self.main, other, self.user, self.item):
+            return f"{link.key} fits the users ({link.column}) better than the items ({self.item})"
+        return "none of its columns is linked to the items"
+
+    def _number_comments(self) -> None:
+        """Put the comments of further files, noted by file, at their position in the list."""
+        noted = dict.fromkeys(path[2] for path in self.found.comments if path[:2] == ("source", "more_items"))
+        at = {name: str(position) for position, name in enumerate(noted)}
+        for path in [path for path in self.found.comments if path[:2] == ("source", "more_items")]:
+            self.found.comments[*path[:2], at[path[2]], *path[3:]] = self.found.comments.pop(path)
+
+
+def describe_by_interactions(
+    found: Understanding, main: Table, item: str, taken: Sequence[str], wanted: Overrides
+) -> list[str]:
+    """Describe items by columns of the interactions that say the same in each row of an item; return them."""
+    own = described_by(main, item, taken)
+    named = main.column(item).readable
+    if not own and not named:
+        return []
+    told = "one file for both: an item's first row tells of it, the others repeat it"
+    rows = main.column(item).first_rows()
+    once = replace(main, columns=tuple(main.column(name).taken(rows) for name in (item, *own)))
+    roles = item_roles(once, item, told, wanted.title if wanted.title in own else None)
+    if roles.title is None and named:
+        roles = replace(roles, title=item, why={**roles.why, item: "the ids are names that people can read"})
+    options = {key: value for key, value in found.source["interactions"].items() if key in {"path", *main.options}}
+    found.source["items"] = {**options, "columns": _columns(roles)}
+    _tell(found, ("source", "items"), main, roles)
+    return own
+
+
+def _columns(roles: ItemRoles) -> dict[str, Any]:
+    columns: dict[str, Any] = {"item": roles.item, "title": roles.title}
+    columns |= {"attributes": list(roles.attributes)} if roles.attributes else {}
+    return columns | ({"text": list(roles.text)} if roles.text else {})
+
+
+def _tell(found: Understanding, place: tuple[str, ...], table: Table, roles: ItemRoles) -> None:
+    named = {"item": (roles.item,), "title": (roles.title,), "attribute": roles.attributes, "text": roles.text}
+    for role, names in named.items():
+        found.uses += [Use(table.place.shown, name, role, roles.why[name]) for name in names if name is not None]
+    shown = "no column tells the items' names" if roles.title is None else roles.why[roles.title]
+    columns = (*place, "columns")
+    found.comments |= {(*columns, "item"): roles.why[roles.item], (*columns, "title"): shown}
+    found.comments |= {(*columns, "attributes"): "short facts", (*columns, "text"): "longer texts"}
+    found.uses += [Use(table.place.shown, name, LEFT, told) for name, told in roles.left.items()]
 
 
 def understand(paths: Sequence[str], wanted: Overrides, ask: Ask) -> Understanding:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from hnlm_ray.config import Config, EvidenceConfig
 from hnlm_ray.evidence.answers import PROBLEMS, JudgementFormat
 from hnlm_ray.llm.rows.job import LLMTask, RowPrompt
-from hnlm_ray.llm.text.bounded import BoundedTexts
+from hnlm_ray.llm.text.chat_tokens import BoundedTexts
 from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.negatives.text import Described
 from hnlm_ray.profiles.users import liked_item

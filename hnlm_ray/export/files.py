@@ -16,7 +16,8 @@ from pyarrow import fs as pafs
 
 from hnlm_ray.base.csv_text import escaped
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.workspace.folder import first_line, resolve_filesystem
+from hnlm_ray.base.text import first_line
+from hnlm_ray.workspace.folder import resolve_filesystem
 
 Format = Literal["parquet", "csv"]
 

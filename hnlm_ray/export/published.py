@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from hnlm_ray.base.errors import WorkspaceError
+from hnlm_ray.base.text import first_line
 from hnlm_ray.workspace import Workspace
-from hnlm_ray.workspace.folder import first_line
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,19 +1,73 @@
-"""What a fine-tuned LLM must beat: predictors of hard negatives that need less; and the rule that made the targets."""
+"""What a fine-tuned LLM must beat: predictors of hard negatives that need less; and the rule that made the targets.
+
+Ridge regression in closed form: the start of the head, and a baseline.
+
+Where the head starts: centred on the untuned LLM's states, as their ridge regression to the targets.
+
+Linear probing, then fine-tuning (Kumar et al., ICLR 2022): a head that already fits keeps the first steps from
+distorting what the LLM knows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
 from torch import nn
 
 from hnlm_ray.config import CFTeacherConfig
-from hnlm_ray.finetune.batches import Records
-from hnlm_ray.finetune.loss import contrastive_loss
-from hnlm_ray.finetune.ridge import fit_ridge, unit
+from hnlm_ray.finetune.batches import Batch, Records, contrastive_loss
+from hnlm_ray.finetune.model import HardNegativeModel, Head
 from hnlm_ray.teacher.mining import UserPairs, mine
 from hnlm_ray.teacher.vectors import Matrix, Vectors
+
+_PENALTIES: Final = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+
+
+def unit(rows: Matrix) -> Matrix:
+    """Return rows in unit length; rows of zeros stay."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Ridge:
+    """Predicts ``(features - centre) / spread @ weights + mean``; weights float32[d, k]."""
+
+    centre: Matrix
+    spread: Matrix
+    weights: Matrix
+    mean: Matrix
+
+    def predict(self, features: Matrix) -> Matrix:
+        """Predict float32[n, k] from float32[n, d]."""
+        return np.asarray((features - self.centre) / self.spread @ self.weights + self.mean, dtype=np.float32)
+
+
+def fit_ridge(features: Matrix, targets: Matrix) -> Ridge:
+    """Fit targets float32[n, k] to features float32[n, d], standardised.
+
+    Of a few penalties (0.03 .. 30 times the records) the one with the least leave-one-out error is taken, which
+    the singular value decomposition gives for all records at once.
+    """
+    centre, spread, mean = features.mean(0), np.maximum(features.std(0), 1e-6), targets.mean(0)
+    left, singular, right = np.linalg.svd(((features - centre) / spread).astype(np.float64), full_matrices=False)
+    wanted = (targets - mean).astype(np.float64)
+    projected = left.T @ wanted
+
+    def error(penalty: float) -> float:
+        shrink = singular**2 / (singular**2 + penalty)
+        residual = wanted - left @ (shrink[:, None] * projected)
+        leverage = (left**2 * shrink).sum(1) + 1 / len(left)
+        return float(((residual / np.maximum(1 - leverage, 1e-3)[:, None]) ** 2).mean())
+
+    best = min((penalty * len(left) for penalty in _PENALTIES), key=error)
+    weights = right.T @ ((singular / (singular**2 + best))[:, None] * projected)
+    return Ridge(centre, spread, weights.astype(np.float32), mean)
+
 
 _MLP_EPOCHS, _MLP_BATCH, _MLP_LR = 60, 32, 1e-3
 
@@ -86,3 +140,39 @@ def mining_rule(
     for row, pair in enumerate(zip(users.tolist(), items_of.tolist(), strict=True)):
         scores[row, kept[pair]] = np.arange(len(kept[pair]), 0, -1)
     return scores
+
+
+_BATCH = 16
+
+
+@torch.inference_mode()
+def computed(compute: Callable[[Batch], torch.Tensor], records: Records) -> Matrix:
+    """Compute all records in order of length, so that little is spent on padding; float32[n, ...]."""
+    order = sorted(range(len(records)), key=lambda row: len(records.queries[row].ids))
+    parts = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
+    rows = np.concatenate([compute(records.batch(part)).float().cpu().numpy() for part in parts])
+    return np.asarray(rows[np.argsort(order)], dtype=np.float32)
+
+
+def states_of(model: HardNegativeModel, records: Records, device: torch.device | str = "cpu") -> Matrix:
+    """Return the pooled states of records, float32[n, hidden]."""
+
+    def compute(batch: Batch) -> torch.Tensor:
+        return model.states(batch.queries, batch.users.to(device), batch.items.to(device))
+
+    return computed(compute, records)
+
+
+def probe(states: Matrix, records: Records) -> Ridge:
+    """Fit the linear probe: pooled states to the unit vectors of the records' targets."""
+    return fit_ridge(states, targets_of(records))
+
+
+@torch.no_grad()
+def start_head(head: Head, fitted: Ridge, how: str) -> None:
+    """Centre the head; with ``how`` 'ridge' also make it the probe."""
+    centre, spread = torch.from_numpy(fitted.centre), torch.from_numpy(fitted.spread)
+    head.standardise(centre, spread)  # copied to the head's device
+    if how == "ridge":
+        head.linear.weight.copy_(torch.from_numpy(fitted.weights.T))
+        head.linear.bias.copy_(torch.from_numpy(fitted.mean))

@@ -1,4 +1,7 @@
-"""Records as queries and tensors, and which of them each step and worker computes: pure functions of the seed."""
+"""Records as queries and tensors, and which of them each step and worker computes: pure functions of the seed.
+
+The paper's contrastive loss, in the teacher's space.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from hnlm_ray.finetune.query import Query, QueryEncoder
 from hnlm_ray.teacher.vectors import Ints, Matrix, read_vectors
@@ -171,3 +175,27 @@ def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
     if step < rise:
         return (step + 1) / rise
     return max(0.0, (steps - step) / max(1, steps - rise))
+
+
+def contrastive_loss(queries: Tensor, batch: Batch, temperature: float) -> Tensor:
+    """Return sum_a w_a mean_b -log sigmoid((cos(q_a, p_a) - cos(q_a, n_b)) / t) / W: these records' part of a loss.
+
+    The paper's fine-tuning loss with in-batch negatives: b runs over the negatives of the whole batch but for
+    those that are a's own target, and W is the sum of the whole batch's weights. The parts of a batch add up to
+    its loss, and their gradients to its gradient, however it is cut: targets and negatives are constants.
+
+    Parameters
+    ----------
+    queries
+        float32[records, k]: the model's vectors, on the batch's device.
+    batch
+        With targets p float32[records, k], negatives n float32[n, k], weights w float32[records].
+    temperature
+        t; 0.05 in the paper.
+    """
+    unit = functional.normalize(queries, dim=1)
+    own = (unit * functional.normalize(batch.targets, dim=1)).sum(1, keepdim=True)
+    lead = own - unit @ functional.normalize(batch.negatives, dim=1).T
+    losses = functional.softplus(-lead / temperature).masked_fill(batch.wrong, 0.0)
+    each = losses.sum(1) / (~batch.wrong).sum(1).clamp(min=1)
+    return (each * batch.weights).sum() / batch.weight

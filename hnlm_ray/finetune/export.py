@@ -24,16 +24,20 @@ from torch import Tensor, nn
 
 from hnlm_ray.base.errors import WorkspaceError
 from hnlm_ray.config import Config
-from hnlm_ray.finetune.building import (
+from hnlm_ray.finetune.checkpoints import Checkpoints
+from hnlm_ray.finetune.loop import TRAINED_FILE
+from hnlm_ray.finetune.model import (
+    HardNegativeModel,
+    Head,
+    Projector,
+    embedding_scale,
     new_model,
+    new_parts,
     open_tokenizer,
     query_form,
     trained_buffers,
     trained_parameters,
 )
-from hnlm_ray.finetune.checkpoints import Checkpoints
-from hnlm_ray.finetune.loop import TRAINED_FILE
-from hnlm_ray.finetune.model import HardNegativeModel, Head, Projector, embedding_scale, new_parts
 from hnlm_ray.finetune.query import QueryEncoder, QueryForm, QueryText, load_query
 from hnlm_ray.llm.models import base_model, model_identity
 from hnlm_ray.teacher.vectors import read_vectors

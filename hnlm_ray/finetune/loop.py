@@ -18,14 +18,11 @@ from torch import Tensor
 
 from hnlm_ray.cf import DivergedError
 from hnlm_ray.config import Config, FinetuneConfig
-from hnlm_ray.finetune.batches import Batch, Plan, Records, learning_rate_factor, read_records, shares
-from hnlm_ray.finetune.building import new_model, query_encoder, trained_buffers, trained_parameters
+from hnlm_ray.finetune.baselines import Ridge, probe, start_head
+from hnlm_ray.finetune.batches import Batch, Plan, Records, contrastive_loss, learning_rate_factor, read_records, shares
 from hnlm_ray.finetune.checkpoints import Checkpoints
-from hnlm_ray.finetune.head_start import probe, start_head
-from hnlm_ray.finetune.loss import contrastive_loss
-from hnlm_ray.finetune.model import HardNegativeModel
+from hnlm_ray.finetune.model import HardNegativeModel, new_model, query_encoder, trained_buffers, trained_parameters
 from hnlm_ray.finetune.query import Query
-from hnlm_ray.finetune.ridge import Ridge
 
 log = logging.getLogger(__name__)
 LogRow = dict[str, float | int | None]

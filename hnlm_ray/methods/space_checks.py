@@ -13,7 +13,7 @@ from hnlm_ray.base.outside import is_outside
 from hnlm_ray.config import CFConfig
 from hnlm_ray.config.base import CFModelName
 from hnlm_ray.config.spaces import DimensionConfig, RangeConfig
-from hnlm_ray.methods.dimensions import Choice, Int, LogUniform, Range, Space, Uniform, Value, When
+from hnlm_ray.methods.method import Choice, Int, LogUniform, Range, Space, Uniform, Value, When
 
 _BETWEEN: Final = 0.4142
 """Where between its bounds a range is tried too: a setting that takes whole numbers refuses that."""

@@ -1,19 +1,24 @@
-"""From the text of a negative to catalogue items: exact title, similar title, nearest by embedding."""
+"""From the text of a negative to catalogue items: exact title, similar title, nearest by embedding.
+
+From the vector of a negative to catalogue items: the nearest in the teacher's space.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from hnlm_ray.cf.kernels.neighbours import centred, mean_text, unit_rows
 from hnlm_ray.config import NegativesConfig
 from hnlm_ray.negatives.titles import TitleIndex
+from hnlm_ray.teacher.vectors import Matrix, Vectors
+from hnlm_ray.workspace.training_data import UserHistory
 
-Vectors = npt.NDArray[np.float32]
 LEAST_COSINE = 1e-3
 GROUNDING_COUNTS = (
     "texts",
@@ -74,12 +79,12 @@ class Catalogue:
         name nothing ("the movie") are near.
     """
 
-    def __init__(self, titles: Sequence[str], vectors: Vectors, years: Sequence[str | None] | None = None) -> None:
+    def __init__(self, titles: Sequence[str], vectors: Matrix, years: Sequence[str | None] | None = None) -> None:
         self._titles = TitleIndex(titles, years)
         self._mean = mean_text(vectors)
         self.vectors = unit_rows(centred(vectors, self._mean))
 
-    def ground(self, text: str, vector: Vectors, positives: Collection[int], config: NegativesConfig) -> Grounding:
+    def ground(self, text: str, vector: Matrix, positives: Collection[int], config: NegativesConfig) -> Grounding:
         """Ground one text for one user; the user's training positives are never the answer.
 
         An item found by its title has weight 1, all others ``config.nearest_weight`` times their cosine to the text.
@@ -94,7 +99,7 @@ class Catalogue:
         return Grounding((*first, *_nearest(cosines, passed, first, config)), met_positive)
 
 
-def _nearest(cosines: Vectors, passed: set[int], first: Sequence[Grounded], config: NegativesConfig) -> list[Grounded]:
+def _nearest(cosines: Matrix, passed: set[int], first: Sequence[Grounded], config: NegativesConfig) -> list[Grounded]:
     """Return what fills the pool after ``first``: the items that are nearest, but for those that are passed over."""
     wanted = min(config.pool_size + len(passed), len(cosines))
     nearest = np.argpartition(-cosines, wanted - 1)[:wanted]
@@ -126,3 +131,42 @@ def grounding_counts(groundings: Sequence[Grounding]) -> Counter[str]:
     counts["repeat_training_positive"] = sum(grounding.met_positive for grounding in groundings)
     counts["out_of_catalogue"] = counts["texts"] - counts["named_by_title"] - counts["repeat_training_positive"]
     return counts
+
+
+SOURCE = "embedding"
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """A negative in embedding form: its unit vector in the teacher's space, and the items nearest to it."""
+
+    vector: Matrix
+    items: tuple[Grounded, ...]
+
+
+class TeacherCatalogue:
+    """The teacher's item vectors; items without one are nobody's negative."""
+
+    def __init__(self, items: Vectors) -> None:
+        self._unit = items.matrix / np.maximum(np.linalg.norm(items.matrix, axis=1, keepdims=True), 1e-12)
+        self._there = items.there
+
+    def nearest(self, vector: Matrix, positives: Collection[int], size: int) -> tuple[Grounded, ...]:
+        """Return the ``size`` nearest items that are no training positives of the user, by cosine, above 0."""
+        cosines = np.where(self._there, self._unit @ vector, -1.0)
+        cosines[list(positives)] = -1.0
+        first = np.lexsort((np.arange(len(cosines)), -cosines))[:size]
+        return tuple(Grounded(int(item), float(cosines[item]), SOURCE) for item in first if cosines[item] > 0)
+
+
+def embedded_negatives(
+    rows: pa.Table, users: Mapping[int, UserHistory], catalogue: TeacherCatalogue, size: int
+) -> dict[Pair, Embedded]:
+    """Return the negatives of the pairs of ``negative_embeddings`` that have a vector, by (user, item)."""
+    rows = rows.filter(pc.equal(rows["status"], "ok"))
+    found = {}
+    for user, item, values in zip(*(rows[name].to_pylist() for name in ("user", "item", "vector")), strict=True):
+        vector = np.asarray(values, dtype=np.float32)
+        found[user, item] = Embedded(vector, catalogue.nearest(vector, set(users[user].items), size))
+    return found

@@ -14,18 +14,20 @@ import ray
 
 from hnlm_ray.config import Config
 from hnlm_ray.llm.encoder import open_encoder
-from hnlm_ray.negatives.embedded import Embedded, Pair, TeacherCatalogue, embedded_negatives
 from hnlm_ray.negatives.grounding import (
     GROUNDING_COUNTS,
     Catalogue,
+    Embedded,
     Grounded,
     Grounding,
-    Vectors,
+    Pair,
+    TeacherCatalogue,
+    embedded_negatives,
     grounding_counts,
 )
 from hnlm_ray.negatives.titles import year_of
 from hnlm_ray.profiles.items import described_item
-from hnlm_ray.teacher.vectors import read_vectors
+from hnlm_ray.teacher.vectors import Matrix, read_vectors
 from hnlm_ray.workspace import Rows, Workspace
 from hnlm_ray.workspace.stage import Outcome, StageRun
 from hnlm_ray.workspace.tables import TABLES
@@ -67,7 +69,7 @@ def user_pool(
 class Similarity:
     """Unit vectors of items float32[items, d], by which a pair finds its nearest; ``borrow`` off: it takes none."""
 
-    vectors: Vectors
+    vectors: Matrix
     borrow: bool = True
 
 

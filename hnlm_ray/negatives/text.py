@@ -10,7 +10,7 @@ from hnlm_ray.config import Config, NegativesConfig
 from hnlm_ray.llm.rows.job import LLMTask, RowPrompt
 from hnlm_ray.llm.rows.stream import run_llm
 from hnlm_ray.llm.text.answers import AnswerFormat
-from hnlm_ray.llm.text.bounded import BoundedTexts
+from hnlm_ray.llm.text.chat_tokens import BoundedTexts
 from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.negatives.pair_choice import Choose, pair_choice
 from hnlm_ray.profiles.users import liked_item

@@ -12,9 +12,8 @@ from hnlm_ray.config import Config
 from hnlm_ray.pipeline.run import run_stage, tokens_spent
 from hnlm_ray.pipeline.status import StageStatus, statuses, until
 from hnlm_ray.workspace import Workspace
-from hnlm_ray.workspace.retry import Retry
 from hnlm_ray.workspace.session import Session
-from hnlm_ray.workspace.stage import Stage, StageRun, chunks_of
+from hnlm_ray.workspace.stage import Retry, Stage, StageRun, chunks_of
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from dataclasses import replace
 from hnlm_ray.base import errors
 from hnlm_ray.base.errors import HnlmError, StageError
 from hnlm_ray.base.progress import JournalProgress, Progress
+from hnlm_ray.base.text import first_line, named
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline.status import STOPPED, StageStatus, statuses, until
 from hnlm_ray.workspace import Manifest, Rows, Workspace
-from hnlm_ray.workspace.folder import first_line, named
 from hnlm_ray.workspace.session import Session
 from hnlm_ray.workspace.stage import Outcome, Stage, StageRun
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.base.fingerprint import fingerprint_of
+from hnlm_ray.base.hashing import fingerprint_of
 from hnlm_ray.base.redaction import is_secret_name
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.workspace import Manifest, TableStore, Workspace
-from hnlm_ray.workspace.retry import Retry
 from hnlm_ray.workspace.session import StageJournal, journal_path, read_beat
-from hnlm_ray.workspace.stage import Stage, chunks_of
+from hnlm_ray.workspace.stage import Retry, Stage, chunks_of
 
 State = Literal["fresh", "stale", "partial", "missing", "running"]
 _SHOWN_CHANGES = 3

@@ -12,14 +12,14 @@ from hnlm_ray.base.progress import Progress
 from hnlm_ray.config import Config
 from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.plan.estimate.stage_cost import asked_of, pace_of
+from hnlm_ray.plan.figures import Options
 from hnlm_ray.plan.known.answers import Answers, ask, expect, key_of, remembered, written_texts
 from hnlm_ray.plan.known.engine_rates import known_engine, measured_engine
 from hnlm_ray.plan.known.rates import AnswerRate, EngineRate, Rates, changed_rates, engine_key, read_rates
 from hnlm_ray.plan.known.works import known_works, measure_works, remember_works
-from hnlm_ray.plan.measure.open_meter import open_meter
+from hnlm_ray.plan.measure.engine_meter import open_meter
 from hnlm_ray.plan.measure.queries import encoder_texts, sample_queries
 from hnlm_ray.plan.measure.sampling import Sampler, Texts
-from hnlm_ray.plan.options import Options
 from hnlm_ray.plan.task import Found, Task
 from hnlm_ray.workspace.stage import Stage
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hnlm_ray.base.text import first_line
 from hnlm_ray.config import Config, LLMConfig
 from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.rows.job import LLMTask
@@ -19,7 +20,6 @@ from hnlm_ray.plan.known.rates import AnswerRate, EngineRate, changed_rates, eng
 from hnlm_ray.plan.measure.engine_meter import slots
 from hnlm_ray.plan.measure.step_cost import Load, stage_seconds
 from hnlm_ray.workspace import Manifest, Workspace
-from hnlm_ray.workspace.folder import first_line
 from hnlm_ray.workspace.stage import Stage
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hnlm_ray.llm.engines import engine_kind
-from hnlm_ray.plan.estimate.http_time import ASSUMED_READ, ASSUMED_WRITE
+from hnlm_ray.plan.estimate.durations import ASSUMED_READ, ASSUMED_WRITE
 from hnlm_ray.plan.estimate.stage_cost import asked_of
 from hnlm_ray.plan.measure.training_time import first_trials
 from hnlm_ray.plan.sizes import records

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from hnlm_ray.prepare import tasks
 from hnlm_ray.prepare.index import RawItems
-from hnlm_ray.prepare.raw_parts import raw_parts
 from hnlm_ray.prepare.split import check_held_out
 from hnlm_ray.prepare.steps import Prepared, prepare
-from hnlm_ray.prepare.workers import PHASES, STEPS, Workers, a_task_a_core
+from hnlm_ray.prepare.tasks import PHASES, STEPS, Workers, a_task_a_core, raw_parts
 from hnlm_ray.workspace import Rows, TableStore
 from hnlm_ray.workspace.stage import Outcome, StageRun
 

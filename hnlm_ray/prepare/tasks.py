@@ -1,20 +1,104 @@
 """The stage's Ray tasks: each is one function of :mod:`hnlm_ray.prepare.blocks` on one block.
 
 They import neither Ray Data nor pandas, which would cost every worker seconds.
+
+The parts of ``raw_interactions`` as tasks read them.
+
+How the stage's tasks are run.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 import ray
+from pyarrow import fs
 
 from hnlm_ray.config import PrepareConfig
 from hnlm_ray.prepare import blocks, kcore
-from hnlm_ray.prepare.duplicates import drop_duplicates
-from hnlm_ray.prepare.raw_parts import RawPart
+from hnlm_ray.prepare.duplicates import REVIEW, drop_duplicates
 from hnlm_ray.workspace import TableStore
+from hnlm_ray.workspace.tables import TABLES
+
+_IDS = ["user_id", "item_id"]
+
+
+@dataclass(frozen=True)
+class RawPart:
+    """One Parquet file of the table, and the columns to read."""
+
+    filesystem: fs.FileSystem
+    path: str
+    columns: tuple[str, ...]
+
+    def read(self) -> pa.Table:
+        """Read it; ids stay as the file's dictionary has them, so that no text is made of them for each row."""
+        with pq.ParquetFile(self.path, filesystem=self.filesystem, read_dictionary=_IDS) as file:
+            return file.read(list(self.columns), use_threads=False)
+
+
+def raw_parts(raw: TableStore) -> list[RawPart]:
+    """Return the published parts; reviews are read only where some row has one, as the files' statistics tell."""
+    paths = raw.paths()
+    told = any(_has_reviews(path, raw) for path in paths)
+    columns = tuple(name for name in TABLES["raw_interactions"].names if told or name != REVIEW)
+    return [RawPart(raw.filesystem, path, columns) for path in paths]
+
+
+def _has_reviews(path: str, raw: TableStore) -> bool:
+    metadata = pq.read_metadata(path, filesystem=raw.filesystem)
+    column = metadata.schema.names.index(REVIEW)
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    statistics = [group.column(column).statistics for group in groups]
+    return any(s is None or s.null_count < g.num_rows for s, g in zip(statistics, groups, strict=True))
+
+
+PHASES, STEPS = 4, 25
+"""Reading, bringing pairs together, splitting, writing; and the steps that progress shows of each."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Runs tasks.
+
+    Attributes
+    ----------
+    cpus
+        Of Ray, for a task.
+    advance
+        Is told the steps done: ``STEPS`` in each phase, however many tasks it has.
+    """
+
+    cpus: float
+    advance: Callable[[int], None] = lambda _: None
+
+    def submit(self, task: Any, *arguments: object, returns: int = 1) -> Any:  # noqa: ANN401 - Ray's tasks are untyped
+        """Start a task; return the reference to its result, or a list of them."""
+        return task.options(num_cpus=self.cpus, num_returns=returns).remote(*arguments)
+
+    def phase(self, references: Sequence[ray.ObjectRef]) -> Iterator[Any]:
+        """Yield the results of a phase's tasks, in the order of their references."""
+        for place, reference in enumerate(references):
+            yield ray.get(reference)
+            self.advance((place + 1) * STEPS // len(references) - place * STEPS // len(references))
+
+
+def a_task_a_core() -> float:
+    """Return the CPUs of a task with which as many tasks run at a time as there are cores.
+
+    A local Ray counts more CPUs than there are cores; tasks that compute gain nothing by it, and each worker more
+    takes its memory and a second to start.
+    """
+    nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    return max(1.0, nodes[0] / (os.cpu_count() or 1)) if len(nodes) == 1 else 1.0
+
 
 Bounds = npt.NDArray[np.int64]
 

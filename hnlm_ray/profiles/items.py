@@ -9,7 +9,7 @@ from hnlm_ray.config import Config, ProfileConfig
 from hnlm_ray.llm.rows.job import LLMTask, RowPrompt
 from hnlm_ray.llm.rows.stream import run_llm
 from hnlm_ray.llm.text.answers import AnswerFormat, clean
-from hnlm_ray.llm.text.bounded import BoundedTexts
+from hnlm_ray.llm.text.chat_tokens import BoundedTexts
 from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.stage import Outcome, StageRun

@@ -9,7 +9,7 @@ from typing import Any
 from hnlm_ray.config import Config, ProfileConfig
 from hnlm_ray.llm.rows.job import LLMTask, RowPrompt
 from hnlm_ray.llm.rows.stream import run_llm
-from hnlm_ray.llm.text.bounded import BoundedTexts
+from hnlm_ray.llm.text.chat_tokens import BoundedTexts
 from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.profiles.items import PROFILE_COLUMNS, TITLE_CHARS, item_facts, profile_format
 from hnlm_ray.workspace import Workspace

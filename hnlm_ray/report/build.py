@@ -11,7 +11,6 @@ from hnlm_ray.compare.verdict import budget_sentence
 from hnlm_ray.config import Config
 from hnlm_ray.report.facts.comparison import HISTORIES, POPULARITIES, comparison, hardness_facts, slice_facts
 from hnlm_ray.report.facts.data import data_facts
-from hnlm_ray.report.facts.facts_guard import guard_facts
 from hnlm_ray.report.facts.frontier import frontier_facts
 from hnlm_ray.report.facts.run import (
     configuration_text,
@@ -25,10 +24,10 @@ from hnlm_ray.report.facts.samples import sample_facts
 from hnlm_ray.report.facts.search import search_facts
 from hnlm_ray.report.facts.summary import cost, summary
 from hnlm_ray.report.facts.texts import text_facts
-from hnlm_ray.report.facts.training import curve_facts, finetune_facts
+from hnlm_ray.report.facts.training import curve_facts, finetune_facts, guard_facts
 from hnlm_ray.report.plots import charts as plots
+from hnlm_ray.report.plots import charts as plots_guard
 from hnlm_ray.report.plots import frontier as plots_frontier
-from hnlm_ray.report.plots import plots_guard
 from hnlm_ray.report.plots import search as plots_search
 from hnlm_ray.report.words import masked
 from hnlm_ray.workspace.shown_tables import ShownTables

@@ -9,12 +9,12 @@ from typing import Final
 from pyarrow import fs as pafs
 
 from hnlm_ray.base.errors import InputError, WorkspaceError
+from hnlm_ray.base.text import first_line
 from hnlm_ray.config import Config
 from hnlm_ray.config.study import StudyConfig
-from hnlm_ray.study.definition import read_definition, run_workspaces
 from hnlm_ray.study.finished import CONFIG_FILE, READ, FinishedRun, read_finished
+from hnlm_ray.study.study_file import read_definition, run_workspaces
 from hnlm_ray.workspace import TableStore, Workspace
-from hnlm_ray.workspace.folder import first_line
 
 _SAME: Final = ("name", "methods", "searches", "seeds", "metric", "claims", "variants")
 """What the studies of two folders must have in common; each may have data sets of its own."""

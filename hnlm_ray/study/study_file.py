@@ -1,4 +1,7 @@
-"""From a study's YAML file to the configuration of each of its runs."""
+"""From a study's YAML file to the configuration of each of its runs.
+
+What a study's folder says of itself, and the finished runs that it holds.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hnlm_ray.base.errors import ConfigError, InputError
+from hnlm_ray.base.redaction import redacted
 from hnlm_ray.config import Config
 from hnlm_ray.config.loading import validated
 from hnlm_ray.config.presets import base_tree, merged, read_preset, with_space_files
 from hnlm_ray.config.study import Changes, StudyConfig
+from hnlm_ray.workspace import Workspace
 
 _NAME_CHARS: Final = 64
 _SEEDS: Final = 1_000_000
@@ -102,3 +107,42 @@ def _planned(study: StudyConfig, base: dict[str, Any], dataset: Changes, variant
     if "seed" not in {**dataset.changes, **variant.changes}:
         config = config.model_copy(update={"seed": seed_of(config.seed, dataset.name)})
     return PlannedRun(dataset.name, variant.name, config)
+
+
+DEFINITION: Final = "definition.json"
+
+
+def write_definition(workspace: Workspace, study: StudyConfig) -> None:
+    """Note which study the folder is of; what its runs build on stands in the runs' own configurations."""
+    own = study.model_copy(
+        update={
+            "workspace": redacted(study.workspace),
+            "base": {},
+            "datasets": tuple(one.model_copy(update={"changes": {}}) for one in study.datasets),
+            "variants": tuple(one.model_copy(update={"changes": {}}) for one in study.variants),
+        }
+    )
+    workspace.write_json(DEFINITION, own)
+
+
+def read_definition(workspace: Workspace) -> StudyConfig:
+    """Return which study a folder is of.
+
+    Raises
+    ------
+    InputError
+        It holds none.
+    """
+    found = workspace.read_json(DEFINITION, StudyConfig)
+    if found is None:
+        raise InputError(f"{workspace.uri} holds no study ({DEFINITION} is missing or damaged): name a study's folder")
+    return found
+
+
+def run_workspaces(workspace: Workspace, study: StudyConfig) -> dict[tuple[str, str], Workspace]:
+    """Return the folder of each run of a study, by data set and variant."""
+    return {
+        (dataset.name, variant.name): Workspace.open(run_folder(workspace.uri, dataset.name, variant.name))
+        for dataset in study.datasets
+        for variant in study.all_variants
+    }

@@ -1,4 +1,7 @@
-"""A study's answer: every run's methods against its best classical one, ranks over data sets, and claims."""
+"""A study's answer: every run's methods against its best classical one, ranks over data sets, and claims.
+
+Methods over the data sets of a study: average ranks, for the critical-difference diagram.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from hnlm_ray.compare.leaderboard import is_by_facts
-from hnlm_ray.compare.ranks import Ranking
+from hnlm_ray.compare.ranks import Ranking, rank_methods
 from hnlm_ray.compare.significance import holm
 from hnlm_ray.compare.versus import Entry, Versus, unknown, versus
 from hnlm_ray.config.study import StudyConfig
@@ -15,8 +18,42 @@ from hnlm_ray.study.claims.differences import LEVEL
 from hnlm_ray.study.claims.judging import judge_claims
 from hnlm_ray.study.finished import FinishedRun
 from hnlm_ray.study.pooled import pooled
-from hnlm_ray.study.ranking import rank_runs
 from hnlm_ray.study.worth import text_worth
+
+LEAST = 2
+
+
+def rank_runs(runs: Sequence[FinishedRun]) -> tuple[Ranking | None, list[str], str | None]:
+    """Rank the methods, controls apart, by their mean test figures.
+
+    Parameters
+    ----------
+    runs
+        One a data set.
+
+    Returns
+    -------
+    tuple
+        The ranking, the methods that lack a figure on some data set and are left out, and why there is no ranking.
+    """
+    figures = [_figures(run) for run in runs]
+    named = sorted({name for own in figures for name in own})
+    ranked = [name for name in named if all(name in own for own in figures)]
+    left_out = [name for name in named if name not in ranked]
+    if len(runs) < LEAST:
+        return None, left_out, f"ranks are over data sets, and {len(runs)} is finished: add another to `datasets`"
+    if len(ranked) < LEAST:
+        return None, left_out, f"{len(ranked)} methods have figures on all data sets, and ranks need two"
+    return rank_methods(ranked, [[own[name] for name in ranked] for own in figures]), left_out, None
+
+
+def _figures(run: FinishedRun) -> dict[str, float]:
+    return {
+        entry["name"]: entry["test"][run.metric]
+        for entry in run.entries
+        if entry["family"] != "control" and entry["test"][run.metric] is not None
+    }
+
 
 CORRECTION: Final = (
     "p of the table: Holm over all comparisons of all runs with their best classical methods, controls apart (not "

@@ -20,7 +20,7 @@ import torch
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import top_k
-from hnlm_ray.cf.data.sorted_keys import positions
+from hnlm_ray.cf.data.positives import positions
 from hnlm_ray.config import CFTeacherConfig
 from hnlm_ray.teacher.vectors import Matrix, Vectors
 

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.base.fingerprint import fingerprint_files
+from hnlm_ray.base.hashing import fingerprint_files
+from hnlm_ray.base.text import first_line
 from hnlm_ray.config import Config
-from hnlm_ray.workspace.folder import first_line, resolve_filesystem
+from hnlm_ray.workspace.folder import resolve_filesystem
 
 SIDES: Final = ("users", "items")
 MAX_DIM: Final = 65_536

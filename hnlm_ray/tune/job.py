@@ -90,3 +90,22 @@ class Ending:
         curve = [(point["epoch"], point["validation"]) for point in row["curve"] or ()]
         points = tuple((epoch, value) for epoch, value in curve if value is not None)
         return cls(row["status"], dict(row["validation"] or ()).get(metric), row.get("cpu_seconds") or 0.0, points)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known of a trial.
+
+    Attributes
+    ----------
+    value
+        The best validation metric; none of one that failed or diverged, which counts as the worst, and of one that
+        still runs.
+    status
+        'ok', 'pruned', 'diverged', 'failed' or 'running'.
+    """
+
+    trial: int
+    config: CFConfig
+    value: float | None
+    status: str

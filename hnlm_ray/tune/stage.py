@@ -17,7 +17,6 @@ from hnlm_ray.config import CFConfig, Config, TuneConfig
 from hnlm_ray.methods.known import Compared, RunMethods, makes_negatives, nested_in, trials_of
 from hnlm_ray.tune.data import load_cf_data
 from hnlm_ray.tune.frontier.measure import write_frontier
-from hnlm_ray.tune.guard_fits import write_guard_fits
 from hnlm_ray.tune.job import FINISHED, Job
 from hnlm_ray.tune.measures import (
     Counts,
@@ -25,6 +24,7 @@ from hnlm_ray.tune.measures import (
     pool_false_negatives,
     random_false_negatives,
     text_false_negatives,
+    write_guard_fits,
 )
 from hnlm_ray.tune.run.sweep import Sweep, reads_of_test
 from hnlm_ray.tune.search.job_queue import ListedJobs, Searched, SearchedJobs

@@ -2,10 +2,9 @@
 
 from hnlm_ray.workspace.chunks import ChunkedTable
 from hnlm_ray.workspace.folder import Workspace
-from hnlm_ray.workspace.listing import listed
 from hnlm_ray.workspace.manifest import Manifest, Rows, TableFile, Tokens
 from hnlm_ray.workspace.published import PublishedTables
-from hnlm_ray.workspace.table_store import TableStore
+from hnlm_ray.workspace.table_store import TableStore, listed
 
 __all__ = [
     "ChunkedTable",

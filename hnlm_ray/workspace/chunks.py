@@ -15,9 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from hnlm_ray.workspace.listing import listed
 from hnlm_ray.workspace.manifest import TableFile
-from hnlm_ray.workspace.table_store import TableStore
+from hnlm_ray.workspace.table_store import TableStore, listed
 from hnlm_ray.workspace.tables import KEYS
 
 

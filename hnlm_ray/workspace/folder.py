@@ -1,4 +1,7 @@
-"""The folder of a run, local or in an object store, through one pyarrow filesystem."""
+"""The folder of a run, local or in an object store, through one pyarrow filesystem.
+
+Exported models: files beside the tables, listed by one.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pyarrow import fs as pafs
 from pydantic import BaseModel, ValidationError
 
 from hnlm_ray.base.errors import InputError
+from hnlm_ray.base.text import first_line
 from hnlm_ray.workspace.table_store import TableStore, unreadable
 from hnlm_ray.workspace.tables import TABLES
 
@@ -35,16 +39,6 @@ def resolve_filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     if not path.strip("/"):
         raise InputError(f"'{uri}' names no folder: write s3://bucket/path, gs://bucket/path, or use a local path")
     return filesystem, path.rstrip("/")
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text: what fits into one sentence."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-
-
-def named(error: BaseException) -> str:
-    """Return an error's type and first line; of an error without a text the type alone."""
-    return f"{type(error).__name__}: {first_line(error)}" if str(error).strip() else type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -119,3 +113,10 @@ class Workspace:
 
 class _Empty(BaseModel):
     """Content of the write test."""
+
+
+def export_is_whole(workspace: Workspace) -> bool:
+    """Tell whether each file that the table ``finetuned_model`` lists is there with its size."""
+    rows = workspace.table("finetuned_model").read().to_pylist()
+    infos = workspace.filesystem.get_file_info([f"{workspace.root}/{row['path']}" for row in rows])
+    return all(info.size == row["bytes"] for info, row in zip(infos, rows, strict=True))

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from hnlm_ray.base.errors import WorkspaceError
+from hnlm_ray.base.text import first_line
 from hnlm_ray.workspace import PublishedTables, Workspace
-from hnlm_ray.workspace.folder import first_line
 
 Row = dict[str, Any]
 _DATA = ("users", "items", "interactions")

@@ -5,6 +5,8 @@ written whole, under the fingerprint of what they are made from; readers see onl
 manifest lists, and the manifest is written last. So nothing relies on rename (object stores have none):
 a killed run leaves parts that the next one reuses, and at worst truncated ones (as many as were being
 written), which :meth:`TableStore.parts` recognises by their missing Parquet footer and leaves out.
+
+What a folder holds, while other processes write there.
 """
 
 from __future__ import annotations
@@ -19,9 +21,23 @@ from pyarrow import fs as pafs
 from pydantic import ValidationError
 
 from hnlm_ray.base.errors import WorkspaceError
-from hnlm_ray.workspace.listing import listed
 from hnlm_ray.workspace.manifest import Manifest, TableFile
 from hnlm_ray.workspace.tables import TABLES
+
+
+def listed(filesystem: pafs.FileSystem, folder: str) -> list[pafs.FileInfo]:
+    """Return what is in a folder; nothing where there is no folder.
+
+    Arrow opens a folder, and only where that fails it looks whether there is one: a folder that another process makes
+    in between is to it one that is there and can't be listed. Then it is listed once more.
+    """
+    selector = pafs.FileSelector(folder, allow_not_found=True)
+    try:
+        found: list[pafs.FileInfo] = filesystem.get_file_info(selector)
+    except FileNotFoundError:
+        found = filesystem.get_file_info(selector)
+    return found
+
 
 log = logging.getLogger(__name__)
 _FINGERPRINT_CHARS = 16

@@ -266,7 +266,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("found", pa.list_(pa.bool_())),
             # The compared metric of test users, or the share of test rows found, by group (hnlm_ray.cf.evaluate.slices).
             pa.field("slices", pa.map_(pa.string(), pa.float64())),
-            # What its lists of all test users show together (hnlm_ray.cf.evaluate.catalogue_figures).
+            # What its lists of all test users show together (hnlm_ray.cf.evaluate.evaluation).
             pa.field("catalogue", pa.map_(pa.string(), pa.float64())),
             # Of the negatives that its sampler draws at the end: the share that rank above their positive, and the
             # share that are held-out positives of their user. Counted after everything else; nothing is chosen by them.

@@ -47,7 +47,7 @@ from hnlm_ray.cf import SAMPLERS, CFData, Positives, train
 from hnlm_ray.cf.training.settings_read import unread_settings
 from hnlm_ray.config import CFConfig, TuneConfig
 from hnlm_ray.methods.known import compared_methods
-from hnlm_ray.tune.frontier.sampler_words import sampler_words
+from hnlm_ray.tune.frontier.rows import sampler_words
 
 pairs = np.random.default_rng(0).permutation(20 * 30)[:160]
 fit, stop = (Positives.from_pairs(part // 30, part % 30, 20) for part in np.split(pairs, [120]))

@@ -7,7 +7,7 @@ from ranx import evaluate as ranx_evaluate
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import CFData, EmbeddingScores, Positives, evaluate
 from hnlm_ray.cf.evaluate import evaluation
-from hnlm_ray.cf.evaluate.catalogue_figures import catalogue_figures
+from hnlm_ray.cf.evaluate.evaluation import catalogue_figures
 
 NAMES = ("recall", "ndcg", "precision", "hit_rate", "mrr", "map")
 

@@ -9,10 +9,9 @@ import torch
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import Trainer
-from hnlm_ray.cf.graph.propagated_rows import product_rows, propagated_rows
-from hnlm_ray.cf.graph.propagation import Adjacency, propagate
+from hnlm_ray.cf.graph.propagation import Adjacency, product_rows, propagate, propagated_rows
 from hnlm_ray.cf.kernels.noise import add_noise, drop_entries, random_bits
-from hnlm_ray.cf.losses.views import info_nce
+from hnlm_ray.cf.losses.pairwise import info_nce
 from hnlm_ray.cf.models import simgcl, xsimgcl
 from hnlm_ray.config import CFConfig
 

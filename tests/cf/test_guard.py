@@ -15,9 +15,10 @@ from hnlm_ray.cf import (
     fit_false_negatives,
     train,
 )
-from hnlm_ray.cf.guard import Guard, beliefs, logits, questions, rule
-from hnlm_ray.cf.guard.beliefs import HighestBeliefs, open_beliefs
+from hnlm_ray.cf.guard import Guard, logits, questions, rule
+from hnlm_ray.cf.guard import rule as beliefs
 from hnlm_ray.cf.guard.calibration import area_under_curve, measure_fits
+from hnlm_ray.cf.guard.rule import HighestBeliefs, open_beliefs
 from hnlm_ray.config import CFConfig
 from hnlm_ray.config.cf_parts import BeliefConfig
 

@@ -9,7 +9,7 @@ import torch
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import CFData, DivergedError, EmbeddingScores, Positives, evaluate, open_training, train
-from hnlm_ray.cf.closed_form import least_squares
+from hnlm_ray.cf.closed_form import ials as least_squares
 from hnlm_ray.config import CFConfig
 
 

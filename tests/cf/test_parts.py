@@ -9,10 +9,10 @@ import torch
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import LOSSES, MODELS, SAMPLERS, SOLVED, Trainer
 from hnlm_ray.cf.samplers import HopNegatives, SamplerInputs, SharedNegatives
-from hnlm_ray.cf.samplers.checked import check_negatives
+from hnlm_ray.cf.samplers.base import check_negatives
 from hnlm_ray.config import CFConfig
 from hnlm_ray.methods.known import METHODS
-from hnlm_ray.tune.frontier.sampler_words import sampler_words
+from hnlm_ray.tune.frontier.rows import sampler_words
 
 SMALL = {"model": "mf", "dim": 4, "batch_size": 50, "candidates": 3, "dns": {"top": 2}}
 PARTS = {**SAMPLERS, **MODELS, **SOLVED, **LOSSES}

@@ -139,7 +139,7 @@ def test_deferred_steps_of_a_wide_table(make_planted, sampler):
 
 
 def test_more_pairs_than_are_drawn_ahead_at_once(everything, monkeypatch):
-    monkeypatch.setattr("hnlm_ray.cf.data.pairs.PAIRS_OF_BLOCK", 90)
+    monkeypatch.setattr("hnlm_ray.cf.data.batches.PAIRS_OF_BLOCK", 90)
     goes_on(everything, CFConfig(model="mf", **SMALL))
 
 

@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import CFData, Positives, Trainer
-from hnlm_ray.cf.data.alias_table import AliasTable
+from hnlm_ray.cf.data.unobserved import AliasTable
+from hnlm_ray.cf.kernels.rows import unit_rows
 from hnlm_ray.cf.kernels.sampled_products import score_candidates, sum_candidates, sum_rows
-from hnlm_ray.cf.kernels.unit_rows import unit_rows
 from hnlm_ray.cf.losses import sampled_softmax, shared_softmax
 from hnlm_ray.config import CFConfig
 

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hnlm_ray.cf import SAMPLERS, CFData, NegativePool, Positives
-from hnlm_ray.cf.data.batches import BlockBatch
+from hnlm_ray.cf.data.batches import BlockBatch, TrainingPairs
 from hnlm_ray.cf.data.observed import Observed
-from hnlm_ray.cf.data.pairs import TrainingPairs
 from hnlm_ray.cf.samplers import Batch, SamplerInputs, SharedNegatives
 from hnlm_ray.config import CFConfig
 

@@ -12,8 +12,7 @@ from typer.testing import CliRunner
 from hnlm_ray.cli import app
 from hnlm_ray.pipeline import status
 from hnlm_ray.workspace import Rows, Workspace
-from hnlm_ray.workspace.retry import RETRIED
-from hnlm_ray.workspace.stage import Outcome, chunks_of
+from hnlm_ray.workspace.stage import RETRIED, Outcome, chunks_of
 from hnlm_ray.workspace.tables import TABLES
 
 

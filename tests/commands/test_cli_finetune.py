@@ -9,8 +9,7 @@ from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
 from hnlm_ray.commands.results.finetune import show_eval
-from hnlm_ray.finetune.evaluate.comparison import methods_of
-from hnlm_ray.finetune.evaluate.meanings import MEANINGS, METRICS, TUNED, UPPER_BOUND
+from hnlm_ray.finetune.evaluate.comparison import MEANINGS, METRICS, TUNED, UPPER_BOUND, methods_of
 from hnlm_ray.workspace import Rows
 from hnlm_ray.workspace.stage import Outcome, Stage
 from hnlm_ray.workspace.tables import TABLES

@@ -4,7 +4,8 @@ import pytest
 
 from hnlm_ray.commands import run
 from hnlm_ray.commands.results import report
-from hnlm_ray.commands.stages import failed_rows, follow, stage_rows, status
+from hnlm_ray.commands.stages import failures as failed_rows
+from hnlm_ray.commands.stages import follow, stage_rows, status
 
 SECTIONS = {
     "hnlm run": (run.RunAnswer,),

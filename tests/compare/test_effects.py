@@ -7,7 +7,7 @@ import torch
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import CFData, EmbeddingScores, Positives, evaluate, found_test_rows, measure_slices
-from hnlm_ray.compare.effects import effect, in_groups
+from hnlm_ray.compare.significance import effect, in_groups
 from hnlm_ray.compare.user_groups import groups_of
 
 A = np.array([[0.2, 0.4, 0.5, 0.1], [0.4, 0.4, 0.3, 0.1]])

@@ -66,7 +66,7 @@ def test_few_resamples_at_once_are_the_same_as_all(monkeypatch):
     users, draw = np.repeat(np.arange(40, dtype=np.int32), 3), np.random.default_rng(0)
     drawn = [Drawn(users, draw.random(120), draw.random(120))]
     whole = resample(drawn, 1, 50)[0]
-    monkeypatch.setattr("hnlm_ray.base.resampling.CELLS_AT_ONCE", 200)
+    monkeypatch.setattr("hnlm_ray.base.samples.CELLS_AT_ONCE", 200)
     np.testing.assert_allclose(resample(drawn, 1, 50)[0].share, whole.share, rtol=1e-12)
 
 

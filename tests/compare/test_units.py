@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from hnlm_ray.compare.leaderboard import leaderboard
-from hnlm_ray.compare.method_rows import MethodRows, per_user_values, shared_refits
-from hnlm_ray.compare.scope import speaks_of
+from hnlm_ray.compare.method_rows import MethodRows, per_user_values, shared_refits, speaks_of, unit_means, unit_of
 from hnlm_ray.compare.significance import compare
-from hnlm_ray.compare.units import unit_means, unit_of
 from hnlm_ray.compare.user_groups import Groups
 from hnlm_ray.compare.versus import found_shares, versus
 

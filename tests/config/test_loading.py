@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from hnlm_ray.base.errors import ConfigError
-from hnlm_ray.base.fingerprint import fingerprint_of
+from hnlm_ray.base.hashing import fingerprint_of
 from hnlm_ray.config import Config
 from hnlm_ray.config.loading import load_config
 from hnlm_ray.pipeline.stages import STAGES

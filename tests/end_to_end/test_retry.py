@@ -17,8 +17,7 @@ from hnlm_ray.pipeline.retry import run_retry
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.pipeline.status import find_stage, statuses
 from hnlm_ray.workspace import Workspace
-from hnlm_ray.workspace.retry import parse_retry
-from hnlm_ray.workspace.stage import chunks_of
+from hnlm_ray.workspace.stage import chunks_of, parse_retry
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 OFTEN = {"bad_json": 0.4, "engine_error": 0.1}

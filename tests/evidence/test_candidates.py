@@ -9,8 +9,7 @@ from judged_workspace import ITEMS, USERS, held_out_items, judged_config, judged
 from hnlm_ray.cf import CFData
 from hnlm_ray.cf.guard.questions import blocks
 from hnlm_ray.config import EvidenceConfig
-from hnlm_ray.evidence.belief import belief_of, known_items, teacher_of
-from hnlm_ray.evidence.candidates import choose, write_candidates
+from hnlm_ray.evidence.candidates import belief_of, choose, known_items, teacher_of, write_candidates
 from hnlm_ray.evidence.prompts import judgement_prompts, judgement_task
 from hnlm_ray.negatives.text import Described
 from hnlm_ray.teacher.training import training_data

@@ -5,13 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlm_ray.evidence.selection import (
-    choose_candidates,
-    order_of_asking,
-    uncertainty,
-    users_by_mass,
-    within_budget,
-)
+from hnlm_ray.evidence.candidates import choose_candidates, order_of_asking, uncertainty, users_by_mass, within_budget
 
 
 def chosen(scores, logits, known, hard, most):

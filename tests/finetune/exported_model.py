@@ -4,12 +4,12 @@ import torch
 from finetune_tables import K, publish
 from safetensors.torch import save_file
 
+from hnlm_ray.finetune.baselines import probe, start_head, states_of
 from hnlm_ray.finetune.batches import read_records
-from hnlm_ray.finetune.building import new_model, query_encoder, trained_buffers, trained_parameters
 from hnlm_ray.finetune.checkpoints import Checkpoints
 from hnlm_ray.finetune.export import export_model
-from hnlm_ray.finetune.head_start import probe, start_head, states_of
 from hnlm_ray.finetune.loop import TRAINED_FILE
+from hnlm_ray.finetune.model import new_model, query_encoder, trained_buffers, trained_parameters
 
 FIGURES = {"steps": 10, "held_out_loss_before": 1.0, "held_out_loss_head": 0.8, "held_out_loss": 0.5}
 

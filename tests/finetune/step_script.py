@@ -48,8 +48,8 @@ def one_step(workspace, micro, zero_stage):
     from deepspeed.utils import safe_get_full_grad
 
     from hnlm_ray.finetune import loop
-    from hnlm_ray.finetune.building import trained_parameters
     from hnlm_ray.finetune.checkpoints import Checkpoints
+    from hnlm_ray.finetune.model import trained_parameters
     from hnlm_ray.workspace import Workspace
 
     settings = {"batch_size": BATCH, "micro_batch": micro, "workers": dist.get_world_size(), "zero_stage": zero_stage}

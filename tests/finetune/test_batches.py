@@ -6,9 +6,8 @@ from finetune_tables import finetune_config, vectors_of, write_tables
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlm_ray.finetune.batches import Plan, learning_rate_factor, read_records, shares
-from hnlm_ray.finetune.building import query_encoder
-from hnlm_ray.finetune.loss import contrastive_loss
+from hnlm_ray.finetune.batches import Plan, contrastive_loss, learning_rate_factor, read_records, shares
+from hnlm_ray.finetune.model import query_encoder
 
 
 @given(st.integers(1, 200), st.integers(1, 4), st.integers(1, 3), st.integers(1, 4), st.integers(1, 3))

@@ -16,8 +16,8 @@ from saved_export import export_saved, save_weights
 
 from hnlm_ray.base.errors import WorkspaceError
 from hnlm_ray.finetune.batches import read_records
-from hnlm_ray.finetune.building import new_model, query_encoder
 from hnlm_ray.finetune.export import DESCRIPTION_FILE, PARTS_FILE, fetch_exported, load_trained, model_card
+from hnlm_ray.finetune.model import new_model, query_encoder
 from hnlm_ray.finetune.query import load_query
 from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.workspace import Workspace

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from hnlm_ray.finetune.head_start import start_head
+from hnlm_ray.finetune.baselines import fit_ridge, start_head, unit
 from hnlm_ray.finetune.model import Head
-from hnlm_ray.finetune.ridge import fit_ridge, unit
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ import pytest
 import torch
 from finetune_tables import K, finetune_config, write_tables
 
+from hnlm_ray.finetune.baselines import probe, start_head, states_of
 from hnlm_ray.finetune.batches import read_records
-from hnlm_ray.finetune.building import new_model, query_encoder, trained_parameters
-from hnlm_ray.finetune.head_start import probe, start_head, states_of
-from hnlm_ray.finetune.model import Head, pooled
+from hnlm_ray.finetune.model import Head, new_model, pooled, query_encoder, trained_parameters
 from hnlm_ray.finetune.query import Query
 
 

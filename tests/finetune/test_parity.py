@@ -18,8 +18,8 @@ from finetune_tables import ITEMS, USERS, finetune_config, vectors_of, write_tab
 from saved_export import export_saved, save_weights
 
 from hnlm_ray.config import Config
-from hnlm_ray.finetune.building import new_model
 from hnlm_ray.finetune.export import fetch_exported
+from hnlm_ray.finetune.model import new_model
 
 pytestmark = [pytest.mark.real, pytest.mark.no_ray]
 PAIRS, BATCH, LEAST_NEAREST = 200, 20, 0.95

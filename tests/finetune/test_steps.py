@@ -13,9 +13,8 @@ import torch
 from finetune_tables import finetune_config, write_tables
 from step_script import BATCH, equation
 
-from hnlm_ray.finetune.batches import Plan, read_records
-from hnlm_ray.finetune.building import query_encoder
-from hnlm_ray.finetune.loss import contrastive_loss
+from hnlm_ray.finetune.batches import Plan, contrastive_loss, read_records
+from hnlm_ray.finetune.model import query_encoder
 
 SHARED_OUT = [(16, 1), (8, 1), (4, 1), (8, 2), (4, 2), (1, 4)]
 

@@ -2,7 +2,7 @@
 
 import json
 
-from hnlm_ray.sources.publishers.movielens_layouts import GENRES
+from hnlm_ray.sources.publishers.movielens import GENRES
 
 
 def _lines(*objects):

@@ -12,7 +12,7 @@ from hnlm_ray.base.redaction import redacted
 from hnlm_ray.base.yaml_text import parse_yaml
 from hnlm_ray.cli import app
 from hnlm_ray.config import Config, LLMConfig
-from hnlm_ray.config.http import HttpConfig
+from hnlm_ray.config.llm import HttpConfig
 from hnlm_ray.config.loading import load_config
 from hnlm_ray.pipeline.status import find_stage
 

@@ -9,10 +9,9 @@ from injections import HIDDEN, INJECTIONS, MARKS, MEGABYTES, WORDS
 from hnlm_ray.config import EvidenceConfig, NegativesConfig, ProfileConfig
 from hnlm_ray.evidence.prompts import judgement_prompts
 from hnlm_ray.llm.models import fetch_models
-from hnlm_ray.llm.text import bounded
+from hnlm_ray.llm.text import chat_tokens as bounded
 from hnlm_ray.llm.text.answers import clean
-from hnlm_ray.llm.text.bounded import BoundedTexts
-from hnlm_ray.llm.text.chat_tokens import ChatTokenizer, defused, without_chat_marks
+from hnlm_ray.llm.text.chat_tokens import BoundedTexts, ChatTokenizer, defused, without_chat_marks
 from hnlm_ray.llm.text.prompts import load_prompt, shipped_prompts, simpler
 from hnlm_ray.negatives.text import Described, pair_prompts
 from hnlm_ray.profiles.items import item_facts, item_prompts

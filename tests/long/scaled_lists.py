@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from hnlm_ray.recommend.chunks import ListJob, gather_lists, plan_lists, rank_chunk
+from hnlm_ray.recommend.lists import ListJob, gather_lists, plan_lists, rank_chunk
 from hnlm_ray.recommend.model_tables import ModelRows, model_table, read_items
 from hnlm_ray.workspace import ChunkedTable, Manifest, Workspace
 from hnlm_ray.workspace.tables import TABLES

@@ -11,9 +11,9 @@ from hnlm_ray.cf import CFData, Positives, train
 from hnlm_ray.cf.evaluate.metrics import ranking_metrics
 from hnlm_ray.config import CFConfig, MovieLensSource, PrepareConfig
 from hnlm_ray.prepare.filter import positives
-from hnlm_ray.recommend.fold_in import fit_fold_in, history_means
 from hnlm_ray.recommend.model_tables import ModelRows
 from hnlm_ray.recommend.ranking import Catalogue
+from hnlm_ray.recommend.recommender import fit_fold_in, history_means
 from hnlm_ray.sources.publishers.movielens import read_interactions
 from hnlm_ray.sources.readers.rejects import Rejects
 

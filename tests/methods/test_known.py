@@ -14,14 +14,13 @@ from hnlm_ray.cf.training.trainer import reject_ignored_settings
 from hnlm_ray.config import CFConfig, TuneConfig
 from hnlm_ray.config.controls import CONTROLS
 from hnlm_ray.config.loading import load_config
-from hnlm_ray.config.method_names import DEFAULT_METHODS, STANDING_BASELINES, classical_methods, shipped_methods
 from hnlm_ray.config.presets import merged
+from hnlm_ray.config.spaces import DEFAULT_METHODS, STANDING_BASELINES, classical_methods, shipped_methods
 from hnlm_ray.methods import known as methods
-from hnlm_ray.methods.dimensions import When
 from hnlm_ray.methods.known import METHODS, RunMethods, controls_of, family, method_of, result_name
+from hnlm_ray.methods.method import When
 from hnlm_ray.methods.space_checks import value_at
-from hnlm_ray.methods.space_files import read_shipped, shipped_files
-from hnlm_ray.methods.space_layers import build_method
+from hnlm_ray.methods.space_files import build_method, read_shipped, shipped_files
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.tune.search.suggest import SHARED, Suggestions

@@ -5,12 +5,12 @@ import pytest
 from hnlm_ray.base.errors import ConfigError, InputError
 from hnlm_ray.config import CFConfig, Config, TuneConfig
 from hnlm_ray.config.loading import load_config
-from hnlm_ray.config.method_names import shipped_methods
-from hnlm_ray.methods.dimensions import Choice, Int, LogUniform, When
+from hnlm_ray.config.spaces import shipped_methods
 from hnlm_ray.methods.known import RunMethods, controls_of, family, trials_of
+from hnlm_ray.methods.method import Choice, Int, LogUniform, When
 from hnlm_ray.methods.space_files import parse_space
 from hnlm_ray.pipeline.status import find_stage
-from hnlm_ray.tune.search.rehearsal import rehearse
+from hnlm_ray.tune.search.checks import rehearse
 from hnlm_ray.tune.search.suggest import Suggestions
 
 GOOD = "name: x\nworkspace: ws\nsource: {format: movielens_100k}\n"

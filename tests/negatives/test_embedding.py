@@ -16,7 +16,7 @@ from finetune_tables import finetune_config, publish, vectors_of, write_tables
 from hnlm_ray.finetune.export import fetch_exported
 from hnlm_ray.llm.rows.job import RowJob, RowTask
 from hnlm_ray.negatives import embedding
-from hnlm_ray.negatives.embedding_engines import pooling_arguments
+from hnlm_ray.negatives.embedding import pooling_arguments
 from hnlm_ray.workspace import ChunkedTable
 
 PAIRS = [(0, 3), (0, 7), (5, 3), (9, 11), (23, 29)]

@@ -10,7 +10,7 @@ from hnlm_ray.llm.rows.buckets import bucket_chunks, gather_bucket, plan_bucket
 from hnlm_ray.llm.rows.job import RowJob, RowPrompt, RowTask
 from hnlm_ray.negatives import embedding
 from hnlm_ray.workspace import ChunkedTable
-from hnlm_ray.workspace.retry import parse_retry
+from hnlm_ray.workspace.stage import parse_retry
 
 PAIRS = [(0, 3), (0, 7), (5, 3), (9, 11)]
 TEXTS = ["likes war", "Alien: in space"]

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlm_ray.negatives.embedded import Embedded, TeacherCatalogue, embedded_negatives
-from hnlm_ray.negatives.grounding import Grounded, Grounding
+from hnlm_ray.negatives.grounding import Embedded, Grounded, Grounding, TeacherCatalogue, embedded_negatives
 from hnlm_ray.negatives.pool import Similarity, bucket_pool, item_year, user_pool
 from hnlm_ray.teacher.vectors import Vectors
 from hnlm_ray.workspace.tables import TABLES

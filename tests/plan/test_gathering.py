@@ -10,10 +10,10 @@ from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.llm.models import embedded_llm_folder
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.plan.estimate.stage_cost import asked_of
+from hnlm_ray.plan.figures import Options
 from hnlm_ray.plan.gathering import gather
 from hnlm_ray.plan.known.answers import key_of
 from hnlm_ray.plan.known.rates import AnswerRate, EngineRate, changed_rates, engine_key
-from hnlm_ray.plan.options import Options
 from hnlm_ray.plan.sizes import read_prepared
 from hnlm_ray.plan.task import Task
 

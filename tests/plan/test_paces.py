@@ -6,8 +6,7 @@ from small_run import small_config
 
 from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.plan.estimate.stage_cost import Known, cost_of
-from hnlm_ray.plan.measure.pace import Pace
-from hnlm_ray.plan.measure.training_time import kinds, measure_trainings
+from hnlm_ray.plan.measure.training_time import Pace, kinds, measure_trainings
 from hnlm_ray.plan.sizes import read_prepared
 
 

@@ -33,11 +33,10 @@ def raw(rows=3000, users=60, items=40, seed=0, *, reviews=True):
 @pytest.fixture
 def prepared(tmp_path, monkeypatch):
     """Run the stage on a table cut into parts, with small ranges of users."""
-    from hnlm_ray.prepare import ranges
+    from hnlm_ray.prepare import steps as ranges
     from hnlm_ray.prepare.index import RawItems
-    from hnlm_ray.prepare.raw_parts import RawPart
     from hnlm_ray.prepare.steps import prepare
-    from hnlm_ray.prepare.workers import Workers
+    from hnlm_ray.prepare.tasks import RawPart, Workers
 
     def run(table, parts=3, seed=1, range_bytes=20_000, **config):
         monkeypatch.setattr(ranges, "_RANGE_BYTES", range_bytes)

@@ -8,7 +8,7 @@ from hnlm_ray.base.errors import StageError
 from hnlm_ray.cf import CFData, Positives, open_training
 from hnlm_ray.config import CFConfig, TuneConfig
 from hnlm_ray.recommend import final_model
-from hnlm_ray.recommend.winner import Winner
+from hnlm_ray.recommend.final_model import Winner
 from hnlm_ray.workspace import Workspace
 
 DATA = CFData(3, 9, Positives.from_pairs([0, 0, 1, 2], [0, 1, 2, 3], 3))

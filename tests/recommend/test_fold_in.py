@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 
 from hnlm_ray.cf import CFData, Positives, train
 from hnlm_ray.config import CFConfig
-from hnlm_ray.recommend.fold_in import fit_fold_in, history_means
 from hnlm_ray.recommend.model_tables import ModelRows, model_table
 from hnlm_ray.recommend.ranking import Catalogue
-from hnlm_ray.recommend.recommender import Recommender
+from hnlm_ray.recommend.recommender import Recommender, fit_fold_in, history_means
 from hnlm_ray.workspace import Manifest, Workspace
 from hnlm_ray.workspace.tables import TABLES
 
@@ -82,7 +81,7 @@ def test_histories_summed_in_blocks_are_the_sums_pair_by_pair(seed, block):
         if not items.cold[item]:
             expected[row] += items.matrix[item] / np.sqrt(size * items.positives[item])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hnlm_ray.recommend.fold_in._PAIRS", block)
+        patch.setattr("hnlm_ray.recommend.recommender._PAIRS", block)
         np.testing.assert_allclose(history_means(items, rows, seen, 5), expected, atol=1e-6)
 
 

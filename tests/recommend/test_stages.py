@@ -23,7 +23,7 @@ from hnlm_ray.cf import train
 from hnlm_ray.config import CFConfig
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.pipeline.status import find_stage
-from hnlm_ray.recommend import chunks as cut
+from hnlm_ray.recommend import lists as cut
 from hnlm_ray.recommend.final_model import train_final_model, training_data
 from hnlm_ray.recommend.lists import recommend_to_all
 from hnlm_ray.recommend.model_tables import read_items

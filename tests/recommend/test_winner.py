@@ -6,7 +6,7 @@ from hnlm_ray.base.errors import StageError
 from hnlm_ray.config import CFConfig
 from hnlm_ray.config.spaces import SpaceConfig
 from hnlm_ray.methods.known import RunMethods
-from hnlm_ray.recommend.winner import choose_winner
+from hnlm_ray.recommend.final_model import choose_winner
 
 METRIC = "ndcg@20"
 

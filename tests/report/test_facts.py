@@ -6,7 +6,7 @@ import pytest
 
 from hnlm_ray.cf.evaluate import slices as cf_slices
 from hnlm_ray.compare.leaderboard import leaderboard
-from hnlm_ray.compare.search_points import Point
+from hnlm_ray.compare.search_effects import Point
 from hnlm_ray.report.facts.comparison import HISTORIES, POPULARITIES, comparison, hardness_facts, slice_facts
 from hnlm_ray.report.facts.data import data_facts, lost, settings, tail_facts
 from hnlm_ray.report.facts.frontier import frontier_facts, frontier_words

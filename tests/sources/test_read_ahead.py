@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnlm_ray.base.errors import SourceError
-from hnlm_ray.sources.read_ahead import read_ahead
+from hnlm_ray.sources.ingest import read_ahead
 
 
 def threads():

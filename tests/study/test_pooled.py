@@ -10,10 +10,10 @@ from made_runs import made_run
 from rich.console import Console
 from scipy import stats
 
-from hnlm_ray.commands.results.study_answer import show_study
+from hnlm_ray.commands.results.study import show_study
 from hnlm_ray.compare.significance import p_of_means
 from hnlm_ray.config.study import StudyConfig
-from hnlm_ray.study.markdown import markdown
+from hnlm_ray.study.outputs import markdown
 from hnlm_ray.study.pooled import BEST_SEMANTIC, pooled
 from hnlm_ray.study.table import study_answer
 from hnlm_ray.study.words import above, headlines, over_datasets

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from hnlm_ray.base.errors import ConfigError, InputError
-from hnlm_ray.compare.scope import LEAST_SEARCHES, LEAST_TRIALS
-from hnlm_ray.config.method_names import STANDING_BASELINES
+from hnlm_ray.compare.method_rows import LEAST_SEARCHES, LEAST_TRIALS
+from hnlm_ray.config.spaces import STANDING_BASELINES
 from hnlm_ray.methods.known import RunMethods
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.study.claims.judging import CLAIMS

@@ -8,8 +8,7 @@ import pytest
 from made_runs import made_run
 
 from hnlm_ray.config.study import StudyConfig
-from hnlm_ray.study.markdown import markdown
-from hnlm_ray.study.outputs import write_outputs
+from hnlm_ray.study.outputs import markdown, write_outputs
 from hnlm_ray.study.table import families, study_answer
 from hnlm_ray.workspace import Workspace
 

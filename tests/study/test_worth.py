@@ -4,7 +4,7 @@ import pytest
 from made_runs import made_run
 
 from hnlm_ray.config.study import StudyConfig
-from hnlm_ray.study.markdown import markdown
+from hnlm_ray.study.outputs import markdown
 from hnlm_ray.study.table import study_answer
 from hnlm_ray.study.worth import text_worth
 

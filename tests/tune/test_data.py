@@ -6,8 +6,8 @@ import pytest
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import Positives
-from hnlm_ray.profiles.item_text import item_profile_texts
-from hnlm_ray.tune.pair_vectors import load_pair_vectors
+from hnlm_ray.profiles.texts import item_profile_texts
+from hnlm_ray.tune.data import load_pair_vectors
 from hnlm_ray.workspace import Manifest, Rows, Workspace
 from hnlm_ray.workspace.tables import TABLES
 

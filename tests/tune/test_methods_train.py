@@ -8,7 +8,7 @@ import torch
 
 from hnlm_ray.cf import CFData, Judgements, NegativePool, PairVectors, Positives, train
 from hnlm_ray.config import CFConfig, TuneConfig
-from hnlm_ray.config.method_names import shipped_methods
+from hnlm_ray.config.spaces import shipped_methods
 from hnlm_ray.methods.known import METHODS, RunMethods, trials_of
 from hnlm_ray.tune.control_data import read_data
 from hnlm_ray.tune.search.suggest import Suggestions

@@ -16,7 +16,7 @@ from hnlm_ray.cluster.connect import connected
 from hnlm_ray.config import CFConfig, Config
 from hnlm_ray.methods.known import RunMethods
 from hnlm_ray.pipeline.status import find_stage
-from hnlm_ray.tune.frontier.sampler_words import sampler_words
+from hnlm_ray.tune.frontier.rows import sampler_words
 from hnlm_ray.workspace import Manifest, Workspace
 from hnlm_ray.workspace.stage import StageRun
 from hnlm_ray.workspace.tables import TABLES

@@ -5,10 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from hnlm_ray.compare.anytime import anytime
-from hnlm_ray.compare.search_effects import LEAST_TRIALS, importance
-from hnlm_ray.compare.search_points import label_of, points_of, searched
-from hnlm_ray.compare.sensitivity import sensitivity
+from hnlm_ray.compare.search_effects import (
+    LEAST_TRIALS,
+    anytime,
+    importance,
+    label_of,
+    points_of,
+    searched,
+    sensitivity,
+)
 from hnlm_ray.config import CFConfig
 
 

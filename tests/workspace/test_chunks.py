@@ -16,7 +16,7 @@ from hnlm_ray.finetune.stage import _drop_rows_after
 from hnlm_ray.llm.rows.buckets import BucketPlan, bucket_chunks, chunk_rows, gather_bucket, plan_bucket
 from hnlm_ray.llm.rows.job import RowJob, RowPrompt, RowTask, Spent
 from hnlm_ray.llm.rows.journal import Journal, chunk_name
-from hnlm_ray.recommend.chunks import ListJob, gather_lists, plan_lists, rank_chunk
+from hnlm_ray.recommend.lists import ListJob, gather_lists, plan_lists, rank_chunk
 from hnlm_ray.recommend.model_tables import ModelRows, model_table, read_items
 from hnlm_ray.tune.run.sweep import _finished
 from hnlm_ray.tune.run.worker import TrainingRows

@@ -4,7 +4,7 @@ import pytest
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.workspace import Manifest
-from hnlm_ray.workspace.retry import RETRIED, parse_retry
+from hnlm_ray.workspace.stage import RETRIED, parse_retry
 from hnlm_ray.workspace.tables import STATUSES
 
 

@@ -6,7 +6,7 @@ import pytest
 from pyarrow import fs as pafs
 
 from hnlm_ray.base.errors import InputError, WorkspaceError
-from hnlm_ray.base.fingerprint import fingerprint_files
+from hnlm_ray.base.hashing import fingerprint_files
 from hnlm_ray.workspace import Manifest, PublishedTables, Rows, Tokens, Workspace, listed
 from hnlm_ray.workspace.stage import StageRun
 from hnlm_ray.workspace.tables import TABLES

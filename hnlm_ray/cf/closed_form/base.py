@@ -11,8 +11,7 @@ from typing import Any, ClassVar, Final
 import torch
 from torch import Tensor
 
-from hnlm_ray.base.cf_errors import DivergedError
-from hnlm_ray.base.errors import InputError
+from hnlm_ray.base.errors import DivergedError, InputError
 from hnlm_ray.cf.data.cf_data import CFData, with_validation_in_train
 from hnlm_ray.cf.evaluate.evaluation import Evaluation, evaluate
 from hnlm_ray.cf.kernels.devices import open_device

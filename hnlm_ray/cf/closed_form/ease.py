@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hnlm_ray.base.cf_errors import DivergedError
-from hnlm_ray.base.errors import InputError
+from hnlm_ray.base.errors import DivergedError, InputError
 from hnlm_ray.cf.closed_form.base import Solved
 from hnlm_ray.cf.data.cf_data import CFData
 from hnlm_ray.cf.data.positives import Positives

@@ -10,13 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hnlm_ray.base.cf_errors import DivergedError
-from hnlm_ray.base.errors import InputError
+from hnlm_ray.base.errors import DivergedError, InputError
 from hnlm_ray.cf.data.judgements import Judgements
 from hnlm_ray.cf.data.pair_vectors import PairVectors
 from hnlm_ray.cf.data.pool import NegativePool
-from hnlm_ray.cf.data.positives import Positives, check_size
-from hnlm_ray.cf.data.sorted_keys import contains
+from hnlm_ray.cf.data.positives import Positives, check_size, contains
 from hnlm_ray.cf.scoring import Scorer
 
 HeldOut = Literal["validation", "test"]

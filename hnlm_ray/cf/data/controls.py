@@ -14,7 +14,7 @@ from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf.data.cf_data import CFData
 from hnlm_ray.cf.data.pair_vectors import PairVectors
 from hnlm_ray.cf.data.pool import NegativePool
-from hnlm_ray.cf.data.sorted_keys import contains
+from hnlm_ray.cf.data.positives import contains
 from hnlm_ray.cf.data.unobserved import UnobservedItems
 from hnlm_ray.cf.kernels.neighbours import centred, unit_rows
 from hnlm_ray.cf.kernels.top_k import top_k

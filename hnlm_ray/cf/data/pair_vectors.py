@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.cf.data.positives import Positives, whole_numbers
-from hnlm_ray.cf.data.sorted_keys import positions
+from hnlm_ray.cf.data.positives import Positives, positions, whole_numbers
 
 Vectors = NDArray[np.floating[Any]]
 NORM_TOLERANCE: Final = 0.01

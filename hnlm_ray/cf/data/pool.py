@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.cf.data.positives import Positives, whole_numbers
-from hnlm_ray.cf.data.sorted_keys import contains
+from hnlm_ray.cf.data.positives import Positives, contains, whole_numbers
 
 
 @dataclass(frozen=True, eq=False)

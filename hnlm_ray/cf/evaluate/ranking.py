@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hnlm_ray.base.cf_errors import DivergedError
+from hnlm_ray.base.errors import DivergedError
 from hnlm_ray.cf.data.positives import Positives
 from hnlm_ray.cf.kernels.top_k import top_k
 from hnlm_ray.cf.scoring import Scorer

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.base.samples import quarters
 from hnlm_ray.cf.data.cf_data import CFData
-from hnlm_ray.cf.data.sorted_keys import contains
+from hnlm_ray.cf.data.positives import contains
 from hnlm_ray.cf.evaluate.evaluation import Evaluation
 
 HISTORIES: Final = ("history_short", "history_middle", "history_long")

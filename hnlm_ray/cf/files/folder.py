@@ -8,9 +8,8 @@ from typing import Literal
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf.data.cf_data import CFData
-from hnlm_ray.cf.files.arrow_columns import Ids
 from hnlm_ray.cf.files.ngcf import read_ngcf
-from hnlm_ray.cf.files.parquet import read_parquet
+from hnlm_ray.cf.files.parquet import Ids, read_parquet
 from hnlm_ray.cf.files.side_files import with_beside
 
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from hnlm_ray.cf.data.cf_data import CFData
 from hnlm_ray.cf.guard.features import GROUPS, PairFeatures, standardised
-from hnlm_ray.cf.guard.network import Network, fit_network
 from hnlm_ray.cf.guard.questions import Questions, ask, blocks
-from hnlm_ray.cf.guard.regression import Regression, fit_regression
+from hnlm_ray.cf.guard.regression import Network, Regression, fit_network, fit_regression
 from hnlm_ray.config.cf_parts import BeliefConfig
 
 DEFAULTS = BeliefConfig()

@@ -1,17 +1,104 @@
-"""The guard's rule inside the samplers."""
+"""The guard's rule inside the samplers.
+
+The beliefs of all users, to be looked up for candidates: a dense table, or of many cells each user's highest.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from hnlm_ray.cf.data.cf_data import CFData
 from hnlm_ray.cf.data.kept import Array, Kept, content_of
-from hnlm_ray.cf.guard.beliefs import DenseBeliefs, HighestBeliefs, open_beliefs
-from hnlm_ray.cf.guard.logits import fit_false_negatives
+from hnlm_ray.cf.guard.logits import FalseNegatives, fit_false_negatives
+from hnlm_ray.cf.guard.questions import blocks
 from hnlm_ray.config import CFConfig
+
+DENSE_CELLS: Final = 2**27
+"""users x items up to which all are kept, float16: 256 MiB."""
+SPARSE_CELLS: Final = 2**26
+"""Beliefs kept above it, int32 and float16 each: 384 MiB."""
+
+
+class Beliefs(Protocol):
+    """Gives g of candidates."""
+
+    def at(self, users: Tensor, candidates: Tensor) -> Tensor:
+        """Return g, float32[batch, M], of ``users`` int64[batch] and ``candidates`` int64[batch, M]."""
+        ...
+
+
+class DenseBeliefs:
+    """g of every cell."""
+
+    def __init__(self, found: FalseNegatives, data: CFData) -> None:
+        rows = [found.beliefs(users).astype(np.float16) for users in blocks(data)]
+        self.items, self.table = data.items, torch.from_numpy(np.concatenate(rows)).view(-1)
+
+    def to(self, device: torch.device) -> DenseBeliefs:
+        """Move the table."""
+        self.table = self.table.to(device)
+        return self
+
+    def at(self, users: Tensor, candidates: Tensor) -> Tensor:
+        """See :class:`Beliefs`."""
+        cells = torch.add(candidates, users.unsqueeze(1), alpha=self.items)
+        # index_select on a flat table is twice as fast as indexing.
+        return self.table.index_select(0, cells.view(-1)).view_as(cells).float()
+
+
+class HighestBeliefs:
+    """g of the items that each user is most believed to like; all others have the mean of what is left out.
+
+    What a guard holds back are the highest, so little is lost; a row's kept items are its ``width`` highest.
+    """
+
+    def __init__(self, found: FalseNegatives, data: CFData, width: int) -> None:
+        parts = [_highest(torch.from_numpy(found.beliefs(users)), width) for users in blocks(data)]
+        self.items, self.values, self.rest = (torch.cat(list(column)) for column in zip(*parts, strict=True))
+
+    def to(self, device: torch.device) -> HighestBeliefs:
+        """Move the table."""
+        self.items, self.values, self.rest = (part.to(device) for part in (self.items, self.values, self.rest))
+        return self
+
+    def at(self, users: Tensor, candidates: Tensor) -> Tensor:
+        """See :class:`Beliefs`."""
+        kept, wanted = self.items.index_select(0, users), candidates.to(torch.int32)
+        place = torch.searchsorted(kept, wanted).clamp_(max=kept.shape[1] - 1)
+        found = self.values.index_select(0, users).gather(1, place).float()
+        return torch.where(kept.gather(1, place) == wanted, found, self.rest.index_select(0, users).unsqueeze(1))
+
+
+def _highest(rows: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the items (rising) and values of the highest in each row, and the mean of the others."""
+    values, items = rows.topk(width, dim=1)
+    left = (rows.sum(1) - values.sum(1)) / max(1, rows.shape[1] - width)
+    items, order = items.sort(dim=1)
+    return items.to(torch.int32), values.gather(1, order).to(torch.float16), left
+
+
+def open_beliefs(found: FalseNegatives, data: CFData) -> DenseBeliefs | HighestBeliefs:
+    """Return the beliefs of all users in the form that fits their number."""
+    if data.users * data.items <= DENSE_CELLS:
+        return DenseBeliefs(found, data)
+    return HighestBeliefs(found, data, kept_width(data.users, data.items))
+
+
+def kept_width(users: int, items: int) -> int:
+    """Return how many items of each user are kept where not all are."""
+    return min(items, max(1, SPARSE_CELLS // users))
+
+
+def beliefs_bytes(users: int, items: int) -> int:
+    """Return the bytes of the table that a guard keeps."""
+    if users * items <= DENSE_CELLS:
+        return 2 * users * items
+    return users * (6 * kept_width(users, items) + 4)
+
 
 SEED: Final = 0
 KEPT: Final = 3

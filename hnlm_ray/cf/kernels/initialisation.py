@@ -8,32 +8,15 @@ AHNS, SGL and SimGCL.
 
 from __future__ import annotations
 
-from typing import Final
-
 import torch
 from torch import Tensor, nn
 
-from hnlm_ray.cf.losses import PAIR_LOSSES
 from hnlm_ray.config import CFConfig
 
-LARGE: Final = 50_000
 """Users and items together above which LightGCN starts as its authors have it.
 
 On Gowalla (71,000) that start is ahead up to epoch 40; where it stops to be was not measured.
 """
-
-
-def with_start(config: CFConfig, nodes: int, *, as_lightgcn: bool) -> CFConfig:
-    """Return the settings with ``auto`` resolved for ``nodes`` users and items together, as the model's class says.
-
-    Xavier's uniform start, but for LightGCN (and LightGCN with text, or text's worth would be that of a start) with a
-    pair loss on a large graph its authors' own, N(0, 0.1^2), which they chose on graphs of 69,000 to 144,000 nodes:
-    docs/cf.md has what both gave.
-    """
-    if config.init != "auto":
-        return config
-    large = as_lightgcn and config.loss in PAIR_LOSSES and nodes > LARGE
-    return config.model_copy(update={"init": "normal", "init_std": 0.1} if large else {"init": "xavier_uniform"})
 
 
 def start_deviation(config: CFConfig, rows: int) -> float:

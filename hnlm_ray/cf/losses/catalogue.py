@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hnlm_ray.cf.kernels.rows import standardised
+
 CELLS_PER_BLOCK: Final = 2**21
 
 
@@ -95,13 +97,6 @@ def sfcml_block(scores: Tensor, block: Block, margin: float) -> Tensor:
 
 def _by_row(values: Tensor, block: Block) -> Tensor:
     return values.new_zeros(len(block.owners)).index_add_(0, block.row, values).unsqueeze(1)
-
-
-def standardised(scores: Tensor) -> Tensor:
-    """Return (scores - mean) / std of each row, float32[n, items]; 0 where a row is constant."""
-    centred = scores - scores.mean(1, keepdim=True)
-    std = centred.square().mean(1, keepdim=True).sqrt()
-    return torch.where(std > 0, centred / std, torch.zeros_like(centred))
 
 
 def catalogue_gradients(

@@ -26,7 +26,7 @@ class ModelInputs:
     Parameters
     ----------
     config
-        With ``init`` resolved (:func:`~hnlm_ray.cf.kernels.initialisation.with_start`).
+        With ``init`` resolved (:func:`~hnlm_ray.cf.training.trainer.with_start`).
     start
         The stream of what is drawn once, on the CPU, so that a seed means the same start on every device.
     noise
@@ -54,7 +54,7 @@ class EmbeddingModel(nn.Module):
     plugs_in_as, must_define
         For a configuration that names a class of another package: what setting may, and what it must define.
     starts_as_lightgcn
-        Whether ``init: auto`` is LightGCN's start on a large graph (:func:`~hnlm_ray.cf.kernels.initialisation.with_start`).
+        Whether ``init: auto`` is LightGCN's start on a large graph (:func:`~hnlm_ray.cf.training.trainer.with_start`).
     """
 
     plugs_in_as: ClassVar[str] = "cf.model"

@@ -8,8 +8,14 @@ import torch
 from torch import Tensor
 
 from hnlm_ray.cf.graph.item_graph import add_neighbours, text_graph, with_neighbours
-from hnlm_ray.cf.graph.propagated_rows import mean_of_rows, spread_from_rows
-from hnlm_ray.cf.graph.propagation import Adjacency, mean_of_powers, propagate, propagated_layers
+from hnlm_ray.cf.graph.propagation import (
+    Adjacency,
+    mean_of_powers,
+    mean_of_rows,
+    propagate,
+    propagated_layers,
+    spread_from_rows,
+)
 from hnlm_ray.cf.models.base import PROPAGATED, EmbeddingModel, ModelInputs
 
 

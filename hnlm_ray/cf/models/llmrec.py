@@ -11,7 +11,7 @@ from torch.nn import functional
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf.data.batches import Batch
 from hnlm_ray.cf.data.cf_data import CFData
-from hnlm_ray.cf.data.sorted_keys import contains
+from hnlm_ray.cf.data.positives import contains
 from hnlm_ray.cf.kernels.rows import gather_rows
 from hnlm_ray.cf.losses import bpr, l2, leads
 from hnlm_ray.cf.models.base import PROPAGATED, ModelInputs

@@ -10,7 +10,7 @@ from hnlm_ray.cf.data.text import node_text, text_mlp
 from hnlm_ray.cf.graph.propagation import propagate
 from hnlm_ray.cf.kernels.initialisation import start_token
 from hnlm_ray.cf.kernels.rows import gather_rows
-from hnlm_ray.cf.losses.views import info_nce
+from hnlm_ray.cf.losses.pairwise import info_nce
 from hnlm_ray.cf.models.base import PROPAGATED, ModelInputs
 from hnlm_ray.cf.models.lightgcn import LightGCN
 

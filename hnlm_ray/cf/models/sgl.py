@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from hnlm_ray.cf.data.batches import Batch
-from hnlm_ray.cf.graph.propagated_rows import propagated_rows
-from hnlm_ray.cf.graph.propagation import SymmetricMatrix
+from hnlm_ray.cf.graph.propagation import SymmetricMatrix, propagated_rows
 from hnlm_ray.cf.graph.views import GraphViews
-from hnlm_ray.cf.losses.views import contrast, contrasted_nodes
+from hnlm_ray.cf.losses.pairwise import contrast, contrasted_nodes
 from hnlm_ray.cf.models.base import PROPAGATED, ModelInputs
 from hnlm_ray.cf.models.lightgcn import LightGCN
 

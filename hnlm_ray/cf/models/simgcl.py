@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 
 from hnlm_ray.cf.data.batches import Batch
-from hnlm_ray.cf.graph.propagated_rows import product_rows
-from hnlm_ray.cf.graph.propagation import Adjacency, product, propagate
+from hnlm_ray.cf.graph.propagation import Adjacency, product, product_rows, propagate
 from hnlm_ray.cf.kernels.noise import add_noise
 from hnlm_ray.cf.kernels.rows import gather_rows
-from hnlm_ray.cf.losses.views import contrast, contrasted_nodes
+from hnlm_ray.cf.losses.pairwise import contrast, contrasted_nodes
 from hnlm_ray.cf.models.base import PROPAGATED, EmbeddingModel, ModelInputs
 
 

@@ -12,7 +12,7 @@ from hnlm_ray.cf.data.batches import Batch
 from hnlm_ray.cf.graph.propagation import Adjacency, SymmetricMatrix, product, propagate
 from hnlm_ray.cf.kernels.noise import add_noise
 from hnlm_ray.cf.kernels.rows import gather_rows
-from hnlm_ray.cf.losses.views import contrast, contrasted_nodes
+from hnlm_ray.cf.losses.pairwise import contrast, contrasted_nodes
 from hnlm_ray.cf.models.base import PROPAGATED, EmbeddingModel, ModelInputs
 
 

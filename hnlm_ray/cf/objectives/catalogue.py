@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from hnlm_ray.cf.data.batches import UserBatch
-from hnlm_ray.cf.kernels.rows import gather_rows
-from hnlm_ray.cf.kernels.unit_rows import unit_rows
+from hnlm_ray.cf.kernels.rows import gather_rows, unit_rows
 from hnlm_ray.cf.losses import catalogue_loss, l2, sfcml_block, softmax_block
 from hnlm_ray.cf.losses.catalogue import Block, BlockLoss, distilling_block
 from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.cf.kernels.rows import gather_rows
-from hnlm_ray.cf.kernels.unit_rows import unit_rows
+from hnlm_ray.cf.kernels.rows import gather_rows, unit_rows
 from hnlm_ray.cf.losses import sampled_softmax, shared_softmax
 from hnlm_ray.cf.objectives.base import Objective, ObjectiveInputs, Step
 from hnlm_ray.cf.objectives.catalogue import COSINE_SETTINGS, regularisation

@@ -10,14 +10,11 @@ from typing import Final
 
 from hnlm_ray.base.outside import is_outside, outside_class
 from hnlm_ray.cf.data.batches import Batch
-from hnlm_ray.cf.samplers.ahns import AdaptiveHardnessSampler
 from hnlm_ray.cf.samplers.base import AnyNegatives, HopNegatives, Negatives, Sampler, SamplerInputs, SharedNegatives
-from hnlm_ray.cf.samplers.classical import CLASSICAL
-from hnlm_ray.cf.samplers.dins import DINSSampler
-from hnlm_ray.cf.samplers.dns_mn import TopOfManySampler
+from hnlm_ray.cf.samplers.dynamic import AdaptiveHardnessSampler, TopOfManySampler
 from hnlm_ray.cf.samplers.in_batch import HardInBatchSampler
-from hnlm_ray.cf.samplers.mixed import PoolSampler, VectorSampler
-from hnlm_ray.cf.samplers.mixgcf import MixGCFSampler
+from hnlm_ray.cf.samplers.layered import DINSSampler, MixGCFSampler
+from hnlm_ray.cf.samplers.mixed import CLASSICAL, PoolSampler, VectorSampler
 from hnlm_ray.cf.samplers.srns import MemorySampler
 from hnlm_ray.config import CFConfig
 

@@ -1,8 +1,11 @@
-"""What the LLM made, mixed with a sampled item: e~ = alpha * e_hard + (1 - alpha) * e_j (arXiv 2504.04726)."""
+"""What the LLM made, mixed with a sampled item: e~ = alpha * e_hard + (1 - alpha) * e_j (arXiv 2504.04726).
+
+The samplers that a semantic negative can be mixed with: they draw one catalogue item for each pair.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import torch
 from torch import Tensor
@@ -10,9 +13,16 @@ from torch import Tensor
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf.data.batches import Batch
 from hnlm_ray.cf.samplers.base import Negatives, Sampler, SamplerInputs
-from hnlm_ray.cf.samplers.classical import CLASSICAL
-from hnlm_ray.cf.samplers.pool_items import PoolItems
+from hnlm_ray.cf.samplers.candidates import PoolItems
+from hnlm_ray.cf.samplers.dynamic import DynamicSampler
+from hnlm_ray.cf.samplers.static import PopularitySampler, StaticSampler
 from hnlm_ray.config import CFConfig
+
+CLASSICAL: Final[dict[str, type[Sampler]]] = {
+    "rns": StaticSampler,
+    "pns": PopularitySampler,
+    "dns": DynamicSampler,
+}
 
 
 class MixingSampler(Sampler):

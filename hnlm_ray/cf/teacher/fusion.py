@@ -12,16 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hnlm_ray.base.cf_errors import DivergedError
-from hnlm_ray.base.errors import InputError
+from hnlm_ray.base.errors import DivergedError, InputError
 from hnlm_ray.cf.data.cf_data import CFData
-from hnlm_ray.cf.data.positives import Positives
-from hnlm_ray.cf.data.sorted_keys import contains
-from hnlm_ray.cf.evaluate.cutoffs import check_metric
-from hnlm_ray.cf.evaluate.metrics import ranking_metrics
+from hnlm_ray.cf.data.positives import Positives, contains
+from hnlm_ray.cf.evaluate.metrics import check_metric, ranking_metrics
 from hnlm_ray.cf.evaluate.ranking import block_users
+from hnlm_ray.cf.kernels.rows import standardised
 from hnlm_ray.cf.kernels.top_k import top_k
-from hnlm_ray.cf.losses.catalogue import standardised
 from hnlm_ray.cf.scoring import Scorer
 
 WEIGHTS: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)

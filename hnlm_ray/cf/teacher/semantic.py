@@ -21,8 +21,8 @@ from hnlm_ray.cf.data.judgements import Judgements
 from hnlm_ray.cf.data.kept import Array, Kept, content_of
 from hnlm_ray.cf.data.text import user_text
 from hnlm_ray.cf.kernels.gram import MOST_ITEMS, add_text_kernel, item_gram, solve_ease
+from hnlm_ray.cf.kernels.rows import standardised
 from hnlm_ray.cf.kernels.spectral import spectral_scores
-from hnlm_ray.cf.losses.catalogue import standardised
 from hnlm_ray.cf.scoring import EmbeddingScores, Scorer
 from hnlm_ray.cf.teacher.text_affinity import TextEvidence, coldness
 from hnlm_ray.config import CFConfig

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf.data.cf_data import CFData
-from hnlm_ray.cf.data.sorted_keys import contains
+from hnlm_ray.cf.data.positives import contains
 from hnlm_ray.cf.losses import PAIR_LOSSES
 from hnlm_ray.cf.objectives.adapted import AdaptedNegatives
 from hnlm_ray.cf.samplers import Batch, Sampler

@@ -1,8 +1,12 @@
-"""One CF training, an epoch at a time: a tuner can drive it, and it resumes bit for bit."""
+"""One CF training, an epoch at a time: a tuner can drive it, and it resumes bit for bit.
+
+When a training by gradients has diverged, and how it is told: the epoch, the learning rate and what to do.
+"""
 
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,26 +16,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hnlm_ray.base.errors import DivergedError
 from hnlm_ray.base.outside import is_outside
-from hnlm_ray.cf.data.batches import Batch
+from hnlm_ray.cf.data.batches import Batch, TrainingPairs
 from hnlm_ray.cf.data.cf_data import CFData, with_validation_in_train
-from hnlm_ray.cf.data.pairs import TrainingPairs
 from hnlm_ray.cf.evaluate.evaluation import Evaluation, evaluate
-from hnlm_ray.cf.kernels.allocator import keep_freed_memory
-from hnlm_ray.cf.kernels.devices import open_device
-from hnlm_ray.cf.kernels.initialisation import with_start
+from hnlm_ray.cf.kernels.devices import keep_freed_memory, open_device
 from hnlm_ray.cf.kernels.optimisers import learning_rate
-from hnlm_ray.cf.kernels.unit_rows import ranked_by_cosine
+from hnlm_ray.cf.kernels.rows import ranked_by_cosine
+from hnlm_ray.cf.losses import PAIR_LOSSES
 from hnlm_ray.cf.models import EmbeddingModel, ModelInputs, model_class
 from hnlm_ray.cf.objectives import LOSSES, CatalogueObjective, Objective, ObjectiveInputs
 from hnlm_ray.cf.objectives.adapted import AdaptedNegatives
 from hnlm_ray.cf.objectives.tiers import TextTiers
 from hnlm_ray.cf.samplers import Sampler, SamplerInputs, sampler_class
-from hnlm_ray.cf.samplers.checked import check_negatives
+from hnlm_ray.cf.samplers.base import check_negatives
 from hnlm_ray.cf.scoring import EmbeddingScores
 from hnlm_ray.cf.settings import check_seed, check_state, check_trained_by, trained_by
 from hnlm_ray.cf.trainable import EpochReport
-from hnlm_ray.cf.training.divergence import DivergenceWatch
 from hnlm_ray.cf.training.settings_read import reject_ignored_settings
 from hnlm_ray.cf.training.steps import (
     AutogradSteps,
@@ -45,6 +47,47 @@ from hnlm_ray.cf.training.steps import (
     pays_rowwise,
 )
 from hnlm_ray.config import CFConfig
+
+GROWTH: Final = 1000.0
+
+
+class DivergenceWatch:
+    """Tells a diverged training by its loss, or by embeddings that can't be ranked by.
+
+    A loss has diverged where it is not finite, or above a thousand times (1 + that of the first step): Adam moves by
+    about lr a step at most, so that a rate far too high gives huge losses, which stay finite.
+
+    Attributes
+    ----------
+    first
+        The loss of the first step, a scalar; none before it.
+    """
+
+    def __init__(self, config: CFConfig) -> None:
+        self.config = config
+        self.first: Tensor | float | None = None
+
+    def see(self, loss: Tensor) -> None:
+        """Take the loss of a step, a scalar without gradient."""
+        if self.first is None:
+            self.first = loss
+
+    def check_loss(self, loss: float, epoch: int, lr: float) -> None:
+        """Raise DivergedError where the mean loss of an epoch has diverged."""
+        self.first = first = float(loss if self.first is None else self.first)
+        told = f"with cf.lr {lr:g} and cf.reg {self.config.reg:g}; lower cf.lr"
+        if not math.isfinite(loss):
+            raise DivergedError(f"the loss of epoch {epoch} is {loss} {told}")
+        if loss > GROWTH * (1 + abs(first)):
+            raise DivergedError(f"the loss of epoch {epoch} is {loss:.3g}, after {first:.3g} in its first step, {told}")
+
+    def check_scores(self, scores: EmbeddingScores, epoch: int, lr: float) -> None:
+        """Raise DivergedError where the embeddings after an epoch, or their products, are not finite."""
+        try:
+            scores.check()
+        except DivergedError as error:
+            raise DivergedError(f"after epoch {epoch} with cf.lr {lr:g} {error}") from error
+
 
 STREAMS: Final = ("start", "shuffle", "sampling", "pool", "adapter", "noise", "tiers")
 """What draws at random; a new one comes last, so that a seed keeps meaning what it meant."""
@@ -180,7 +223,7 @@ class Trainer:
                 self.sampler.load_state_dict(state)
 
     def scorer(self) -> EmbeddingScores:
-        """Return copies of the current embeddings, as they rank: see :func:`~hnlm_ray.cf.kernels.unit_rows.ranked_by_cosine`.
+        """Return copies of the current embeddings, as they rank: see :func:`~hnlm_ray.cf.kernels.rows.ranked_by_cosine`.
 
         DivergedError where they can't be ranked by.
         """
@@ -243,3 +286,19 @@ def _seeds(seed: int, count: int) -> list[int]:
     """Return the seeds of independent streams."""
     children = np.random.SeedSequence(seed).spawn(count)
     return [int(child.generate_state(1, np.uint64)[0] >> np.uint64(1)) for child in children]
+
+
+LARGE: Final = 50_000
+
+
+def with_start(config: CFConfig, nodes: int, *, as_lightgcn: bool) -> CFConfig:
+    """Return the settings with ``auto`` resolved for ``nodes`` users and items together, as the model's class says.
+
+    Xavier's uniform start, but for LightGCN (and LightGCN with text, or text's worth would be that of a start) with a
+    pair loss on a large graph its authors' own, N(0, 0.1^2), which they chose on graphs of 69,000 to 144,000 nodes:
+    docs/cf.md has what both gave.
+    """
+    if config.init != "auto":
+        return config
+    large = as_lightgcn and config.loss in PAIR_LOSSES and nodes > LARGE
+    return config.model_copy(update={"init": "normal", "init_std": 0.1} if large else {"init": "xavier_uniform"})

@@ -9,11 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hnlm_ray.commands.output import say
 from hnlm_ray.commands.results.results_table import figure
 from hnlm_ray.commands.stages.execution import Execution
-from hnlm_ray.commands.stages.narration import say
-from hnlm_ray.finetune.evaluate.comparison import Method, in_words, losses_of, methods_of
-from hnlm_ray.finetune.evaluate.meanings import MEANINGS, METRICS, TUNED
+from hnlm_ray.finetune.evaluate.comparison import MEANINGS, METRICS, TUNED, Method, in_words, losses_of, methods_of
 from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.workspace import Workspace
 

@@ -9,9 +9,8 @@ from rich.console import Console
 
 from hnlm_ray.base.errors import InputError, WorkspaceError
 from hnlm_ray.base.redaction import redacted
-from hnlm_ray.commands.output import Output
+from hnlm_ray.commands.output import Output, say
 from hnlm_ray.commands.results.results import read_results
-from hnlm_ray.commands.stages.narration import say
 from hnlm_ray.commands.stages.stage_rows import stage_row
 from hnlm_ray.config import Config
 from hnlm_ray.export.files import Target, write_file

@@ -6,8 +6,7 @@ import yaml
 from rich.console import Console
 
 from hnlm_ray.base.redaction import redacted_tree
-from hnlm_ray.commands.output import Output
-from hnlm_ray.commands.stages.narration import say
+from hnlm_ray.commands.output import Output, say
 from hnlm_ray.config import Config
 
 

@@ -1,30 +1,73 @@
-"""``hnlm init``: from unknown files to a commented configuration that reads them."""
+"""``hnlm init``: from unknown files to a commented configuration that reads them.
+
+The questions of ``hnlm init``: who answers them.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from hnlm_ray.base.errors import ConfigError, InputError
 from hnlm_ray.base.text import clean, shorten
-from hnlm_ray.commands.output import Output
-from hnlm_ray.commands.setup.answers import Answers
+from hnlm_ray.commands.output import Output, say
 from hnlm_ray.commands.setup.checks.machine import has_gpu
-from hnlm_ray.commands.stages.narration import say
 from hnlm_ray.discover.cores import Core
+from hnlm_ray.discover.files.sample import Question
 from hnlm_ray.discover.found import LEFT, Understanding
 from hnlm_ray.discover.measure import ItemsSeen, Measured, core_of, look_up, measure
 from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.plan import FIRST_LOOK_USERS, make_plan, name_of
 from hnlm_ray.discover.render import render
 from hnlm_ray.discover.understanding import understand
+
+
+@dataclass
+class Answers:
+    """Answers questions: by the user at a terminal, by the likelier reading with ``--yes``."""
+
+    yes: bool
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    open: list[Question] = field(default_factory=list)
+
+    def __call__(self, question: Question) -> int:
+        """Return the position of the chosen reading; without a terminal the question stays open."""
+        at = 0
+        if not self.yes and sys.stdin.isatty():
+            at = _prompt(question)
+        elif not self.yes:
+            self.open.append(question)
+        told = {"question": question.text, "choices": list(question.choices), "answer": question.choices[at]}
+        self.asked.append({**told, "option": question.option})
+        return at
+
+    def check(self) -> None:
+        """Raise InputError when a question stayed open."""
+        if self.open:
+            told = "; ".join(
+                f"{one.text} 1. {', 2. '.join(one.choices)} (answer with {one.option})" for one in self.open
+            )
+            raise InputError(f"{len(self.open)} open: {told}; add --yes to take the first of each")
+
+
+def _prompt(question: Question) -> int:
+    typer.echo(clean(question.text), err=True)
+    for number, choice in enumerate(question.choices, start=1):
+        typer.echo(f"  {number}. {clean(choice)}", err=True)
+    while True:
+        number = int(typer.prompt("number", default=1, type=int, err=True))
+        if 1 <= number <= len(question.choices):
+            return number - 1
+
 
 _EXAMPLES = 3
 _SHOWN_CHARS = 70

@@ -9,8 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.commands.output import Output
-from hnlm_ray.commands.stages.narration import say
+from hnlm_ray.commands.output import Output, say
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.models import (

@@ -12,8 +12,7 @@ from rich.console import Console
 
 from hnlm_ray.base.errors import InputError, WorkspaceError
 from hnlm_ray.base.redaction import redacted
-from hnlm_ray.commands.output import Output, open_console
-from hnlm_ray.commands.stages.narration import say
+from hnlm_ray.commands.output import Output, open_console, say
 from hnlm_ray.config import Config
 from hnlm_ray.export import embeddings, negatives, recommendations
 from hnlm_ray.export.files import Target, write_rows

@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 
 from hnlm_ray.base.errors import InputError, WorkspaceError
 from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import named
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.show.show_text import show_item, show_user
 from hnlm_ray.evidence.answers import WORDS
-from hnlm_ray.negatives.embedded import SOURCE
+from hnlm_ray.negatives.grounding import SOURCE
 from hnlm_ray.workspace import Workspace
-from hnlm_ray.workspace.folder import named
 from hnlm_ray.workspace.shown_tables import Row, ShownTables
 
 Kind = Literal["user", "item"]

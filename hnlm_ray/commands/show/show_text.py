@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from hnlm_ray.base.text import shorten
-from hnlm_ray.commands.stages.narration import say
+from hnlm_ray.commands.output import say
 
 Row = Mapping[str, Any]
 _TITLE_CHARS = 80

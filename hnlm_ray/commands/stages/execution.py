@@ -19,8 +19,7 @@ from hnlm_ray.pipeline.retry import PlannedRetry, run_retry
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.pipeline.status import StageStatus
 from hnlm_ray.workspace import Manifest, Workspace
-from hnlm_ray.workspace.retry import Retry
-from hnlm_ray.workspace.stage import Stage
+from hnlm_ray.workspace.stage import Retry, Stage
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ class Execution:
 
 def log_path(workspace: Workspace, name: str) -> str:
     """Return where the log of a run that starts now lies: in the workspace, if that is on this machine."""
-    from hnlm_ray.llm.models import cache_folder
+    from hnlm_ray.base.hashing import cache_folder
 
     time = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
     if workspace.local_path is not None:

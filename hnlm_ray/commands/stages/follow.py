@@ -14,8 +14,7 @@ from rich.text import Text
 
 from hnlm_ray.base.redaction import redacted
 from hnlm_ray.base.text import clean, duration
-from hnlm_ray.commands.output import Output, open_console
-from hnlm_ray.commands.stages.narration import say
+from hnlm_ray.commands.output import Output, open_console, say
 from hnlm_ray.tune.run.board import SweepState, board_path
 from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.session import StageJournal, journal_path, read_beat

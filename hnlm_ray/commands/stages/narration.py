@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.text import Text
 
 from hnlm_ray.base.redaction import redacted
-from hnlm_ray.base.text import clean, duration
+from hnlm_ray.base.text import duration
+from hnlm_ray.commands.output import say
 from hnlm_ray.commands.stages.stage_rows import row_counts, rows_text, token_counts, tokens_text
 from hnlm_ray.pipeline.retry import PlannedRetry
 from hnlm_ray.pipeline.status import StageStatus
 from hnlm_ray.workspace import Workspace
-
-
-def say(console: Console, text: str) -> None:
-    """Print a line of our own words and of data, uninterpreted and unwrapped."""
-    console.print(Text(clean(text)), soft_wrap=True)
 
 
 def say_plan(console: Console, name: str, workspace: Workspace, before: Sequence[StageStatus], log: str) -> None:

@@ -1,31 +1,89 @@
-"""``hnlm plan``: what a run will cost, before anything is spent."""
+"""``hnlm plan``: what a run will cost, before anything is spent.
+
+A plan for readers: a table, and how each figure was got.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import clean, duration
 from hnlm_ray.commands.stages.execution import Execution
-from hnlm_ray.commands.stages.plan_text import show_plan
 from hnlm_ray.commands.stages.stage_rows import StageRow, stage_row
 from hnlm_ray.config import Config
 from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.models import base_model
 from hnlm_ray.pipeline.run import stage_error
 from hnlm_ray.pipeline.status import StageStatus, find_stage, statuses
-from hnlm_ray.plan.costs import budget_end
 from hnlm_ray.plan.estimate.stage_cost import asked_of
-from hnlm_ray.plan.figures import PLAN_FILE, Plan, PlanFile, Planned, Promise, total_of
+from hnlm_ray.plan.figures import PLAN_FILE, Options, Plan, PlanFile, Planned, Promise, Total, total_of
 from hnlm_ray.plan.gathering import gather
-from hnlm_ray.plan.known.machine import machine_name
+from hnlm_ray.plan.known.rates import machine_name
 from hnlm_ray.plan.measure.checkpoint_shape import read_checkpoint_shape
-from hnlm_ray.plan.options import Options
-from hnlm_ray.plan.planning import Planner, StandingStage
+from hnlm_ray.plan.planning import Planner, StandingStage, budget_end
 from hnlm_ray.plan.sizes import read_prepared
 from hnlm_ray.plan.task import Found, Task
 from hnlm_ray.plan.words import assumptions
 from hnlm_ray.workspace import Tokens, Workspace
+
+_NUMBERS = ("rows", "prompts", "tokens in", "tokens out", "time", "GPU hours", "memory", "disk", "cost")
+
+
+def show_plan(console: Console, plan: Plan) -> None:
+    """Print the stages, their sums, and what the figures rest on."""
+    table = Table("stage", "state", box=None, pad_edge=False)
+    for name in _NUMBERS:
+        table.add_column(name, justify="right")
+    for stage in plan.stages:
+        table.add_row(stage.name, stage.state, *_cells(stage, plan.currency))
+    table.add_section()
+    table.add_row("total", "", *_cells(plan.total, plan.currency))
+    console.print(Text(f"plan of {clean(plan.workspace)} on {clean(plan.machine)}"))
+    console.print(table)
+    _say_sources(console, plan)
+
+
+def _cells(row: Planned | Total, currency: str | None) -> list[str]:
+    tokens = row.tokens or Tokens()
+    return [
+        _whole(row.rows) if isinstance(row, Planned) else "",
+        _whole(row.prompts),
+        _whole(tokens.tokens_in),
+        _whole(tokens.tokens_out),
+        duration(row.seconds) if row.seconds else "",
+        f"{row.gpu_hours:.2f}" if row.gpu_hours is not None else "",
+        _size(row.memory_mib),
+        _size(row.disk_mib),
+        "" if row.cost is None else f"{row.cost:,.{2 if row.cost >= 1 else 4}f} {currency}",
+    ]
+
+
+def _whole(value: int | None) -> str:
+    return f"{value:,}" if value else ""
+
+
+def _size(mib: float | None) -> str:
+    if mib is None:
+        return ""
+    return f"{mib / 1024:,.1f} GiB" if mib >= 1024 else f"{mib:,.1f} MiB"
+
+
+def _say_sources(console: Console, plan: Plan) -> None:
+    """Say once how the stages of one basis got their figures, then what is assumed."""
+    by_basis: dict[str, list[str]] = {}
+    for stage in plan.stages:
+        by_basis.setdefault(stage.basis, []).append(stage.name)
+    for basis, names in by_basis.items():
+        console.print(Text(clean(f"{', '.join(names)}: {basis}")), soft_wrap=True)
+    for sentence in plan.assumptions:
+        console.print(Text(clean(f"- {sentence}")), soft_wrap=True)
+
 
 _CHEAP = ("ingest", "prepare")
 

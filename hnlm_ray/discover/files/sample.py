@@ -1,8 +1,11 @@
-"""The first rows of one file, read by the readers that will read all of it."""
+"""The first rows of one file, read by the readers that will read all of it.
+
+What only the user can tell: two readings of a file that are both plausible.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,17 +15,39 @@ from pyarrow import parquet
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import FileFormat
 from hnlm_ray.discover.files.columns import Column
-from hnlm_ray.discover.files.dialect import Dialect, dialect_of, json_keys, split_rows
-from hnlm_ray.discover.files.header import Header, header_of
+from hnlm_ray.discover.files.dialect import Dialect, Header, dialect_of, header_of, json_keys, split_rows
 from hnlm_ray.discover.files.heads import Head, opened
 from hnlm_ray.discover.files.inputs import Place
-from hnlm_ray.discover.files.question import Ask, Question
 from hnlm_ray.sources.readers.delimited import delimited_records
 from hnlm_ray.sources.readers.json_lines import json_records
 from hnlm_ray.sources.readers.parquet import parquet_records
 from hnlm_ray.sources.readers.records import Records
 from hnlm_ray.sources.readers.rejects import FileRejects, Rejects
 from hnlm_ray.sources.rows import values
+
+
+@dataclass(frozen=True)
+class Question:
+    """One open point.
+
+    Attributes
+    ----------
+    text
+        The question with its evidence, one line.
+    choices
+        The readings, the likelier first.
+    option
+        The option of ``hnlm init`` that answers it.
+    """
+
+    text: str
+    choices: tuple[str, ...]
+    option: str
+
+
+Ask = Callable[[Question], int]
+"""Answers a question with the position of a choice."""
+
 
 MOST_BLOCKS = 4
 MOST_ROWS = 250_000

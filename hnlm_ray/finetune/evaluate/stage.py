@@ -15,16 +15,24 @@ import ray
 import torch
 
 from hnlm_ray.config import Config
-from hnlm_ray.finetune.baselines import cf_mlp, cf_ridge, mining_rule, targets_of, user_means
+from hnlm_ray.finetune.baselines import (
+    cf_mlp,
+    cf_ridge,
+    computed,
+    fit_ridge,
+    mining_rule,
+    probe,
+    start_head,
+    states_of,
+    targets_of,
+    user_means,
+)
 from hnlm_ray.finetune.batches import Batch, Records, read_records
-from hnlm_ray.finetune.building import new_model
-from hnlm_ray.finetune.evaluate.meanings import MEANINGS, UPPER_BOUND
+from hnlm_ray.finetune.evaluate.comparison import MEANINGS, UPPER_BOUND
 from hnlm_ray.finetune.evaluate.metrics import Ranking, compared, measure, measure_scores
 from hnlm_ray.finetune.export import fetch_exported
-from hnlm_ray.finetune.head_start import computed, probe, start_head, states_of
-from hnlm_ray.finetune.model import HardNegativeModel
+from hnlm_ray.finetune.model import HardNegativeModel, new_model
 from hnlm_ray.finetune.query import Query, QueryEncoder
-from hnlm_ray.finetune.ridge import fit_ridge
 from hnlm_ray.llm.encoder import open_encoder
 from hnlm_ray.teacher.vectors import Matrix, read_vectors
 from hnlm_ray.workspace import Rows, Workspace

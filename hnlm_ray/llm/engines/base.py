@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from hnlm_ray.config import LLMConfig
-from hnlm_ray.config.http import HttpConfig
+from hnlm_ray.config.llm import HttpConfig
 from hnlm_ray.llm.text.answers import AnswerFormat
 
 CHARS_PER_TOKEN: Final = 4

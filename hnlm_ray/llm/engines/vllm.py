@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hnlm_ray.base.errors import HnlmError, StageError
+from hnlm_ray.base.text import named
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.llm.engines.base import EngineDied, EngineKind, Generated, Request, request_seed, settings_of
 from hnlm_ray.llm.models import check_model, model_identity, model_on_this_node
 from hnlm_ray.llm.text.answers import clean
 from hnlm_ray.llm.text.chat_tokens import ChatTokenizer
-from hnlm_ray.workspace.folder import named
 
 if TYPE_CHECKING:
     from vllm import SamplingParams

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hnlm_ray.base.redaction import redacted
-from hnlm_ray.base.text import shorten
+from hnlm_ray.base.text import folded, shown
 from hnlm_ray.llm.rows.job import Key
 
 DONE = ("ok", "none")
 FAILURE_COLUMNS = ("status", "error", "attempts", "tokens_in", "tokens_out")
 _MOST_GROUPS = 1000
 _OTHER = "other messages"
-_WIDTH = 300
-_QUOTED = re.compile(r"""(?<!\w)(?:'[^']*'|"[^"]*"|`[^`]*`)(?!\w)""")
-_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-
-
-def folded(message: str) -> str:
-    """Return a message without what differs from row to row: 'N prompt and N answer tokens exceed ...'."""
-    return _NUMBER.sub("N", _QUOTED.sub("'...'", message))
-
-
-def shown(message: str | None) -> str:
-    """Return a message that is safe to print: no control characters, no secrets, of bounded length."""
-    return "no message" if message is None else redacted(shorten(" ".join(message.split()), _WIDTH))
 
 
 @dataclass

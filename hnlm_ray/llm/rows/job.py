@@ -14,7 +14,7 @@ from hnlm_ray.llm.engines.base import Request
 from hnlm_ray.llm.text.answers import AnswerFormat
 from hnlm_ray.llm.text.prompts import Prompt, simpler
 from hnlm_ray.workspace import ChunkedTable, TableStore, Workspace
-from hnlm_ray.workspace.retry import Retry
+from hnlm_ray.workspace.stage import Retry
 
 Key = tuple[int, ...]
 
@@ -115,7 +115,7 @@ class RowWorker(Protocol):
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table] | AsyncIterator[pa.Table]:
         """Do the chunks of :func:`hnlm_ray.llm.rows.buckets.bucket_chunks`: write each, and yield its report for Ray.
 
-        A report is what :meth:`hnlm_ray.llm.rows.outcomes.ChunkReport.to_arrow` makes.
+        A report is what :meth:`hnlm_ray.llm.rows.attempts.ChunkReport.to_arrow` makes.
         """
         ...
 

@@ -1,28 +1,97 @@
-"""The Ray Data actor around one engine."""
+"""The Ray Data actor around one engine.
+
+A gate that many pass together, or one alone.
+
+Ends a process whose event loop has stopped: a row that blocks it would otherwise block the stage for ever.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import threading
+import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import cast
 
 import pyarrow as pa
 
 from hnlm_ray.base.errors import HnlmError
+from hnlm_ray.base.text import named
 from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.engines.base import EngineDied
-from hnlm_ray.llm.rows.attempts import Asking, Outcome
+from hnlm_ray.llm.rows.attempts import Asking, ChunkReport, Outcome, failed, outcome_table, poisonous
 from hnlm_ray.llm.rows.buckets import chunk_rows
 from hnlm_ray.llm.rows.budget import BudgetPurse
-from hnlm_ray.llm.rows.gate import Gate
 from hnlm_ray.llm.rows.job import Key, LLMTask, RowJob, RowPrompt
 from hnlm_ray.llm.rows.journal import Journal, Piece, chunk_name
-from hnlm_ray.llm.rows.outcomes import ChunkReport, failed, outcome_table, poisonous
-from hnlm_ray.llm.rows.watchdog import watch_loop
-from hnlm_ray.workspace.folder import named
+
+
+class Gate:
+    """Rows are asked together; those under suspicion are asked with nobody else inside.
+
+    Who wants to be alone goes before those that come later.
+    """
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Condition()
+        self._inside = 0
+        self._waiting_alone = 0
+        self._taken = False
+
+    @asynccontextmanager
+    async def pass_through(self, *, alone: bool) -> AsyncIterator[None]:
+        """Be inside, with others or ``alone``."""
+        await (self._enter_alone() if alone else self._enter())
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._inside -= 1
+                self._taken = False
+                self._changed.notify_all()
+
+    async def _enter(self) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._taken and not self._waiting_alone)
+            self._inside += 1
+
+    async def _enter_alone(self) -> None:
+        async with self._changed:
+            self._waiting_alone += 1
+            try:
+                await self._changed.wait_for(lambda: not self._inside)
+            finally:
+                self._waiting_alone -= 1
+                self._changed.notify_all()
+            self._inside, self._taken = 1, True
+
 
 log = logging.getLogger(__name__)
+_LOOKS_PER_LIMIT = 10
+EXIT_CODE = 70
+
+
+def watch_loop(loop: asyncio.AbstractEventLoop, limit_s: float) -> None:
+    """End this process when ``loop`` does nothing for ``limit_s`` seconds; Ray starts the actor again."""
+    threading.Thread(target=_watch, args=(loop, limit_s), daemon=True, name="loop-watchdog").start()
+
+
+def _watch(loop: asyncio.AbstractEventLoop, limit_s: float) -> None:
+    seen = time.monotonic()
+
+    def note() -> None:
+        nonlocal seen
+        seen = time.monotonic()
+
+    while not loop.is_closed():
+        loop.call_soon_threadsafe(note)
+        time.sleep(limit_s / _LOOKS_PER_LIMIT)
+        if time.monotonic() - seen > limit_s:
+            log.error("nothing moved in this process for %g s: it is ended", limit_s)
+            os._exit(EXIT_CODE)
 
 
 class EngineWorker:

@@ -7,10 +7,8 @@ from typing import Final
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import CFConfig, Config
-from hnlm_ray.methods.known import RunMethods
-from hnlm_ray.methods.outside import compared_classes
-from hnlm_ray.pipeline.content import item_text_content, section
-from hnlm_ray.pipeline.declaring import check_event_files, later, one_trial
+from hnlm_ray.methods.known import RunMethods, compared_classes
+from hnlm_ray.pipeline.declaring import check_event_files, item_text_content, later, one_trial, section
 from hnlm_ray.tune.search.checks import check_search
 from hnlm_ray.workspace.stage import Stage
 
@@ -58,7 +56,7 @@ def _check_search(config: Config) -> None:
         )
     check_search(config)
     # It needs torch, which takes seconds to import.
-    from hnlm_ray.tune.search.rehearsal import rehearse
+    from hnlm_ray.tune.search.checks import rehearse
 
     rehearse(config)
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from hnlm_ray.config import Config
-from hnlm_ray.pipeline.content import section
-from hnlm_ray.pipeline.declaring import later
+from hnlm_ray.pipeline.declaring import later, section
 from hnlm_ray.workspace.stage import Stage
 
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from hnlm_ray.config import Config
-from hnlm_ray.pipeline.content import item_text_content, section
-from hnlm_ray.pipeline.declaring import later, one_trial, wants_all
+from hnlm_ray.pipeline.declaring import item_text_content, later, one_trial, section, wants_all
 from hnlm_ray.workspace.stage import Stage
 
 

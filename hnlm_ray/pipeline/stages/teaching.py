@@ -8,11 +8,18 @@ from typing import Any, Final
 from hnlm_ray.config import CFConfig, Config, FinetuneConfig
 from hnlm_ray.finetune.query import load_query
 from hnlm_ray.llm.models import base_model, check_model, model_identity
-from hnlm_ray.methods.known import makes_negatives
-from hnlm_ray.methods.outside import trained_classes
-from hnlm_ray.pipeline.content import encoder_content, section
-from hnlm_ray.pipeline.declaring import check_encoder, engines, later, one_trial, tunes, wants_all
-from hnlm_ray.workspace.exports import export_is_whole
+from hnlm_ray.methods.known import makes_negatives, trained_classes
+from hnlm_ray.pipeline.declaring import (
+    check_encoder,
+    encoder_content,
+    engines,
+    later,
+    one_trial,
+    section,
+    tunes,
+    wants_all,
+)
+from hnlm_ray.workspace.folder import export_is_whole
 from hnlm_ray.workspace.stage import Bundle, Stage
 
 _FINETUNE_OPERATION = {

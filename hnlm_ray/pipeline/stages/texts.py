@@ -8,8 +8,17 @@ from typing import Final
 from hnlm_ray.config import Config
 from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.methods.known import RunMethods, makes_negatives
-from hnlm_ray.pipeline.content import encoder_content, llm_content, section
-from hnlm_ray.pipeline.declaring import check_answering_model, check_encoder, engines, judges, later, one_trial
+from hnlm_ray.pipeline.declaring import (
+    check_answering_model,
+    check_encoder,
+    encoder_content,
+    engines,
+    judges,
+    later,
+    llm_content,
+    one_trial,
+    section,
+)
 from hnlm_ray.workspace.stage import Stage
 
 _JUDGEMENT_PROMPT = ("max_tokens", "person_chars", "history", "item_chars")

@@ -14,8 +14,7 @@ from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.engines.base import Request
 from hnlm_ray.llm.rows.job import LLMTask, RowPrompt
 from hnlm_ray.plan.known.rates import AnswerRate, Rates, answer_key
-from hnlm_ray.plan.measure.engine_meter import Asked
-from hnlm_ray.plan.measure.open_meter import OpenMeter
+from hnlm_ray.plan.measure.engine_meter import Asked, OpenMeter
 from hnlm_ray.plan.measure.sampling import Asking, Sampler, Text, Texts
 from hnlm_ray.plan.measure.step_cost import Call
 from hnlm_ray.workspace import Workspace

@@ -1,6 +1,8 @@
 """Rates that earlier measurements and runs found, kept in the cache folder.
 
 A damaged file counts as none: everything in it can be measured again.
+
+The names of machines: rates of one say nothing of another.
 """
 
 from __future__ import annotations
@@ -8,22 +10,53 @@ from __future__ import annotations
 import json
 import logging
 import os
+import platform
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hnlm_ray.base.fingerprint import fingerprint_of
+from hnlm_ray.base.hashing import cache_folder, fingerprint_of
 from hnlm_ray.config import Config
-from hnlm_ray.llm.models import cache_folder
 from hnlm_ray.llm.rows.job import llm_identity
-from hnlm_ray.plan.known.machine import machine_name
 from hnlm_ray.plan.measure.step_cost import StepCost
+
+
+def machine_name(config: Config) -> str:
+    """Name what a run computes on: the processor with its cores, and the GPUs if the engines use any.
+
+    Of a cluster that is joined only the address is known here.
+    """
+    if config.ray.address != "local":
+        return f"the cluster at {config.ray.address}"
+    cpu = f"{_processor()} x {os.cpu_count() or 1}"
+    return f"{_gpus()}, {cpu}" if config.llm.gpus_per_engine else cpu
+
+
+@cache
+def _processor() -> str:
+    """Return the processor's name as Linux tells it; elsewhere what Python knows of it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as stream:
+            names = [line.partition(":")[2].strip() for line in stream if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+@cache
+def _gpus() -> str:
+    import torch
+
+    count = torch.cuda.device_count()
+    return f"{torch.cuda.get_device_name(0)} x {count}" if count else "no GPU"
+
 
 log = logging.getLogger(__name__)
 Price = Annotated[float, Field(ge=0, lt=1e6)]

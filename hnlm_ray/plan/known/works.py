@@ -11,9 +11,7 @@ from hnlm_ray.config import Config
 from hnlm_ray.finetune.query import Query
 from hnlm_ray.llm.models import HTTP, base_model, encoder_identity, model_identity
 from hnlm_ray.plan.known.rates import Rates, WorkRate, work_key
-from hnlm_ray.plan.measure.pace import Pace
-from hnlm_ray.plan.measure.teacher_time import TeacherTimes
-from hnlm_ray.plan.measure.training_time import TrainingTimes, kinds, measure_trainings
+from hnlm_ray.plan.measure.training_time import Pace, TeacherTimes, TrainingTimes, kinds, measure_trainings
 from hnlm_ray.plan.measure.tuning_time import EncoderPace, TuningPace, measure_encoder, measure_tuning
 from hnlm_ray.plan.sizes import Prepared
 from hnlm_ray.workspace import Workspace

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from hnlm_ray.finetune.building import query_encoder
+from hnlm_ray.finetune.model import query_encoder
 from hnlm_ray.finetune.query import Query
 from hnlm_ray.plan.measure.sampling import NOTHING_WRITTEN, Sampler, Texts
 from hnlm_ray.profiles.texts import item_text, user_text

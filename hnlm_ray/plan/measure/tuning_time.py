@@ -26,7 +26,7 @@ def measure_tuning(config: Config, queries: Sequence[Query]) -> TuningPace:
     """Train on micro-batches of these queries with vectors drawn at random, in this process; nothing is kept."""
     import torch
 
-    from hnlm_ray.finetune.building import new_model
+    from hnlm_ray.finetune.model import new_model
 
     torch.set_num_threads(max(1, int(config.finetune.cpus_per_worker)))
     device = "cuda" if config.finetune.gpus_per_worker and torch.cuda.is_available() else "cpu"

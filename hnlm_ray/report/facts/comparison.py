@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from hnlm_ray.compare.units import unit_of
+from hnlm_ray.compare.method_rows import unit_of
 from hnlm_ray.config.controls import CONTROLS, EXTENDED
 
 Facts = dict[str, Any]

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from hnlm_ray.compare.anytime import anytime
-from hnlm_ray.compare.search_effects import importance
-from hnlm_ray.compare.search_points import Point, points_of
-from hnlm_ray.compare.sensitivity import sensitivity
+from hnlm_ray.compare.search_effects import Point, anytime, importance, points_of, sensitivity
 from hnlm_ray.report.facts.training import thinned
 
 Facts = dict[str, Any]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hnlm_ray.compare.findings import find, told_controls
-from hnlm_ray.compare.units import unit_of
+from hnlm_ray.compare.method_rows import unit_of
 from hnlm_ray.compare.verdict import headline
 from hnlm_ray.config.controls import CONTROLS
 

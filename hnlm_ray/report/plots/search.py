@@ -8,7 +8,7 @@ from typing import Any, Final
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from hnlm_ray.compare.search_points import is_number, label_of
+from hnlm_ray.compare.search_effects import is_number, label_of
 from hnlm_ray.report.plots.svg import FAMILIES, MARKERS, MUTED, plot
 
 Row = Mapping[str, Any]

@@ -13,9 +13,8 @@ from hnlm_ray.base.errors import SourceError
 from hnlm_ray.config import FileFormat, SplitFilesSource
 from hnlm_ray.sources import table
 from hnlm_ray.sources.readers.files import RawFile, file_in, find_files
-from hnlm_ray.sources.readers.lines import Block, line_blocks
 from hnlm_ray.sources.readers.rejects import FileRejects, Rejects
-from hnlm_ray.sources.readers.streams import open_utf8
+from hnlm_ray.sources.readers.streams import Block, line_blocks, open_utf8
 from hnlm_ray.workspace.tables import TABLES
 
 LINE_LIMIT = 16 * 2**20  # one line is a user's whole history

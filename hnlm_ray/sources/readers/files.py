@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from pyarrow import fs
 
 from hnlm_ray.base.errors import SourceError
+from hnlm_ray.base.text import first_line
 
 _WILDCARD = re.compile(r"[*?\[]")
 _URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
@@ -126,8 +127,3 @@ def _glob_regex(pattern: str) -> str:
 def _class(piece: str) -> str:
     inside = piece[1:-1].replace("\\", r"\\")
     return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's text: what fits into one sentence."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

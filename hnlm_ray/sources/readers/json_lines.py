@@ -12,10 +12,9 @@ import pyarrow as pa
 from hnlm_ray.base.errors import SourceError
 from hnlm_ray.config import FileFormat
 from hnlm_ray.sources.readers.delimited import UNDECODED, undecoded_reason
-from hnlm_ray.sources.readers.lines import Block, line_blocks
 from hnlm_ray.sources.readers.records import Records, check_columns
 from hnlm_ray.sources.readers.rejects import FileRejects
-from hnlm_ray.sources.readers.streams import Utf8Stream
+from hnlm_ray.sources.readers.streams import Block, Utf8Stream, line_blocks
 
 Objects = tuple[list[int], list[dict[str, Any]]]
 """Physical lines, and the object that stands on each."""

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from hnlm_ray.base.errors import SourceError
-from hnlm_ray.sources.readers.files import RawFile, first_line
+from hnlm_ray.base.text import first_line
+from hnlm_ray.sources.readers.files import RawFile
 from hnlm_ray.sources.readers.records import Records, check_columns
 from hnlm_ray.sources.readers.streams import EXPANSION_FREE_BYTES, MAX_EXPANSION
 

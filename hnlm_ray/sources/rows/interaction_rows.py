@@ -8,7 +8,7 @@ from hnlm_ray.config import InteractionFile
 from hnlm_ray.sources.readers.records import Records, RowCheck
 from hnlm_ray.sources.readers.rejects import FileRejects
 from hnlm_ray.sources.rows import values
-from hnlm_ray.sources.rows.times import Clock
+from hnlm_ray.sources.rows.values import Clock
 from hnlm_ray.workspace.tables import TABLES
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from hnlm_ray.compare.scope import Scope
+from hnlm_ray.compare.method_rows import Scope
 from hnlm_ray.config.study import ClaimName
 from hnlm_ray.study.claims.differences import Outcome
 

@@ -6,9 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from hnlm_ray.compare.method_rows import MethodRows, Refits, Row, searches_of, shared_refits
-from hnlm_ray.compare.scope import Scope
-from hnlm_ray.compare.units import unit_of
+from hnlm_ray.compare.method_rows import MethodRows, Refits, Row, Scope, searches_of, shared_refits, unit_of
 from hnlm_ray.study.claims.differences import Difference, Tested, over_refits
 from hnlm_ray.study.claims.pairs import Pair, best_pair, split_found
 from hnlm_ray.study.finished import FinishedRun

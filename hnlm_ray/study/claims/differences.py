@@ -10,10 +10,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hnlm_ray.compare.method_rows import Refits, searches_of
-from hnlm_ray.compare.scope import Scope
+from hnlm_ray.compare.method_rows import Refits, Scope, searches_of, unit_means
 from hnlm_ray.compare.significance import Spread, around, compare, p_of_means, spreads
-from hnlm_ray.compare.units import unit_means
 from hnlm_ray.config.study import ClaimName
 
 LEVEL: Final = 0.05

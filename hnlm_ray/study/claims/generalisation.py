@@ -7,8 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from hnlm_ray.compare.method_rows import per_user_values, shared_refits
-from hnlm_ray.compare.scope import speaks_of
+from hnlm_ray.compare.method_rows import per_user_values, shared_refits, speaks_of
 from hnlm_ray.study.claims.differences import Difference, Tested, over_users
 from hnlm_ray.study.finished import FinishedRun
 

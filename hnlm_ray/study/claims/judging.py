@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from hnlm_ray.compare.scope import Scope
+from hnlm_ray.compare.method_rows import Scope
 from hnlm_ray.compare.significance import holm
 from hnlm_ray.config.study import ClaimName
 from hnlm_ray.study.claims.answer import ClaimTest, JudgedClaim

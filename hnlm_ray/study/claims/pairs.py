@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hnlm_ray.compare.method_rows import Refits, shared_refits
-from hnlm_ray.compare.scope import Scope, speaks_of
+from hnlm_ray.compare.method_rows import Refits, Scope, shared_refits, speaks_of
 from hnlm_ray.study.finished import FinishedRun
 
 

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hnlm_ray.compare.method_rows import per_user_values
-from hnlm_ray.compare.scope import Scope
-from hnlm_ray.compare.units import unit_means, unit_of
+from hnlm_ray.compare.method_rows import Scope, per_user_values, unit_means, unit_of
 from hnlm_ray.study.claims.differences import Difference, Tested, over_users
 from hnlm_ray.study.claims.pairs import Pair, best_pair, split_found
 from hnlm_ray.study.finished import FinishedRun

@@ -14,6 +14,7 @@ from ray.exceptions import RayError
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import first_line
 from hnlm_ray.cf import CFData, DivergedError, Trainer, train
 from hnlm_ray.cf.training.hardness import Ranked
 from hnlm_ray.compare.method_rows import group_rows, refit_rows
@@ -23,7 +24,6 @@ from hnlm_ray.methods.method import Method
 from hnlm_ray.tune.control_data import read_data
 from hnlm_ray.tune.frontier.rows import DataOf, Row, frontier_rows
 from hnlm_ray.tune.frontier.samplers import Winner, frozen_winner, redrawn, winners
-from hnlm_ray.workspace.folder import first_line
 from hnlm_ray.workspace.stage import StageRun
 from hnlm_ray.workspace.tables import TABLES
 

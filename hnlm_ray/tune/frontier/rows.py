@@ -1,4 +1,7 @@
-"""The rows of the table ``frontier``: what each sampler draws on one model that stays as it is."""
+"""The rows of the table ``frontier``: what each sampler draws on one model that stays as it is.
+
+A sampler's settings in a few words, such as 'M 8, lambda 0.5 (full)'.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,20 @@ from numpy.typing import NDArray
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import CFData
+from hnlm_ray.cf.samplers import sampler_class
 from hnlm_ray.cf.training.hardness import PAIRS, Drawn, Ranked, choose_pairs
 from hnlm_ray.cf.training.redraw import redraw
 from hnlm_ray.compare.equal_hardness import Estimate, Resampled, Saved, resample, saved
 from hnlm_ray.compare.significance import LEAST_USERS
 from hnlm_ray.config import CFConfig
 from hnlm_ray.config.spaces import Reads
-from hnlm_ray.tune.frontier.sampler_words import sampler_words
+
+
+def sampler_words(config: CFConfig) -> str:
+    """Return what the negatives of a training depend on, beside its model: never empty."""
+    sampler = sampler_class(config.sampler)
+    return ", ".join(sampler.words(config)) or sampler.manner or config.sampler
+
 
 REFERENCE: Final = "DNS"
 CANDIDATES: Final = (1, 2, 4, 8, 16, 32)

@@ -17,8 +17,7 @@ from hnlm_ray.config import CFConfig, MethodName
 from hnlm_ray.methods.known import controls_of, method_of
 from hnlm_ray.methods.method import Method
 from hnlm_ray.methods.space_checks import with_values
-from hnlm_ray.tune.frontier.rows import Redrawn
-from hnlm_ray.tune.frontier.sampler_words import sampler_words
+from hnlm_ray.tune.frontier.rows import Redrawn, sampler_words
 
 GRID_CANDIDATES: Final = (4, 8, 16, 32)
 GRID_LAMBDAS: Final = (0.3, 0.5, 1.0)

@@ -11,9 +11,9 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import first_line
 from hnlm_ray.tune.job import FINISHED, Ending, Job, TrainingKey
 from hnlm_ray.workspace import Workspace
-from hnlm_ray.workspace.folder import first_line
 from hnlm_ray.workspace.manifest import Counted, Seconds
 
 log = logging.getLogger(__name__)

@@ -1,13 +1,22 @@
-"""What a training shows while it runs: its learning curve, its best epoch so far, and the time it took."""
+"""What a training shows while it runs: its learning curve, its best epoch so far, and the time it took.
+
+TensorBoard's event files of a training's curve.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from hnlm_ray.cf import EpochReport, Hardness
+
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
 
 
 class Point(BaseModel):
@@ -79,3 +88,35 @@ class Watch:
         curve.seconds += wall - self._wall
         curve.cpu_seconds += cpu - self._cpu
         self._wall, self._cpu = wall, cpu
+
+
+FLUSH_S: Final = 5
+
+
+class EventFiles:
+    """Writes the points of one training below ``folder``, a local one; one that starts again writes all anew."""
+
+    def __init__(self, folder: str, metric: str) -> None:
+        self._folder, self._tag = folder, f"validation/{metric.replace('@', '_')}"  # its tags have no @
+        self._writer: SummaryWriter | None = None
+
+    def add(self, point: Point) -> None:
+        """Write an epoch's loss and, where it was evaluated, the metric on validation."""
+        writer = self._open()
+        writer.add_scalar("loss", point.loss, point.epoch)
+        if point.validation is not None:
+            writer.add_scalar(self._tag, point.validation, point.epoch)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _open(self) -> SummaryWriter:
+        if self._writer is None:
+            from tensorboardX import SummaryWriter
+
+            shutil.rmtree(self._folder, ignore_errors=True)
+            os.makedirs(self._folder)
+            self._writer = SummaryWriter(self._folder, flush_secs=FLUSH_S)
+        return self._writer

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hnlm_ray.base.errors import InputError
+from hnlm_ray.base.text import first_line
 from hnlm_ray.cf import (
     CFData,
     DivergedError,
@@ -28,7 +29,6 @@ from hnlm_ray.config.spaces import Reads
 from hnlm_ray.tune.job import Job, Row
 from hnlm_ray.tune.run.curve import Curve, Point, Watch
 from hnlm_ray.tune.run.states import StateStore, TrainingStates
-from hnlm_ray.workspace.folder import first_line
 
 log = logging.getLogger(__name__)
 DataOf = Callable[[Reads], CFData]

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from hnlm_ray.config import CFConfig
 from hnlm_ray.config.spaces import Reads
-from hnlm_ray.tune.job import FINISHED, Ending, Job, TrainingKey, part_of
-from hnlm_ray.tune.search.suggest import Suggestions, Told
+from hnlm_ray.tune.job import FINISHED, Ending, Job, Told, TrainingKey, part_of
+from hnlm_ray.tune.search.suggest import Suggestions
 
 log = logging.getLogger(__name__)
 SearchKey = tuple[int, str]

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from hnlm_ray.config import CFConfig, ModelName
-from hnlm_ray.methods.dimensions import Range, Value, When
-from hnlm_ray.methods.method import Method
+from hnlm_ray.methods.method import Method, Range, Value, When
 from hnlm_ray.methods.space_checks import value_at, with_values
 
 ABSENT: Final[Mapping[str, Value]] = {"graph": 0.0}

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from hnlm_ray.cf.data.alias_table import AliasTable
+from hnlm_ray.cf.data.unobserved import AliasTable
 
 WEIGHTS = st.one_of(
     st.lists(st.integers(1, 5).map(float), min_size=1, max_size=40),  # sums that are equal, to the last bit

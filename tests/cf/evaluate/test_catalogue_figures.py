@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from hnlm_ray.cf.evaluate.catalogue_figures import catalogue_figures, gini
+from hnlm_ray.cf.evaluate.evaluation import catalogue_figures, gini
 
 
 def by_loops(ranked, popularity, n_users, k):

@@ -9,7 +9,7 @@ import pytest
 
 FAULTS = """
 import resource, torch
-from hnlm_ray.cf.kernels.allocator import keep_freed_memory
+from hnlm_ray.cf.kernels.devices import keep_freed_memory
 kept = keep_freed_memory()
 def step():
     for _ in range(3):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from hnlm_ray.cf.kernels.deferred_adam import DeferredAdam
+from hnlm_ray.cf.kernels.optimisers import DeferredAdam
 
 
 def draws(steps, shape, each, scale, seed=0):

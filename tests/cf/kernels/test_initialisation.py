@@ -9,15 +9,14 @@ import torch
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import MODELS, Trainer
 from hnlm_ray.cf.kernels.initialisation import (
-    LARGE,
     glorot_linear,
     glorot_uniform,
     linear,
     start_deviation,
     start_tables,
     start_token,
-    with_start,
 )
+from hnlm_ray.cf.training.trainer import LARGE, with_start
 from hnlm_ray.config import CFConfig
 
 USERS, ITEMS, DIM = 4000, 500, 32

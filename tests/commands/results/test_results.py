@@ -10,8 +10,7 @@ from typer.testing import CliRunner
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cli import app
-from hnlm_ray.commands.results.results import show_results
-from hnlm_ray.commands.results.results_csv import csv_target, results_rows, write_csv
+from hnlm_ray.commands.results.results import csv_target, results_rows, show_results, write_csv
 from hnlm_ray.commands.results.results_table import p_value
 from hnlm_ray.compare.leaderboard import leaderboard
 

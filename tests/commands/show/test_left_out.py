@@ -5,7 +5,7 @@ import itertools
 import pyarrow as pa
 import pytest
 
-from hnlm_ray.commands.show.left_out import find_left_out
+from hnlm_ray.commands.show.recommend import find_left_out
 from hnlm_ray.workspace import Manifest, PublishedTables, Workspace
 from hnlm_ray.workspace.shown_tables import ShownTables
 from hnlm_ray.workspace.tables import TABLES

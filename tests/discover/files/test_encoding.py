@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlm_ray.discover.files.encoding import encoding_of
+from hnlm_ray.discover.files.heads import encoding_of
 
 WESTERN = "Käufer;Stück;café;niño;œuvre\n" * 20
 JAPANESE = "ユーザー,商品名,評価\n太郎,時計と本棚,五つ星です\n" * 20

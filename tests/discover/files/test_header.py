@@ -1,6 +1,6 @@
 import pytest
 
-from hnlm_ray.discover.files.header import header_of
+from hnlm_ray.discover.files.dialect import header_of
 
 
 @pytest.mark.parametrize(

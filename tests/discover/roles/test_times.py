@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hnlm_ray.discover.files.columns import Column
 from hnlm_ray.discover.roles import times
 from hnlm_ray.discover.roles.times import FORMATS, times_of
-from hnlm_ray.sources.rows.times import Clock
+from hnlm_ray.sources.rows.values import Clock
 
 DAYS = st.lists(st.datetimes(datetime(1990, 1, 1), datetime(2024, 12, 31)), min_size=10, max_size=20, unique=True)  # noqa: DTZ001
 

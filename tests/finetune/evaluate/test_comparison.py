@@ -2,8 +2,16 @@
 
 import pytest
 
-from hnlm_ray.finetune.evaluate.comparison import in_words, losses_of, methods_of
-from hnlm_ray.finetune.evaluate.meanings import MEANINGS, METRICS, NO_LLM, TUNED, UPPER_BOUND
+from hnlm_ray.finetune.evaluate.comparison import (
+    MEANINGS,
+    METRICS,
+    NO_LLM,
+    TUNED,
+    UPPER_BOUND,
+    in_words,
+    losses_of,
+    methods_of,
+)
 
 NOTHING_SEMANTIC = "this comparison can't show semantic knowledge."
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hnlm_ray.finetune.evaluate.intervals import LEAST_USERS, RESAMPLES, intervals, resampled_means
+from hnlm_ray.finetune.evaluate.metrics import LEAST_USERS, RESAMPLES, intervals, resampled_means
 
 
 def planted(users, seed, columns=1, shift=0.0):
@@ -32,7 +32,7 @@ def test_each_resample_is_the_mean_over_all_records_of_the_users_drawn():
 def test_blocks_of_draws_draw_what_one_would(monkeypatch):
     values, owner = planted(9, 1)
     whole = resampled_means(values, owner, 3)
-    monkeypatch.setattr("hnlm_ray.base.resampling.CELLS_AT_ONCE", 9 * 700)
+    monkeypatch.setattr("hnlm_ray.base.samples.CELLS_AT_ONCE", 9 * 700)
     assert np.array_equal(resampled_means(values, owner, 3), whole)
 
 

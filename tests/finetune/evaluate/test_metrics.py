@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnlm_ray.config import CFTeacherConfig
-from hnlm_ray.finetune.baselines import cf_mlp, cf_ridge, mining_rule, targets_of, user_means
+from hnlm_ray.finetune.baselines import cf_mlp, cf_ridge, fit_ridge, mining_rule, targets_of, user_means
 from hnlm_ray.finetune.batches import Records
-from hnlm_ray.finetune.evaluate.meanings import METRICS
+from hnlm_ray.finetune.evaluate.comparison import METRICS
 from hnlm_ray.finetune.evaluate.metrics import Measured, Ranking, compared, measure, measure_scores
 from hnlm_ray.finetune.query import Query
-from hnlm_ray.finetune.ridge import fit_ridge
 from hnlm_ray.teacher.mining import UserPairs, mine
 from hnlm_ray.teacher.vectors import Vectors
 

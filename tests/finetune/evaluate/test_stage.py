@@ -9,7 +9,7 @@ from finetune_tables import ITEMS, USERS, finetune_config, publish, vectors_of, 
 from saved_export import export_saved, save_weights
 
 from hnlm_ray.config import CFTeacherConfig
-from hnlm_ray.finetune.evaluate.meanings import MEANINGS, TUNED, UPPER_BOUND
+from hnlm_ray.finetune.evaluate.comparison import MEANINGS, TUNED, UPPER_BOUND
 from hnlm_ray.finetune.evaluate.stage import _evaluate
 from hnlm_ray.teacher.mining import UserPairs, mine
 from hnlm_ray.teacher.vectors import Vectors

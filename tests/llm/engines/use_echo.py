@@ -11,8 +11,8 @@ from hnlm_ray.commands.setup.checks.models import model_checks
 from hnlm_ray.config.loading import load_config
 from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.rows.attempts import Asking
-from hnlm_ray.llm.rows.flow import flow_of
 from hnlm_ray.llm.rows.job import LLMTask, llm_identity
+from hnlm_ray.llm.rows.stream import flow_of
 from hnlm_ray.llm.text.answers import AnswerFormat
 from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.pipeline.stages import STAGES

@@ -6,12 +6,19 @@ import pyarrow as pa
 import pytest
 
 from hnlm_ray.config import Config
-from hnlm_ray.llm.rows.buckets import BucketPlan, bucket_chunks, chunk_rows, gather_bucket, plan_bucket
-from hnlm_ray.llm.rows.earlier import set_aside, spent_before
+from hnlm_ray.llm.rows.buckets import (
+    BucketPlan,
+    bucket_chunks,
+    chunk_rows,
+    gather_bucket,
+    plan_bucket,
+    set_aside,
+    spent_before,
+)
 from hnlm_ray.llm.rows.job import RowJob, RowPrompt, RowTask, Spent
 from hnlm_ray.llm.rows.journal import Journal, chunk_name
 from hnlm_ray.workspace import ChunkedTable, Workspace
-from hnlm_ray.workspace.retry import parse_retry
+from hnlm_ray.workspace.stage import parse_retry
 from hnlm_ray.workspace.table_store import TableStore
 
 ROWS = 6

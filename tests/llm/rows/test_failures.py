@@ -3,8 +3,9 @@
 import pyarrow as pa
 import pytest
 
+from hnlm_ray.base.text import folded, shown
 from hnlm_ray.llm.rows import failures
-from hnlm_ray.llm.rows.failures import Failures, folded, shown
+from hnlm_ray.llm.rows.failures import Failures
 from hnlm_ray.workspace.tables import TABLES
 
 OUTCOME = {"attempts": 2, "tokens_in": 30, "tokens_out": 4, "prompt_version": "p", "model": "m"}

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnlm_ray.config import LLMConfig
-from hnlm_ray.llm.rows.flow import Flow, flow_of
+from hnlm_ray.llm.rows.stream import Flow, flow_of
 
 
 @given(st.integers(1, 512), st.integers(1, 512), st.integers(1, 64), st.integers(1, 10**7))

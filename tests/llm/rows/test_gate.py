@@ -1,6 +1,6 @@
 import asyncio
 
-from hnlm_ray.llm.rows.gate import Gate
+from hnlm_ray.llm.rows.worker import Gate
 
 
 def test_one_that_is_alone_has_nobody_beside_it_and_goes_before_those_that_come_later():

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from hnlm_ray.base.errors import HnlmError, InputError, ResourceError, StageError, error_of, kind_of
+from hnlm_ray.llm.rows.attempts import ChunkReport
 from hnlm_ray.llm.rows.job import RowPrompt, Spent
-from hnlm_ray.llm.rows.outcomes import ChunkReport
 
 
 @pytest.mark.parametrize("stop", [None, StageError("gone"), ResourceError("no room: add some"), HnlmError("x")])

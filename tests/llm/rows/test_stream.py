@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from hnlm_ray.base.errors import StageError
 from hnlm_ray.config import Config
 from hnlm_ray.llm.rows import stream as batch
-from hnlm_ray.llm.rows.attempts import Outcome
+from hnlm_ray.llm.rows.attempts import Outcome, outcome_table
 from hnlm_ray.llm.rows.buckets import bucket_chunks, chunk_rows, cut_chunks, done_at_start, gather_bucket, plan_bucket
 from hnlm_ray.llm.rows.job import LLMTask, RowJob, RowPrompt
 from hnlm_ray.llm.rows.journal import Journal, chunk_name
-from hnlm_ray.llm.rows.outcomes import outcome_table
 from hnlm_ray.llm.text.answers import AnswerFormat, Parsed
 from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.workspace import ChunkedTable, Workspace

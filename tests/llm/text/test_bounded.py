@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnlm_ray.llm.text.answers import clean
-from hnlm_ray.llm.text.bounded import BoundedTexts
+from hnlm_ray.llm.text.chat_tokens import BoundedTexts
 
 
 @given(st.text(max_size=300), st.integers(0, 40))

@@ -6,8 +6,7 @@ import pytest
 from small_run import small_config
 
 from hnlm_ray.plan.estimate.durations import RESAMPLED_S, TRAINING_S, TUNE_START_S, Durations
-from hnlm_ray.plan.measure.pace import Pace
-from hnlm_ray.plan.measure.training_time import TrainingTimes, kinds
+from hnlm_ray.plan.measure.training_time import Pace, TrainingTimes, kinds
 
 USERS, TRAIN, EPOCHS = 1000, 80_000, 10
 

@@ -9,7 +9,7 @@ from small_run import small_config
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.plan.estimate.memory import engine_mib, finetune_mib, training_mib
-from hnlm_ray.plan.estimate.stage_memory import sweep_mib
+from hnlm_ray.plan.estimate.stage_costs import sweep_mib
 from hnlm_ray.plan.measure.checkpoint_shape import read_checkpoint_shape
 from hnlm_ray.plan.sizes import Prepared
 

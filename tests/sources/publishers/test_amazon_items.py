@@ -4,7 +4,7 @@ import pytest
 
 from hnlm_ray.config import AmazonSource
 from hnlm_ray.sources import Rejects, read_items
-from hnlm_ray.sources.publishers.amazon_items import price, product
+from hnlm_ray.sources.publishers.amazon import price, product
 
 EDITIONS = ["amazon_2014", "amazon_2018", "amazon_2023"]
 

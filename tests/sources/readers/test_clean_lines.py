@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hnlm_ray.base.errors import SourceError
 from hnlm_ray.config import FileFormat, TableSource
 from hnlm_ray.sources import Rejects, read_interactions
-from hnlm_ray.sources.readers import delimited, lines
-from hnlm_ray.sources.readers.clean_lines import clean_columns
-from hnlm_ray.sources.readers.lines import Block
+from hnlm_ray.sources.readers import delimited
+from hnlm_ray.sources.readers import streams as lines
+from hnlm_ray.sources.readers.delimited import clean_columns
+from hnlm_ray.sources.readers.streams import Block
 
 PIECES = [
     "a",

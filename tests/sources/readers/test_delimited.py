@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hnlm_ray.base.errors import SourceError
 from hnlm_ray.config import InteractionFile, TableSource
 from hnlm_ray.sources import Rejects, read_interactions, read_items
-from hnlm_ray.sources.readers import delimited, lines
+from hnlm_ray.sources.readers import delimited
+from hnlm_ray.sources.readers import streams as lines
 from hnlm_ray.workspace.tables import TABLES
 
 RATED = {"rating": "rating", "timestamp": "timestamp"}

@@ -22,8 +22,7 @@ from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.tune.control_data import read_data
 from hnlm_ray.tune.frontier import measure as frontier
 from hnlm_ray.tune.frontier.measure import NO_MODEL, write_frontier
-from hnlm_ray.tune.frontier.rows import CANDIDATES, Redrawn, frontier_rows
-from hnlm_ray.tune.frontier.sampler_words import sampler_words
+from hnlm_ray.tune.frontier.rows import CANDIDATES, Redrawn, frontier_rows, sampler_words
 from hnlm_ray.tune.frontier.samplers import Winner, frozen_winner, redrawn, winners
 from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.stage import StageRun

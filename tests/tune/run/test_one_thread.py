@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hnlm_ray.tune.run.one_thread import OneThread
+from hnlm_ray.tune.run.worker import OneThread
 
 
 def test_each_caller_waits_for_its_work_and_one_daemon_does_it():

@@ -5,9 +5,8 @@ import itertools
 import pytest
 
 from hnlm_ray.config import CFConfig
-from hnlm_ray.tune.job import Ending, Job
+from hnlm_ray.tune.job import Ending, Job, Told
 from hnlm_ray.tune.search.job_queue import ListedJobs, Searched, SearchedJobs
-from hnlm_ray.tune.search.suggest import Told
 
 
 class Learning:

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hnlm_ray.config import CFConfig, TuneConfig
-from hnlm_ray.methods.dimensions import Choice, Int, LogUniform, Uniform, When
 from hnlm_ray.methods.known import METHODS
+from hnlm_ray.methods.method import Choice, Int, LogUniform, Uniform, When
 from hnlm_ray.methods.space_checks import value_at
-from hnlm_ray.tune.search.suggest import Suggestions, Told
+from hnlm_ray.tune.job import Told
+from hnlm_ray.tune.search.suggest import Suggestions
 from hnlm_ray.tune.search.trial_configs import choose
 
 BASE = CFConfig()

@@ -1,10 +1,9 @@
 """One step of a training: by autograd, or by gradients written out where there is such a form."""
 
 from hnlm_ray.cf.training.steps.autograd import AutogradSteps
-from hnlm_ray.cf.training.steps.by_rows import RowwiseSteps, pays_rowwise
+from hnlm_ray.cf.training.steps.by_rows import RowwiseSteps, SomeRowsSteps, pays_by_rows, pays_rowwise
 from hnlm_ray.cf.training.steps.catalogue import CatalogueSteps
 from hnlm_ray.cf.training.steps.closed import ClosedSteps, has_closed_form, is_linear
-from hnlm_ray.cf.training.steps.some_rows import SomeRowsSteps, pays_by_rows
 
 __all__ = [
     "AutogradSteps",

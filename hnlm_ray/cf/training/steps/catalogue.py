@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hnlm_ray.cf.data.batches import Batch, UserBatch
-from hnlm_ray.cf.kernels.unit_rows import through_lengths, with_lengths
+from hnlm_ray.cf.kernels.rows import through_lengths, with_lengths
 from hnlm_ray.cf.losses import catalogue_gradients
 from hnlm_ray.cf.losses.catalogue import Block
 from hnlm_ray.cf.models import EmbeddingModel

@@ -9,11 +9,11 @@ import tempfile
 from pyarrow import fs as pafs
 
 from hnlm_ray.base.errors import HnlmError
+from hnlm_ray.base.hashing import cache_folder
+from hnlm_ray.base.text import first_line
 from hnlm_ray.commands.setup.checks.check import GIB, Check, at_least
 from hnlm_ray.config import Config
-from hnlm_ray.llm.models import cache_folder
 from hnlm_ray.workspace import Workspace
-from hnlm_ray.workspace.folder import first_line
 
 
 def storage_checks(config: Config | None) -> list[Check]:

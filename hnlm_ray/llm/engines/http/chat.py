@@ -8,11 +8,10 @@ from typing import Any, TypeGuard
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hnlm_ray.config import LLMConfig
-from hnlm_ray.config.http import HttpConfig
+from hnlm_ray.config.llm import HttpConfig
 from hnlm_ray.llm.engines.base import CHARS_PER_TOKEN, Generated, Request, estimated_tokens
 from hnlm_ray.llm.engines.http.errors import is_filtered, is_too_long, server_error
-from hnlm_ray.llm.engines.http.http_key import ServerKey
-from hnlm_ray.llm.engines.http.transport import Reply
+from hnlm_ray.llm.engines.http.transport import Reply, ServerKey
 from hnlm_ray.llm.text.answers import AnswerFormat
 
 _MOST_TOKENS = 10**8

@@ -8,12 +8,10 @@ import logging
 import time
 from collections.abc import Mapping
 
-from hnlm_ray.config.http import HttpServer
-from hnlm_ray.llm.engines.http.errors import is_for_now
-from hnlm_ray.llm.engines.http.http_key import ServerKey
-from hnlm_ray.llm.engines.http.http_verdict import Verdict
+from hnlm_ray.config.llm import HttpServer
+from hnlm_ray.llm.engines.http.errors import Verdict, is_for_now
 from hnlm_ray.llm.engines.http.rate_limits import Clock, Pace, backoff, retry_after
-from hnlm_ray.llm.engines.http.transport import Failure, Reply, Transport
+from hnlm_ray.llm.engines.http.transport import Failure, Reply, ServerKey, Transport
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from hnlm_ray.config import LLMConfig
-from hnlm_ray.config.http import HttpConfig
+from hnlm_ray.config.llm import HttpConfig
 from hnlm_ray.llm.engines.base import Generated, Request, estimated_tokens, request_seed
 from hnlm_ray.llm.engines.http.chat import chat_body, read_chat
 from hnlm_ray.llm.engines.http.client import HttpClient

@@ -6,7 +6,7 @@ from typing import Any
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import LLMConfig
-from hnlm_ray.config.http import HttpConfig
+from hnlm_ray.config.llm import HttpConfig
 from hnlm_ray.llm.engines.base import EngineKind, TextEngine, estimated_tokens, settings_of
 from hnlm_ray.llm.models import http_identity
 
