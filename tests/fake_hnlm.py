@@ -178,7 +178,7 @@ def install(replace=setattr):
     import hnlm_ray.pipeline.status
 
     replace(hnlm_ray.pipeline.status, "STAGES", STAGES)
-    replace(hnlm_ray.cluster, "connected", connected)
+    replace(hnlm_ray.cluster.connect, "connected", connected)
 
 
 if __name__ == "__main__":

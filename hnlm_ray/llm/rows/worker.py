@@ -29,7 +29,7 @@ from hnlm_ray.llm.rows.job import Key, LLMTask, RowJob, RowPrompt
 from hnlm_ray.llm.rows.journal import Journal, Piece, chunk_name
 
 
-class Gate:
+class SharedLock:
     """Rows are asked together; those under suspicion are asked with nobody else inside.
 
     Who wants to be alone goes before those that come later.
@@ -109,7 +109,7 @@ class EngineWorker:
         attempts, timeout_s, repair = job.llm.max_attempts, kind.row_timeout_s(job.llm), job.llm.repair_json
         self._asking = Asking(self._engine, self._task, attempts, timeout_s, purse, repair)
         self._stop: HnlmError | None = None
-        self._gate, self._restarting, self._incarnation = Gate(), asyncio.Lock(), 0
+        self._gate, self._restarting, self._incarnation = SharedLock(), asyncio.Lock(), 0
         self._watched = False
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:

@@ -22,7 +22,6 @@ import pyarrow.compute as pc
 from hnlm_ray.base.errors import SourceError
 from hnlm_ray.config import AmazonSource, FileFormat, InteractionColumns, InteractionFile, ItemColumns, ItemFile
 from hnlm_ray.sources import table
-from hnlm_ray.sources.publishers import amazon as editions
 from hnlm_ray.sources.readers.files import RawFile, find_files
 from hnlm_ray.sources.readers.json_lines import json_objects, text_records, with_plain_ids
 from hnlm_ray.sources.readers.literals import parse_line
@@ -240,16 +239,16 @@ def source_files(source: AmazonSource) -> list[RawFile]:
 
 def read_interactions(source: AmazonSource, rejects: Rejects) -> Iterator[pa.Table]:
     """Yield the reviews or ratings; schema ``TABLES["raw_interactions"]``."""
-    edition = editions.EDITIONS[source.format]
+    edition = EDITIONS[source.format]
     for file in find_files(source.reviews):
-        lines = editions.first_lines(file)
-        if editions.is_json(lines):
-            editions.check_keys(file, lines, source.format, "review_keys")
+        lines = first_lines(file)
+        if is_json(lines):
+            check_keys(file, lines, source.format, "review_keys")
             options = InteractionFile(path=file.path, format="jsonl", columns=edition.reviews)
             for rows in table.interactions_of(file, options, source, rejects, edition.reviews.review):
                 yield shown_reviews(rows)
         else:
-            editions.check_ratings(file, lines, source.format)
+            check_ratings(file, lines, source.format)
             header = not edition.ratings.user.isdigit()
             options = InteractionFile(path=file.path, format="csv", header=header, columns=edition.ratings)
             yield from table.interactions_of(file, options, source, rejects)
@@ -259,7 +258,7 @@ def read_items(source: AmazonSource, rejects: Rejects) -> Iterator[pa.Table]:
     """Yield the products: title, the attributes brand, category and price, and the text."""
     rows = ItemRows(COLUMNS)
     for file in find_files(source.metadata) if source.metadata else ():
-        editions.check_keys(file, editions.first_lines(file), source.format, "product_keys")
+        check_keys(file, first_lines(file), source.format, "product_keys")
         account = rejects.file(file.name, source.max_bad_share)
         yield from table.converted(_products(file, source, account), rows.table, account)
 
@@ -280,7 +279,7 @@ def _shown(review: str) -> str | None:
 
 
 def _products(file: RawFile, source: AmazonSource, rejects: FileRejects) -> Iterator[Records]:
-    item = editions.EDITIONS[source.format].item
+    item = EDITIONS[source.format].item
     options = ItemFile(path=file.path, format="jsonl", columns=ItemColumns(item=item))
     parse = parse_line if source.format == "amazon_2014" else json.loads
     with open_utf8(file, options) as stream:

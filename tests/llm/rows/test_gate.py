@@ -1,6 +1,6 @@
 import asyncio
 
-from hnlm_ray.llm.rows.worker import Gate
+from hnlm_ray.llm.rows.worker import SharedLock
 
 
 def test_one_that_is_alone_has_nobody_beside_it_and_goes_before_those_that_come_later():
@@ -13,7 +13,7 @@ def test_one_that_is_alone_has_nobody_beside_it_and_goes_before_those_that_come_
             events.append(f"{name} out")
 
     async def play():
-        gate = Gate()
+        gate = SharedLock()
         first = [asyncio.create_task(pass_through(gate, name, alone=False, seconds=0.05)) for name in "ab"]
         await asyncio.sleep(0.01)
         lone = asyncio.create_task(pass_through(gate, "lone", alone=True, seconds=0.02))
@@ -27,7 +27,7 @@ def test_one_that_is_alone_has_nobody_beside_it_and_goes_before_those_that_come_
 
 def test_a_waiter_that_gives_up_does_not_block_the_others():
     async def play():
-        gate = Gate()
+        gate = SharedLock()
         async with gate.pass_through(alone=False):
             waiting = asyncio.create_task(_enter(gate))
             await asyncio.sleep(0.01)

@@ -9,8 +9,8 @@ import time
 from collections.abc import Mapping
 
 from hnlm_ray.config.llm import HttpServer
-from hnlm_ray.llm.engines.http.errors import Verdict, is_for_now
-from hnlm_ray.llm.engines.http.rate_limits import Clock, Pace, backoff, retry_after
+from hnlm_ray.llm.engines.http.errors import CircuitBreaker, is_for_now
+from hnlm_ray.llm.engines.http.rate_limits import Clock, RateLimiter, backoff, retry_after
 from hnlm_ray.llm.engines.http.transport import Failure, Reply, ServerKey, Transport
 
 log = logging.getLogger(__name__)
@@ -25,10 +25,10 @@ class HttpClient:
     def __init__(self, server: HttpServer, setting: str, sharers: int = 1, clock: Clock | None = None) -> None:
         self._server = server
         self.key = ServerKey(server, setting)
-        self.verdict = Verdict(server, setting, self.key)
+        self.verdict = CircuitBreaker(server, setting, self.key)
         requests, tokens = server.requests_per_minute, server.tokens_per_minute
         shares = requests and requests / sharers, tokens and tokens / sharers
-        self.pace = Pace(*shares, clock or Clock(), self.verdict.stop_if_hopeless)
+        self.pace = RateLimiter(*shares, clock or Clock(), self.verdict.stop_if_hopeless)
         self._places = asyncio.Semaphore(server.concurrency)
         self._transport = Transport(server, self.key)
 

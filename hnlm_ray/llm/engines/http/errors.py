@@ -82,7 +82,7 @@ _MOST_IN_A_ROW = 20
 _GO_ON = "what is done is kept: the same command goes on"
 
 
-class Verdict:
+class CircuitBreaker:
     """What the replies so far say of a server; once hopeless, it stays so for this engine.
 
     ``heard``: whole responses so far, of whatever status.

@@ -24,7 +24,7 @@ class Clock:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-class Pace:
+class RateLimiter:
     """The limits of one engine, and the pause that a server asked for; all its requests share them.
 
     It is a leaky bucket without bursts: what goes takes its share of a minute, of requests and of tokens, and the

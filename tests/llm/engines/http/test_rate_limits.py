@@ -7,7 +7,7 @@ from fake_time import FakeTime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hnlm_ray.llm.engines.http.rate_limits import Pace, backoff, retry_after
+from hnlm_ray.llm.engines.http.rate_limits import RateLimiter, backoff, retry_after
 
 
 def starts(pace, fake, amounts):
@@ -31,7 +31,7 @@ def requests_of_minutes(went):
 
 def test_no_minute_has_more_requests_than_allowed_and_none_is_wasted():
     fake = FakeTime()
-    went = starts(Pace(30, None, fake.clock), fake, [10] * 90)
+    went = starts(RateLimiter(30, None, fake.clock), fake, [10] * 90)
     assert max(requests_of_minutes(went)) == 30
     assert went[-1][0] - went[0][0] == pytest.approx(89 * 2)
 
@@ -40,7 +40,7 @@ def test_no_minute_has_more_requests_than_allowed_and_none_is_wasted():
 @given(st.lists(st.integers(1, 300), min_size=2, max_size=15))
 def test_no_minute_has_more_tokens_than_allowed_but_for_one_request(amounts):
     fake = FakeTime()
-    went = starts(Pace(8, 600, fake.clock), fake, amounts)
+    went = starts(RateLimiter(8, 600, fake.clock), fake, amounts)
     for first, _ in went:
         inside = [tokens for at, tokens in went if first <= at < first + 59.999]
         assert len(inside) <= 8
@@ -49,7 +49,7 @@ def test_no_minute_has_more_tokens_than_allowed_but_for_one_request(amounts):
 
 def test_what_was_not_used_of_an_estimate_is_given_back():
     fake = FakeTime()
-    pace = Pace(None, 60, fake.clock)
+    pace = RateLimiter(None, 60, fake.clock)
     starts(pace, fake, [60])
     pace.count(-50)
     (second,) = starts(pace, fake, [1])
@@ -58,7 +58,7 @@ def test_what_was_not_used_of_an_estimate_is_given_back():
 
 def test_a_pause_holds_all_that_wait_and_keeps_their_spacing():
     fake = FakeTime()
-    pace = Pace(60, None, fake.clock)
+    pace = RateLimiter(60, None, fake.clock)
     pace.pause(30)
     went = starts(pace, fake, [1] * 5)
     assert [at for at, _ in went] == pytest.approx([1030, 1031, 1032, 1033, 1034])
@@ -66,7 +66,7 @@ def test_a_pause_holds_all_that_wait_and_keeps_their_spacing():
 
 def test_a_pause_that_begins_while_others_wait_holds_them_too():
     fake = FakeTime()
-    pace, went = Pace(60, None, fake.clock), []
+    pace, went = RateLimiter(60, None, fake.clock), []
 
     async def one(number):
         await pace.turn(1)
