@@ -100,9 +100,11 @@ def test_the_ground_floor_and_the_roof(graph):
 def test_the_cf_engine_needs_errors_groups_and_the_configuration_alone(graph):
     used = {other for name, needed in graph.items() if name.startswith("hnlm_ray.cf.") for other in needed}
     outside = {other for other in used if not other.startswith("hnlm_ray.cf.")}
-    # quartiles: numpy alone; what compares groups without training needs it too, and no torch
+    # samples: numpy alone; what compares groups without training needs it too, and no torch
     assert {other.split(".")[1] for other in outside} == {"base", "config"}
-    assert {other for other in outside if ".base." in other} <= {"hnlm_ray.base.errors", "hnlm_ray.base.quartiles"}
+    assert {other for other in outside if ".base." in other} <= {
+        f"hnlm_ray.base.{name}" for name in ("errors", "samples", "outside")
+    }
 
 
 def test_files_and_folders_stay_small(modules, repository):

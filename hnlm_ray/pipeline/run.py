@@ -16,7 +16,7 @@ from hnlm_ray.workspace import Manifest, Rows, Workspace
 from hnlm_ray.workspace.session import Session
 from hnlm_ray.workspace.stage import Outcome, Stage, StageRun
 
-_OWN_SENTENCE = re.compile(r"^hnlm_ray\.base\.errors\.(\w+): (.+)$", re.MULTILINE)
+_OWN_SENTENCE = re.compile(rf"^{re.escape(StageError.__module__)}\.(\w+): (.+)$", re.MULTILINE)
 
 
 def run_stages(

@@ -20,14 +20,14 @@ __all__ = ["FORMATS", "Rejects", "read_interactions", "read_items", "source_file
 AnySource = MovieLensSource | AmazonSource | YelpSource | SplitFilesSource | TableSource
 
 FORMATS: Final[dict[str, str]] = {
-    "movielens_100k": "movielens",
-    "movielens_1m": "movielens",
-    "movielens_latest": "movielens",
-    "amazon_2014": "amazon",
-    "amazon_2018": "amazon",
-    "amazon_2023": "amazon",
-    "yelp": "yelp",
-    "ngcf": "split_files",
+    "movielens_100k": "publishers.movielens",
+    "movielens_1m": "publishers.movielens",
+    "movielens_latest": "publishers.movielens",
+    "amazon_2014": "publishers.amazon",
+    "amazon_2018": "publishers.amazon",
+    "amazon_2023": "publishers.amazon",
+    "yelp": "publishers.yelp",
+    "ngcf": "publishers.ngcf",
     "table": "table",
 }
 
