@@ -172,7 +172,7 @@ def searches_of(refits: Refits) -> list[int]:
 
 
 def per_user_values(refits: Refits) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return float64[units, users] of both methods (:mod:`hnlm_ray.compare.method_rows`); none without refits or users."""
+    """Return float64[units, users] of both methods by unit of the sample; none without refits or users."""
     values = [[np.asarray(_of(row), np.float64) for row in pair] for pair in refits]
     lengths = {len(own) for pair in values for own in pair}
     if len(lengths) > 1:

@@ -170,13 +170,13 @@ def _p(value: float | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield _row_of_markdown(head)
-    yield _row_of_markdown(["---"] * len(head))
-    yield from (_row_of_markdown(row) for row in rows)
+    yield _table_row(head)
+    yield _table_row(["---"] * len(head))
+    yield from (_table_row(row) for row in rows)
     yield ""
 
 
-def _row_of_markdown(cells: Sequence[str]) -> str:
+def _table_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(map(_cell, cells))} |"
 
 

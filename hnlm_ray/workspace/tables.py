@@ -264,7 +264,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
             pa.field("per_user", pa.list_(pa.float32())),
             # Whether each test row, by user and then item, is among its user's first max(tune.cutoffs) items.
             pa.field("found", pa.list_(pa.bool_())),
-            # The compared metric of test users, or the share of test rows found, by group (hnlm_ray.cf.evaluate.slices).
+            # The compared metric of test users, or the share of test rows found, by group (cf.evaluate.slices).
             pa.field("slices", pa.map_(pa.string(), pa.float64())),
             # What its lists of all test users show together (hnlm_ray.cf.evaluate.evaluation).
             pa.field("catalogue", pa.map_(pa.string(), pa.float64())),

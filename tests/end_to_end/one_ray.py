@@ -13,7 +13,7 @@ _KEPT = contextlib.ExitStack()
 
 @contextlib.contextmanager
 def connected(config, stages):
-    """Stand in for :func:`hnlm_ray.cluster.connect.connected`: the same check, then the Ray that is there, or the first."""
+    """Stand in for `hnlm_ray.cluster.connect.connected`: the same check, then the Ray that is there, or the first."""
     here = {"CPU": cluster._local_cpus(config.ray), "GPU": 0}
     cluster.require("this machine's Ray (ray.cpus)", [here], config, stages)
     start()

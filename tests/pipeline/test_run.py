@@ -271,7 +271,7 @@ def test_an_error_of_a_worker_is_told_as_it_was_raised_there():
 
 
 def test_an_error_of_an_actor_that_is_being_made_is_told_though_ray_keeps_its_text_alone():
-    text = "The actor died\n  File /somewhere\nMemoryError\nhnlm_ray.base.errors.StageError: vLLM can't start: mend it\n"
+    text = "The actor died\nMemoryError\nhnlm_ray.base.errors.StageError: vLLM can't start: mend it\n"
     died = RuntimeError(text)
     died.__cause__ = SystemError()
     told = stage_error("item_profiles", died)

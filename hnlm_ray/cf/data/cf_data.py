@@ -40,8 +40,8 @@ class CFData:
         The same of what is known of the items without an LLM: what a control reads in the place of what it wrote.
     user_text
         Text vectors of the users in the same space, float32[users, t]; none: models take the mean over the
-        user's training items (:func:`hnlm_ray.cf.data.text.user_text`). A semantic teacher adds them to what the items say
-        (``teacher.llm_profile``).
+        user's training items (:func:`hnlm_ray.cf.data.text.user_text`). A semantic teacher adds them to what the items
+        say (``teacher.llm_profile``).
     user_text_from
         The training positives that the users' texts were written from; none: what the texts know is not told.
     judgements

@@ -237,6 +237,6 @@ class _RowsOfMean(torch.autograd.Function):
 
 
 def propagated_rows(x: Tensor, matrix: SymmetricMatrix, layers: int, rows: Tensor) -> Tensor:
-    """Return rows of :func:`~hnlm_ray.cf.graph.propagation.propagate`, float32[n, d] of ``rows`` int64[n], each once."""
+    """Return rows of :func:`propagate`, float32[n, d] of ``rows`` int64[n], each once."""
     out: Tensor = _RowsOfMean.apply(x, matrix, layers, rows)  # type: ignore[no-untyped-call] # torch leaves it so
     return out

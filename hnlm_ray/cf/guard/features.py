@@ -28,10 +28,10 @@ class PairFeatures:
 
     ``cf``: z of a linear item model's score and its square; the model is EASE (reg 200) up to 20,000 items, above it
     :func:`~hnlm_ray.cf.kernels.spectral.spectral_scores`. ``popularity``: log(1 + n). ``text``: S1 and S2 of
-    :class:`~hnlm_ray.cf.teacher.text_affinity.TextEvidence`, and S1 / (1 + n / 5), which speaks for cold items. ``llm``: the
-    cosine of the LLM's text of the user (``data.user_text``) with the item's, and of the mean vector that the LLM gave
-    the user's pairs (``data.vectors``) with the item's anchor, each where the data has it. z is over the user's
-    unobserved items; where they all score the same it is 0.
+    :class:`~hnlm_ray.cf.teacher.text_affinity.TextEvidence`, and S1 / (1 + n / 5), which speaks for cold items.
+    ``llm``: the cosine of the LLM's text of the user (``data.user_text``) with the item's, and of the mean vector that
+    the LLM gave the user's pairs (``data.vectors``) with the item's anchor, each where the data has it. z is over the
+    user's unobserved items; where they all score the same it is 0.
 
     Parameters
     ----------

@@ -66,8 +66,8 @@ def item_gram(positives: Any, *, normalise: bool = False) -> Matrix:  # noqa: AN
 def add_text_kernel(gram: Matrix, text: NDArray[np.float32], weight: float) -> None:
     """Add weight * sqrt(d_i d_j) * relu(cos(t_i, t_j))^2 to a Gram matrix in place, d being its diagonal.
 
-    ``text`` float32[items, t] is centred first (:func:`hnlm_ray.cf.kernels.neighbours.centred`); an item without text gets
-    nothing.
+    ``text`` float32[items, t] is centred first (:func:`hnlm_ray.cf.kernels.neighbours.centred`); an item without text
+    gets nothing.
     """
     unit = unit_rows(centred(text)).astype(np.float64)
     scale = np.sqrt(np.diag(gram))

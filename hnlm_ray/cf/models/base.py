@@ -43,9 +43,9 @@ class ModelInputs:
 class EmbeddingModel(nn.Module):
     """A table of layer-0 embeddings, users first, and what the model makes of it.
 
-    ``table`` is float32[users + items, dim], drawn by :func:`~hnlm_ray.cf.kernels.initialisation.start_tables`. A subclass
-    overrides :meth:`forward`, and what else it needs of the rest. Scores are dot products of final embeddings, never
-    squashed.
+    ``table`` is float32[users + items, dim], drawn by :func:`~hnlm_ray.cf.kernels.initialisation.start_tables`. A
+    subclass overrides :meth:`forward`, and what else it needs of the rest. Scores are dot products of final embeddings,
+    never squashed.
 
     Attributes
     ----------

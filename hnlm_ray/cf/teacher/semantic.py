@@ -1,6 +1,7 @@
 """The semantic teacher: a closed-form linear item model that knows the items' text, and what text says beside it.
 
-Its scores are added to a model's (late fusion, :mod:`hnlm_ray.cf.teacher.fused_training`), or are the soft targets of a softmax.
+Its scores are added to a model's (late fusion, :mod:`hnlm_ray.cf.teacher.fused_training`), or are the soft
+targets of a softmax.
 """
 
 from __future__ import annotations

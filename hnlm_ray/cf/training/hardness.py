@@ -92,9 +92,10 @@ def measure_hardness(training: Training, seed: int, most: int = PAIRS) -> Hardne
     """Draw a negative for up to ``most`` training pairs with the training's own sampler on its final embeddings.
 
     Counted after everything else, and nothing is chosen by it: it reads held-out positives. A negative counts by the
-    items that it is made of (:func:`~hnlm_ray.cf.training.named_items.named_items`): a mix of two items ranks as high and is
-    as false as its parts together; a pair's vector counts as the item that is nearest to it in the adapted space, by
-    cosine, of those that are no training positives of the user. None of a training that draws no negative for a pair.
+    items that it is made of (:func:`~hnlm_ray.cf.training.named_items.named_items`): a mix of two items ranks as high
+    and is as false as its parts together; a pair's vector counts as the item that is nearest to it in the adapted
+    space, by cosine, of those that are no training positives of the user. None of a training that draws no negative for
+    a pair.
     """
     trainer = training.trainer
     if not isinstance(trainer, Trainer) or trainer.sampler is None or not draws_for_pairs(trainer.config):

@@ -223,7 +223,7 @@ class Trainer:
                 self.sampler.load_state_dict(state)
 
     def scorer(self) -> EmbeddingScores:
-        """Return copies of the current embeddings, as they rank: see :func:`~hnlm_ray.cf.kernels.rows.ranked_by_cosine`.
+        """Return copies of the current embeddings, as they rank (:func:`~hnlm_ray.cf.kernels.rows.ranked_by_cosine`).
 
         DivergedError where they can't be ranked by.
         """

@@ -91,8 +91,8 @@ def run_rows(
 ) -> Outcome:
     """Ask ``worker`` for every row of a table that has no outcome yet, then write publishable parts.
 
-    ``worker`` is the class of the engine actors (:class:`hnlm_ray.llm.rows.job.RowWorker`); ``environment``: variables of
-    the actors' processes.
+    ``worker`` is the class of the engine actors (:class:`hnlm_ray.llm.rows.job.RowWorker`); ``environment``: variables
+    of the actors' processes.
 
     Raises
     ------

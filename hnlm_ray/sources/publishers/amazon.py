@@ -161,8 +161,8 @@ def product(found: Mapping[str, Any], item: str) -> dict[str, Any]:
     item
         The key of the item's id.
     """
-    title = _shown_of_amazon_items(found.get("title"), TITLE_CHARS)
-    texts = (_shown_of_amazon_items(found.get(key), TEXT_CHARS, "\n") for key in ("description", "feature", "features"))
+    title = _product_text(found.get("title"), TITLE_CHARS)
+    texts = (_product_text(found.get(key), TEXT_CHARS, "\n") for key in ("description", "feature", "features"))
     return {
         "item": found.get(item),
         "title": None if is_script(found) else title,
@@ -193,13 +193,13 @@ def price(value: object) -> str | None:
 def _brand(found: Mapping[str, Any]) -> str | None:
     """Return the brand; 2018 has pieces of the page's byline ('by' and a line end) before some."""
     named = found.get("brand") or found.get("store") or _details(found).get("Brand")
-    return _shown_of_amazon_items(_BYLINE.sub("", named) if isinstance(named, str) else named, ATTRIBUTE_CHARS)
+    return _product_text(_BYLINE.sub("", named) if isinstance(named, str) else named, ATTRIBUTE_CHARS)
 
 
 def _category(found: Mapping[str, Any]) -> str | None:
     """Return the categories, each once; where there are none, the main one."""
     keys = ("category", "categories", "main_cat", "main_category")
-    return next((text for key in keys if (text := _shown_of_amazon_items(found.get(key), ATTRIBUTE_CHARS, ", "))), None)
+    return next((text for key in keys if (text := _product_text(found.get(key), ATTRIBUTE_CHARS, ", "))), None)
 
 
 def _details(found: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -213,7 +213,7 @@ def _details(found: Mapping[str, Any]) -> Mapping[str, Any]:
     return details if isinstance(details, dict) else {}
 
 
-def _shown_of_amazon_items(value: object, most: int, between: str = " ") -> str | None:
+def _product_text(value: object, most: int, between: str = " ") -> str | None:
     """Join the texts of a value as a page shows them, each once."""
     cleaned = (plain_markup(part, most) for part in _parts(value))
     return between.join(dict.fromkeys(text for text in cleaned if text))[:most].rstrip(", ") or None

@@ -2,8 +2,8 @@
 
 Blocks of a delimited file in which nothing is odd, parsed by Arrow: the common case, some ten times as fast.
 
-What :func:`clean_columns` gives is what the careful parser of :mod:`hnlm_ray.sources.readers.delimited` gives; where the two
-could differ (quotes, lone carriage returns, blank lines, rows of another width, ...) it gives nothing.
+What :func:`clean_columns` gives is what the careful parser gives; where the two could differ (quotes, lone carriage
+returns, blank lines, rows of another width, ...) it gives nothing.
 """
 
 from __future__ import annotations

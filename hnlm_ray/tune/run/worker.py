@@ -35,9 +35,9 @@ class OneThread:
     """Runs what it is given in a thread of its own, which is started when it is first needed.
 
     Ray Tune starts a new thread for every trial of a worker. The C library gives each thread the next free one of its
-    arenas, and what a training has freed stays in its arena (:mod:`hnlm_ray.cf.kernels.devices`), so that a worker would
-    hold the memory of a training once an arena, more with each trial. The thread is a daemon: a worker that is to end
-    does not wait for it.
+    arenas, and what a training has freed stays in its arena (:mod:`hnlm_ray.cf.kernels.devices`), so that a worker
+    would hold the memory of a training once an arena, more with each trial. The thread is a daemon: a worker that is to
+    end does not wait for it.
     """
 
     def __init__(self) -> None:

@@ -92,7 +92,7 @@ def pays_rowwise(model: EmbeddingModel, sampler: Sampler, config: CFConfig) -> b
 
 
 class RowwiseSteps:
-    """The same steps as :class:`~hnlm_ray.cf.training.steps.ClosedSteps` on the rows of the batch alone; Adam is deferred."""
+    """The same steps as :class:`~.closed.ClosedSteps` on the rows of the batch alone; Adam is deferred."""
 
     def __init__(self, model: EmbeddingModel, sampler: Sampler) -> None:
         self.model, self.sampler = model, sampler
