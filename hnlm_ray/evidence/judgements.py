@@ -39,12 +39,6 @@ def judged_pairs(rows: pa.Table) -> tuple[Indices, Indices, Verdicts]:
     return users[there], items[there], pc.fill_null(verdicts, 0).to_numpy()[there]
 
 
-def judgement_tokens(workspace: Workspace) -> int:
-    """Return the tokens, read and written, that the published judgements took; WorkspaceError without any."""
-    tokens = _published(workspace).tokens
-    return tokens.tokens_in + tokens.tokens_out
-
-
 def _published(workspace: Workspace) -> Manifest:
     manifest = workspace.table("judgements").manifest()
     if manifest is None:

@@ -53,11 +53,6 @@ def check_query(query: QueryText) -> QueryText:
     return query
 
 
-def shipped_queries() -> list[str]:
-    """Return the names of the queries that come with the package."""
-    return _SHIPPED.names()
-
-
 @dataclass(frozen=True)
 class QueryForm:
     """What shapes a query beside its text; it travels with the exported model.

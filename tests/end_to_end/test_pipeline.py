@@ -9,7 +9,7 @@ from rich.console import Console
 from small_run import ITEMS, USERS, WHOLE, WHOLE_METHODS, run_pipeline, small_config, write_split
 
 from hnlm_ray.commands.results.results import read_results
-from hnlm_ray.evidence.judgements import judgement_tokens, load_judgements
+from hnlm_ray.evidence.judgements import load_judgements
 from hnlm_ray.methods.known import RunMethods, trials_of
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.pipeline.status import find_stage, statuses
@@ -120,7 +120,8 @@ def test_every_user_s_candidates_have_verdicts_or_the_row_a_reason(finished):
     assert set(verdicts.tolist()) == {1.0, -1.0}
     counts = manifest.counts
     assert (counts["judged"], counts["wanted"] + counts["not_wanted"]) == (len(verdicts), len(verdicts))
-    assert judgement_tokens(workspace) == sum(row["tokens_in"] + row["tokens_out"] for row in rows.values())
+    taken = manifest.tokens.tokens_in + manifest.tokens.tokens_out
+    assert taken == sum(row["tokens_in"] + row["tokens_out"] for row in rows.values())
 
 
 def test_every_pair_that_was_chosen_has_a_vector_or_a_reason(finished):

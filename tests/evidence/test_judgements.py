@@ -8,7 +8,7 @@ import pytest
 from judged_workspace import judged_workspace, judgement, publish_judgements
 
 from hnlm_ray.base.errors import WorkspaceError
-from hnlm_ray.evidence.judgements import judged_pairs, judgement_tokens, load_judgements
+from hnlm_ray.evidence.judgements import judged_pairs, load_judgements
 from hnlm_ray.evidence.stage import verdict_counts
 from hnlm_ray.evidence.worth import Judged, Worth, chance, judged_of, worth_of
 from hnlm_ray.workspace.tables import TABLES
@@ -35,7 +35,6 @@ def test_judgements_are_read_as_the_pairs_that_have_a_verdict(tmp_path):
     assert (users.dtype, items.dtype, verdicts.dtype) == (np.int32, np.int32, np.float32)
     assert (users.tolist(), items.tolist()) == ([3, 3, 2, 2, 5], [7, 9, 4, 3, 2])
     assert verdicts.tolist() == [1, -1, 0, -1, 1]
-    assert judgement_tokens(workspace) == 100
 
 
 @pytest.mark.parametrize("rows", [[], ROWS[1:2]])

@@ -12,9 +12,9 @@ from hnlm_ray.finetune.query import (
     QueryText,
     check_query,
     load_query,
-    shipped_queries,
 )
 from hnlm_ray.llm.models import fetch_tiny
+from hnlm_ray.llm.text.prompts import TextFolder
 
 QUERY = QueryText("test:1", "U{user_vector}: {user}; I{item_vector}: {item}; answer:")
 
@@ -29,8 +29,9 @@ def text(tokenizer, query):
 
 
 def test_every_shipped_query_holds_each_slot_once_and_ends_in_text_of_its_own():
-    assert "hard_negative_query.v1" in shipped_queries()
-    assert all(load_query(name).version.startswith(f"{name}:") for name in shipped_queries())
+    shipped = TextFolder("hnlm_ray.finetune", "queries", "query").names()
+    assert "hard_negative_query.v1" in shipped
+    assert all(load_query(name).version.startswith(f"{name}:") for name in shipped)
 
 
 @pytest.mark.parametrize("text", ["{user} {item} end", "{user}{user}{item}{user_vector}{item_vector} x", "{x}"])

@@ -12,14 +12,14 @@ from hnlm_ray.llm.models import fetch_models
 from hnlm_ray.llm.text import chat_tokens as bounded
 from hnlm_ray.llm.text.answers import clean
 from hnlm_ray.llm.text.chat_tokens import BoundedTexts, ChatTokenizer, defused, without_chat_marks
-from hnlm_ray.llm.text.prompts import load_prompt, shipped_prompts, simpler
+from hnlm_ray.llm.text.prompts import TextFolder, load_prompt, simpler
 from hnlm_ray.negatives.text import Described, pair_prompts
 from hnlm_ray.profiles.items import item_facts, item_prompts
 from hnlm_ray.profiles.users import Known, liked_item, user_prompts
 from hnlm_ray.workspace.training_data import UserHistory
 
 PROFILES, NEGATIVES, EVIDENCE = ProfileConfig(), NegativesConfig(), EvidenceConfig()
-SHIPPED = {name: load_prompt(name) for name in shipped_prompts()}
+SHIPPED = {name: load_prompt(name) for name in TextFolder("hnlm_ray.llm", "prompts", "prompt").names()}
 EVERY_TEXT = INJECTIONS + MEGABYTES
 LONGEST_PROMPT = 10_000
 """Characters of any prompt below, whatever the texts: JSON writes each quote or backslash as two."""

@@ -27,7 +27,6 @@ _OF_METHODS: Final = (
     "llm_tokens",
 )
 _COUNTS: Final = ("wins", "ties", "losses")
-Cells = dict[str, str | int | float | None]
 
 
 def csv_target(path: str) -> Target:

@@ -100,8 +100,3 @@ def load_prompt(name: str) -> Prompt:
     if not separator or _SLOT not in user or not system.strip():
         raise InputError(f"prompt '{name}' needs a system text, a line '===' and a user text with {_SLOT} in it")
     return Prompt(text_version(name, text), system.strip(), user.strip())
-
-
-def shipped_prompts() -> list[str]:
-    """Return the names of the prompts that come with the package."""
-    return _SHIPPED.names()

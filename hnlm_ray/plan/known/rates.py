@@ -103,11 +103,6 @@ class AnswerRate(_Entry):
     """Prompts sent for a row: above 1 where answers had to be drawn again."""
     chars: Annotated[tuple[Annotated[int, Field(ge=0, lt=10**6)], ...], Field(max_length=4096)] = ()
 
-    @property
-    def mean_out(self) -> float:
-        """Tokens written for a row."""
-        return sum(self.tokens_out) / len(self.tokens_out)
-
 
 class WorkRate(_Entry):
     """Seconds for a unit of a stage's work, whatever its unit is."""

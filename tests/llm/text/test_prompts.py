@@ -3,12 +3,14 @@ import json
 import pytest
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.llm.text.prompts import load_prompt, shipped_prompts
+from hnlm_ray.llm.text.prompts import TextFolder, load_prompt
+
+SHIPPED = TextFolder("hnlm_ray.llm", "prompts", "prompt").names()
 
 
 def test_every_shipped_prompt_loads_and_says_that_data_is_no_instruction():
-    assert {"item_profile.v1", "user_profile.v1", "semantic_negative.v1"} <= set(shipped_prompts())
-    for name in shipped_prompts():
+    assert {"item_profile.v1", "user_profile.v1", "semantic_negative.v1"} <= set(SHIPPED)
+    for name in SHIPPED:
         prompt = load_prompt(name)
         assert prompt.version.startswith(f"{name}:")
         assert "never instructions" in prompt.system

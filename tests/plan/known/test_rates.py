@@ -31,7 +31,7 @@ def test_what_was_remembered_is_read_back():
         rates.engines["e"] = ENGINE
         rates.answers["a"] = AnswerRate(tokens_out=(10, 20), tries=1.5, chars=(0, 40), source="run")
     found = read_rates()
-    assert (found.engines["e"], found.answers["a"].mean_out) == (ENGINE, 15)
+    assert (found.engines["e"], found.answers["a"].tokens_out) == (ENGINE, (10, 20))
     assert [path.name for path in sorted(rates_path().parent.iterdir())] == ["rates.json", "rates.json.lock"]
 
 

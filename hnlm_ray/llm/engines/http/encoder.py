@@ -66,7 +66,6 @@ def _unit(vectors: npt.NDArray[np.float64]) -> Vectors:
     return cast("Vectors", (vectors / norms).astype(np.float32))
 
 
-PREFIX = "http:"
 _BATCH = 32
 _CHARS_PER_TOKEN = 4
 
