@@ -1,5 +1,6 @@
 """Shared fixtures: a quiet environment, a small configuration, the command line with small stages."""
 
+import gc
 import importlib.util
 import json
 import os
@@ -64,6 +65,11 @@ def place_of(path):
 @cache
 def _is_marked(path, mark):
     return f"pytest.mark.{mark}" in path.read_text(encoding="utf-8")
+
+
+def pytest_collection_finish():
+    """Pass over what is imported by now when garbage is collected: statsmodels does that at each correction of p."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
