@@ -100,7 +100,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; ``arguments`` default to those of the process."""
     unwind_on_sigterm()
     app(args=None if arguments is None else list(arguments), prog_name="hnlm")
-
-
-if __name__ == "__main__":
-    main()

@@ -14,8 +14,16 @@ from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.plan.estimate.stage_cost import asked_of, pace_of
 from hnlm_ray.plan.figures import Options
 from hnlm_ray.plan.known.answers import Answers, ask, expect, key_of, remembered, written_texts
-from hnlm_ray.plan.known.engine_rates import known_engine, measured_engine
-from hnlm_ray.plan.known.rates import AnswerRate, EngineRate, Rates, changed_rates, engine_key, read_rates
+from hnlm_ray.plan.known.rates import (
+    AnswerRate,
+    EngineRate,
+    Rates,
+    changed_rates,
+    engine_key,
+    known_engine,
+    measured_engine,
+    read_rates,
+)
 from hnlm_ray.plan.known.works import known_works, measure_works, remember_works
 from hnlm_ray.plan.measure.engine_meter import open_meter
 from hnlm_ray.plan.measure.queries import encoder_texts, sample_queries

@@ -15,8 +15,7 @@ from hnlm_ray.llm.text.answers import AnswerFormat
 from hnlm_ray.plan.estimate.durations import STAGE_S
 from hnlm_ray.plan.estimate.stage_cost import asked_of
 from hnlm_ray.plan.known.answers import key_of
-from hnlm_ray.plan.known.engine_rates import assumed_rate
-from hnlm_ray.plan.known.rates import AnswerRate, EngineRate, changed_rates, engine_key
+from hnlm_ray.plan.known.rates import AnswerRate, EngineRate, assumed_rate, changed_rates, engine_key
 from hnlm_ray.plan.measure.engine_meter import slots
 from hnlm_ray.plan.measure.step_cost import Load, stage_seconds
 from hnlm_ray.workspace import Manifest, Workspace

@@ -8,7 +8,7 @@ from typing import Final
 
 from hnlm_ray.config import Config
 from hnlm_ray.plan.known.answers import Answers
-from hnlm_ray.plan.known.engine_rates import KnownEngine
+from hnlm_ray.plan.known.rates import KnownEngine
 from hnlm_ray.plan.known.works import Paces, Work
 from hnlm_ray.plan.measure.checkpoint_shape import CheckpointShape
 from hnlm_ray.plan.measure.sampling import Texts

@@ -46,7 +46,7 @@ import hnlm_ray
 from hnlm_ray.cf import SAMPLERS, CFData, Positives, train
 from hnlm_ray.cf.training.settings_read import unread_settings
 from hnlm_ray.config import CFConfig, TuneConfig
-from hnlm_ray.methods.known import compared_methods
+from hnlm_ray.methods.known import RunMethods
 from hnlm_ray.tune.frontier.rows import sampler_words
 
 pairs = np.random.default_rng(0).permutation(20 * 30)[:160]
@@ -60,7 +60,7 @@ config = CFConfig(**settings, sampler="second", guard=0.5, guard_features="cf")
 train(data, config, seed=1)
 assert unread_settings(config, ["candidates", "guard", "dns.top"]) == {"dns.top": "sampler dns_mn"}
 assert sampler_words(config) == "M 5, lambda 0.5 (cf)"
-(method,) = compared_methods(TuneConfig(methods=("second",), models=("mf",))).values()
+(method,) = RunMethods.of(TuneConfig(methods=("second",), models=("mf",))).compared.values()
 assert method.method.space["candidates"].values == (4, 8)
 print(hnlm_ray.__file__, SAMPLERS["second"].__name__)
 """
@@ -80,7 +80,7 @@ def replaced(path, old, new):
 
 def add(package):
     (package / OWN).write_text(SAMPLER, encoding="utf-8")
-    place = next(package.joinpath("tune").rglob("dns.yaml")).parent
+    place = next(package.joinpath("methods").rglob("dns.yaml")).parent
     (place / "second.yaml").write_text(METHOD, encoding="utf-8")
     registry = package / REGISTRY
     replaced(registry, "\n__all__", "from hnlm_ray.cf.samplers.second import SecondHardestSampler\n\n__all__")

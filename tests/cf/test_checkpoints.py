@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from hnlm_ray.base import save_pace
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import EmbeddingScores, train
 from hnlm_ray.commands.cf import checkpoint
@@ -86,7 +87,7 @@ def test_a_file_is_taken_up_with_its_settings_and_data_alone(data, texted, tmp_p
 
 def test_writing_takes_a_twentieth_of_the_time_at_most(data, tmp_path, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(save_pace.time, "monotonic", lambda: now[0])
     file = opened(tmp_path, data, resume=False)
     made = []
 

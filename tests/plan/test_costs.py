@@ -8,8 +8,7 @@ from hnlm_ray.config.llm import HttpConfig
 from hnlm_ray.plan.estimate.durations import STAGE_S, engine_seconds, http_seconds
 from hnlm_ray.plan.figures import Planned, parse_rate, total_of
 from hnlm_ray.plan.known.answers import Answers
-from hnlm_ray.plan.known.engine_rates import known_engine
-from hnlm_ray.plan.known.rates import Rates
+from hnlm_ray.plan.known.rates import Rates, known_engine
 from hnlm_ray.plan.planning import budget_end, priced
 from hnlm_ray.plan.remembering import Seen, corrected
 from hnlm_ray.workspace import Tokens

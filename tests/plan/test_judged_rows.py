@@ -5,8 +5,7 @@ from small_run import small_config
 
 from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.plan.known.answers import Answers
-from hnlm_ray.plan.known.engine_rates import KnownEngine
-from hnlm_ray.plan.known.rates import EngineRate, Rates
+from hnlm_ray.plan.known.rates import EngineRate, KnownEngine, Rates
 from hnlm_ray.plan.known.works import known_works
 from hnlm_ray.plan.measure.sampling import Sampler, judgement_sample
 from hnlm_ray.plan.planning import Planner, StandingStage

@@ -16,8 +16,7 @@ from hnlm_ray.llm.rows.stream import flow_of
 from hnlm_ray.llm.text.answers import AnswerFormat
 from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.pipeline.stages import STAGES
-from hnlm_ray.plan.known.engine_rates import assumed_rate
-from hnlm_ray.plan.known.rates import engine_key
+from hnlm_ray.plan.known.rates import assumed_rate, engine_key
 from hnlm_ray.plan.measure.engine_meter import slots
 from hnlm_ray.plan.remembering import has_its_own_pace
 
