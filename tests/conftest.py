@@ -19,6 +19,7 @@ settings.register_profile("project", deadline=None, suppress_health_check=[Healt
 settings.load_profile("project")
 
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_OFFLINE": "1"}
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would compile the package anew
 if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, each has one core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
