@@ -148,11 +148,8 @@ class TableSource(SourceBase):
     more_items: MoreItems = ()
 
 
-Source = Annotated[
-    MovieLensSource | AmazonSource | YelpSource | SplitFilesSource | TableSource, Field(discriminator="format")
-]
+AnySource = MovieLensSource | AmazonSource | YelpSource | SplitFilesSource | TableSource
+Source = Annotated[AnySource, Field(discriminator="format")]
 SOURCE_FORMATS: Final = tuple(
-    name
-    for source in (MovieLensSource, AmazonSource, YelpSource, SplitFilesSource, TableSource)
-    for name in get_args(source.model_fields["format"].annotation)
+    name for source in get_args(AnySource) for name in get_args(source.model_fields["format"].annotation)
 )

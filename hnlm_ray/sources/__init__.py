@@ -11,13 +11,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from hnlm_ray.config import AmazonSource, MovieLensSource, SplitFilesSource, TableSource, YelpSource
+from hnlm_ray.config.sources import AnySource
 from hnlm_ray.sources.readers.files import RawFile
 from hnlm_ray.sources.readers.rejects import Rejects
 
 __all__ = ["FORMATS", "Rejects", "read_interactions", "read_items", "source_files"]
-
-AnySource = MovieLensSource | AmazonSource | YelpSource | SplitFilesSource | TableSource
 
 FORMATS: Final[dict[str, str]] = {
     "movielens_100k": "publishers.movielens",
