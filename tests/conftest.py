@@ -4,6 +4,8 @@ import gc
 import importlib.util
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -144,7 +146,7 @@ class FakeHnlm:
 
     def json(self, *arguments, **environment):
         done = self(*arguments, "--json", **environment)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
     def calls(self):
@@ -159,6 +161,66 @@ class FakeHnlm:
 @pytest.fixture
 def hnlm(config_file, tmp_path):
     return FakeHnlm(config_file, tmp_path)
+
+
+class Recipe:
+    """A chapter of docs/extending.md, followed on a copy of the package: its files are written, its changes made.
+
+    ``blocks`` are its code by file, in order; a line that begins with the file's path stands before each.
+    """
+
+    def __init__(self, repository, folder, chapter):
+        document = (repository / "docs" / "extending.md").read_text(encoding="utf-8")
+        (text,) = re.findall(rf"^### {chapter}\n(.*?)(?=^##)", document, re.DOTALL | re.MULTILINE)
+        found = re.findall(r"^`([\w./]+)`[^\n]*\n(?:[^\n]+\n)?\n```\w+\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        assert len(found) == text.count("```") // 2, "the path of each block's file stands before it"
+        self.blocks, self.folder, self.package = dict(found), folder, folder / "hnlm_ray"
+        self._before, self._cache = repository, folder / "cache"
+        for copied in ("hnlm_ray", "jobs"):
+            shutil.copytree(repository / copied, folder / copied, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def follow(self, *, without=()):
+        """Take all its steps, or leave some files as they are."""
+        for path, block in self.blocks.items():
+            if path not in without:
+                self._write(path, block)
+        return self
+
+    def _write(self, path, block):
+        file = self.folder / path
+        if not (self._before / path).exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block, encoding="utf-8")
+            return
+        text = (file if file.exists() else self._before / path).read_text(encoding="utf-8")
+        for change in re.split(r"^@@.*\n", block, flags=re.MULTILINE):
+            text = changed(text, change.splitlines())
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def python(self, *arguments):
+        """Run Python on the copy, and return what it printed."""
+        environment = {**os.environ, "PYTHONPATH": str(self.folder), "HNLM_CACHE": str(self._cache)}
+        command = [sys.executable, *map(str, arguments)]
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def changed(text, change):
+    """Return a file's text with the lines of a diff changed; a change without a line of before is added at the end."""
+    assert all(line[:1] in {"", " ", "+", "-"} for line in change), change
+    old, new = ("".join(f"{line[1:]}\n" for line in change if line[:1] != other) for other in "+-")
+    if not old:
+        return text + new
+    assert text.count(old) == 1, f"the file has changed: {old}"
+    return text.replace(old, new)
+
+
+@pytest.fixture
+def recipe(repository, tmp_path):
+    """Make a copy of the package for a chapter of docs/extending.md."""
+    return lambda chapter: Recipe(repository, tmp_path / "copy", chapter)
 
 
 @pytest.fixture

@@ -164,6 +164,18 @@ def test_a_sampler_of_one_s_own_trains_as_it_says(own, data):
     assert np.isfinite(guarded.item_embeddings.numpy()).all()
 
 
+@pytest.mark.parametrize(("document", "name"), [("cf", "SecondHardest"), ("extending", "Rarest")])
+def test_the_sampler_of_a_document_trains(own, data, repository, document, name):
+    text = (repository / "docs" / f"{document}.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```py\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    write(own, "shown", block)
+    config = CFConfig(**SMALL, sampler=f"{PACKAGE}.shown:{name}")
+    assert unread_settings(config, ["candidates"]) == {}
+    found = [train(data, one, seed=1).item_embeddings for one in (config, CFConfig(**SMALL, sampler="rns"))]
+    assert np.isfinite(found[0].numpy()).all()
+    assert not torch.equal(*found)
+
+
 def test_looking_at_what_a_sampler_gives_changes_no_draw(own, data):
     """What is drawn is that of the seed: the same class, by a name of ours, draws the same."""
     outside = train(data, CFConfig(**SMALL, sampler=named("Second")), seed=1)

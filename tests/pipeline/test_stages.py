@@ -16,6 +16,7 @@ from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.plan.estimate.stage_cost import StageCost, cost_of
 from hnlm_ray.plan.planning import Planner, StandingStage
 from hnlm_ray.workspace.stage import Stage
+from hnlm_ray.workspace.tables import KEYS, TABLES
 
 TREE = {"name": "x", "workspace": "/nowhere", "source": {"format": "movielens_100k"}}
 
@@ -92,6 +93,12 @@ def test_each_declared_stage_is_in_the_pipeline_once():
     files = [import_module(module.name) for module in iter_modules(stages.__path__, f"{stages.__name__}.")]
     declared = [value for file in files for value in vars(file).values() if isinstance(value, Stage)]
     assert sorted(stage.name for stage in declared) == sorted(stage.name for stage in STAGES)
+
+
+def test_every_table_of_a_stage_has_a_schema_and_keys():
+    written = {table for stage in STAGES for table in stage.outputs}
+    assert written == TABLES.keys()
+    assert {name for name in written if not KEYS.get(name)} == {"raw_interactions", "rejected_lines"}
 
 
 def test_every_stage_that_a_plan_foresees_says_what_it_takes():

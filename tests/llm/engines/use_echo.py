@@ -1,4 +1,4 @@
-"""Ask the engine of echo_engine.py, and what the package knows of it: test_new_engine.py runs it on a copy."""
+"""Ask the engine that docs/extending.md adds, and what the package knows of it, for test_new_engine.py."""
 
 import asyncio
 import json
