@@ -1,6 +1,7 @@
 """Every command in README and docs parses; every link and folder that they name is there."""
 
 import itertools
+import pkgutil
 import re
 import shlex
 
@@ -105,13 +106,72 @@ def test_every_link_leads_somewhere(repository):
                 assert (document.parent / target).exists(), (document.name, target)
 
 
+def folders(package):
+    """Return the folders right below one that hold files of ours."""
+    return {path.parent.name for path in package.glob("*/*") if path.is_file()}
+
+
 def test_every_folder_of_the_map_exists(repository):
     text = (repository / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`\w+/`(?:, `\w+/`)*) \|", text, re.MULTILINE)
-    folders = [folder for row in rows for folder in re.findall(r"\w+/", row)]
-    assert len(folders) > 10
-    for folder in folders:
-        assert (repository / "hnlm_ray" / folder).is_dir(), folder
+    mapped = [folder for row in rows for folder in re.findall(r"(\w+)/", row)]
+    assert sorted(mapped) == sorted(folders(repository / "hnlm_ray"))
+
+
+def test_the_map_of_the_code_has_every_folder_and_says_what_it_is_in_a_line(repository):
+    (code_map,) = blocks((repository / "docs" / "extending.md").read_text(encoding="utf-8"), "text")[:1]
+    lines = [re.fullmatch(r"( *)(\w+)/ +(.*)", line).groups() for line in code_map.splitlines()]
+    assert sorted(name for depth, name, _ in lines if not depth) == sorted(folders(repository / "hnlm_ray"))
+    above = ""
+    for depth, name, told in lines:
+        above = above if depth else name
+        assert (repository / "hnlm_ray" / above / (name if depth else "")).is_dir(), name
+        assert 8 <= len(told.split()) <= 16, name
+
+
+def prose(document):
+    """Return a document's text; of the recipes without their code and the names of its files, which tests follow."""
+    text = document.read_text(encoding="utf-8")
+    if document.name == "extending.md":
+        text = re.sub(r"^`[\w./]+`(.*)\n(.+\n)?\n(?=```)", r"\1\n\2\n", text, flags=re.MULTILINE)
+        text = re.sub(r"^```(?:python|py|diff|yaml)\n.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return text
+
+
+@pytest.mark.parametrize("chapter", ["A sampler", "An engine", "A stage", "A source"])
+def test_the_code_of_a_recipe_is_as_all_other_code(recipe, repository, chapter):
+    added = recipe(chapter).follow()
+    (added.folder / "pyproject.toml").write_bytes((repository / "pyproject.toml").read_bytes())
+    files = [path for path in added.blocks if path.endswith(".py")]
+    added.python("-m", "ruff", "check", "--no-cache", *files)
+    added.python("-m", "ruff", "format", "--no-cache", *files, "--check")
+
+
+def named(repository, pattern):
+    """Return what all documents name of a kind."""
+    return {found for document in documents(repository) for found in re.findall(pattern, prose(document))}
+
+
+def test_every_module_that_a_document_names_can_be_imported(repository):
+    found = named(repository, r"hnlm_ray(?:\.[a-z]\w*)+(?:\.[A-Z]\w+)?")
+    assert len(found) > 8
+    for name in found:
+        pkgutil.resolve_name(name)
+
+
+def test_every_file_that_a_document_names_is_there(repository):
+    found = named(repository, r"\b(?:hnlm_ray|tests|jobs|benchmarks)/[\w/.]*\w")
+    assert len(found) > 60
+    assert sorted(name for name in found if not (repository / name).exists()) == []
+    tests = {path.name for path in (repository / "tests").rglob("*.py")}
+    assert named(repository, r"\btest_\w+\.py") - tests == set()
+
+
+def test_every_test_that_a_document_names_is_there(repository):
+    found = named(repository, r"(tests/[\w/.]+)::(\w+)")
+    assert len(found) > 20
+    for path, name in found:
+        assert f"def {name}(" in (repository / path).read_text(encoding="utf-8"), (path, name)
 
 
 @pytest.mark.parametrize(
