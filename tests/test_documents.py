@@ -159,6 +159,14 @@ def test_every_module_that_a_document_names_can_be_imported(repository):
         pkgutil.resolve_name(name)
 
 
+def test_every_module_that_a_docstring_names_is_there(repository):
+    texts = [path.read_text(encoding="utf-8") for path in (repository / "hnlm_ray").rglob("*.py")]
+    found = {name for text in texts for name in re.findall(r":mod:`(hnlm_ray[\w.]*)`", text)}
+    assert len(found) > 5
+    places = [repository / name.replace(".", "/") for name in found]
+    assert [str(place) for place in places if not (place.is_dir() or place.with_suffix(".py").is_file())] == []
+
+
 def test_every_file_that_a_document_names_is_there(repository):
     found = named(repository, r"\b(?:hnlm_ray|tests|jobs|benchmarks)/[\w/.]*\w")
     assert len(found) > 60

@@ -1,4 +1,4 @@
-"""The ``hnlm`` command: gathers the commands that :mod:`hnlm_ray.command_line` declares.
+"""The ``hnlm`` command: gathers the commands that the modules beside this one declare.
 
 What a command does is in :mod:`hnlm_ray.commands`; it is imported when the command runs, so that
 ``hnlm --help`` answers at once.

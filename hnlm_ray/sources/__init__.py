@@ -1,6 +1,7 @@
 """Raw files to interactions and items: streaming, with every unusable line counted and named.
 
-One module a format of publishers; :data:`FORMATS` names them as ``source.format`` does.
+One module a format of publishers; :data:`FORMATS` names them as ``source.format`` does. docs/extending.md shows how
+one is added.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The models, by name: those that gradients train. A new one is a file here and a line in ``MODELS``."""
+"""The models, by name: those that gradients train. docs/extending.md shows how one is added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The losses, by name: what a step minimises. A new one is a class here and a line in ``LOSSES``."""
+"""The losses, by name: what a step minimises. docs/extending.md shows how one is added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The negative samplers, by name. A new one is a file here and a line in ``SAMPLERS``.
+"""The negative samplers, by name; docs/extending.md shows how one is added.
 
 Negatives are drawn among the items that are no *training* positives of the user. Validation and test
 positives are legal negatives, as in the literature: a sampler never sees them.

@@ -1,4 +1,4 @@
-"""The engines by their names in ``llm.engine``: a new one is its own file, a line here and a word of that setting."""
+"""The engines by their names in ``llm.engine``; docs/extending.md shows how one is added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The pipeline, top to bottom: each stage is declared in one of the files here, with all that belongs to it."""
+"""The pipeline, top to bottom: each stage is declared in one of the files here, with all that belongs to it.
+
+docs/extending.md shows how one is added.
+"""
 
 from __future__ import annotations
 
