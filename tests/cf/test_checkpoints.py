@@ -10,7 +10,6 @@ import torch
 from hnlm_ray.base import save_pace
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import EmbeddingScores, train
-from hnlm_ray.commands.cf import checkpoint
 from hnlm_ray.commands.cf.checkpoint import FileCheckpoints, digest
 from hnlm_ray.config import CFConfig
 
