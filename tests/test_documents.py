@@ -108,7 +108,7 @@ def test_every_link_leads_somewhere(repository):
 
 def folders(package):
     """Return the folders right below one that hold files of ours."""
-    return {path.parent.name for path in package.glob("*/*") if path.is_file()}
+    return {path.parent.name for path in package.glob("*/*") if path.is_file() and path.suffix != ".pyc"}
 
 
 def test_every_folder_of_the_map_exists(repository):

@@ -6,13 +6,13 @@ import subprocess
 import sys
 
 import numpy as np
+import one_ray
 import pyarrow as pa
 import pytest
 from rich.console import Console
 
 from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.cf import CFData, Positives
-from hnlm_ray.cluster.connect import connected
 from hnlm_ray.config import CFConfig, Config
 from hnlm_ray.methods.known import RunMethods
 from hnlm_ray.pipeline.status import find_stage
@@ -98,9 +98,11 @@ def test_they_train_in_ray_s_workers(run):
     draw = np.random.default_rng(3)
     rows = np.array([(user, item) for user in range(40) for item in draw.choice(50, 9, replace=False)])
     data = CFData(40, 50, *(Positives.from_pairs(*rows[np.arange(len(rows)) % 3 == part].T, 40) for part in range(3)))
-    with connected(run.config, [find_stage("trials")]):
+    one_ray.stop()  # the next one's workers have the variable
+    with one_ray.connected(run.config, [find_stage("trials")]):
         opened = Sweep.open(run, "trials", data)
         found = opened.run_all(SearchedJobs(searched_methods(run.config, data), cpu_seconds=None, begun=frozenset()))
+    one_ray.stop()
     assert {(row["method"], row["status"]) for row in found.to_pylist()} == {
         *(("mf-rns", "ok"), ("mf-second", "ok"), ("mf-either", "ok"), ("twice", "ok"))
     }

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from one_ray import connected
 from rich.console import Console
 
 from hnlm_ray.base.progress import LineProgress
-from hnlm_ray.cluster.connect import connected
 from hnlm_ray.config.loading import load_config
 from hnlm_ray.pipeline.run import run_stages
 from hnlm_ray.pipeline.stages import STAGES
