@@ -101,7 +101,7 @@ def test_they_train_in_ray_s_workers(run):
     one_ray.stop()  # the next one's workers have the variable
     with one_ray.connected(run.config, [find_stage("trials")]):
         opened = Sweep.open(run, "trials", data)
-        found = opened.run_all(SearchedJobs(searched_methods(run.config, data), cpu_seconds=None, begun=frozenset()))
+        found = opened.run_all(SearchedJobs(searched_methods(run.config, data), cpu_seconds=None, begun={}))
     one_ray.stop()
     assert {(row["method"], row["status"]) for row in found.to_pylist()} == {
         *(("mf-rns", "ok"), ("mf-second", "ok"), ("mf-either", "ok"), ("twice", "ok"))
