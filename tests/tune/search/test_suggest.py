@@ -85,7 +85,7 @@ def test_equal_seed_trial_and_told_give_equal_trials_in_whatever_order_they_were
 def test_another_process_suggests_the_same():
     program = (
         "from hnlm_ray.config import CFConfig, TuneConfig\n"
-        "from hnlm_ray.tune.search.suggest import Suggestions, Told\n"
+        "from hnlm_ray.tune.job import Told\nfrom hnlm_ray.tune.search.suggest import Suggestions\n"
         "search, told = Suggestions('pool', CFConfig(), 'mf', TuneConfig(search='tpe'), 3), []\n"
         "for trial in range(13):\n"
         "    config = search.suggest(trial, told)\n"
