@@ -244,8 +244,14 @@ def controls_of(name: str, methods: Mapping[MethodName, Method] = METHODS) -> li
     of, model = methods[method_of(name, methods)], name.rpartition("-")[0]
     own = methods.own_controls(of.name) if isinstance(methods, RunMethods) else []
     if of.takes == "facts":
-        own = [control for control in methods[of.control_of or ""].controls if _leaves_behaviour(methods[control])]
+        extended = _one_of(methods, of.control_of or "")
+        own = [control for control in extended.controls if _leaves_behaviour(_one_of(methods, control))]
     return [result_name(model, control, methods[control]) for control in (*of.controls, *own) if control in methods]
+
+
+def _one_of(methods: Mapping[MethodName, Method], name: str) -> Method:
+    """Return a method that need not be compared itself."""
+    return methods[name] if name in methods else METHODS[name]
 
 
 def _leaves_behaviour(control: Method) -> bool:

@@ -374,3 +374,9 @@ def test_a_run_puts_each_of_its_methods_together_once(monkeypatch, config_file):
         assert "negative_pool" in enabled
         assert find_stage("trials").depends_on(config)["spaces"].keys() == RunMethods.of(config.tune).chosen.keys()
         assert sorted(built) == sorted(config.tune.methods)
+
+
+def test_a_control_by_facts_may_be_compared_without_its_method():
+    chosen = RunMethods.of(TuneConfig(methods=["rns", "pool_facts", "pool_shuffled"])).chosen
+    assert controls_of("lightgcn-pool_facts", chosen) == ["lightgcn-pool_shuffled"]
+    assert controls_of("lightgcn-pool_facts", {"pool_facts": chosen["pool_facts"]}) == []
