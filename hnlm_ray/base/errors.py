@@ -2,8 +2,6 @@
 
 The command line prints the sentence alone (``--debug`` adds the traceback) and exits with
 ``exit_code``: 2 for something the user gave, 1 for something that failed.
-
-What can go wrong in a CF training although its input was fine.
 """
 
 from __future__ import annotations

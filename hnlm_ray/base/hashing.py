@@ -1,9 +1,8 @@
-"""The hash of a file's content, remembered while its size and time of change stay: big sources are read once.
+"""Hashes: of files' content, and fingerprints of all that a stage's output is made from.
 
-What is remembered lies in the cache folder (:func:`hnlm_ray.base.hashing.cache_folder`), a tiny file a hash.
-A file that changed just now is read each time, since a further change may leave size and time as they are.
-
-Fingerprints: what a stage's output is made from, as one hash.
+The hash of a file is remembered while its size and time of change stay, so big sources are read once: in the cache
+folder (:func:`cache_folder`), a tiny file a hash. A file that changed just now is read each time, since a further
+change may leave size and time as they are.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Lowest, middle and highest: how users and items are grouped by how much there is of them.
+"""How samples are cut and drawn: users and items grouped by how much there is of them (lowest, middle, highest).
 
-Users drawn with replacement: what the bootstrap by user resamples with.
+And users drawn with replacement, which the bootstrap by user resamples with.
 """
 
 from __future__ import annotations

@@ -12,30 +12,12 @@ from typing import Any, Final
 import typer
 from typer.core import TyperCommand
 
-from hnlm_ray.cli import (
-    cf,
-    readings,
-    runs,
-    setup,
-    study,
-)
-from hnlm_ray.cli import (
-    readings as finetune,
-)
-from hnlm_ray.cli import (
-    runs as plan,
-)
-from hnlm_ray.cli import (
-    setup as configs,
-)
-from hnlm_ray.cli import (
-    setup as models,
-)
+from hnlm_ray.cli import cf, readings, runs, setup, study
 from hnlm_ray.commands.invocation import ReportingGroup, unwind_on_sigterm
 
 COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     setup.init,
-    plan.plan,
+    runs.plan,
     runs.run,
     runs.stage,
     runs.status,
@@ -50,13 +32,13 @@ COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
 GROUPS: Final[dict[str, tuple[str, dict[str, Callable[..., Any]]]]] = {
     "config": (
         "Show a configuration, or its schema.",
-        {"show": configs.config_show, "schema": configs.config_schema},
+        {"show": setup.config_show, "schema": setup.config_schema},
     ),
     "models": (
         "Make or list the model files of a run.",
-        {"fetch": models.models_fetch, "list": models.models_list},
+        {"fetch": setup.models_fetch, "list": setup.models_list},
     ),
-    "finetune": ("Measure the fine-tuned LLM.", {"eval": finetune.finetune_eval}),
+    "finetune": ("Measure the fine-tuned LLM.", {"eval": readings.finetune_eval}),
     "cf": ("The collaborative filtering engine alone: no LLM, no Ray.", {"train": cf.train}),
 }
 OWN_CLASSES: Final[dict[Callable[..., Any], type[TyperCommand]]] = {cf.train: cf.TrainCommand}

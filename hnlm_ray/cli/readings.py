@@ -1,7 +1,4 @@
-"""Commands that read what a run left: report, users and items, lists, files.
-
-The commands ``hnlm finetune ...``.
-"""
+"""Commands that read what a run left: report, users and items, lists, files, the fine-tuned LLM's figures."""
 
 from __future__ import annotations
 

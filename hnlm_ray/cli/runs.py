@@ -1,7 +1,4 @@
-"""Commands that run stages and say where a run stands.
-
-The command ``hnlm plan``.
-"""
+"""Commands that plan and run stages, and say where a run stands."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Commands before a run: a configuration for unknown files, a check of the machine.
-
-The commands ``hnlm config ...``.
-
-The commands ``hnlm models ...``.
-"""
+"""Commands before a run: ``hnlm init`` and ``doctor``, ``hnlm config ...``, ``hnlm models ...``."""
 
 from __future__ import annotations
 

@@ -1,12 +1,9 @@
 """The trials and refits of one method, and its figures.
 
-What a comparison's sample is made of: independent searches, or the seeds of a single one.
-
-What a search finds varies by itself, often more than its winner does from seed to seed. So where two methods share two
-or more searches these are the sample, each the mean of its refits (seeds nested in searches); else it is the refits,
-and what is found holds for the configurations that were refitted.
-
-Whether what a comparison finds may be said of two methods, or of the configurations that were found for them.
+What a comparison's sample is made of: independent searches, or the seeds of a single one. What a search finds varies by
+itself, often more than its winner does from seed to seed. So where two methods share two or more searches these are the
+sample, each the mean of its refits (seeds nested in searches); else it is the refits, and what is found holds for the
+configurations that were refitted. From the same rows follows whether words may speak of methods or of configurations.
 """
 
 from __future__ import annotations
@@ -103,7 +100,7 @@ class MethodRows:
         }
 
     def _of_units(self, column: str) -> list[dict[str, float]]:
-        """Return a map's figures, a unit each (:mod:`hnlm_ray.compare.method_rows`)."""
+        """Return a map's figures, a unit of the sample each."""
         rows = [dict(row[column] or ()) for row in self.refits]
         names = sorted(set.intersection(*map(set, rows))) if rows else []
         values = [[float(row[name]) for name in names] for row in rows]

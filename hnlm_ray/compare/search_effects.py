@@ -1,10 +1,6 @@
-"""Which of the searched parameters decide whether a trial is among a method's best (Optuna's PED-ANOVA).
+"""What a search's trials tell: how the figure moves with each parameter, and which of them decide (Optuna's PED-ANOVA).
 
-What the trials of a method tried, and what came of it: the ground of its sensitivity and importance.
-
-How a method's validation figure moves with each parameter that its trials differ in.
-
-How soon a search finds what it finds: the best validation figure so far against what was spent.
+And how soon a search finds what it finds: the best validation figure so far against what was spent.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""The text engine, profiles and negatives in text form.
-
-What the LLM judges of the candidates that a sampler of hard negatives meets.
-
-Servers that speak OpenAI's HTTP interface: where one is, how hard it may be asked, how long is waited for it.
-"""
+"""What is asked of the LLM: its engine and server, profiles, negatives, and what it judges of hard candidates."""
 
 from __future__ import annotations
 

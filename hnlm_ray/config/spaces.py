@@ -1,6 +1,6 @@
 """Search spaces, as a file or a configuration writes them; docs/sweeps.md has examples.
 
-The names of the methods: a file of each below ``hnlm_ray/methods/spaces``, and of their controls, a word each in it.
+Methods are named by their files below ``hnlm_ray/methods/spaces``, controls by a word in these.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The comparison.
-
-Recommendations of the chosen model.
-"""
+"""The comparison, and the recommendations of the model that it chose."""
 
 from __future__ import annotations
 

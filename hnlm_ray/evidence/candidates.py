@@ -1,13 +1,8 @@
 """Stage: interactions (training rows), items and profiles -> candidates, what the LLM is to judge.
 
-One Ray task computes it with the CPUs of a trial, and writes a file for each bucket of users.
-
-Which users the LLM is asked about, and which items it judges: pure functions of scores and beliefs.
-
-A candidate is an item that a sampler of hard negatives meets (the teacher ranks it high, and the user has not
-trained on it) and of which the false-negative model can't tell whether it is a negative.
-
-What the selection rests on, from training rows alone: the teacher's scores and the false-negative model.
+One Ray task computes it with the CPUs of a trial, and writes a file for each bucket of users. A candidate is an item
+that a sampler of hard negatives meets (the teacher ranks it high, and the user has not trained on it) and of which
+the false-negative model can't tell whether it is a negative; both know training rows alone.
 """
 
 from __future__ import annotations

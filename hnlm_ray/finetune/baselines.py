@@ -1,11 +1,8 @@
 """What a fine-tuned LLM must beat: predictors of hard negatives that need less; and the rule that made the targets.
 
-Ridge regression in closed form: the start of the head, and a baseline.
-
-Where the head starts: centred on the untuned LLM's states, as their ridge regression to the targets.
-
-Linear probing, then fine-tuning (Kumar et al., ICLR 2022): a head that already fits keeps the first steps from
-distorting what the LLM knows.
+Ridge regression in closed form is one of them, and the start of the head, centred on the untuned LLM's states: linear
+probing, then fine-tuning (Kumar et al., ICLR 2022), for a head that already fits keeps the first steps from distorting
+what the LLM knows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""From the text of a negative to catalogue items: exact title, similar title, nearest by embedding.
-
-From the vector of a negative to catalogue items: the nearest in the teacher's space.
-"""
+"""From a negative to catalogue items: of its text (exact title, similar title, nearest), or of its vector."""
 
 from __future__ import annotations
 

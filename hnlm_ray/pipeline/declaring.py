@@ -1,8 +1,7 @@
 """What the declarations of stages share: functions named by text, resources, checks, and when a stage is wanted.
 
-Parts of what a stage's output is made from, beside its input tables: the values behind its fingerprint.
-
-What is in none of them (concurrency, batch sizes, chunk sizes) can change without redoing work.
+Also the values behind a fingerprint, beside the input tables; what is in none of them (concurrency, batch sizes, chunk
+sizes) can change without redoing work.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a query says of a user and of an item: the same in records and in inference.
+"""What queries say of a user and of an item, the same in records and in inference; and the items' texts as vectors.
 
-What is known of the items, as vectors: teacher, guard, item graph and the models that read text rest on them.
+Teacher, guard, item graph and the models that read text rest on these vectors.
 """
 
 from __future__ import annotations

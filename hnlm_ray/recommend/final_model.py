@@ -1,9 +1,8 @@
 """Stage: results and what the comparison read -> model_users, model_items.
 
-The winner on validation is trained once more, by one Ray task with the CPUs and GPUs of a trial; the task writes the
-vectors. Nothing is measured on this model and nothing is chosen by it.
-
-Which method recommends: the best on validation, with the configuration and the epochs that made it the best.
+The winner (best on validation, with the configuration and the epochs that made it so) is trained once more, by one Ray
+task with the CPUs and GPUs of a trial; the task writes the vectors. Nothing is measured on this model and nothing is
+chosen by it.
 """
 
 from __future__ import annotations

@@ -25,10 +25,9 @@ from hnlm_ray.report.facts.search import search_facts
 from hnlm_ray.report.facts.summary import cost, summary
 from hnlm_ray.report.facts.texts import text_facts
 from hnlm_ray.report.facts.training import curve_facts, finetune_facts, guard_facts
-from hnlm_ray.report.plots import charts as plots
-from hnlm_ray.report.plots import charts as plots_guard
-from hnlm_ray.report.plots import frontier as plots_frontier
-from hnlm_ray.report.plots import search as plots_search
+from hnlm_ray.report.plots import charts
+from hnlm_ray.report.plots import frontier as frontier_plot
+from hnlm_ray.report.plots import search as search_plots
 from hnlm_ray.report.words import masked
 from hnlm_ray.workspace.shown_tables import ShownTables
 from hnlm_ray.workspace.tables import TABLES
@@ -90,12 +89,12 @@ def gather(
 
 def _data(tables: ShownTables) -> Facts | None:
     found = data_facts(tables)
-    return found and {**found, "plot": plots.tail(found["tail"]["points"])}
+    return found and {**found, "plot": charts.tail(found["tail"]["points"])}
 
 
 def _finetune(tables: ShownTables) -> Facts:
     found = finetune_facts(tables)
-    return {**found, "plot": plots.finetune(found["curve"]) if found["curve"] else None}
+    return {**found, "plot": charts.finetune(found["curve"]) if found["curve"] else None}
 
 
 def _results(answer: Row, costs: Sequence[Row], tables: ShownTables) -> Facts:
@@ -110,7 +109,7 @@ def _results(answer: Row, costs: Sequence[Row], tables: ShownTables) -> Facts:
         "budget": budget_sentence(answer["budget"]),
         "failed_methods": answer["failed_methods"],
         "methods": methods,
-        "forest": plots.forest(methods, answer["metric"], answer["best_classical"]) if told["base"] else None,
+        "forest": charts.forest(methods, answer["metric"], answer["best_classical"]) if told["base"] else None,
         "lead": lead,
         "curves": _curves(rows, families, lead, answer["metric"]),
         "slices": _slices(rows, families, lead, answer["metric"]),
@@ -131,7 +130,7 @@ def _curves(rows: Sequence[Row], families: Mapping[str, str], lead: Sequence[str
     if not found:
         return None
     drawn = [("validation", f"validation {metric}"), ("loss", "training loss")]
-    return {"methods": found, "plots": [plots.curves(found, value, families, lead, label) for value, label in drawn]}
+    return {"methods": found, "plots": [charts.curves(found, value, families, lead, label) for value, label in drawn]}
 
 
 def _slices(rows: Sequence[Row], families: Mapping[str, str], lead: Sequence[str], metric: str) -> Facts | None:
@@ -139,7 +138,7 @@ def _slices(rows: Sequence[Row], families: Mapping[str, str], lead: Sequence[str
     if found is None:
         return None
     drawn = [(metric, tuple(HISTORIES)), ("share of test rows found", tuple(POPULARITIES))]
-    return {**found, "plots": [plots.groups(found, lead, families, label, names) for label, names in drawn]}
+    return {**found, "plots": [charts.groups(found, lead, families, label, names) for label, names in drawn]}
 
 
 def _hardness(rows: Sequence[Row], families: Mapping[str, str], tables: ShownTables) -> Facts | None:
@@ -152,31 +151,31 @@ def _hardness(rows: Sequence[Row], families: Mapping[str, str], tables: ShownTab
     return {
         "points": points,
         "at_random": expected,
-        "plot": plots.hardness(points, expected),
+        "plot": charts.hardness(points, expected),
         "curves": curves,
-        "curves_plot": plots.false_negatives(curves, families, expected) if curves else None,
+        "curves_plot": charts.false_negatives(curves, families, expected) if curves else None,
     }
 
 
 def _frontier(tables: ShownTables, answer: Row) -> Facts | None:
     found = frontier_facts(tables, answer)
-    return found and {**found, "plot": plots_frontier.frontier(found)}
+    return found and {**found, "plot": frontier_plot.frontier(found)}
 
 
 def _guard(tables: ShownTables) -> Facts | None:
     found = guard_facts(tables)
-    return found and {**found, "plot": plots_guard.reliability(found["bins"])}
+    return found and {**found, "plot": charts.reliability(found["bins"])}
 
 
 def _search(tables: ShownTables, families: Mapping[str, str], lead: Sequence[str], metric: str) -> Facts:
     found = search_facts(tables.read("trials", _TRIAL).to_pylist(), list(families), metric)
     parameters = [
-        {**own, "plot": plots_search.sensitivity(own, families, lead, metric)} for own in found["sensitivity"]
+        {**own, "plot": search_plots.sensitivity(own, families, lead, metric)} for own in found["sensitivity"]
     ]
     told = [own for own in found["importance"] if own["name"] in lead and own["shares"]]
     return {
         **found,
         "sensitivity": parameters,
-        "importance_plots": [plots_search.importance(own, families[own["name"]]) for own in told],
-        "anytime_plot": plots_search.anytime(found["anytime"], families, lead, metric) if found["anytime"] else None,
+        "importance_plots": [search_plots.importance(own, families[own["name"]]) for own in told],
+        "anytime_plot": search_plots.anytime(found["anytime"], families, lead, metric) if found["anytime"] else None,
     }

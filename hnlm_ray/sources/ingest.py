@@ -1,7 +1,4 @@
-"""Stage: raw files -> raw_interactions, raw_items, rejected_lines.
-
-An iterator that works ahead in a thread of its own.
-"""
+"""Stage: raw files -> raw_interactions, raw_items, rejected_lines; a thread of its own reads ahead."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The files of a study: study.json, study.md, study.csv and the diagram of its ranks.
-
-A study as a Markdown page.
-"""
+"""The files of a study: study.json, study.csv, the diagram of its ranks, and study.md, a page in Markdown."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""From a study's YAML file to the configuration of each of its runs.
-
-What a study's folder says of itself, and the finished runs that it holds.
-"""
+"""From a study's YAML file to the configuration of each of its runs, and from its folder to those that are finished."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""Negatives that are in truth liked: held-out positives of their user.
+"""Two measures fed back into nothing: negatives that are in truth liked, and the false-negative model's figures.
 
-Counted after everything else and fed back into nothing.
-
-How good the guard's false-negative model is on this data: a table that the report shows and nothing is chosen by.
+The first are held-out positives of their user; the second is how good the guard's model is on this data.
 """
 
 from __future__ import annotations

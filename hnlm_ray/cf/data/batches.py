@@ -1,7 +1,4 @@
-"""What one step trains on: pairs, or whole users.
-
-The training pairs as tensors, in batches of pairs or of whole users.
-"""
+"""What one step trains on: the training pairs as tensors, in batches of pairs or of whole users."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Positives of every user as a CSR matrix.
 
-Pairs as sorted 64-bit keys: membership by binary search.
+Pairs also as sorted 64-bit keys, for membership by binary search.
 """
 
 from __future__ import annotations

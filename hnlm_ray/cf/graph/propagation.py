@@ -201,7 +201,7 @@ def product_rows(x: Tensor, matrix: SymmetricMatrix, rows: Tensor) -> Tensor:
 
 
 def mean_of_rows(matrix: SymmetricMatrix, x: Tensor, layers: int, rows: Tensor) -> Tensor:
-    """Return rows of :func:`~hnlm_ray.cf.graph.propagation.mean_of_powers`, float32[n, d] of ``rows`` int64[n]."""
+    """Return rows of :func:`mean_of_powers`, float32[n, d] of ``rows`` int64[n]."""
     if not layers:
         return x.index_select(0, rows)
     inner = sum_of_powers(matrix, x, layers - 1)

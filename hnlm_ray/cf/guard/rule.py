@@ -5,7 +5,7 @@ The beliefs of all users, to be looked up for candidates: a dense table, or of m
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import torch
@@ -23,14 +23,6 @@ SPARSE_CELLS: Final = 2**26
 """Beliefs kept above it, int32 and float16 each: 384 MiB."""
 
 
-class Beliefs(Protocol):
-    """Gives g of candidates."""
-
-    def at(self, users: Tensor, candidates: Tensor) -> Tensor:
-        """Return g, float32[batch, M], of ``users`` int64[batch] and ``candidates`` int64[batch, M]."""
-        ...
-
-
 class DenseBeliefs:
     """g of every cell."""
 
@@ -44,7 +36,7 @@ class DenseBeliefs:
         return self
 
     def at(self, users: Tensor, candidates: Tensor) -> Tensor:
-        """See :class:`Beliefs`."""
+        """Return g, float32[batch, M], of ``users`` int64[batch] and ``candidates`` int64[batch, M]."""
         cells = torch.add(candidates, users.unsqueeze(1), alpha=self.items)
         # index_select on a flat table is twice as fast as indexing.
         return self.table.index_select(0, cells.view(-1)).view_as(cells).float()
@@ -66,7 +58,7 @@ class HighestBeliefs:
         return self
 
     def at(self, users: Tensor, candidates: Tensor) -> Tensor:
-        """See :class:`Beliefs`."""
+        """Return g, float32[batch, M], of ``users`` int64[batch] and ``candidates`` int64[batch, M]."""
         kept, wanted = self.items.index_select(0, users), candidates.to(torch.int32)
         place = torch.searchsorted(kept, wanted).clamp_(max=kept.shape[1] - 1)
         found = self.values.index_select(0, users).gather(1, place).float()

@@ -1,7 +1,4 @@
-"""Where a training runs.
-
-The C library keeps the memory of one step for the next.
-"""
+"""Where a training runs, and the setting by which the C library keeps one step's memory for the next."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""Ranking losses of pairs over rows of embeddings, and the L2 term.
+"""Losses of pairs over rows of embeddings: ranking losses and the L2 term, the two terms of semantic negatives.
 
-The two terms of semantic negatives.
-
-InfoNCE between two views of the nodes of a batch, users and items apart.
+And InfoNCE between two views of the nodes of a batch, users and items apart.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""DNS, with an optional guard.
+"""DNS with an optional guard, and its relatives.
 
-DNS(M,N): some of the hardest instead of the hardest one.
-
-AHNS: the harder a negative, the less certain the positive.
+DNS(M,N): some of the hardest instead of the hardest one. AHNS: the harder a negative, the less certain the positive.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What MixGCF and DINS share: the hardest candidate of each layer.
+"""MixGCF and DINS: both mix the hardest candidate of each layer with the positive.
 
-MixGCF: negatives with a random part of the positive in them.
-
-DINS: how much of the positive a negative holds is decided in each dimension.
+MixGCF: negatives with a random part of the positive in them. DINS: how much of the positive a negative holds is decided
+in each dimension.
 """
 
 from __future__ import annotations

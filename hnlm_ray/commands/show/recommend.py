@@ -1,8 +1,6 @@
 """``hnlm recommend``: makes the lists of all users, or answers for one.
 
-Users of the source that prepare left out: their positives, and why they are not in the model.
-
-One user's recommendations: of a user in the model, of one that prepare left out, of a history given.
+One user may be in the model, left out by prepare (and told why), or given as a history.
 """
 
 from __future__ import annotations

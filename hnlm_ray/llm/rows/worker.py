@@ -1,8 +1,7 @@
 """The Ray Data actor around one engine.
 
-A gate that many pass together, or one alone.
-
-Ends a process whose event loop has stopped: a row that blocks it would otherwise block the stage for ever.
+With the lock that many pass together or one alone, and the watchdog that ends a process whose event loop has stopped: a
+row that blocks it would otherwise block the stage for ever.
 """
 
 from __future__ import annotations

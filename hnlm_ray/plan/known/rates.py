@@ -1,10 +1,7 @@
-"""Rates that earlier measurements and runs found, kept in the cache folder.
+"""Rates of engines, answers and trainings: measured here, remembered, given, or assumed from the model's size.
 
-A damaged file counts as none: everything in it can be measured again.
-
-The names of machines: rates of one say nothing of another.
-
-An engine's prices: measured here, remembered, given, or assumed from the model's size.
+What earlier measurements and runs found lies in the cache folder under the machine's name, for rates of one say nothing
+of another. A damaged file counts as none: everything in it can be measured again.
 """
 
 from __future__ import annotations

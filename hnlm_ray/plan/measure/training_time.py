@@ -1,12 +1,8 @@
 """How long CF trainings take on the prepared data: a few epochs of each kind of method, and one whole training.
 
-The pace of a training.
-
-The teacher's pace, and for how many pairs it finds a hard negative: it is trained and mined with, if time allows.
-
-What the LLM has not written yet (pool, vectors, texts of items), drawn at random in its shape.
-
-A training on it costs what one on the real thing costs.
+Also the teacher's pace, and for how many pairs it finds a hard negative: it is trained and mined with, if time allows.
+What the LLM has not written yet (pool, vectors, texts of items) is drawn at random in its shape: a training on it costs
+what one on the real thing costs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the LLM stages wrote: how much of it is usable, how varied it is, and what became of the negatives.
 
-What the LLM judged of hard candidates: how much of it is usable, what it wants, and what its verdicts are worth.
+And what the LLM judged of hard candidates: what it wants, and what its verdicts are worth.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Curves: of the fine-tuning, and of the refits of each method.
-
-What the report tells of the guard's false-negative model: its reliability and what each group of features adds.
-"""
+"""Curves of the fine-tuning and of the refits of each method; the false-negative model's reliability and features."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The report's plots; each is told as a table beside it too.
-
-The plot of the guard's false-negative model.
-"""
+"""The report's plots, that of the false-negative model among them; each is told as a table beside it too."""
 
 from __future__ import annotations
 

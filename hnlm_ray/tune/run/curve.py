@@ -1,7 +1,4 @@
-"""What a training shows while it runs: its learning curve, its best epoch so far, and the time it took.
-
-TensorBoard's event files of a training's curve.
-"""
+"""What a training shows while it runs: its curve, its best epoch so far, the time it took, and event files of these."""
 
 from __future__ import annotations
 

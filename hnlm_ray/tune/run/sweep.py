@@ -1,6 +1,6 @@
 """CF trainings on Ray Tune: each writes its own row when it ends, so a restart runs only the others.
 
-Where Ray Tune gets its trials from: a :class:`~hnlm_ray.tune.search.job_queue.JobQueue`.
+Ray Tune gets its trials from a :class:`~hnlm_ray.tune.search.job_queue.JobQueue`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What runs in a worker of Ray Tune: one training, its row, and its reports.
-
-One thread of a process that does all of its trainings, one after the other.
-"""
+"""What runs in a worker of Ray Tune: its trainings in one thread, one after the other, their rows and reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry of engines: nothing else compares their names, nothing is left out, nothing heavy is loaded for it."""
+"""The registry of engines: no code compares `llm.engine` with a name, nothing is left out, nothing heavy is loaded for it."""
 
 import ast
 import subprocess

@@ -1,8 +1,7 @@
-"""Steps that cost what they touch: matrix factorisation with a sampler that looks at no embedding.
+"""Steps that cost what they touch, where the sampler looks at no embedding.
 
-Each of the rows that a batch names, once.
-
-Steps of a graph model whose sampler looks at no embedding: only the batch's nodes are propagated to the end.
+Of matrix factorisation each row that a batch names is updated once; of a graph model only the batch's nodes are
+propagated to the end.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What a server says is wrong: its error texts, and which of them concern one request alone.
-
-When a stage must stop because of its server, instead of recording row after row as failed.
-"""
+"""What a server says is wrong: which errors concern one request alone, and when the stage must stop."""
 
 from __future__ import annotations
 
