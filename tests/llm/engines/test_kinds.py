@@ -1,4 +1,4 @@
-"""The registry of engines: no code compares `llm.engine` with a name, nothing is left out, nothing heavy is loaded for it."""
+"""The registry of engines: no code compares a name with `llm.engine`, none is left out, nothing heavy is loaded."""
 
 import ast
 import subprocess
