@@ -235,7 +235,7 @@ def _held(curve: Points, times: Sequence[float]) -> list[float]:
     return [curve[place][1] for place in places]
 
 
-LEAST_TRIALS: Final = 20
+LEAST_TO_RANK: Final = 20
 BEST_SHARE: Final = 0.25
 """Of the trials: at least five of them, as PED-ANOVA asks for."""
 
@@ -256,8 +256,8 @@ def importance(points: Sequence[Point]) -> Facts:
 
 
 def _lacking(points: Sequence[Point]) -> str | None:
-    if len(points) < LEAST_TRIALS:
-        return f"{len(points)} trials with a figure, it takes {LEAST_TRIALS}"
+    if len(points) < LEAST_TO_RANK:
+        return f"{len(points)} trials with a figure, it takes {LEAST_TO_RANK}"
     if not searched(points):
         return "its trials differ in no parameter"
     if len({point.metric for point in points}) == 1:

@@ -186,13 +186,13 @@ def shipped_spaces() -> Mapping[str, Any]:
 @lru_cache(maxsize=1)
 def shipped_methods() -> tuple[str, ...]:
     """Return the methods that come with the package and their controls, by name; parts of others begin with _."""
-    return tuple(sorted(_with_controls({name: _words(name, {}) for name in _shipped_trees() if name[0] != "_"})))
+    return tuple(sorted(_with_controls({name: _words(name, {}) for name in shipped_trees() if name[0] != "_"})))
 
 
 @lru_cache(maxsize=1)
 def classical_methods() -> tuple[str, ...]:
     """Return those of the shipped methods that are of the family 'classical'."""
-    return tuple(name for name in sorted(_shipped_trees()) if name[0] != "_" and _family(name) == "classical")
+    return tuple(name for name in sorted(shipped_trees()) if name[0] != "_" and _family(name) == "classical")
 
 
 def is_classical(name: str) -> bool:
@@ -201,7 +201,7 @@ def is_classical(name: str) -> bool:
 
 
 def _family(name: str) -> object:
-    tree = _shipped_trees()[name]
+    tree = shipped_trees()[name]
     return tree.get("family") or (_family(tree["extends"]) if "extends" in tree else None)
 
 
@@ -216,8 +216,8 @@ def control_word(name: str, own: Spaces) -> tuple[str, str] | None:
     method, parts = "", name.split("_")
     for place in range(1, len(parts)):
         method, word = "_".join(parts[:place]), "_".join(parts[place:])
-        known = method in own or (method in _shipped_trees() and method[0] != "_")
-        if known and word in _words(method, own) and name not in _shipped_trees():
+        known = method in own or (method in shipped_trees() and method[0] != "_")
+        if known and word in _words(method, own) and name not in shipped_trees():
             return method, word
     return None
 
@@ -239,7 +239,7 @@ def _with_controls(named: Mapping[str, Words]) -> set[str]:
 
 def _words(name: str, own: Spaces, below: Words = ()) -> Words:
     """Return a method's controls, its own or those of what it extends; none of what can't be followed."""
-    given, shipped = own.get(name), _shipped_trees().get(name, {})
+    given, shipped = own.get(name), shipped_trees().get(name, {})
     if given is not None and given.controls is not None:
         return given.controls
     if shipped.get("controls") is not None:
@@ -251,7 +251,8 @@ def _words(name: str, own: Spaces, below: Words = ()) -> Words:
 
 
 @lru_cache(maxsize=1)
-def _shipped_trees() -> Mapping[str, Mapping[str, Any]]:
+def shipped_trees() -> Mapping[str, Mapping[str, Any]]:
+    """Return what the shipped files hold, by name; each is parsed once a process."""
     # The CF engine reads the configuration's sections and no YAML.
     from hnlm_ray.base.yaml_text import parse_yaml
 

@@ -15,7 +15,16 @@ from pydantic import ValidationError
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.base.yaml_text import YamlTextError, parse_yaml
 from hnlm_ray.config.controls import CONTROLS, EXTENDED, control_names
-from hnlm_ray.config.spaces import DimensionConfig, Reads, Settings, SpaceConfig, Spaces, control_word, shipped_spaces
+from hnlm_ray.config.spaces import (
+    DimensionConfig,
+    Reads,
+    Settings,
+    SpaceConfig,
+    Spaces,
+    control_word,
+    shipped_spaces,
+    shipped_trees,
+)
 from hnlm_ray.methods.method import Method, Range, Space, Value, When
 from hnlm_ray.methods.space_checks import build_dimension, parse_value
 
@@ -95,7 +104,7 @@ def shipped_files() -> tuple[str, ...]:
 @lru_cache(maxsize=128)
 def read_shipped(name: str) -> SpaceConfig:
     """Return a shipped file."""
-    return parse_space(shipped_spaces()[name].read_text(encoding="utf-8"), f"{name}.yaml")
+    return _space(shipped_trees()[name], f"{name}.yaml")
 
 
 def parse_space(text: str, where: str) -> SpaceConfig:
@@ -104,6 +113,10 @@ def parse_space(text: str, where: str) -> SpaceConfig:
         tree = parse_yaml(text)
     except YamlTextError as error:
         raise InputError(f"search space {where} {error}") from error
+    return _space(tree, where)
+
+
+def _space(tree: object, where: str) -> SpaceConfig:
     if not isinstance(tree, dict):
         raise InputError(f"search space {where} holds no mapping: see docs/sweeps.md for what stands in it")
     try:

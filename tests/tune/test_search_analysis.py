@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hnlm_ray.compare.search_effects import (
-    LEAST_TRIALS,
+    LEAST_TO_RANK,
     anytime,
     importance,
     label_of,
@@ -127,7 +127,7 @@ def test_importance_is_the_same_for_the_same_trials():
 
 
 def test_importance_says_what_it_lacks():
-    few = importance(points(drawn(LEAST_TRIALS - 1, lambda s: s["alpha"])))
+    few = importance(points(drawn(LEAST_TO_RANK - 1, lambda s: s["alpha"])))
     assert (few["shares"], few["trials"]) == ({}, 19)
     assert few["lacking"] == "19 trials with a figure, it takes 20"
     assert "no parameter" in importance(points([trial(n, n) for n in range(30)]))["lacking"]
