@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
@@ -13,8 +14,8 @@ class FileFormat(Section):
     """How one delimited, JSON-lines or Parquet file is written."""
 
     path: str = Field(description="File, or a glob of files, local or s3:// gs://.")
-    format: Literal["auto", "csv", "tsv", "jsonl", "parquet"] = Field(
-        "auto", description="Taken from the file's name when 'auto'."
+    format: Literal["auto", "csv", "tsv", "jsonl", "literals", "parquet"] = Field(
+        "auto", description="Taken from the file's name when 'auto'; literals: a Python dict a line."
     )
     separator: str | None = Field(None, min_length=1, max_length=4, description="CSV only; one or more characters.")
     encoding: str = Field("utf-8", description="Text encoding, as Python names it.")
@@ -23,6 +24,15 @@ class FileFormat(Section):
     header: bool = Field(default=True, description="False: columns are called as in names, or '0', '1', ...")
     names: tuple[str, ...] = Field((), description="Names of all columns of a file without a header.")
     quoting: bool = Field(default=True, description='CSV only; False: a " is an ordinary character.')
+    skip_lines: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        0, description="Text: lines above the names (or the first row) that are no part of the table."
+    )
+    comment: str | None = Field(
+        None, min_length=1, max_length=4, description="Text: lines that start with this are no rows, such as '#'."
+    )
+    missing: tuple[str, ...] = Field(
+        (), description="Words for a missing value in any column, by exact text, such as [NULL, nan, NA]."
+    )
 
 
 class InteractionColumns(Section):
@@ -32,6 +42,8 @@ class InteractionColumns(Section):
     item: str = "item_id"
     rating: str | None = None
     timestamp: str | None = Field(None, description="Seconds or milliseconds since 1970, or a date text.")
+    event: str | None = Field(None, description="What happened (view, cart, purchase); `events` says which rows count.")
+    quantity: str | None = Field(None, description="How many; rows with 0 or less (returns) are left out and counted.")
     review: tuple[str, ...] = Field(
         (), description="What the user wrote (summary, text), joined. Only those of training rows reach a prompt."
     )
@@ -54,11 +66,28 @@ class InteractionFile(FileFormat):
     rating_values: dict[str, float] = Field(
         {}, description="Numbers of ratings that are words, such as {fresh: 1, rotten: 0}; other words are bad lines."
     )
+    rating_range: tuple[float, float] | None = Field(
+        None, description="Least and greatest rating; others (99 for 'not rated') are missing and counted."
+    )
+    decimal: Literal[".", ","] = Field(".", description="Text: the decimal mark of ratings and quantities.")
+    time_range: tuple[date, date] | None = Field(
+        None,
+        description="First and last day (UTC, both inclusive); other times (0, 9999-12-31) are missing and counted.",
+    )
+    unreadable: Literal["reject", "missing"] = Field(
+        "reject",
+        description="A rating or time that can't be read: its row is a bad line, or the value is missing and counted.",
+    )
+    events: tuple[str, ...] = Field(
+        (), description="Kinds of `columns.event` that count; others are left out, counted."
+    )
 
     @model_validator(mode="after")
-    def _values_of_a_rating(self) -> InteractionFile:
+    def _has_the_columns(self) -> InteractionFile:
         if self.rating_values and self.columns.rating is None:
             raise ValueError("rating_values needs columns.rating: the column that holds these words")
+        if bool(self.events) != (self.columns.event is not None):
+            raise ValueError("events and columns.event go together: which kinds count, and the column that names them")
         return self
 
 
@@ -143,6 +172,11 @@ class TableSource(SourceBase):
     """Any CSV, TSV, JSON-lines or Parquet file, through a column mapping."""
 
     format: Literal["table"]
+    fold_ids: tuple[Literal["blanks", "decimals", "zeros", "case", "unicode"], ...] = Field(
+        (),
+        description="What ids of all files lose so that they fit: blanks around them, '.0' behind whole numbers, "
+        "leading zeros, the difference of case, other forms of one character (Unicode NFKC).",
+    )
     interactions: InteractionFile
     items: ItemFile | None = None
     more_items: MoreItems = ()

@@ -59,6 +59,11 @@ def _work(items: Iterator[T], ahead: queue.Queue[T], over: threading.Event) -> N
 
 _ROWS_PER_PART = 1 << 20
 _PATHS = {"path", "reviews", "metadata"}
+_LATER: dict[str, object] = {
+    **{"skip_lines": 0, "comment": None, "missing": [], "event": None, "quantity": None, "rating_range": None},
+    **{"decimal": ".", "time_range": None, "unreadable": "reject", "events": [], "fold_ids": []},
+}
+"""Settings that are newer than workspaces that may be there, with their defaults: these leave an identity as it was."""
 
 
 def ingest(run: StageRun) -> Outcome:
@@ -97,12 +102,18 @@ def _write_parts(run: StageRun, table: str, batches: Iterator[pa.Table]) -> int:
 
 def source_identity(config: Config) -> dict[str, object]:
     """Return what ingest depends on: the source's settings and the content of its files."""
-    settings = _without_paths(config.source.model_dump(mode="json", exclude={"max_bad_share"}))
+    settings = _as_before(config.source.model_dump(mode="json", exclude={"max_bad_share"}))
     files = [(file.filesystem, file.path) for file in source_files(config.source)]
     return {"source": settings, "files": fingerprint_files(files)}
 
 
-def _without_paths(tree: object) -> object:
+def _as_before(tree: object) -> object:
+    """Leave out where the files lie, and the later settings that have their default."""
     if isinstance(tree, dict):
-        return {key: _without_paths(value) for key, value in tree.items() if key not in _PATHS}
-    return [_without_paths(part) for part in tree] if isinstance(tree, list) else tree
+        kept = {key: value for key, value in tree.items() if key not in _PATHS and not _is_later(key, value)}
+        return {key: _as_before(value) for key, value in kept.items()}
+    return [_as_before(part) for part in tree] if isinstance(tree, list) else tree
+
+
+def _is_later(key: str, value: object) -> bool:
+    return key in _LATER and type(value) is type(_LATER[key]) and value == _LATER[key]
