@@ -60,8 +60,17 @@ def _work(items: Iterator[T], ahead: queue.Queue[T], over: threading.Event) -> N
 _ROWS_PER_PART = 1 << 20
 _PATHS = {"path", "reviews", "metadata"}
 _LATER: dict[str, object] = {
-    **{"skip_lines": 0, "comment": None, "missing": [], "event": None, "quantity": None, "rating_range": None},
-    **{"decimal": ".", "time_range": None, "unreadable": "reject", "events": [], "fold_ids": []},
+    "skip_lines": 0,
+    "comment": None,
+    "missing": [],
+    "event": None,
+    "quantity": None,
+    "rating_range": None,
+    "decimal": ".",
+    "time_range": None,
+    "unreadable": "reject",
+    "events": [],
+    "fold_ids": [],
 }
 """Settings that are newer than workspaces that may be there, with their defaults: these leave an identity as it was."""
 
