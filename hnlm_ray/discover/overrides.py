@@ -21,12 +21,14 @@ class Overrides:
     title: str | None = None
     time_format: str | None = None
     header: bool | None = None
+    events: tuple[str, ...] = ()
+    best: str | None = None
 
     @property
     def of_interactions(self) -> dict[str, str]:
         """The columns that the file of interactions must have, by option."""
         named = {"--user": self.user, "--item": self.item, "--rating": self.rating, "--time": self.time}
-        return {option: column for option, column in named.items() if column is not None}
+        return {option: column for option, column in named.items() if column not in {None, "none"}}
 
     def fits(self, table: Table) -> bool:
         """Tell whether a file has every column that was named for the interactions."""

@@ -125,7 +125,8 @@ class Column:
     @cached_property
     def numbers(self) -> npt.NDArray[np.float64]:
         """The distinct values that are finite numbers."""
-        return self.parsed[~np.isnan(self.parsed)]
+        finite: npt.NDArray[np.float64] = self.parsed[~np.isnan(self.parsed)]
+        return finite
 
     @cached_property
     def numeric(self) -> bool:
@@ -179,6 +180,12 @@ class Column:
     def words(self) -> float:
         """Median words of a value (of scripts without blanks: characters by three)."""
         return float(np.median([max(len(v.split()), _dense(v)) for v in self.head])) if self.head else 0.0
+
+    @cached_property
+    def digits(self) -> float:
+        """Median share of digits among a value's characters, 0 to 1."""
+        shares = [sum(map(str.isdigit, value)) / len(value) for value in self.head if value]
+        return float(np.median(shares)) if shares else 0.0
 
     @cached_property
     def readable(self) -> bool:

@@ -13,6 +13,7 @@ from hnlm_ray.base.yaml_text import parse_yaml
 
 _TYPED: Final = re.compile(r":(token|float|token_seq|float_seq)$")  # RecBole's atomic files
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\x00-\x7f])(?=[A-Z])")
+_NUMBERS: Final = ("nummer", "nr", "kennung", "schlussel", "code", "id")
 _LEAST_PART = 4
 
 
@@ -23,6 +24,8 @@ def name_score(role: str, name: str) -> float:
     telling = [_singular(part, words) for part in parts if part not in marks] or list(parts)
     if not words.isdisjoint({"".join(telling), "".join(parts)}):
         return 1.0
+    if any(not words.isdisjoint(_bases(part)) for part in telling):
+        return 0.9
     if telling and telling[-1] in words:
         return 0.8
     if not words.isdisjoint(telling):
@@ -75,6 +78,13 @@ def _folded(text: str) -> str:
 def _is_latin(text: str, at: int) -> bool:
     base = next((char for char in reversed(text[:at]) if not unicodedata.combining(char)), "")
     return base.isascii()
+
+
+def _bases(part: str) -> set[str]:
+    """Return what a German compound numbers: 'kundennummer' and 'kundennr' number 'kunde'."""
+    ending = next((one for one in _NUMBERS if part.endswith(one) and len(part) > len(one) + 2), None)
+    base = part.removesuffix(ending) if ending else ""
+    return {base.removesuffix(joint) for joint in ("", "n", "en", "s")} - {""}
 
 
 def _singular(part: str, words: frozenset[str]) -> str:

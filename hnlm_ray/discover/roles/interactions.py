@@ -6,16 +6,20 @@ Which column of a file of interactions says when.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.discover.files.columns import Column
-from hnlm_ray.discover.files.names import has_id, name_score
+from hnlm_ray.discover.files.columns import MISSING, Column, number_of
+from hnlm_ray.discover.files.names import has_id, name_score, tokens
 from hnlm_ray.discover.files.sample import Ask, Question, Table
 from hnlm_ray.discover.overrides import Overrides
+from hnlm_ray.discover.roles.events import events_of, quantity_of
 from hnlm_ray.discover.roles.items import tells_of
-from hnlm_ray.discover.roles.pairs import Pair, close_rivals
-from hnlm_ray.discover.roles.scale import Scale, scale_of
+from hnlm_ray.discover.roles.pairs import Pair, close_rivals, is_timed
+from hnlm_ray.discover.roles.scale import Scale, least_positive, scale_of
 from hnlm_ray.discover.roles.times import Times, reads, times_of
 
 _OF_ONE_SIDE = 5.0
@@ -30,18 +34,39 @@ def time_column(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> tuple[
     InputError
         When what the user said of the times fits no column.
     """
+    if wanted.time == NONE:
+        return None, None
     if wanted.time is not None:
         return wanted.time, _of_named(table, table.column(wanted.time), wanted, ask)
     rest = [column for column in table.columns if column.name not in {pair.user, pair.item, wanted.rating}]
     fitting = _with_format(rest, wanted.time_format) if wanted.time_format is not None else _fitting(table, rest, pair)
     best = max(fitting, key=lambda name: _score(table, pair, table.column(name), fitting[name]), default=None)
-    return best, None if best is None else _chosen(table, table.column(best), fitting[best], ask)
+    if best is None:
+        _ask_of_unread(table, rest, ask)
+        return None, None
+    return best, _chosen(table, table.column(best), fitting[best], ask)
+
+
+def _ask_of_unread(table: Table, rest: Sequence[Column], ask: Ask) -> None:
+    """Ask about a column that is named as times and is read by no format: to go without times is the user's choice."""
+    unread = [column for column in rest if _named_time(column) and column.distinct and not times_of(column, named=True)]
+    for column in unread[:1]:
+        shown = ", ".join(map(repr, column.head[:3]))
+        text = (
+            f"{table.place.shown}:{column.name} is named as times, but no format that is known reads its values "
+            f"({shown}); how does it go on?"
+        )
+        if ask(Question(text, ("without times", "say how they are written"), "--time-format or --time none")):
+            raise InputError(
+                f"{table.place.shown}:{column.name} holds times such as {shown}: say how they are written with "
+                f"--time {column.name} --time-format '%d.%m.%Y' (as Python's strptime has it)"
+            )
 
 
 def _of_named(table: Table, column: Column, wanted: Overrides, ask: Ask) -> Times:
     if wanted.time_format is not None:
         return Times(wanted.time_format, "as you said")
-    found = times_of(column)
+    found = times_of(column, named=True)
     if not found:
         raise InputError(
             f"--time {wanted.time}: its values ({', '.join(column.head[:3])}) are no times that are known; add "
@@ -60,8 +85,12 @@ def _with_format(rest: Sequence[Column], time_format: str) -> dict[str, list[Tim
     return fitting
 
 
+def _named_time(column: Column) -> bool:
+    return name_score("time", column.name) >= _NAMED
+
+
 def _fitting(table: Table, rest: Sequence[Column], pair: Pair) -> dict[str, list[Times]]:
-    found = {column.name: times_of(column) for column in rest}
+    found = {column.name: times_of(column, named=_named_time(column)) for column in rest}
     return {name: times for name, times in found.items() if times and _may_be_time(table, pair, name, times)}
 
 
@@ -70,7 +99,7 @@ def _may_be_time(table: Table, pair: Pair, name: str, times: Sequence[Times]) ->
     column = table.column(name)
     if name_score("time", name) > 0 or column.typed_time or not column.numeric:
         return True
-    if times[0].told.startswith("digits") or has_id(name) or _counts_up(column):
+    if times[0].told.startswith("digits") or has_id(name) or _counts_up(column) or not is_timed(table, column):
         return False
     other = max(name_score(role, name) for role in ("row", "user", "item", "count"))
     return other < 0.6 and not _of_one_side(table, pair, column)
@@ -78,7 +107,7 @@ def _may_be_time(table: Table, pair: Pair, name: str, times: Sequence[Times]) ->
 
 def _counts_up(column: Column) -> bool:
     """Tell whether the values number the rows."""
-    return column.all_distinct and column.numbers.max() - column.numbers.min() < 2 * column.rows
+    return bool(column.all_distinct and np.ptp(column.numbers) < 2 * column.rows)
 
 
 def _score(table: Table, pair: Pair, column: Column, found: Sequence[Times]) -> float:
@@ -98,15 +127,36 @@ def _of_one_side(table: Table, pair: Pair, column: Column) -> bool:
 
 
 def _chosen(table: Table, column: Column, found: Sequence[Times], ask: Ask) -> Times:
+    shown = f"{table.place.shown}:{column.name}"
     if len(found) == 1:
-        return found[0]
-    text = f"how are the times of {table.place.shown}:{column.name} written ({', '.join(column.head[:3])})?"
+        return _accepted(shown, found[0], ask)
+    text = f"how are the times of {shown} written ({', '.join(column.head[:3])})?"
     choices = tuple(str(times.time_format) for times in found[:4])
     return found[ask(Question(text, choices, "--time-format"))]
 
 
+def _accepted(shown: str, times: Times, ask: Ask) -> Times:
+    """Ask where some cells are no times: those rows would have none."""
+    odd = ", ".join(map(repr, times.odd[:3]))
+    told = [f"some values ({odd}) are no {times.told}"] if times.odd else []
+    told += ["numbers such as 0 are no time since 1970"] if times.outside else []
+    told += [f"{' and '.join(times.units)} stand beside each other"] if len(times.units) > 1 else []
+    if told:
+        text = f"{shown}: {', '.join(told)}; how are they read?"
+        first = "each by its size" if len(times.units) > 1 and len(told) == 1 else "these are missing times, counted"
+        if ask(Question(text, (first, "stop, the file is mended first"), "--yes")):
+            raise InputError(f"{shown}: {', '.join(told)}; mend the file, or name another column with --time")
+    return times
+
+
+NONE: Final = "none"
+"""What the user names as a column when there is to be none."""
+_NAMED = 0.8
 _REVIEW_WORDS = 6
 _MOST_REVIEWS = 2
+_MOSTLY_DIGITS = 0.4
+_BEST_IS_LEAST: Final = frozenset({"note", "noten", "schulnote", "schulnoten", "zensur", "zensuren", "grade", "grades"})
+_TOP_GRADES: Final = frozenset({5.0, 6.0})
 _USUAL_TOPS = frozenset({5.0, 10.0, 100.0})
 
 
@@ -121,12 +171,16 @@ class InteractionRoles:
     timestamp: str | None = None
     times: Times | None = None
     review: tuple[str, ...] = ()
+    event: str | None = None
+    events: tuple[str, ...] = ()
+    quantity: str | None = None
     why: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def used(self) -> list[str]:
         """The columns with a role."""
-        return [name for name in (self.user, self.item, self.rating, self.timestamp, *self.review) if name is not None]
+        mapped = (self.user, self.item, self.rating, self.timestamp, self.event, self.quantity, *self.review)
+        return [name for name in mapped if name is not None]
 
 
 def choose_pair(table: Table, pairs: Sequence[Pair], ask: Ask) -> Pair:
@@ -152,40 +206,116 @@ def _count(table: Table, name: str) -> str:
 
 
 def interaction_roles(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> InteractionRoles:
-    """Give the other columns their roles: time first, then rating, then what the user wrote."""
+    """Give the other columns their roles: time first, then rating, what happened, then what the user wrote."""
     rest = [column for column in table.columns if column.name not in {pair.user, pair.item}]
     timestamp, times = time_column(table, pair, wanted, ask)
     rest = [column for column in rest if column.name != timestamp]
-    rating, scale = _rating(table, rest, wanted)
+    rating, scale = _rating(table, rest, wanted, ask)
     rest = [column for column in rest if column.name != rating]
+    event, events = events_of(table, rest, wanted, ask)
+    quantity = quantity_of(table, rest, ask)
+    rest = [column for column in rest if column.name not in {event, quantity}]
     review = _reviews(rest)
     why = {pair.user: _id_told(table.column(pair.user)), pair.item: _id_told(table.column(pair.item))}
     if rating and scale:
         why[rating] = scale.told
     if timestamp and times:
         why[timestamp] = times.told
+    why |= {event: f"rows count where it is {' or '.join(events)}"} if event else {}
+    why |= {quantity: "rows with 0 or less are left out"} if quantity else {}
     why |= {name: f"texts of about {table.column(name).words:.0f} words" for name in review}
-    return InteractionRoles(pair.user, pair.item, rating, scale, timestamp, times, review, why)
+    return InteractionRoles(
+        pair.user, pair.item, rating, scale, timestamp, times, review, event, events, quantity, why=why
+    )
 
 
 def _id_told(column: Column) -> str:
     return f"{column.distinct:,} distinct values, {column.repetition:.1f} rows each"
 
 
-def _rating(table: Table, rest: Sequence[Column], wanted: Overrides) -> tuple[str | None, Scale | None]:
+def _rating(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask) -> tuple[str | None, Scale | None]:
+    if wanted.rating == NONE:
+        return None, None
     if wanted.rating is not None:
         scale = scale_of(table.column(wanted.rating), named=True)
         if scale is None:
-            shown = ", ".join(table.column(wanted.rating).head[:3])
             raise InputError(
-                f"--rating {wanted.rating}: its values ({shown}) are no scale of ratings, numbers from -100 to 100 or "
-                "words of approval; name another column"
+                f"--rating {wanted.rating}: its values ({_fitting_not(table.column(wanted.rating))}) are no scale of "
+                "ratings, numbers from -100 to 100 or words of approval; name another column"
             )
-        return wanted.rating, scale
+        return wanted.rating, _settled(table, wanted.rating, scale, ask)
     read = {column.name: scale_of(column, named=_named_rating(column)) for column in rest}
     scales = {column.name: scale for column in rest if (scale := read[column.name]) and _is_rating(column, scale)}
     best = max(scales, key=lambda name: _rating_score(table.column(name), scales[name]), default=None)
-    return best, None if best is None else scales[best]
+    if best is None:
+        _refuse_unread(table, rest)
+        return None, None
+    best = _of_several_approvals(table, best, scales, ask)
+    return best, _settled(table, best, scales[best], ask)
+
+
+def _fitting_not(column: Column) -> str:
+    """Show values of a column, those that are no numbers first."""
+    odd = [text for text in column.head if text not in MISSING and number_of(text) is None and not _plain_number(text)]
+    return ", ".join((odd or column.head)[:3])
+
+
+def _plain_number(text: str) -> bool:
+    return text.strip().lstrip("+-").replace(".", "", 1).isdecimal()
+
+
+def _refuse_unread(table: Table, rest: Sequence[Column]) -> None:
+    """Stop where a column is plainly named as ratings and can't be read as such: else every row would be a positive."""
+    other = ("approval", "aggregate", "count", "review", "text")
+    for column in rest:
+        named = name_score("rating", column.name)
+        if named >= _NAMED and column.distinct > 1 and all(name_score(role, column.name) < named for role in other):
+            raise InputError(
+                f"{table.place.shown}:{column.name} is named as ratings, but its values ({_fitting_not(column)}) are "
+                "no scale of ratings, numbers from -100 to 100 or words of approval: name another column with "
+                "--rating, or say --rating none, and every row counts as a positive"
+            )
+
+
+def _of_several_approvals(table: Table, best: str, scales: Mapping[str, Scale], ask: Ask) -> str:
+    """Ask which of several columns of yes and no is meant: clicked, liked, bought."""
+    alike = [name for name, scale in scales.items() if scale.steps == 2 and (scale.low, scale.high) == (0.0, 1.0)]
+    if best not in alike or len(alike) < 2:
+        return best
+    order = [best, *(name for name in alike if name != best)]
+    text = f"which column of {table.place.shown} says that a user liked an item?"
+    return order[ask(Question(text, tuple(order), "--rating"))]
+
+
+def _settled(table: Table, name: str, scale: Scale, ask: Ask) -> Scale:
+    """Ask about what does not fit the scale, and about grades of which the least may be the best."""
+    column, shown = table.column(name), f"{table.place.shown}:{name}"
+    told = [f"{rows:,} rows have {number:g}" for number, rows in scale.outside.items()]
+    told += [f"{rows:,} rows have {text[:30]!r}" for text, rows in list(scale.odd.items())[:3]]
+    if told:
+        spread = f"ratings from {scale.low:g} to {scale.high:g}"
+        text = f"{shown} holds {spread}, but {', '.join(told[:5])}; what do these mean?"
+        if ask(Question(text, ("no rating: missing, counted", "stop, the file is mended first"), "--yes")):
+            raise InputError(f"{shown} holds {spread}, but {', '.join(told[:5])}; mend the file and start again")
+    grades = _BEST_IS_LEAST & {*tokens(name), "".join(tokens(name))}
+    if grades and scale.low == 1.0 and scale.high in _TOP_GRADES:
+        best = (f"{scale.high:g} is the best", f"{scale.low:g} is the best")
+        order = best[::-1] if _mean(column) < (scale.low + scale.high) / 2 else best
+        text = f"{shown} holds grades from {scale.low:g} to {scale.high:g}: which is the best?"
+        if order[ask(Question(text, order, "--best"))] == best[1]:
+            scale = _inverted(scale, column)
+    return scale
+
+
+def _mean(column: Column) -> float:
+    there = ~np.isnan(column.parsed)
+    return float(np.average(column.parsed[there], weights=column.counts[there])) if there.any() else np.inf
+
+
+def _inverted(scale: Scale, column: Column) -> Scale:
+    turned = scale.inverted([text for text in column.uniques.to_pylist() if text not in scale.odd])
+    known = np.array(sorted({*turned.values.values()}))
+    return replace(turned, min_rating=least_positive(scale.low, scale.high, known))
 
 
 def _named_rating(column: Column) -> bool:
@@ -208,9 +338,11 @@ def _rating_score(column: Column, scale: Scale) -> float:
 
 
 def _reviews(rest: Sequence[Column]) -> tuple[str, ...]:
-    """Texts that users wrote: several words, hardly one twice."""
-    texts = [column for column in rest if not column.urls and not column.listed and not column.numeric]
+    """Texts that users wrote: several words, hardly one twice; no times and no codes, which have few letters."""
+    texts = [column for column in rest if not column.urls and not column.listed and not column.amounts]
+    texts = [column for column in texts if not _named_time(column) and column.digits < _MOSTLY_DIGITS]
     named = [c for c in texts if name_score("review", c.name) >= 0.6 and c.words >= 2 and c.repetition < 3]
     unnamed = [c for c in texts if c not in named and c.words >= _REVIEW_WORDS and c.repetition < 1.5]
+    unnamed = [column for column in unnamed if not times_of(column, named=True)]
     kept = sorted((named or unnamed)[:_MOST_REVIEWS], key=lambda column: column.words)
     return tuple(column.name for column in kept)

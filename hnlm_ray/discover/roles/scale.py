@@ -180,7 +180,7 @@ def _scale(
     values = dict(zip(texts, map(float, numbers), strict=True)) if read.words or read.dressed else {}
     return Scale(
         *(low, high, steps),
-        _least_positive(low, max(high, _top(texts) if read.dressed else high), known),
+        least_positive(low, max(high, _top(texts) if read.dressed else high), known),
         _told(column, low, high, steps, values if read.words else {}),
         values,
         read.decimal,
@@ -227,7 +227,7 @@ def _beyond_gap(
     return None
 
 
-def _least_positive(low: float, high: float, known: Numbers) -> float:
+def least_positive(low: float, high: float, known: Numbers) -> float:
     """Take the usual threshold of a scale, else the first step in its upper 30%."""
     top = next((usual for usual in (1.0, 5.0, 10.0, 20.0, 100.0) if high <= usual), high) if low >= 0 else high
     if low >= 0 and high in _POSITIVE_FROM:
