@@ -144,7 +144,7 @@ def refuse_binary(path: str, head: bytes) -> None:
     for magic, told in _UNREADABLE.items():
         if head.startswith(magic):
             raise InputError(f"{path} {told}")
-    if head[:1] == b"\x80" and head[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"} or _OLD_PICKLE.match(head):
+    if (head[:1] == b"\x80" and head[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}) or _OLD_PICKLE.match(head):
         raise InputError(f"{path} is a pickle, which is never opened; write its table as CSV or Parquet")
     if head[257:262] == b"ustar":
         raise InputError(f"{path} is a tar archive; unpack it and name the folder")

@@ -21,7 +21,7 @@ from hnlm_ray.discover.files.inputs import Place
 from hnlm_ray.sources.readers.delimited import delimited_records
 from hnlm_ray.sources.readers.json_lines import json_records
 from hnlm_ray.sources.readers.parquet import parquet_records
-from hnlm_ray.sources.readers.records import Records
+from hnlm_ray.sources.readers.records import Records, table_names
 from hnlm_ray.sources.readers.rejects import FileRejects, Rejects
 from hnlm_ray.sources.rows import values
 
@@ -207,7 +207,7 @@ def _sampled(
     """Read up to four blocks of 4 MiB."""
     if len(names) > MOST_COLUMNS:
         raise InputError(f"{place.shown} has {len(names)} columns, more than {MOST_COLUMNS}; keep those that matter")
-    wanted = [name for name in dict.fromkeys(names) if names.count(name) == 1]
+    wanted = [name for name in dict.fromkeys(names) if name and names.count(name) == 1]
     separator = options.get("separator", ",")
     account = Rejects().file(place.shown, 1.0)
     with opened(place, options) as stream:

@@ -16,6 +16,7 @@ from hnlm_ray.sources.readers.rejects import FileRejects
 
 Mask = npt.NDArray[np.bool_]
 _SHOWN_COLUMNS, _SHOWN_CHARS = 30, 60
+_MOSTLY = 0.9
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,31 @@ def _shown(value: pa.Scalar) -> str:
     except (ValueError, OverflowError):  # of a Parquet file: a day or second that Python has no value for
         return f"{value.type} out of range"
     return "" if found is None else str(found)
+
+
+def table_names(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Name all columns of a delimited file by its header and some of its rows.
+
+    A name that is there again is followed by '.1', '.2', ..., as in pandas. Where rows have one field more than the
+    header, either their last field is blank (a separator ends each line) and that column is called '', or the first
+    holds the rows' names, as R writes them, and is called 'row'.
+    """
+    names = _unique(header)
+    longer = [row for row in rows if len(row) == len(header) + 1]
+    if len(longer) <= len(rows) / 2:
+        return names
+    if sum(not row[-1].strip() for row in longer) > _MOSTLY * len(longer):
+        return [*names, ""]
+    return ["row" if "row" not in names else "row.0", *names]
+
+
+def _unique(header: Sequence[str]) -> list[str]:
+    names: list[str] = []
+    for name in header:
+        further = (f"{name}.{count}" for count in range(1, len(header) + 1))
+        free = (one for one in further if one not in names and one not in header)
+        names.append(name if name not in names else next(free))
+    return names
 
 
 def check_columns(file: str, wanted: Sequence[str], existing: Sequence[str]) -> None:
