@@ -6,7 +6,8 @@ Raw timestamps to seconds since 1970, UTC.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -19,6 +20,10 @@ from hnlm_ray.sources.readers.json_lines import plain_text
 from hnlm_ray.sources.readers.records import Mask
 
 NUMBER: Final = r"^(-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:nan|-?inf|-?infinity))$"
+
+
+_DECIMALS: Final = re.compile(r"^(\s*[0-9]+)\.0+(?=\s*$)")
+_ZEROS: Final = re.compile(r"^\s*0+(?=[0-9]+\s*$)")
 
 
 def to_mask(condition: pa.Array) -> Mask:
@@ -55,6 +60,31 @@ def ids(column: pa.Array, name: str) -> pa.Array:
 def empty(column: pa.Array) -> Mask:
     """Mark ids that are missing or blank."""
     return ~to_mask(pc.not_equal(pc.utf8_trim_whitespace(column), ""))
+
+
+def folded(column: pa.Array, how: Collection[str]) -> pa.Array:
+    """Take the dress off ids, each distinct one once; text array to text array of the same length.
+
+    Parameters
+    ----------
+    column
+        Ids as text; null stays null.
+    how
+        Any of ``source.fold_ids``: blanks, decimals, zeros, case, unicode.
+    """
+    if not how:
+        return column
+    coded = column.dictionary_encode()
+    plain = pa.array([_without_dress(text, how) for text in coded.dictionary.to_pylist()], pa.string())
+    return plain.take(coded.indices)
+
+
+def _without_dress(text: str, how: Collection[str]) -> str:
+    text = unicodedata.normalize("NFKC", text) if "unicode" in how else text
+    text = text.strip() if "blanks" in how else text
+    text = _DECIMALS.sub(r"\1", text) if "decimals" in how else text
+    text = _ZEROS.sub("", text) if "zeros" in how else text
+    return text.casefold() if "case" in how else text
 
 
 def has_nul(column: pa.Array) -> Mask:
