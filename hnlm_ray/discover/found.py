@@ -5,11 +5,13 @@ Several files with the same columns, read as one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hnlm_ray.discover.files.sample import Table
+from hnlm_ray.base.errors import InputError
+from hnlm_ray.discover.files.names import tokens
+from hnlm_ray.discover.files.sample import Ask, Question, Table
 from hnlm_ray.sources.readers.files import find_files
 
 Comments = dict[tuple[str, ...], str]
@@ -42,6 +44,10 @@ class Understanding:
         The least rating of a positive; None when there are no ratings.
     given
         Train and test are the source's.
+    warnings
+        What is left out, or read in a way that a user should know of; a sentence each.
+    spans_days
+        Days between the first and the last time; 0 without times.
     """
 
     source: dict[str, Any]
@@ -49,6 +55,8 @@ class Understanding:
     uses: list[Use] = field(default_factory=list)
     min_rating: float | None = None
     given: bool = False
+    warnings: list[str] = field(default_factory=list)
+    spans_days: float = 0.0
 
 
 def same_columns(left: Table, right: Table) -> bool:
@@ -57,6 +65,54 @@ def same_columns(left: Table, right: Table) -> bool:
     return left.names == right.names and (
         left.options.get("header", True) or all(one.numeric == other.numeric for one, other in pairs)
     )
+
+
+PARTS: Final = {
+    "train": frozenset({"train", "training", "trn", "tr"}),
+    "validation": frozenset({"valid", "validation", "val", "dev", "vali", "validate"}),
+    "test": frozenset({"test", "testing", "tst", "te", "heldout", "holdout"}),
+}
+"""Words of file names that tell the part of a split."""
+
+
+def split_of(tables: Sequence[Table], ask: Ask) -> dict[str, Table]:
+    """Return the files of a split that the user made, by part; empty when their names tell none, or it is unwanted."""
+    told: dict[tuple[str, ...], dict[str, Table]] = {}
+    for table in tables:
+        stem, part = _part_of(table.place.base)
+        if part is not None:
+            told.setdefault(stem, {}).setdefault(part, table)
+    splits = [parts for parts in told.values() if {"train", "test"} <= parts.keys()]
+    usable = [parts for parts in splits if _in_plain_files(parts)]
+    if not splits:
+        return {}
+    if not usable:
+        raise InputError(
+            "train and test lie in one archive or are written in different ways: unpack them, write both alike, and "
+            "name both files"
+        )
+    shown = [", ".join(table.place.shown for table in parts.values()) for parts in usable[:5]]
+    anew = "read all as one and split anew"
+    if len(usable) == 1:
+        choices = ("keep it", anew)
+        text = f"{shown[0]} look like a split that was made before: keep it?"
+        return {} if ask(Question(text, choices, "--split given or --split random")) else usable[0]
+    at = ask(Question("the files hold several splits: which one?", (*shown, anew), "name the files of one"))
+    return usable[at] if at < len(shown) else {}
+
+
+def _part_of(base: str) -> tuple[tuple[str, ...], str | None]:
+    """Return a file's name without the word that tells its part, and the part."""
+    words = tokens(base)
+    found = [(word, part) for word in words for part, known in PARTS.items() if word in known]
+    if len(found) != 1:
+        return words, None
+    return tuple(word for word in words if word != found[0][0]), found[0][1]
+
+
+def _in_plain_files(parts: Mapping[str, Table]) -> bool:
+    first = parts["train"]
+    return all(table.place.member is None and table.options == first.options for table in parts.values())
 
 
 def path_of(main: Table, parts: Sequence[Table], uses: list[Use]) -> str:

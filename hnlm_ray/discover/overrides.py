@@ -23,6 +23,8 @@ class Overrides:
     header: bool | None = None
     events: tuple[str, ...] = ()
     best: str | None = None
+    fold_ids: tuple[str, ...] = ()
+    interactions: str | None = None
 
     @property
     def of_interactions(self) -> dict[str, str]:

@@ -27,6 +27,8 @@ _GROUPS: Final = r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:[.,' \x{2019}\x{00a0}\x{202f}][0-
 _AMOUNT: Final = f"^{_BLANK}{_UNIT}{_BLANK}{_GROUPS}{_BLANK}{_UNIT}{_BLANK}$"
 """A number with a decimal comma, with thousands or beside a currency: 7,85 or 1.234,50 \u20ac or $ 12.00."""
 _COMMA: Final = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:[.' \u00a0\u202f\u2019]\d{3})+)(?:,\d+)?")
+_PARTS: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+_SENTENCE = 40
 _MOSTLY_ROWS = 0.95
 _LOOKED_AT = 2000
 _URL: Final = r"(?i)^(https?://|www\.|s3://|gs://|data:image/)|\.(jpe?g|png|gif|webp|svg)$"
@@ -175,6 +177,14 @@ class Column:
         """Whether most values are lists of many parts, which say little in a prompt."""
         parts = [value.count(",") for value in self.head]
         return self.listed and bool(parts) and float(np.median(parts)) > _MANY_PARTS
+
+    @cached_property
+    def paragraphs(self) -> bool:
+        """Whether most values are lists of sentences: texts, not lists of tags."""
+        if not self.listed:
+            return False
+        parts = [part for value in self.head for part in _PARTS.findall(value)]
+        return bool(parts) and float(np.median([len(part) for part in parts])) >= _SENTENCE
 
     @cached_property
     def words(self) -> float:

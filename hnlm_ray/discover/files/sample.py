@@ -143,7 +143,8 @@ def _warnings(place: Place, head: Head, dialect: Dialect, names: list[str]) -> t
     if dialect.stray:
         lines = sum(line.count('"') % 2 for line in head.text.split("\n"))
         found.append(
-            f"{place.shown}: {lines} of the first lines have a single quotation mark; it is read as an ordinary character"
+            f"{place.shown}: {lines} of the first lines have a single quotation mark, which is read as an ordinary "
+            "character"
         )
     if twice := [name for name in names if name.rpartition(".")[2].isdecimal() and name.rpartition(".")[0] in names]:
         found.append(f"{place.shown}: a name stands twice in the first line; the later column is called {twice[0]}")
