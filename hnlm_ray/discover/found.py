@@ -46,8 +46,8 @@ class Understanding:
         Train and test are the source's.
     warnings
         What is left out, or read in a way that a user should know of; a sentence each.
-    spans_days
-        Days between the first and the last time; 0 without times.
+    split
+        The method that the user asked for; None: as init chooses.
     """
 
     source: dict[str, Any]
@@ -56,7 +56,7 @@ class Understanding:
     min_rating: float | None = None
     given: bool = False
     warnings: list[str] = field(default_factory=list)
-    spans_days: float = 0.0
+    split: str | None = None
 
 
 def same_columns(left: Table, right: Table) -> bool:
@@ -75,8 +75,10 @@ PARTS: Final = {
 """Words of file names that tell the part of a split."""
 
 
-def split_of(tables: Sequence[Table], ask: Ask) -> dict[str, Table]:
+def split_of(tables: Sequence[Table], ask: Ask, wanted: str | None = None) -> dict[str, Table]:
     """Return the files of a split that the user made, by part; empty when their names tell none, or it is unwanted."""
+    if wanted not in {None, "given"}:
+        return {}
     told: dict[tuple[str, ...], dict[str, Table]] = {}
     for table in tables:
         stem, part = _part_of(table.place.base)
@@ -94,6 +96,8 @@ def split_of(tables: Sequence[Table], ask: Ask) -> dict[str, Table]:
     shown = [", ".join(table.place.shown for table in parts.values()) for parts in usable[:5]]
     anew = "read all as one and split anew"
     if len(usable) == 1:
+        if wanted == "given":
+            return usable[0]
         choices = ("keep it", anew)
         text = f"{shown[0]} look like a split that was made before: keep it?"
         return {} if ask(Question(text, choices, "--split given or --split random")) else usable[0]

@@ -68,12 +68,19 @@ class ItemFiles:
     def _says_nothing(self, other: Table) -> bool:
         """Leave out a file that has the items' ids and no more: the LLM would be asked to describe nothing."""
         link = item_link(self.main, other, self.user, self.item)
-        roles = None if link is None else item_roles(other, link.key, "", self._title(other))
-        nothing = roles is not None and roles.title is None and not roles.attributes and not roles.text
-        further = nothing and any(best_link(other, one, frozenset({link.key})) for one in self.all if one is not other)
-        if nothing and not further:
-            self.found.uses.append(Use(other.place.shown, "", LEFT, "it says nothing of the items but their ids"))
-        return nothing and not further
+        if link is None:
+            return False
+        roles = item_roles(other, link.key, "", self._title(other))
+        others = (one for one in self.all if one is not other)
+        if (
+            roles.title
+            or roles.attributes
+            or roles.text
+            or any(best_link(other, one, frozenset({link.key})) for one in others)
+        ):
+            return False
+        self.found.uses.append(Use(other.place.shown, "", LEFT, "it says nothing of the items but their ids"))
+        return True
 
     def _title(self, table: Table) -> str | None:
         return self.wanted.title if self.wanted.title in table.names else None
@@ -100,7 +107,10 @@ class ItemFiles:
             f"{other.place.base}:{dress.key} without {FOLDED[dress.folds[0]]}, and {_share(dress)}; are they "
             "the same ids?"
         )
-        choices = (f"yes, ids lose {' and '.join(map(FOLDED.get, dress.folds))}", "no, other ids are other items")
+        choices = (
+            f"yes, ids lose {' and '.join(FOLDED[fold] for fold in dress.folds)}",
+            "no, other ids are other items",
+        )
         return self.ask(Question(text, choices, f"--fold-ids {','.join(dress.folds)}")) == 1
 
     def _worth(self, table: Table, link: Link) -> float:
@@ -129,13 +139,13 @@ class ItemFiles:
         self.found.warnings += table.warnings
         if link.rows_a_key > _ROWS_A_KEY:
             self.found.warnings.append(
-                f"{table.place.shown}: an item has {link.rows_a_key:.1f} rows on average; the first of each counts, and "
-                "what only the others say is left out"
+                f"{table.place.shown}: an item has {link.rows_a_key:.1f} rows on average; the first of each counts, "
+                "and what only the others say is left out"
             )
         if link.found < _MOST_FOUND and of is self.main:
             self.found.warnings.append(
-                f"{table.place.shown} describes {link.found:.0%} of the items of {of.place.base}:{link.column}; the LLM "
-                "knows the others by their ids alone"
+                f"{table.place.shown} describes {link.found:.0%} of the items of {of.place.base}:{link.column}; the "
+                "LLM knows the others by their ids alone"
             )
         options = {**table.options, **missing_words(table, [roles.item, roles.title, *roles.attributes, *roles.text])}
         return {"path": table.place.path, **options, "columns": _columns(roles)}

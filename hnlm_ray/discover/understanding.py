@@ -104,7 +104,7 @@ def _from_tables(tables: list[Table], wanted: Overrides, ask: Ask, uses: list[Us
     pair = choose_pair(main, pairs, ask)
     parts = [table for table in tables if table is not main and same_columns(table, main)]
     others = [table for table in tables if table is not main and table not in parts]
-    split = split_of([main, *parts], ask)
+    split = split_of([main, *parts], ask, wanted.split)
     main = split.get("train", main)
     parts = [table for table in tables if table is not main and same_columns(table, main)]
     roles = interaction_roles(main, pair, wanted, ask)
@@ -114,6 +114,8 @@ def _from_tables(tables: list[Table], wanted: Overrides, ask: Ask, uses: list[Us
     found = Understanding({"format": "table", "interactions": _interaction_tree(options, roles)}, uses=uses)
     found.min_rating = roles.scale.min_rating if roles.scale else None
     found.given = bool(split)
+    found.split = wanted.split
+    _check_split(found, wanted)
     found.warnings += main.warnings
     _fold_within(found, main, (pair.user, pair.item), wanted, ask)
     _tell_interactions(found, main, roles)
@@ -123,6 +125,13 @@ def _from_tables(tables: list[Table], wanted: Overrides, ask: Ask, uses: list[Us
     found.uses += [Use(main.place.shown, one.name, LEFT, unfit(one) or "no role in an interaction") for one in rest]
     found.source = {key: found.source[key] for key in _ORDER if key in found.source}
     return found
+
+
+def _check_split(found: Understanding, wanted: Overrides) -> None:
+    if wanted.split in {"time", "leave_last_out"} and "timestamp" not in found.source["interactions"]["columns"]:
+        raise InputError(f"--split {wanted.split} needs times, and no column holds any: name it with --time")
+    if wanted.split == "given" and not found.given:
+        raise InputError("--split given needs files whose names say train and test: name both")
 
 
 _ORDER: Final = ("format", "fold_ids", "interactions", "items", "more_items")
@@ -169,8 +178,8 @@ def _refuse_orders(main: Table, pair: Pair, tables: Sequence[Table], wanted: Ove
         if other is not main and users and link is not None:
             raise InputError(
                 f"{main.place.shown} has no column of users: its {pair.user} is in {other.place.shown} beside "
-                f"{users[0]}; join the two on {pair.user} and name the joined file (to take each {pair.user} as a user: "
-                f"--user {pair.user})"
+                f"{users[0]}; join the two on {pair.user} and name the joined file (to take each {pair.user} as a "
+                f"user: --user {pair.user})"
             )
     raise InputError(
         f"{main.place.shown} has no column of users: {pair.user} seems to number orders, each of one time; name the "

@@ -243,7 +243,7 @@ def _rating(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask) -
                 f"--rating {wanted.rating}: its values ({_fitting_not(table.column(wanted.rating))}) are no scale of "
                 "ratings, numbers from -100 to 100 or words of approval; name another column"
             )
-        return wanted.rating, _settled(table, wanted.rating, scale, ask)
+        return wanted.rating, _settled(table, wanted.rating, scale, wanted, ask)
     read = {column.name: scale_of(column, named=_named_rating(column)) for column in rest}
     scales = {column.name: scale for column in rest if (scale := read[column.name]) and _is_rating(column, scale)}
     best = max(scales, key=lambda name: _rating_score(table.column(name), scales[name]), default=None)
@@ -251,7 +251,7 @@ def _rating(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask) -
         _refuse_unread(table, rest)
         return None, None
     best = _of_several_approvals(table, best, scales, ask)
-    return best, _settled(table, best, scales[best], ask)
+    return best, _settled(table, best, scales[best], wanted, ask)
 
 
 def _fitting_not(column: Column) -> str:
@@ -287,7 +287,7 @@ def _of_several_approvals(table: Table, best: str, scales: Mapping[str, Scale], 
     return order[ask(Question(text, tuple(order), "--rating"))]
 
 
-def _settled(table: Table, name: str, scale: Scale, ask: Ask) -> Scale:
+def _settled(table: Table, name: str, scale: Scale, wanted: Overrides, ask: Ask) -> Scale:
     """Ask about what does not fit the scale, and about grades of which the least may be the best."""
     column, shown = table.column(name), f"{table.place.shown}:{name}"
     told = [f"{rows:,} rows have {number:g}" for number, rows in scale.outside.items()]
@@ -297,14 +297,20 @@ def _settled(table: Table, name: str, scale: Scale, ask: Ask) -> Scale:
         text = f"{shown} holds {spread}, but {', '.join(told[:5])}; what do these mean?"
         if ask(Question(text, ("no rating: missing, counted", "stop, the file is mended first"), "--yes")):
             raise InputError(f"{shown} holds {spread}, but {', '.join(told[:5])}; mend the file and start again")
-    grades = _BEST_IS_LEAST & {*tokens(name), "".join(tokens(name))}
-    if grades and scale.low == 1.0 and scale.high in _TOP_GRADES:
-        best = (f"{scale.high:g} is the best", f"{scale.low:g} is the best")
-        order = best[::-1] if _mean(column) < (scale.low + scale.high) / 2 else best
-        text = f"{shown} holds grades from {scale.low:g} to {scale.high:g}: which is the best?"
-        if order[ask(Question(text, order, "--best"))] == best[1]:
-            scale = _inverted(scale, column)
+    if wanted.best == "lowest" or (wanted.best is None and _least_is_best(shown, column, scale, ask)):
+        return _inverted(scale, column)
     return scale
+
+
+def _least_is_best(shown: str, column: Column, scale: Scale, ask: Ask) -> bool:
+    """Ask about grades from 1 to 6, or to 5, whose name is that of school grades: in Germany 1 is the best."""
+    grades = _BEST_IS_LEAST & {*tokens(column.name), "".join(tokens(column.name))}
+    if not grades or scale.low != 1.0 or scale.high not in _TOP_GRADES:
+        return False
+    least, most = f"{scale.low:g} is the best", f"{scale.high:g} is the best"
+    order = (least, most) if _mean(column) < (scale.low + scale.high) / 2 else (most, least)
+    text = f"{shown} holds grades from {scale.low:g} to {scale.high:g}: which is the best?"
+    return order[ask(Question(text, order, "--best"))] == least
 
 
 def _mean(column: Column) -> float:

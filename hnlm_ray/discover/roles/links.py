@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import pyarrow.compute as pc
 
 from hnlm_ray.discover.files.columns import Column, share_found
 from hnlm_ray.discover.files.names import name_score, only_id, same_name
 from hnlm_ray.discover.files.sample import Table
+from hnlm_ray.discover.overrides import FOLDS
 from hnlm_ray.sources.rows.values import folded
 
 _LEAST_FOUND = 0.3
@@ -21,7 +21,6 @@ _CLEARLY = 0.2
 _CLOSE = 0.1
 _NAMED = 0.8
 _MOST_ROWS_A_KEY = 20
-FOLDS: Final = ("blanks", "decimals", "zeros", "case", "unicode")
 _LEAST_GAIN = 0.02
 
 
