@@ -63,7 +63,8 @@ def name_of(path: str) -> str:
     """
     parts = [part for part in os.path.abspath(path).split("/") if part] if "://" not in path else path.split("/")
     base = _ENDINGS.sub("", parts[-1]) if parts else ""
-    if len(parts) > 1 and (not _plain_name(base) or _GENERAL.fullmatch(base.lower())) and _plain_name(parts[-2]):
+    general = not _plain_name(base) or _GENERAL.fullmatch(base.lower())
+    if general and len(parts) > 1 and _plain_name(parts[-2]) and not _GENERAL.fullmatch(parts[-2].lower()):
         base = parts[-2]
     return _plain_name(base) or "data"
 

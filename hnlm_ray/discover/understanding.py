@@ -246,7 +246,10 @@ def _looks_like_interactions(table: Table) -> float:
 
 
 def _no_interactions(tables: Sequence[Table]) -> str:
-    shown = "; ".join(f"{table.place.shown} has {', '.join(map(repr, table.names[:8]))}" for table in tables[:3])
+    shown = "; ".join(
+        f"{table.place.shown} has {', '.join(map(repr, table.names[:8]))} in {table.rows:,} rows"
+        for table in tables[:3]
+    )
     return (
         f"no file holds interactions, a column of users beside one of items, each id in several rows ({shown}); "
         "name the columns with --user and --item, or name the file that has them"

@@ -170,6 +170,9 @@ def _names_in_comment(text: str, comment: str, found: Dialect) -> tuple[str, ...
 
 def _above(text: str, found: Dialect) -> int:
     """Count the lines above the table: those before the first with all fields, where a title or a blank stands."""
+    head = next(iter(_rows(text, found.separator or ",", quoting=found.quoting)), [])
+    if len(head) in {found.width, found.width - 1}:
+        return 0
     rows = _rows_and_lines(text, found)
     first = next((line for line, row in rows if len(row) in {found.width, found.width - 1} and len(row) > 1), 0)
     short = all(len(row) < found.width - 1 or len(row) == 1 for line, row in rows if line < first)
@@ -262,7 +265,7 @@ def _json(text: str) -> Dialect | None:
 def _literal(line: str) -> object:
     try:
         return parse_line(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

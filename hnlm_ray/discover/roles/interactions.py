@@ -16,7 +16,7 @@ from hnlm_ray.discover.files.columns import MISSING, Column, number_of
 from hnlm_ray.discover.files.names import has_id, name_score, tokens
 from hnlm_ray.discover.files.sample import Ask, Question, Table
 from hnlm_ray.discover.overrides import Overrides
-from hnlm_ray.discover.roles.events import events_of, quantity_of
+from hnlm_ray.discover.roles.events import events_of, is_flag, quantity_of
 from hnlm_ray.discover.roles.items import tells_of
 from hnlm_ray.discover.roles.pairs import Pair, close_rivals, is_timed
 from hnlm_ray.discover.roles.scale import Scale, least_positive, scale_of
@@ -49,7 +49,7 @@ def time_column(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> tuple[
 
 def _ask_of_unread(table: Table, rest: Sequence[Column], ask: Ask) -> None:
     """Ask about a column that is named as times and is read by no format: to go without times is the user's choice."""
-    unread = [column for column in rest if _named_time(column) and column.distinct and not times_of(column, named=True)]
+    unread = [column for column in rest if _named_time(column) and _is_unread(column)]
     for column in unread[:1]:
         shown = ", ".join(map(repr, column.head[:3]))
         text = (
@@ -61,6 +61,13 @@ def _ask_of_unread(table: Table, rest: Sequence[Column], ask: Ask) -> None:
                 f"{table.place.shown}:{column.name} holds times such as {shown}: say how they are written with "
                 f"--time {column.name} --time-format '%d.%m.%Y' (as Python's strptime has it)"
             )
+
+
+def _is_unread(column: Column) -> bool:
+    """Tell whether values could be times in an unknown form: no yes and no, no hours of a day or days of a week."""
+    part = column.numeric and np.max(column.numbers, initial=0.0) < _PART_OF_A_TIME
+    approved = name_score("approval", column.name) >= _NAMED
+    return column.distinct > 1 and not (part or approved or is_flag(column) or times_of(column, named=True))
 
 
 def _of_named(table: Table, column: Column, wanted: Overrides, ask: Ask) -> Times:
@@ -155,8 +162,9 @@ _NAMED = 0.8
 _REVIEW_WORDS = 6
 _MOST_REVIEWS = 2
 _MOSTLY_DIGITS = 0.4
-_BEST_IS_LEAST: Final = frozenset({"note", "noten", "schulnote", "schulnoten", "zensur", "zensuren", "grade", "grades"})
-_TOP_GRADES: Final = frozenset({5.0, 6.0})
+_PART_OF_A_TIME = 3000
+_BEST_IS_LEAST: Final = frozenset({"note", "noten", "schulnote", "schulnoten", "zensur", "zensuren"})
+_TOP_GRADE = 6.0
 _USUAL_TOPS = frozenset({5.0, 10.0, 100.0})
 
 
@@ -290,11 +298,11 @@ def _of_several_approvals(table: Table, best: str, scales: Mapping[str, Scale], 
 def _settled(table: Table, name: str, scale: Scale, wanted: Overrides, ask: Ask) -> Scale:
     """Ask about what does not fit the scale, and about grades of which the least may be the best."""
     column, shown = table.column(name), f"{table.place.shown}:{name}"
-    told = [f"{rows:,} rows have {number:g}" for number, rows in scale.outside.items()]
-    told += [f"{rows:,} rows have {text[:30]!r}" for text, rows in list(scale.odd.items())[:3]]
+    told = [f"{number:g} stands in {rows:,}" for number, rows in scale.outside.items()]
+    told += [f"{text[:30]!r} stands in {rows:,}" for text, rows in list(scale.odd.items())[:3]]
     if told:
         spread = f"ratings from {scale.low:g} to {scale.high:g}"
-        text = f"{shown} holds {spread}, but {', '.join(told[:5])}; what do these mean?"
+        text = f"{shown} holds {spread}, but {', '.join(told[:5])} of {column.rows:,} rows; what do these mean?"
         if ask(Question(text, ("no rating: missing, counted", "stop, the file is mended first"), "--yes")):
             raise InputError(f"{shown} holds {spread}, but {', '.join(told[:5])}; mend the file and start again")
     if wanted.best == "lowest" or (wanted.best is None and _least_is_best(shown, column, scale, ask)):
@@ -303,9 +311,9 @@ def _settled(table: Table, name: str, scale: Scale, wanted: Overrides, ask: Ask)
 
 
 def _least_is_best(shown: str, column: Column, scale: Scale, ask: Ask) -> bool:
-    """Ask about grades from 1 to 6, or to 5, whose name is that of school grades: in Germany 1 is the best."""
+    """Ask about grades from 1 to 6 whose name is that of school grades: in Germany 1 is the best."""
     grades = _BEST_IS_LEAST & {*tokens(column.name), "".join(tokens(column.name))}
-    if not grades or scale.low != 1.0 or scale.high not in _TOP_GRADES:
+    if not grades or scale.low != 1.0 or scale.high != _TOP_GRADE:
         return False
     least, most = f"{scale.low:g} is the best", f"{scale.high:g} is the best"
     order = (least, most) if _mean(column) < (scale.low + scale.high) / 2 else (most, least)

@@ -24,8 +24,8 @@ _LEAST_SCORE = 0.4
 _CLOSE = 0.25
 _LEAST_SPREAD = 0.25
 _LONG_TEXT = 12
-_NAMED, _TIE = 0.8, 0.05
-_FIRST = 0.2
+_NAMED = 0.8
+_FIRST, _LATER, _ID_PLACES = 0.3, 0.05, 2
 _REPEATED = 1.3
 _RANK, _RATED = 0.5, 0.4
 _FEW_STEPS, _LEAST_RANKS, _LEAST_OWNERS = 21, 3, 5
@@ -33,11 +33,12 @@ _FEW_STEPS, _LEAST_RANKS, _LEAST_OWNERS = 21, 3, 5
 
 @dataclass(frozen=True)
 class Pair:
-    """The two id columns of a file of interactions, and how well they fit."""
+    """The two id columns of a file of interactions, how well they fit, and how usual their order is."""
 
     user: str
     item: str
     score: float
+    order: float = 0.0
 
 
 def ranked_pairs(
@@ -62,25 +63,28 @@ def ranked_pairs(
     ids = {column.name: score for column in table.columns if (score := _id_score(table, column)) is not None}
     alone = {name: score for name, score in links.items() if name not in tied}
     scored_users = {name: _user_score(name, ids[name], alone) for name in ids} if user is None else {user: 2.0}
-    scored_items = {name: _item_score(name, ids[name], links) for name in ids} if item is None else {item: 2.0}
+    things = [name for name in ids if name_score("item", name) >= _NAMED or name_score("row", name) < _NAMED]
+    scored_items = {name: _item_score(name, ids[name], links) for name in things} if item is None else {item: 2.0}
     if user is None:
         happened = _times(table)
         scored_users = {name: score - _of_one_time(table, name, happened) for name, score in scored_users.items()}
     pairs = [
-        Pair(one, other, scored_users[one] + scored_items[other] + _order(table, one, other))
+        Pair(one, other, scored_users[one] + scored_items[other], _order(table, one, other))
         for one, other in product(_best(scored_users), _best(scored_items))
         if one != other
     ]
     good = [pair for pair in pairs if user or item or pair.score >= _LEAST_SCORE]
-    ranked = sorted(good, key=lambda pair: -pair.score)[: 2 * _CANDIDATES]
+    ranked = sorted(good, key=lambda pair: -pair.score - pair.order)[: 2 * _CANDIDATES]
     return [pair for pair in ranked if (user and item) or not _is_one_thing(table, pair)]
 
 
 def _order(table: Table, user: str, item: str) -> float:
     """Of columns whose names say nothing the user's comes first, as in all formats that have no names."""
-    said = max(name_score(role, name) for role in ("user", "item") for name in (user, item))
-    names = table.names
-    return _FIRST * (1 if names.index(user) < names.index(item) else -1) if said < _NAMED else 0.0
+    if max(name_score(role, name) for role in ("user", "item") for name in (user, item)) >= _NAMED:
+        return 0.0
+    at, other = table.names.index(user), table.names.index(item)
+    nameless = user.startswith("column_") and item.startswith("column_")
+    return _FIRST * (1 if at < other else -1) - (_LATER * (at + other - 1) if nameless else 0.0)
 
 
 def _times(table: Table) -> list[Column]:
@@ -124,11 +128,12 @@ def _id_score(table: Table, column: Column) -> float | None:
     if is_events(column) or (named < _NAMED and (name_score("time", column.name) >= _NAMED or is_timed(table, column))):
         return None
     told = max(name_score(role, column.name) for role in ("rating", "count"))
-    if told >= _NAMED and told > (named if has_id(column.name) or named >= _NAMED else 0.0) - _TIE:
+    if told >= _NAMED and told >= named and not (has_id(column.name) and named >= _NAMED):
         return None
     spread = math.log(column.distinct) / math.log(max(2, column.rows))
     rank = _RANK if named < _NAMED and _is_rank(column) else 0.0
-    rated = _RATED if named < _NAMED and scale_of(column) is not None and column.distinct <= _FEW_STEPS else 0.0
+    first = table.names.index(column.name) < _ID_PLACES  # without names ids come first, and ratings after them
+    rated = _RATED if named < _NAMED and not first and column.distinct <= _FEW_STEPS and scale_of(column) else 0.0
     return spread - (0.5 if spread < _LEAST_SPREAD and column.rows > 50 else 0.0) - rank - rated
 
 

@@ -111,11 +111,10 @@ def scale_of(column: Column, *, named: bool = False) -> Scale | None:
 
 
 def _without_rating(column: Column) -> npt.NDArray[np.int64]:
-    """Return the places of the distinct values that say that there is no rating."""
-    trimmed = pc.utf8_trim_whitespace(column.uniques)
-    return np.flatnonzero(
-        pc.is_in(trimmed, value_set=pa.array(sorted(MISSING | DASHES))).to_numpy(zero_copy_only=False)
-    )
+    """Return the places of the distinct values that say that there is no rating, and of a header that comes again."""
+    words = pa.array(sorted(MISSING | DASHES | {column.name}))
+    found = pc.is_in(pc.utf8_trim_whitespace(column.uniques), value_set=words)
+    return np.flatnonzero(found.to_numpy(zero_copy_only=False))
 
 
 def _loose(column: Column, fits: npt.NDArray[np.bool_]) -> bool:
