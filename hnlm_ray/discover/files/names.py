@@ -26,11 +26,26 @@ def name_score(role: str, name: str) -> float:
         return 1.0
     if any(not words.isdisjoint(_bases(part)) for part in telling):
         return 0.9
+    return _headed(telling, words) or _part_score(telling, words)
+
+
+def _part_score(telling: Sequence[str], words: frozenset[str]) -> float:
+    """Judge names of which a part is a word: the last one says most, also in compounds ('Kundenbewertung')."""
     if telling and telling[-1] in words:
         return 0.8
     if not words.isdisjoint(telling):
         return 0.6
-    return 0.5 if any(_holds(part, word) for part in telling for word in words) else 0.0
+    held = [(part, word) for part in telling for word in words if _holds(part, word)]
+    return 0.7 if any(part.endswith(word) for part, word in held) else 0.5 * bool(held)
+
+
+def _headed(telling: Sequence[str], words: frozenset[str]) -> float:
+    """Judge names whose first word says what they are: 'note_client' is a note, 'date of order' a date."""
+    if len(telling) < 2 or telling[0] not in _words()["head"]:
+        return 0.0
+    if telling[0] in words:
+        return 0.85
+    return 0.6 if telling[-1] in words else 0.0
 
 
 def is_word(role: str, value: str) -> bool:

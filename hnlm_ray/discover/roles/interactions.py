@@ -41,10 +41,27 @@ def time_column(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> tuple[
     rest = [column for column in table.columns if column.name not in {pair.user, pair.item, wanted.rating}]
     fitting = _with_format(rest, wanted.time_format) if wanted.time_format is not None else _fitting(table, rest, pair)
     best = max(fitting, key=lambda name: _score(table, pair, table.column(name), fitting[name]), default=None)
+    if best is not None and wanted.time_format is None and _is_no_time(table, pair, table.column(best), ask):
+        return None, None
     if best is None:
         _ask_of_unread(table, rest, ask)
         return None, None
     return best, _chosen(table, table.column(best), fitting[best], ask)
+
+
+def _is_no_time(table: Table, pair: Pair, column: Column, ask: Ask) -> bool:
+    """Tell whether the only date is one of the item or the user, such as its release; ask where its name is silent."""
+    if name_score("not_when", column.name) >= _PARTLY:
+        return True
+    side = next((name for name in (pair.user, pair.item) if _says_the_same(table.column(name), column)), None)
+    if side is None:
+        return False
+    text = f"{table.place.shown}:{column.name} is the same in all rows of each {side}: is it when the row happened?"
+    return ask(Question(text, (f"no, a fact of the {side}", "yes, its time"), "--time")) == 0
+
+
+def _says_the_same(key: Column, column: Column) -> bool:
+    return key.repetition >= _REPEATED and column.distinct > 2 and tells_of(key, column)
 
 
 def _ask_of_unread(table: Table, rest: Sequence[Column], ask: Ask) -> None:
@@ -98,15 +115,15 @@ def _named_time(column: Column) -> bool:
 
 def _fitting(table: Table, rest: Sequence[Column], pair: Pair) -> dict[str, list[Times]]:
     found = {column.name: times_of(column, named=_named_time(column)) for column in rest}
-    return {name: times for name, times in found.items() if times and _may_be_time(table, pair, name, times)}
+    return {name: times for name, times in found.items() if times and _may_be_time(table, pair, name)}
 
 
-def _may_be_time(table: Table, pair: Pair, name: str, times: Sequence[Times]) -> bool:
+def _may_be_time(table: Table, pair: Pair, name: str) -> bool:
     """Numbers without a name of times must be no id, no count, and no fact of a user or an item."""
     column = table.column(name)
     if name_score("time", name) > 0 or column.typed_time or not column.numeric:
         return True
-    if times[0].told.startswith("digits") or has_id(name) or _counts_up(column) or not is_timed(table, column):
+    if has_id(name) or _counts_up(column) or not is_timed(table, column):
         return False
     other = max(name_score(role, name) for role in ("row", "user", "item", "count"))
     return other < 0.6 and not _of_one_side(table, pair, column)
@@ -124,7 +141,7 @@ def _score(table: Table, pair: Pair, column: Column, found: Sequence[Times]) -> 
         + 0.5 * (found[0].time_format is None)
         + 0.3 * column.filled
         + len(found[0].told) / 1e4
-        - _OF_ONE_SIDE * _of_one_side(table, pair, column)
+        - _OF_ONE_SIDE * (_of_one_side(table, pair, column) or name_score("not_when", column.name) >= _PARTLY)
     )
 
 
@@ -162,6 +179,10 @@ _NAMED = 0.8
 _REVIEW_WORDS = 6
 _MOST_REVIEWS = 2
 _MOSTLY_DIGITS = 0.4
+_SURELY, _REPEATED, _PARTLY = 1.0, 1.5, 0.6
+_MOST_STEPS = 21
+_VOTES: Final = frozenset({"vote", "votes", "review", "reviews", "rank", "stimmen", "avis", "voti", "votos"})
+_NO_RATING: Final = ("count", "quantity", "time", "row", "user", "item", "person", "aggregate", "not_when", "event")
 _PART_OF_A_TIME = 3000
 _BEST_IS_LEAST: Final = frozenset({"note", "noten", "schulnote", "schulnoten", "zensur", "zensuren"})
 _TOP_GRADE = 6.0
@@ -215,10 +236,11 @@ def _count(table: Table, name: str) -> str:
 
 def interaction_roles(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> InteractionRoles:
     """Give the other columns their roles: time first, then rating, what happened, then what the user wrote."""
+    table = _with_both(table, pair)
     rest = [column for column in table.columns if column.name not in {pair.user, pair.item}]
     timestamp, times = time_column(table, pair, wanted, ask)
     rest = [column for column in rest if column.name != timestamp]
-    rating, scale = _rating(table, rest, wanted, ask)
+    rating, scale = _rating(table, pair, rest, wanted, ask)
     rest = [column for column in rest if column.name != rating]
     event, events = events_of(table, rest, wanted, ask)
     quantity = quantity_of(table, rest, ask)
@@ -237,11 +259,22 @@ def interaction_roles(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> 
     )
 
 
+def _with_both(table: Table, pair: Pair) -> Table:
+    """Leave out the rows without a user or an item: a line of totals tells nothing of the other columns."""
+    user, item = table.column(pair.user), table.column(pair.item)
+    there = np.flatnonzero((user.codes >= 0) & (item.codes >= 0))
+    if len(there) == table.rows:
+        return table
+    return replace(table, columns=tuple(column.taken(there) for column in table.columns))
+
+
 def _id_told(column: Column) -> str:
     return f"{column.distinct:,} distinct values, {column.repetition:.1f} rows each"
 
 
-def _rating(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask) -> tuple[str | None, Scale | None]:
+def _rating(
+    table: Table, pair: Pair, rest: Sequence[Column], wanted: Overrides, ask: Ask
+) -> tuple[str | None, Scale | None]:
     if wanted.rating == NONE:
         return None, None
     if wanted.rating is not None:
@@ -252,14 +285,37 @@ def _rating(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask) -
                 "ratings, numbers from -100 to 100 or words of approval; name another column"
             )
         return wanted.rating, _settled(table, wanted.rating, scale, wanted, ask)
+    rest = [column for column in rest if not _is_fact(table, pair, column)]
     read = {column.name: scale_of(column, named=_named_rating(column)) for column in rest}
     scales = {column.name: scale for column in rest if (scale := read[column.name]) and _is_rating(column, scale)}
     best = max(scales, key=lambda name: _rating_score(table.column(name), scales[name]), default=None)
     if best is None:
         _refuse_unread(table, rest)
-        return None, None
+        return _asked_rating(table, read, ask)
     best = _of_several_approvals(table, best, scales, ask)
     return best, _settled(table, best, scales[best], wanted, ask)
+
+
+def _is_fact(table: Table, pair: Pair, column: Column) -> bool:
+    """Tell whether a column sums up what many think: a mean, a count of votes, the same in all rows of an item."""
+    if max(name_score("aggregate", column.name), name_score("count", column.name)) >= _NAMED:
+        return name_score("rating", column.name) < _SURELY or column.distinct > _MOST_STEPS
+    averaged = any(name_score("aggregate", part) == 1.0 for part in tokens(column.name) if part not in _VOTES)
+    item = table.column(pair.item)
+    return averaged or (_says_the_same(item, column))
+
+
+def _asked_rating(table: Table, read: Mapping[str, Scale | None], ask: Ask) -> tuple[str | None, Scale | None]:
+    """Ask about a column without a known name whose numbers are those of usual ratings: 1 to 5, 1 to 10."""
+    for name, scale in read.items():
+        usual = scale is not None and scale.high in _USUAL_TOPS and scale.low in {0.0, 0.5, 1.0} and scale.steps >= 3
+        other = max(name_score(role, name) for role in _NO_RATING)
+        if scale is None or not usual or other >= 0.5 or has_id(name) or scale.steps > _MOST_STEPS:
+            continue
+        text = f"{table.place.shown}:{name} holds {scale.steps} numbers from {scale.low:g} to {scale.high:g}: ratings?"
+        if ask(Question(text, ("yes, ratings", "no"), "--rating")) == 0:
+            return name, scale
+    return None, None
 
 
 def _fitting_not(column: Column) -> str:

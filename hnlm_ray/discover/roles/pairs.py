@@ -24,7 +24,7 @@ _LEAST_SCORE = 0.4
 _CLOSE = 0.25
 _LEAST_SPREAD = 0.25
 _LONG_TEXT = 12
-_NAMED = 0.8
+_NAMED, _PARTLY = 0.8, 0.7
 _FIRST, _LATER, _ID_PLACES = 0.3, 0.05, 2
 _REPEATED = 1.3
 _RANK, _RATED = 0.5, 0.4
@@ -128,7 +128,7 @@ def _id_score(table: Table, column: Column) -> float | None:
     if is_events(column) or (named < _NAMED and (name_score("time", column.name) >= _NAMED or is_timed(table, column))):
         return None
     told = max(name_score(role, column.name) for role in ("rating", "count"))
-    if told >= _NAMED and told >= named and not (has_id(column.name) and named >= _NAMED):
+    if told >= _PARTLY and told >= named and not (has_id(column.name) and named >= _NAMED):
         return None
     spread = math.log(column.distinct) / math.log(max(2, column.rows))
     rank = _RANK if named < _NAMED and _is_rank(column) else 0.0
