@@ -17,6 +17,7 @@ _NUMBERS: Final = ("nummer", "nr", "kennung", "schlussel", "code", "id")
 _LEAST_PART = 4
 
 
+@lru_cache(maxsize=16384)
 def name_score(role: str, name: str) -> float:
     """Say how clearly a name tells a role of ``words.yaml``: 1 it is one of its words, 0 it holds none."""
     words, parts = _words()[role], tokens(name)

@@ -1,7 +1,4 @@
-"""The roles of the columns of a file of interactions.
-
-Which column of a file of interactions says when.
-"""
+"""The roles of the columns of a file of interactions."""
 
 from __future__ import annotations
 
@@ -15,166 +12,13 @@ from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.files.columns import MISSING, Column, number_of
 from hnlm_ray.discover.files.names import has_id, name_score, tokens
 from hnlm_ray.discover.files.sample import Ask, Question, Table
-from hnlm_ray.discover.overrides import Overrides
+from hnlm_ray.discover.overrides import NONE, Overrides
 from hnlm_ray.discover.roles.events import events_of, is_flag, quantity_of
-from hnlm_ray.discover.roles.items import tells_of
-from hnlm_ray.discover.roles.pairs import Pair, close_rivals, is_timed
+from hnlm_ray.discover.roles.pairs import Pair, close_rivals
 from hnlm_ray.discover.roles.scale import Scale, least_positive, scale_of
-from hnlm_ray.discover.roles.times import Times, reads, times_of
+from hnlm_ray.discover.roles.times import Times, times_of
+from hnlm_ray.discover.roles.when import says_the_same, time_column
 
-_OF_ONE_SIDE = 5.0
-"""More than all else: a date of the user or of the item is taken only where there is no other."""
-
-
-def time_column(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> tuple[str | None, Times | None]:
-    """Return the column of the times and how they are written; None when there is none.
-
-    Raises
-    ------
-    InputError
-        When what the user said of the times fits no column.
-    """
-    if wanted.time == NONE:
-        return None, None
-    if wanted.time is not None:
-        return wanted.time, _of_named(table, table.column(wanted.time), wanted, ask)
-    rest = [column for column in table.columns if column.name not in {pair.user, pair.item, wanted.rating}]
-    fitting = _with_format(rest, wanted.time_format) if wanted.time_format is not None else _fitting(table, rest, pair)
-    best = max(fitting, key=lambda name: _score(table, pair, table.column(name), fitting[name]), default=None)
-    if best is not None and wanted.time_format is None and _is_no_time(table, pair, table.column(best), ask):
-        return None, None
-    if best is None:
-        _ask_of_unread(table, rest, ask)
-        return None, None
-    return best, _chosen(table, table.column(best), fitting[best], ask)
-
-
-def _is_no_time(table: Table, pair: Pair, column: Column, ask: Ask) -> bool:
-    """Tell whether the only date is one of the item or the user, such as its release; ask where its name is silent."""
-    if name_score("not_when", column.name) >= _PARTLY:
-        return True
-    side = next((name for name in (pair.user, pair.item) if _says_the_same(table.column(name), column)), None)
-    if side is None:
-        return False
-    text = f"{table.place.shown}:{column.name} is the same in all rows of each {side}: is it when the row happened?"
-    return ask(Question(text, (f"no, a fact of the {side}", "yes, its time"), "--time")) == 0
-
-
-def _says_the_same(key: Column, column: Column) -> bool:
-    return key.repetition >= _REPEATED and column.distinct > 2 and tells_of(key, column)
-
-
-def _ask_of_unread(table: Table, rest: Sequence[Column], ask: Ask) -> None:
-    """Ask about a column that is named as times and is read by no format: to go without times is the user's choice."""
-    unread = [column for column in rest if _named_time(column) and _is_unread(column)]
-    for column in unread[:1]:
-        shown = ", ".join(map(repr, column.head[:3]))
-        text = (
-            f"{table.place.shown}:{column.name} is named as times, but no format that is known reads its values "
-            f"({shown}); how does it go on?"
-        )
-        if ask(Question(text, ("without times", "say how they are written"), "--time-format or --time none")):
-            raise InputError(
-                f"{table.place.shown}:{column.name} holds times such as {shown}: say how they are written with "
-                f"--time {column.name} --time-format '%d.%m.%Y' (as Python's strptime has it)"
-            )
-
-
-def _is_unread(column: Column) -> bool:
-    """Tell whether values could be times in an unknown form: no yes and no, no hours of a day or days of a week."""
-    part = column.numeric and np.max(column.numbers, initial=0.0) < _PART_OF_A_TIME
-    approved = name_score("approval", column.name) >= _NAMED
-    return column.distinct > 1 and not (part or approved or is_flag(column) or times_of(column, named=True))
-
-
-def _of_named(table: Table, column: Column, wanted: Overrides, ask: Ask) -> Times:
-    if wanted.time_format is not None:
-        return Times(wanted.time_format, "as you said")
-    found = times_of(column, named=True)
-    if not found:
-        raise InputError(
-            f"--time {wanted.time}: its values ({', '.join(column.head[:3])}) are no times that are known; add "
-            "--time-format, for example --time-format '%d.%m.%Y'"
-        )
-    return _chosen(table, column, found, ask)
-
-
-def _with_format(rest: Sequence[Column], time_format: str) -> dict[str, list[Times]]:
-    fitting = {column.name: [Times(time_format, "as you said")] for column in rest if reads(column, time_format)}
-    if not fitting:
-        raise InputError(
-            f"--time-format {time_format!r} reads none of the columns {', '.join(repr(c.name) for c in rest[:10])}; "
-            "correct it, or name the column with --time"
-        )
-    return fitting
-
-
-def _named_time(column: Column) -> bool:
-    return name_score("time", column.name) >= _NAMED
-
-
-def _fitting(table: Table, rest: Sequence[Column], pair: Pair) -> dict[str, list[Times]]:
-    found = {column.name: times_of(column, named=_named_time(column)) for column in rest}
-    return {name: times for name, times in found.items() if times and _may_be_time(table, pair, name)}
-
-
-def _may_be_time(table: Table, pair: Pair, name: str) -> bool:
-    """Numbers without a name of times must be no id, no count, and no fact of a user or an item."""
-    column = table.column(name)
-    if name_score("time", name) > 0 or column.typed_time or not column.numeric:
-        return True
-    if has_id(name) or _counts_up(column) or not is_timed(table, column):
-        return False
-    other = max(name_score(role, name) for role in ("row", "user", "item", "count"))
-    return other < 0.6 and not _of_one_side(table, pair, column)
-
-
-def _counts_up(column: Column) -> bool:
-    """Tell whether the values number the rows."""
-    return bool(column.all_distinct and np.ptp(column.numbers) < 2 * column.rows)
-
-
-def _score(table: Table, pair: Pair, column: Column, found: Sequence[Times]) -> float:
-    """Prefer times of the interaction, then named columns, then those without a format, then finer ones."""
-    return (
-        name_score("time", column.name)
-        + 0.5 * (found[0].time_format is None)
-        + 0.3 * column.filled
-        + len(found[0].told) / 1e4
-        - _OF_ONE_SIDE * (_of_one_side(table, pair, column) or name_score("not_when", column.name) >= _PARTLY)
-    )
-
-
-def _of_one_side(table: Table, pair: Pair, column: Column) -> bool:
-    """Tell whether all rows of a user, or of an item, say the same: its sign-up, its release."""
-    return any(tells_of(table.column(name), column) for name in (pair.user, pair.item))
-
-
-def _chosen(table: Table, column: Column, found: Sequence[Times], ask: Ask) -> Times:
-    shown = f"{table.place.shown}:{column.name}"
-    if len(found) == 1:
-        return _accepted(shown, found[0], ask)
-    text = f"how are the times of {shown} written ({', '.join(column.head[:3])})?"
-    choices = tuple(str(times.time_format) for times in found[:4])
-    return found[ask(Question(text, choices, "--time-format"))]
-
-
-def _accepted(shown: str, times: Times, ask: Ask) -> Times:
-    """Ask where some cells are no times: those rows would have none."""
-    odd = ", ".join(map(repr, times.odd[:3]))
-    told = [f"some values ({odd}) are no {times.told}"] if times.odd else []
-    told += ["numbers such as 0 are no time since 1970"] if times.outside else []
-    told += [f"{' and '.join(times.units)} stand beside each other"] if len(times.units) > 1 else []
-    if told:
-        text = f"{shown}: {', '.join(told)}; how are they read?"
-        first = "each by its size" if len(times.units) > 1 and len(told) == 1 else "these are missing times, counted"
-        if ask(Question(text, (first, "stop, the file is mended first"), "--yes")):
-            raise InputError(f"{shown}: {', '.join(told)}; mend the file, or name another column with --time")
-    return times
-
-
-NONE: Final = "none"
-"""What the user names as a column when there is to be none."""
 _NAMED = 0.8
 _REVIEW_WORDS = 6
 _MOST_REVIEWS = 2
@@ -183,7 +27,6 @@ _SURELY, _REPEATED, _PARTLY = 1.0, 1.5, 0.6
 _MOST_STEPS = 21
 _VOTES: Final = frozenset({"vote", "votes", "review", "reviews", "rank", "stimmen", "avis", "voti", "votos"})
 _NO_RATING: Final = ("count", "quantity", "time", "row", "user", "item", "person", "aggregate", "not_when", "event")
-_PART_OF_A_TIME = 3000
 _BEST_IS_LEAST: Final = frozenset({"note", "noten", "schulnote", "schulnoten", "zensur", "zensuren"})
 _TOP_GRADE = 6.0
 _USUAL_TOPS = frozenset({5.0, 10.0, 100.0})
@@ -298,17 +141,18 @@ def _rating(
 
 def _is_fact(table: Table, pair: Pair, column: Column) -> bool:
     """Tell whether a column sums up what many think: a mean, a count of votes, the same in all rows of an item."""
-    if max(name_score("aggregate", column.name), name_score("count", column.name)) >= _NAMED:
+    if max(name_score("aggregate", column.name), name_score("count", column.name)) >= _NAMED and not is_flag(column):
         return name_score("rating", column.name) < _SURELY or column.distinct > _MOST_STEPS
     averaged = any(name_score("aggregate", part) == 1.0 for part in tokens(column.name) if part not in _VOTES)
     item = table.column(pair.item)
-    return averaged or (_says_the_same(item, column))
+    return averaged or (says_the_same(item, column))
 
 
 def _asked_rating(table: Table, read: Mapping[str, Scale | None], ask: Ask) -> tuple[str | None, Scale | None]:
     """Ask about a column without a known name whose numbers are those of usual ratings: 1 to 5, 1 to 10."""
     for name, scale in read.items():
         usual = scale is not None and scale.high in _USUAL_TOPS and scale.low in {0.0, 0.5, 1.0} and scale.steps >= 3
+        usual = usual or name.startswith("column_")
         other = max(name_score(role, name) for role in _NO_RATING)
         if scale is None or not usual or other >= 0.5 or has_id(name) or scale.steps > _MOST_STEPS:
             continue
@@ -410,7 +254,7 @@ def _rating_score(column: Column, scale: Scale) -> float:
 def _reviews(rest: Sequence[Column]) -> tuple[str, ...]:
     """Texts that users wrote: several words, hardly one twice; no times and no codes, which have few letters."""
     texts = [column for column in rest if not column.urls and not column.listed and not column.amounts]
-    texts = [column for column in texts if not _named_time(column) and column.digits < _MOSTLY_DIGITS]
+    texts = [column for column in texts if name_score("time", column.name) < _NAMED and column.digits < _MOSTLY_DIGITS]
     named = [c for c in texts if name_score("review", c.name) >= 0.6 and c.words >= 2 and c.repetition < 3]
     unnamed = [c for c in texts if c not in named and c.words >= _REVIEW_WORDS and c.repetition < 1.5]
     unnamed = [column for column in unnamed if not times_of(column, named=True)]

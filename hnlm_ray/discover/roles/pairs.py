@@ -25,7 +25,7 @@ _CLOSE = 0.25
 _LEAST_SPREAD = 0.25
 _LONG_TEXT = 12
 _NAMED, _PARTLY = 0.8, 0.7
-_FIRST, _LATER, _ID_PLACES = 0.3, 0.05, 2
+_FIRST, _LATER, _ID_PLACES = 0.3, 0.2, 2
 _REPEATED = 1.3
 _RANK, _RATED = 0.5, 0.4
 _FEW_STEPS, _LEAST_RANKS, _LEAST_OWNERS = 21, 3, 5
@@ -65,9 +65,11 @@ def ranked_pairs(
     scored_users = {name: _user_score(name, ids[name], alone) for name in ids} if user is None else {user: 2.0}
     things = [name for name in ids if name_score("item", name) >= _NAMED or name_score("row", name) < _NAMED]
     scored_items = {name: _item_score(name, ids[name], links) for name in things} if item is None else {item: 2.0}
+    happened = _times(table)
     if user is None:
-        happened = _times(table)
         scored_users = {name: score - _of_one_time(table, name, happened) for name, score in scored_users.items()}
+    if item is None:
+        scored_items = {name: score - _of_one_time(table, name, happened) for name, score in scored_items.items()}
     pairs = [
         Pair(one, other, scored_users[one] + scored_items[other], _order(table, one, other))
         for one, other in product(_best(scored_users), _best(scored_items))
@@ -96,7 +98,8 @@ def _times(table: Table) -> list[Column]:
 def _of_one_time(table: Table, name: str, happened: Sequence[Column]) -> float:
     """Take points off orders, baskets and sessions: all rows of each have one time, while a user comes again."""
     column = table.column(name)
-    if name_score("user", name) >= _NAMED or column.repetition < _REPEATED:
+    named = max(name_score("user", name), name_score("item", name))
+    if named >= _NAMED or column.repetition < _REPEATED:
         return 0.0
     others = [one for one in happened if one.name != name and one.repetition < column.rows / 2]
     return 1.0 if others and all(tells_of(column, one) for one in others) else 0.0
