@@ -135,6 +135,7 @@ class ItemFiles:
         place = ("source", *section)
         self.found.comments |= {(*place, option): why for option, why in table.told.items()}
         self.found.comments[*place, "link"] = link.told(table)
+        self.found.comments[*place, "missing"] = "words for a missing value"
         _tell(self.found, place, table, roles)
         self.found.warnings += table.warnings
         if link.rows_a_key > _ROWS_A_KEY:

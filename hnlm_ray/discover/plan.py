@@ -18,7 +18,7 @@ from hnlm_ray.discover.measure import Measured, allowed_share
 FIRST_LOOK: Final = "laptop"
 FIRST_LOOK_USERS = 300
 _ENDINGS: Final = re.compile(
-    r"(\.(csv|tsv|tab|txt|dat|jsonl|ndjson|json|parquet|pq|gz|gzip|bz2|xz|zip|inter|data))+$", re.IGNORECASE
+    r"(\.(ya?ml|csv|tsv|tab|txt|dat|jsonl|ndjson|json|parquet|pq|gz|gzip|bz2|xz|zip|inter|data))+$", re.IGNORECASE
 )
 _PLAIN: Final = {
     "name": "names the run in its results",

@@ -285,6 +285,11 @@ _KNOWN_TIMES: Final = ("1971-01-01", "2099-12-31")
 def _tell_interactions(found: Understanding, main: Table, roles: InteractionRoles) -> None:
     place = ("source", "interactions")
     names = {"user": roles.user, "item": roles.item, "rating": roles.rating, "timestamp": roles.timestamp}
+    names |= {"event": roles.event, "quantity": roles.quantity}
+    odd = "cells that can't be read, or lie outside, have no value; their rows stay and are counted"
+    found.comments |= {(*place, option): odd for option in ("rating_range", "time_range", "unreadable")}
+    found.comments |= {(*place, "missing"): "words for a missing value", (*place, "events"): "the kinds that count"}
+    found.comments[*place, "decimal"] = "ratings have a decimal comma"
     found.comments |= {(*place, option): told for option, told in main.told.items()}
     found.comments[place] = f"{main.rows:,} rows{'' if main.complete else ' looked at'}"
     for role, name in names.items():

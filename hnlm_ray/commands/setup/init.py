@@ -186,10 +186,8 @@ def _show(
     console: Console, found: Understanding, answer: Mapping[str, Any], examples: Sequence[Mapping[str, Any]]
 ) -> None:
     table = Table("file", "column", "used as", "because", box=None, pad_edge=False)
-    order = sorted(found.uses, key=lambda use: use.role == LEFT)
-    for use in order:
-        style = "dim" if use.role == LEFT else ""
-        table.add_row(*(Text(clean(cell), style=style) for cell in (use.file, use.column, use.role, use.why)))
+    for use in (use for use in found.uses if use.role != LEFT):
+        table.add_row(*(Text(clean(cell)) for cell in (use.file, use.column, use.role, use.why)))
     console.print(table)
     read = answer["read"]
     whole = "" if read["complete"] else " (the first rows of a large file)"

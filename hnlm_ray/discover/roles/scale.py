@@ -112,7 +112,8 @@ def scale_of(column: Column, *, named: bool = False) -> Scale | None:
 
 def _without_rating(column: Column) -> npt.NDArray[np.int64]:
     """Return the places of the distinct values that say that there is no rating, and of a header that comes again."""
-    words = pa.array(sorted(MISSING | DASHES | {column.name}))
+    again = column.rows_of(frozenset({column.name}))
+    words = pa.array(sorted(MISSING | DASHES | {name for name, rows in again.items() if rows <= _RARE * column.rows}))
     found = pc.is_in(pc.utf8_trim_whitespace(column.uniques), value_set=words)
     return np.flatnonzero(found.to_numpy(zero_copy_only=False))
 
