@@ -28,7 +28,6 @@ _OPTIONS = {
     "user": ("--user", "--header"), "item": ("--item", "--header"), "rating": ("--rating", "--best", "--header"),
     "time": ("--time", "--header"), "rows": ("--event", "--header"),
 }  # fmt: skip
-_AHEAD = 4
 
 
 @dataclass
@@ -118,21 +117,22 @@ def _strange(read: set[str], true: set[str]) -> bool:
 
 
 def aligned(rows: Sequence[Row], read: Sequence[tuple]) -> tuple[list[tuple[Row, tuple]], int, int]:
-    """Put what was read beside what is there, in order; count rows that are missing and rows that are too many."""
-    pairs, lost, added, at = [], 0, 0, 0
+    """Put what was read beside what is there, pair by pair; count rows that are missing and rows that are too many."""
+    pairs, lost, added = [], 0, 0
+    there: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    got: dict[tuple[str, str], list[tuple]] = defaultdict(list)
     for row in rows:
-        ahead = next((step for step in range(_AHEAD) if _same(row, read, at + step)), None)
-        if ahead is None or (ahead and not row.sure):
-            lost += row.sure
-            continue
-        added += ahead
-        pairs.append((row, read[at + ahead]))
-        at += ahead + 1
-    return pairs, lost, added + len(read) - at
-
-
-def _same(row: Row, read: Sequence[tuple], at: int) -> bool:
-    return at < len(read) and (read[at][0], read[at][1]) == (row.user, row.item)
+        there[row.user, row.item].append(row)
+    for one in read:
+        got[one[0], one[1]].append(one)
+    for key in there | got:
+        wanted, sure = there.get(key, []), [row for row in there.get(key, []) if row.sure]
+        found = got.get(key, [])
+        lost += max(0, len(sure) - len(found))
+        added += max(0, len(found) - len(wanted))
+        kept = wanted if len(found) == len(wanted) else sure
+        pairs += zip(kept, found, strict=True) if len(found) == len(kept) else []
+    return pairs, lost, added
 
 
 def _ratings_wrong(made: Made, found: Understanding, pairs: Sequence[tuple[Row, tuple]]) -> dict[str, str]:
