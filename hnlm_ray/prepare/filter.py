@@ -13,28 +13,37 @@ import pyarrow.compute as pc
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import PrepareConfig
+from hnlm_ray.prepare.duplicates import rated
 
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Rows of some blocks by what became of them; ``without_*`` counts nulls."""
+    """Rows of some blocks by what became of them; ``without_*`` counts nulls.
+
+    ``unrated`` are no positives because a least rating is asked for and they have none; ``given_validation`` came as
+    validation rows.
+    """
 
     rows: int = 0
     below_rating: int = 0
+    unrated: int = 0
     outside_window: int = 0
     without_rating: int = 0
     without_timestamp: int = 0
     positives: int = 0
     positives_without_timestamp: int = 0
     positives_without_split: int = 0
+    given_validation: int = 0
 
 
-def positives(rows: pa.Table, config: PrepareConfig) -> tuple[pa.Table, Tally]:
-    """Keep the rows of a block that are positives, and count.
+def kept_rows(rows: pa.Table, config: PrepareConfig) -> tuple[pa.Table, Mask, Tally]:
+    """Keep the rows of a block that are positives, and those below that may take one back; and count.
 
-    A row without the value that a rule looks at does not pass that rule.
+    A row without the value that a rule looks at does not pass that rule. Only a row inside the window with a rating
+    and a time can take back an earlier one of its pair: without a rating it says nothing of liking, and without a time
+    it is before all others.
 
     Parameters
     ----------
@@ -42,21 +51,31 @@ def positives(rows: pa.Table, config: PrepareConfig) -> tuple[pa.Table, Tally]:
         Columns ``rating``, ``timestamp`` and ``source_split`` of ``raw_interactions`` decide; all are kept.
     config
         The least rating and the window.
+
+    Returns
+    -------
+    tuple
+        The rows, which of them are positives, and the counts.
     """
-    rated, inside = _rated(rows["rating"], config), _in_window(rows["timestamp"], config)
-    keep = rated & inside
+    liked, inside = rated(rows["rating"], config.min_rating), _in_window(rows["timestamp"], config)
+    unrated = rows["rating"].is_null().to_numpy()
+    positive = liked & inside
+    keep = positive | (~liked & inside & ~unrated & rows["timestamp"].is_valid().to_numpy())
     kept = rows if keep.all() else rows.filter(pa.array(keep))
+    positives = rows if positive.all() else rows.select(["timestamp", "source_split"]).filter(pa.array(positive))
     tally = Tally(
         rows=rows.num_rows,
-        below_rating=int((~rated).sum()),
-        outside_window=int((rated & ~inside).sum()),
-        without_rating=rows["rating"].null_count,
+        below_rating=int((~liked & ~unrated).sum()),
+        unrated=int((~liked & unrated).sum()),
+        outside_window=int((liked & ~inside).sum()),
+        without_rating=int(unrated.sum()),
         without_timestamp=rows["timestamp"].null_count,
-        positives=kept.num_rows,
-        positives_without_timestamp=kept["timestamp"].null_count,
-        positives_without_split=kept["source_split"].null_count,
+        positives=int(positive.sum()),
+        positives_without_timestamp=positives["timestamp"].null_count,
+        positives_without_split=positives["source_split"].null_count,
+        given_validation=pc.sum(pc.equal(rows["source_split"], "validation")).as_py() or 0,
     )
-    return kept, tally
+    return kept, positive[keep], tally
 
 
 def total(tallies: Iterable[Tally]) -> Tally:
@@ -83,22 +102,17 @@ def check(tally: Tally, config: PrepareConfig) -> None:
 
 
 def _check_split(tally: Tally, method: str) -> None:
-    if method == "leave_last_out" and tally.positives_without_timestamp:
+    if method in {"leave_last_out", "time"} and tally.positives_without_timestamp:
         raise InputError(
-            f"prepare.split.method is leave_last_out, but {tally.positives_without_timestamp} of {tally.positives} "
+            f"prepare.split.method is {method}, but {tally.positives_without_timestamp} of {tally.positives} "
             "positives have no timestamp; map source.interactions.columns.timestamp or choose random"
         )
     if method == "given" and tally.positives_without_split:
         raise InputError(
             f"prepare.split.method is given, but {tally.positives_without_split} of {tally.positives} positives "
-            "came without a split; choose random, or a source with train and test files (format ngcf)"
+            "came without a split; choose random, or a source with train and test files (format ngcf, or table with "
+            "test_path)"
         )
-
-
-def _rated(ratings: pa.ChunkedArray, config: PrepareConfig) -> Mask:
-    if config.min_rating is None:
-        return np.ones(len(ratings), dtype=bool)
-    return _true(pc.greater_equal(ratings, pa.scalar(config.min_rating, pa.float32())))
 
 
 def _in_window(timestamps: pa.ChunkedArray, config: PrepareConfig) -> Mask:

@@ -30,7 +30,7 @@ from hnlm_ray.commands.stages.execution import Execution
 from hnlm_ray.config import Config, PrepareConfig
 from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.prepare.blocks import unique_positives
-from hnlm_ray.prepare.duplicates import TRAINS
+from hnlm_ray.prepare.duplicates import GIVEN, TRAINS
 from hnlm_ray.recommend.recommender import Recommended, Recommender
 from hnlm_ray.sources.readers.files import file_in
 from hnlm_ray.workspace import Workspace
@@ -83,7 +83,7 @@ def prepared_by(depends_on: Mapping[str, object]) -> PrepareConfig:
 
 def _reason(config: PrepareConfig, rows: int, kept: pa.Table, known_items: Sequence[str]) -> str:
     given = config.split.method == "given"
-    counted = kept.filter(kept[TRAINS].cast(pa.bool_())) if given else kept  # as the k-core counts
+    counted = kept.filter(pc.equal(kept[GIVEN], TRAINS)) if given else kept  # as the k-core counts
     count, known = counted.num_rows, len(set(counted["item_id"].to_pylist()) & set(known_items))
     what = "training positives" if given else "positives"
     if count < config.user_core:
