@@ -1,10 +1,15 @@
-"""Which rows are positives: a least rating and a window of days."""
+"""Which rows are positives: a least rating and a window of days.
+
+What was left out of the data, and how much of it, in words.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -131,3 +136,129 @@ def _true(condition: pa.ChunkedArray) -> Mask:
 
 def _midnight(day: date) -> int:
     return int(datetime.combine(day, time(), UTC).timestamp())
+
+
+LARGE: Final = 0.2
+"""The share left out above which a user is warned."""
+Counts = Mapping[str, int | float | str | None]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Something that was left out: how many of how many, and sentences with ``{share}`` for the part of these."""
+
+    count: int
+    of: int
+    sentence: str
+
+    @property
+    def told(self) -> str:
+        """The sentence with its figures."""
+        return self.sentence.format(share=f"{self.count / self.of:.0%}", figures=f"{self.count:,} of {self.of:,}")
+
+
+def warnings_of(stage: str, counts: Counts, settings: Mapping[str, object]) -> list[str]:
+    """Say of a stage that makes data what took more than a fifth of the rows it looked at, and what to type instead.
+
+    Parameters
+    ----------
+    stage
+        Its name; others than ingest and prepare leave nothing out.
+    counts
+        What it counted.
+    settings
+        What its table was made with, by dotted names such as ``prepare.user_core``.
+    """
+    losses = {"ingest": _unread, "prepare": _not_prepared}.get(stage)
+    found = [] if losses is None else losses(_numbers(counts), settings)
+    return [loss.told for loss in found if 0 < LARGE * loss.of < loss.count]
+
+
+def notes_of(counts: Counts, settings: Mapping[str, object]) -> list[str]:
+    """Say what the stage prepare found of pairs that come again, and of a split that leaks or can't be tested."""
+    found = _numbers(counts)
+    return [*_repeat_notes(found, settings), *_split_notes(found)]
+
+
+Numbers = Counter[str]
+
+
+def _numbers(counts: Counts) -> Numbers:
+    """Return the whole numbers; what was not counted is 0."""
+    return Counter({name: value for name, value in counts.items() if isinstance(value, int)})
+
+
+def _unread(counts: Numbers, _: Mapping[str, object]) -> Iterator[Loss]:
+    for name, count in counts.items():
+        if name.startswith("rejected: "):
+            why = name.removeprefix("rejected: ").replace("{", "{{").replace("}", "}}")
+            yield Loss(count, counts["lines"], f"{{share}} of the lines ({{figures}}) can't be used: {why}")
+
+
+def repeats_in(counts: Numbers) -> int:
+    """Return how many rows repeat a pair; a workspace of before calls them duplicates."""
+    return counts["repeats"] or counts["duplicates"]
+
+
+def _not_prepared(counts: Numbers, settings: Mapping[str, object]) -> Iterator[Loss]:
+    def value(name: str) -> str:
+        return f"prepare.{name} {settings.get(f'prepare.{name}')}"
+
+    rows, window = counts["rows"], "prepare.since and prepare.until"
+    rated = rows - counts["without_rating"]
+    yield Loss(
+        *(counts["without_rating"], rows),
+        "{share} of the rows ({figures}) have no rating, so they are no positives: map another column to the rating, "
+        "or remove prepare.min_rating",
+    )
+    below = f"{{share}} of the ratings ({{figures}}) are below {value('min_rating')}: lower it if they are liked too"
+    yield Loss(counts["below_rating"], rated, below)
+    liked = rated - counts["below_rating"]
+    outside = f"{{share}} of the rows ({{figures}}) are outside {window}: widen them"
+    yield Loss(counts["outside_window"], liked, outside)
+    pairs = liked - counts["outside_window"] - repeats_in(counts) - counts["taken_back"]
+    sample = f"the sample of {value('max_users')} left out {{share}} of the positives ({{figures}}): raise or remove it"
+    yield Loss(counts["dropped_by_sample"], pairs, sample)
+    sampled = pairs - counts["dropped_by_sample"]
+    core = f"lower {value('user_core')} or {value('item_core')}"
+    yield Loss(
+        *(counts["dropped_by_sample_and_kcore"] - counts["dropped_by_sample"], sampled),
+        f"the k-core took {{share}} of the positives ({{figures}}): {core}",
+    )
+    yield from _not_in_the_split(counts, value("split.train_share"))
+
+
+def _not_in_the_split(counts: Numbers, train_share: str) -> Iterator[Loss]:
+    thinned = counts["train_left_out"]
+    left_out = f"{train_share} left out {{share}} of the training rows ({{figures}})"
+    yield Loss(thinned, counts["train"] + thinned, left_out)
+    untested = sum(counts[f"rows_of_{name}_without_training"] for name in ("users", "items"))
+    yield Loss(
+        *(untested, counts["validation"] + counts["test"] + untested),
+        "{share} of the validation and test rows ({figures}) are left out, for their user or item has no earlier one: "
+        "choose later days or smaller shares of validation and test, or another prepare.split",
+    )
+
+
+def _repeat_notes(counts: Numbers, settings: Mapping[str, object]) -> Iterator[str]:
+    if repeats := repeats_in(counts):
+        pairs = f" of {counts['repeated_pairs']:,} pairs" if "repeated_pairs" in counts else ""
+        weighs = settings.get("prepare.repeats") == "weight"
+        rule = "how often a pair came is its weight" if weighs else "a pair counts once (prepare.repeats)"
+        yield f"{repeats:,} repeats{pairs}: bought, seen or rated again; {rule}"
+    if taken_back := counts["taken_back"]:
+        yield f"{taken_back:,} pairs were positives and their last rating is none: they are left out"
+
+
+def _split_notes(counts: Numbers) -> Iterator[str]:
+    if both := counts["in_train_and_test"]:
+        yield f"{both:,} pairs are in train and in test of the split that is given: they train"
+    if validation := counts["in_validation_too"]:
+        yield f"{validation:,} pairs are in validation and in another part of the split that is given"
+    users, items = (counts[f"{name}_without_training"] for name in ("users", "items"))
+    if users or items:
+        rows = sum(counts[f"rows_of_{name}_without_training"] for name in ("users", "items"))
+        yield (
+            f"{users:,} users and {items:,} items have no row before the cut of prepare.split: their {rows:,} later "
+            "rows can't be tested and are left out"
+        )

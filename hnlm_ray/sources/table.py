@@ -44,7 +44,9 @@ def split_paths(options: InteractionFile) -> dict[str | None, str]:
     """Return the paths of the interactions by the split that their rows are of; None: the source gives none."""
     if options.test_path is None:
         return {None: options.path}
-    validation = {} if options.validation_path is None else {"validation": options.validation_path}
+    validation: dict[str | None, str] = {}
+    if options.validation_path is not None:
+        validation["validation"] = options.validation_path
     return {"train": options.path, **validation, "test": options.test_path}
 
 

@@ -1,3 +1,4 @@
+import re
 from datetime import date
 
 import numpy as np
@@ -253,3 +254,75 @@ def test_items_without_a_row_get_one_with_nulls():
     ]
     none = RawItems(pa.chunked_array([], pa.string()), [])
     assert item_table(pa.array(["w"]), none)["title"].null_count == 1
+
+
+COUNTS = {
+    "rows": 1000,
+    "without_rating": 0,
+    "below_rating": 100,
+    "outside_window": 0,
+    "repeats": 300,
+    "repeated_pairs": 50,
+    "taken_back": 0,
+    "dropped_by_sample": 0,
+    "dropped_by_sample_and_kcore": 564,
+    "train": 30,
+    "validation": 3,
+    "test": 3,
+    "interactions": 36,
+}
+ALL_STAY = {"dropped_by_sample_and_kcore": 0}
+SETTINGS = {"prepare.user_core": 10, "prepare.item_core": 5, "prepare.min_rating": 4.0, "prepare.max_users": 30}
+
+
+def test_a_share_above_a_fifth_is_warned_about_with_what_to_type():
+    assert positive_filter.warnings_of("prepare", COUNTS, SETTINGS) == [
+        "the k-core took 94% of the positives (564 of 600): lower prepare.user_core 10 or prepare.item_core 5"
+    ]
+    assert positive_filter.warnings_of("results", COUNTS, SETTINGS) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"below_rating": 300, **ALL_STAY}, "30% of the ratings .300 of 1,000. are below prep"),
+        (
+            {"without_rating": 600, "below_rating": 0, "dropped_by_sample_and_kcore": 0},
+            "60% of the rows .600 of 1,000. have no rating",
+        ),
+        (
+            {"outside_window": 400, "dropped_by_sample_and_kcore": 0},
+            "44% of the rows .400 of 900. are outside prepare.s",
+        ),
+        ({"dropped_by_sample": 560}, "the sample of prepare.max_users 30 left out 93% of the positives .560 of 600."),
+        ({"dropped_by_sample_and_kcore": 9, "train_left_out": 30}, "left out 50% of the training rows .30 of 60."),
+        (
+            {"dropped_by_sample_and_kcore": 9, "rows_of_users_without_training": 6},
+            "50% of the validation and test rows .6 of 12. are left out",
+        ),
+    ],
+)
+def test_each_thing_that_takes_rows_is_warned_about(changed, told):
+    (sentence,) = positive_filter.warnings_of("prepare", COUNTS | changed, SETTINGS)
+    assert re.search(told, sentence)
+
+
+def test_lines_that_cannot_be_used_are_warned_about():
+    counts = {"lines": 10, "interactions": 7, "rejected: rating is {no} number": 3}
+    assert positive_filter.warnings_of("ingest", counts, {}) == [
+        "30% of the lines (3 of 10) can't be used: rating is {no} number"
+    ]
+
+
+def test_repeats_are_told_in_words():
+    (told,) = positive_filter.notes_of(COUNTS, SETTINGS)
+    assert told == "300 repeats of 50 pairs: bought, seen or rated again; a pair counts once (prepare.repeats)"
+    (of_before,) = positive_filter.notes_of({"rows": 5, "duplicates": 2}, {})
+    assert of_before.startswith("2 repeats: ")
+    found = positive_filter.notes_of({"taken_back": 4, "in_train_and_test": 2, "users_without_training": 1}, {})
+    assert [sentence.split(" ", 2)[:2] for sentence in found] == [["4", "pairs"], ["2", "pairs"], ["1", "users"]]
+
+
+@pytest.mark.parametrize("counts", [{}, {"rows": None, "below_rating": "x"}, {"dropped_by_sample": 5}])
+def test_counts_of_another_version_are_no_fault(counts):
+    assert positive_filter.warnings_of("prepare", counts, {}) == []
