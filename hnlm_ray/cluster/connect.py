@@ -44,6 +44,9 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C ends a search as if it were complete
     "TOKENIZERS_PARALLELISM": "false",
 }
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+"""NumPy's and SciPy's threads, read when a process first loads them. Without it they are as many as the CPUs of the
+task that happened to come first to a worker, and sums differ in their last digits from run to run."""
 
 
 @contextlib.contextmanager
@@ -57,7 +60,7 @@ def connected(config: Config, stages: Sequence[Stage]) -> Iterator[None]:
     InputError
         When the address is none.
     """
-    os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
+    os.environ.update({name: os.environ.get(name, value) for name, value in _environment(config).items()})
     address = cluster_address(config.ray)
     if address is None:
         require("this machine's Ray (ray.cpus)", [_this_machine(config, stages)], config, stages)
@@ -73,6 +76,11 @@ def connected(config: Config, stages: Sequence[Stage]) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _environment(config: Config) -> dict[str, str]:
+    """Return what the processes of a run find in their environment, unless it is set already."""
+    return {**_ENVIRONMENT, _BLAS_THREADS: str(max(1, int(config.tune.cpus_per_trial)))}
 
 
 def cluster_address(config: RayConfig) -> str | None:

@@ -12,7 +12,7 @@ from hnlm_ray.config.cf import CFConfig
 from hnlm_ray.config.finetune import CFTeacherConfig, EmbeddingsConfig, FinetuneConfig, RecordsConfig
 from hnlm_ray.config.llm import EvidenceConfig, LLMConfig, NegativesConfig, ProfileConfig
 from hnlm_ray.config.prepare import PrepareConfig
-from hnlm_ray.config.sources import Source
+from hnlm_ray.config.sources import Source, TableSource
 from hnlm_ray.config.tune import RecommendConfig, TuneConfig
 
 
@@ -58,6 +58,24 @@ class Config(Section):
         if not folder.strip() or any(char < " " for char in folder):
             raise ValueError("name a folder, without control characters")
         return folder
+
+    @field_validator("prepare")
+    @classmethod
+    def _splits_as_the_source_does(cls, prepare: PrepareConfig, info: ValidationInfo) -> PrepareConfig:
+        source = info.data.get("source")
+        if not isinstance(source, TableSource):
+            return prepare
+        given, files = prepare.split.method == "given", source.interactions.test_path is not None
+        if given and not files:
+            raise ValueError(
+                "split.method given needs source.interactions.test_path: the file whose rows are the test split"
+            )
+        if files and not given:
+            raise ValueError(
+                f"source.interactions.test_path is a split that is given, and split.method is {prepare.split.method}: "
+                "set it to given, or name all files in source.interactions.path"
+            )
+        return prepare
 
     @field_validator("cf")
     @classmethod

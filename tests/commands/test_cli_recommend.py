@@ -113,6 +113,15 @@ def test_a_known_user_gets_the_table_s_list(answer):
     assert found["fresh"] is False
 
 
+def test_what_was_chosen_before_is_listed_where_it_is_kept(answer, call):
+    assert not set(ids(answer("--user", "u3", "-k", "9"))) & {ITEM_IDS[item] for item in liked(3)}
+    keep = ("--set", "recommend.seen=keep")
+    for arguments in (("--user", "u3"), ("--user", "u3", "-k", "9")):
+        found = json.loads(call(*arguments, *keep, "--json").stdout)
+        assert set(ids(found)) & {ITEM_IDS[item] for item in liked(3)}
+    assert "i2" in ids(json.loads(call("--history", "i2", *keep, "-k", "9", "--json").stdout))
+
+
 def test_another_length_is_computed_from_the_vectors_without_what_was_seen(answer, workspace):
     found = answer("--user", "u3", "-k", "9")
     users, items = (workspace.table(f"model_{side}").read().to_pylist() for side in ("users", "items"))

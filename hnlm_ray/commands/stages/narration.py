@@ -9,7 +9,7 @@ from rich.console import Console
 from hnlm_ray.base.redaction import redacted
 from hnlm_ray.base.text import duration
 from hnlm_ray.commands.output import say
-from hnlm_ray.commands.stages.stage_rows import row_counts, rows_text, token_counts, tokens_text
+from hnlm_ray.commands.stages.stage_rows import row_counts, rows_text, token_counts, tokens_text, told_of
 from hnlm_ray.pipeline.retry import PlannedRetry
 from hnlm_ray.pipeline.status import StageStatus
 from hnlm_ray.workspace import Workspace
@@ -48,7 +48,7 @@ def _intention(status: StageStatus) -> str:
 
 
 def say_finished(console: Console, status: StageStatus) -> None:
-    """Say what a stage made, in one line."""
+    """Say what a stage made, in one line; then what took much of the data, and what else became of rows."""
     manifest = status.manifest
     if manifest is None:
         return
@@ -59,6 +59,10 @@ def say_finished(console: Console, status: StageStatus) -> None:
     if manifest.counts:
         parts.append(counts_text(manifest.counts))
     say(console, f"{status.stage.name} done: {'; '.join(parts)}")
+    warnings, notes = told_of(manifest)
+    for kind, told in (("warning", warnings), ("note", notes)):
+        for sentence in told:
+            say(console, f"  {kind}: {sentence}")
 
 
 def counts_text(counts: Mapping[str, int | float | str | None]) -> str:
