@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
 import time
 import uuid
@@ -13,6 +14,7 @@ from typing import Any
 
 from hnlm_ray.base.errors import InputError, ResourceError
 from hnlm_ray.base.outside import runtime_environment
+from hnlm_ray.cluster.place import require_folder, require_place
 from hnlm_ray.cluster.reaper import TOKEN_VARIABLE, start_reaper
 from hnlm_ray.config import Config, RayConfig
 from hnlm_ray.workspace.stage import Bundle, Stage
@@ -56,7 +58,7 @@ def connected(config: Config, stages: Sequence[Stage]) -> Iterator[None]:
     Raises
     ------
     ResourceError
-        When nothing answers at the address, or CPUs or GPUs are too few for a stage.
+        When nothing answers at the address, CPUs or GPUs are too few for a stage, or this is no place for a Ray.
     InputError
         When the address is none.
     """
@@ -64,8 +66,10 @@ def connected(config: Config, stages: Sequence[Stage]) -> Iterator[None]:
     address = cluster_address(config.ray)
     if address is None:
         require("this machine's Ray (ray.cpus)", [_this_machine(config, stages)], config, stages)
+        require_place(config.ray)
         _start_local(config.ray)
     else:
+        require_folder()
         _join(address)
     import ray
 
@@ -158,14 +162,34 @@ def _start_local(config: RayConfig) -> None:
     token = uuid.uuid4().hex
     os.environ[TOKEN_VARIABLE] = token
     start_reaper(token)
-    ray.init(
-        address="local",
-        num_cpus=int(_local_cpus(config)),
-        include_dashboard=False,
-        object_store_memory=config.object_store_mib * 2**20,
-        logging_level=logging.WARNING,
-        log_to_driver=True,
-    )
+    with _own_signals():
+        ray.init(
+            address="local",
+            num_cpus=int(_local_cpus(config)),
+            include_dashboard=False,
+            object_store_memory=config.object_store_mib * 2**20,
+            logging_level=logging.WARNING,
+            log_to_driver=True,
+        )
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what this process does at SIGTERM, and SIGHUP away from what is started.
+
+    Ray's start puts a handler in place that ends the process without a word. Its processes belong to the terminal's
+    group: when that closes, they would end before this one can go on to its end.
+    """
+    from ray._private import utils
+
+    theirs = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda _: None
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        utils.set_sigterm_handler = theirs
 
 
 def _join(address: str) -> None:
@@ -174,7 +198,8 @@ def _join(address: str) -> None:
     if address != "auto":
         _check_reachable(address)
     try:
-        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True, **_own_classes())
+        with _own_signals():
+            ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True, **_own_classes())
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ResourceError(_why_not_joined(address, error)) from error
 
