@@ -98,18 +98,13 @@ def test_a_server_that_goes_away_stops_the_stage_which_goes_on_with_what_was_lef
 
 @pytest.mark.real
 def test_answers_of_models_that_nobody_guides_are_read_as_they_are(tmp_path):
-    forms = [
-        "```json\n{}\n```",
-        "<think>Is {{}} short?</think>{}",
-        "Here you are: {}\nAnything else?",
-        '[{{"answer": {}}}]',
-    ]
+    forms = ["```json\n%s\n```", "<think>{short}?</think>%s", "Here you are: %s\nMore?", '[{"answer": %s}]']
 
     def unguided(asked):
         """Wrap the answers in what chats put around them; thoughts stand in a field of their own besides."""
         title = re.search(r"Unique Title (\d+)", json.dumps(asked.body["messages"]))
         text = json.dumps({"Summarization": f"{title[0]} is calm", "reasoning": "genre"})
-        return chat(forms[int(title[1]) % len(forms)].replace("{}", text, 1), reasoning_content="hm")
+        return chat(forms[int(title[1]) % len(forms)] % text, reasoning_content="hm")
 
     with HostileServer(unguided) as server:
         config = server_config(tmp_path, server.url, llm__http__structured="none")
