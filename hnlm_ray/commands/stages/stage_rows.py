@@ -12,7 +12,7 @@ from rich.text import Text
 
 from hnlm_ray.base.redaction import redacted
 from hnlm_ray.base.text import clean, duration
-from hnlm_ray.llm.text.repair import REPAIRED
+from hnlm_ray.llm.text.objects import REPAIRED
 from hnlm_ray.pipeline.status import StageStatus, State
 from hnlm_ray.plan.figures import Promise
 from hnlm_ray.prepare.filter import notes_of, warnings_of
