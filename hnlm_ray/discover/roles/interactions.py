@@ -149,17 +149,30 @@ def _is_fact(table: Table, pair: Pair, column: Column) -> bool:
 
 
 def _asked_rating(table: Table, read: Mapping[str, Scale | None], ask: Ask) -> tuple[str | None, Scale | None]:
-    """Ask about a column without a known name whose numbers are those of usual ratings: 1 to 5, 1 to 10."""
+    """Ask about a column whose name says nothing, or half says rating, and whose numbers are few and small."""
     for name, scale in read.items():
-        usual = scale is not None and scale.high in _USUAL_TOPS and scale.low in {0.0, 0.5, 1.0} and scale.steps >= 3
-        usual = usual or name.startswith("column_")
         other = max(name_score(role, name) for role in _NO_RATING)
-        if scale is None or not usual or other >= 0.5 or has_id(name) or scale.steps > _MOST_STEPS:
+        silent = name.startswith("column_") or name_score("rating", name) > other
+        if scale is None or not silent or has_id(name) or scale.steps > _MOST_STEPS:
             continue
         text = f"{table.place.shown}:{name} holds {scale.steps} numbers from {scale.low:g} to {scale.high:g}: ratings?"
         if ask(Question(text, ("yes, ratings", "no"), "--rating")) == 0:
             return name, scale
     return None, None
+
+
+def unused(column: Column) -> str:
+    """Say why a column of the interactions has no role, and what to type if it has one."""
+    if name_score("rating", column.name) >= _NAMED:
+        return (
+            f"named as ratings, but not taken as such ({', '.join(column.head[:3])}); --rating {column.name} takes it"
+        )
+    scale = scale_of(column)
+    if scale is not None and scale.high in _USUAL_TOPS and scale.steps >= 3:
+        return f"{scale.told}; if these are ratings: --rating {column.name}"
+    if name_score("time", column.name) >= _NAMED:
+        return f"named as times, but not taken as such; --time {column.name} takes it"
+    return "no role in an interaction"
 
 
 def _fitting_not(column: Column) -> str:

@@ -125,9 +125,10 @@ def _id_score(table: Table, column: Column) -> float | None:
     """Say how well a column's values do as ids, 0 to 1; None when they can't be."""
     if column.distinct < 2 or column.filled < 0.3 or column.urls or column.listed or column.words > _MOST_WORDS:
         return None
-    if (column.amounts and not column.whole) or column.typed_time or _numbers_rows(column) or is_flag(column):
-        return None
     named = max(name_score("user", column.name), name_score("item", column.name))
+    fractions = column.amounts and not column.whole and not (named >= _NAMED and has_id(column.name))
+    if fractions or column.typed_time or _numbers_rows(column) or is_flag(column):
+        return None
     if is_events(column) or (named < _NAMED and (name_score("time", column.name) >= _NAMED or is_timed(table, column))):
         return None
     told = max(name_score(role, column.name) for role in ("rating", "count"))
