@@ -145,6 +145,8 @@ def _is_fact(table: Table, pair: Pair, column: Column) -> bool:
         return name_score("rating", column.name) < _SURELY or column.distinct > _MOST_STEPS
     averaged = any(name_score("aggregate", part) == 1.0 for part in tokens(column.name) if part not in _VOTES)
     item = table.column(pair.item)
+    if name_score("rating", column.name) >= _NAMED:
+        return averaged
     return averaged or (says_the_same(item, column))
 
 
