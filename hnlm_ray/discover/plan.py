@@ -118,8 +118,8 @@ def _source(found: Understanding, measured: Measured, bad_items: float) -> tuple
     share = allowed_share(measured.bad_share, bad_items)
     if share is None:
         return found.source, {}
-    most = next(iter(measured.reasons), "")
-    told = f"{measured.bad:,} of {measured.lines:,} lines of the interactions can't be used ({most})"
+    most = f" ({next(iter(measured.reasons), '')})" if measured.bad else ""
+    told = f"{measured.bad:,} of {measured.lines:,} lines of the interactions can't be used{most}"
     told += f", nor {bad_items:.1%} of the items' lines" if bad_items else ""
     told += "; above this share a run stops"
     kind = found.source["format"]

@@ -109,7 +109,8 @@ def init(paths: Sequence[str], wanted: Wanted, output: Output) -> None:
     answer = {"config": out, **plan.tree, "columns": [vars(use) for use in found.uses], "questions": answers.asked}
     answer |= {"read": _counts(measured, seen), "examples": examples}
     losses = losses_of(found, measured, seen, core)
-    warnings = [*found.warnings, *(_asked(one) for one in answers.asked), *warnings_of(losses)]
+    taken = [_asked(one) for one in answers.asked] if answers.yes else []
+    warnings = [*found.warnings, *taken, *warnings_of(losses)]
     answer |= {"warnings": warnings, "left_out": [vars(loss) for loss in losses]}
     output.emit(answer, lambda console: _show(console, found, answer, examples))
 
