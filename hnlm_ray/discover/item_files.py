@@ -148,7 +148,7 @@ class ItemFiles:
                 f"{table.place.shown} describes {link.found:.0%} of the items of {of.place.base}:{link.column}; the "
                 "LLM knows the others by their ids alone"
             )
-        options = {**table.options, **missing_words(table, [roles.item, roles.title, *roles.attributes, *roles.text])}
+        options = {**table.options, **missing_words(table, [roles.title, *roles.attributes, *roles.text], [roles.item])}
         return {"path": table.place.path, **options, "columns": _columns(roles)}
 
     def _unlinked(self, other: Table) -> str:
@@ -228,16 +228,20 @@ _PLAIN_WORDS: Final = frozenset({"NULL", "null", "(null)", "#NULL!", "NaN", "nan
 _LEAST_CELLS = 3
 
 
-def missing_words(table: Table, names: Sequence[str | None], exact: Sequence[str] = ()) -> dict[str, Any]:
+def missing_words(
+    table: Table, names: Sequence[str | None], ids: Sequence[str] = (), exact: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the option ``missing`` of a file: the words for a missing value that stand in the columns that are used.
 
-    ``exact`` are columns of ratings and times, where each such word or dash is one; elsewhere a word that could be a
-    name must stand in three rows.
+    ``exact`` are columns of ratings and times, where each such word or dash is one, in ``ids`` each word; elsewhere a
+    word that could be a name must stand in three rows.
     """
     words: dict[str, int] = {}
     for column in table.columns:
         if column.name in exact:
             words |= column.rows_of(MISSING | DASHES)
+        elif column.name in ids:
+            words |= column.missing
         elif column.name in names:
             words |= {
                 word: rows for word, rows in column.missing.items() if word in _PLAIN_WORDS or rows >= _LEAST_CELLS

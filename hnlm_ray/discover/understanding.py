@@ -110,7 +110,7 @@ def _from_tables(tables: list[Table], wanted: Overrides, ask: Ask, uses: list[Us
     roles = interaction_roles(main, pair, wanted, ask)
     paths = _paths_of_split(split, parts, uses) if split else {"path": path_of(main, parts, uses)}
     exact = [name for name in (roles.rating, roles.timestamp) if name is not None]
-    options = {**main.options, **paths, **missing_words(main, roles.used, exact)}
+    options = {**main.options, **paths, **missing_words(main, roles.used, (pair.user, pair.item), exact)}
     found = Understanding({"format": "table", "interactions": _interaction_tree(options, roles)}, uses=uses)
     found.min_rating = roles.scale.min_rating if roles.scale else None
     found.given = bool(split)

@@ -84,19 +84,19 @@ def _choices_of_events(rows: Mapping[str, int]) -> list[tuple[str, ...]]:
 
 
 def quantity_of(table: Table, rest: Sequence[Column], ask: Ask) -> str | None:
-    """Ask about quantities of 0 or less: returns and corrections, which are no choice of an item."""
+    """Ask about negative quantities: returns and corrections, which are no choice of an item."""
     for column in rest:
-        if name_score("quantity", column.name) >= _NAMED and column.amounts and (share := _not_positive(column)) > 0:
-            text = f"{table.place.shown}:{column.name} is 0 or less in {share:.1%} of the rows; what are these?"
+        if name_score("quantity", column.name) >= _NAMED and column.amounts and (share := _negative(column)) > 0:
+            text = f"{table.place.shown}:{column.name} is negative in {share:.1%} of the rows; what are these?"
             choices = ("returns: left out, counted", "positives like the others")
             return None if ask(Question(text, choices, "--yes")) else column.name
     return None
 
 
-def _not_positive(column: Column) -> float:
-    """Return the share of rows with 0 or less, 0 to 1."""
+def _negative(column: Column) -> float:
+    """Return the share of rows with less than 0, 0 to 1."""
     numbers = column.parsed
     if np.isnan(numbers).all():
         read = [number_of(str(text).strip()) for text in column.uniques.to_pylist()]
         numbers = np.array([np.nan if number is None else number for number in read])
-    return float(column.counts[numbers <= 0].sum() / max(1, column.rows))
+    return float(column.counts[numbers < 0].sum() / max(1, column.rows))
