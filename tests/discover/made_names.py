@@ -29,7 +29,7 @@ NAMES = {
         "age": ["age", "customer_age"],
         "gender": ["gender", "sex"],
         "mean": ["average_rating", "avg_rating", "mean_score"],
-        "votes": ["helpful_votes", "vote", "review_count"],
+        "votes": ["helpful_votes", "votes", "review_count"],
         "joined": ["signup_date", "member since", "registered_at"],
         "released": ["release_date", "published"],
         "discount": ["discount", "discount_pct"],
