@@ -321,11 +321,15 @@ def _check_left(members: kcore.Members, config: PrepareConfig, counts: dict[str,
     raise InputError(
         f"{users} users and {items} items are left, but two of each are needed: of {counts['rows']} rows "
         f"{counts['below_rating']} were below prepare.min_rating{_unrated(counts)}, {counts['outside_window']} outside "
-        f"prepare.since/until, {counts['repeats']} repeats of pairs; of the {_positives(counts)} positives of "
-        f"{counts['users_before']} users and {counts['items_before']} items {of_sample}the k-core (user_core "
+        f"prepare.since/until, {counts['repeats']} repeats of pairs{_taken_back(counts)}; of the {_positives(counts)} "
+        f"positives of {counts['users_before']} users and {counts['items_before']} items {of_sample}the k-core (user_core "
         f"{config.user_core}, item_core {config.item_core}) left too few; {more_users}lower prepare.user_core, "
         "prepare.item_core or prepare.min_rating, or widen the window"
     )
+
+
+def _taken_back(counts: dict[str, int]) -> str:
+    return f", {counts['taken_back']} positives taken back by a later rating" if counts["taken_back"] else ""
 
 
 def _unrated(counts: dict[str, int]) -> str:
