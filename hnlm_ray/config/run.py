@@ -104,7 +104,7 @@ class Config(Section):
 
 def _wrong(section: str, place: tuple[str, ...], value: str, told: str) -> ValidationError:
     """Return the error of a value within a section that another section rules out."""
-    error = InitErrorDetails(type=PydanticCustomError("value_error", told), loc=place, input=value)  # type: ignore[arg-type]
+    error = InitErrorDetails(type=PydanticCustomError("value_error", told), loc=place, input=value)
     return ValidationError.from_exception_data(section, [error])
 
 
