@@ -90,8 +90,8 @@ def _reason(config: PrepareConfig, rows: int, kept: pa.Table, known_items: Seque
         return f"not in the model: {count} {what} of {rows} interactions, prepare.user_core {config.user_core}"
     if config.split.method == "time":
         return (
-            f"not in the model: {count} {what}, {known} of items in the model: none of them is early enough to train on "
-            "(prepare.split, method time), or too few of its items stayed"
+            f"not in the model: {count} {what}, {known} of items in the model: none of them is early enough to train "
+            "on (prepare.split, method time), or too few of its items stayed"
         )
     if config.max_users is not None:
         return (
