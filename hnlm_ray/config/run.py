@@ -65,16 +65,14 @@ class Config(Section):
         source = info.data.get("source")
         if not isinstance(source, TableSource):
             return prepare
-        given, files = prepare.split.method == "given", source.interactions.test_path is not None
-        if given and not files:
-            raise ValueError(
-                "split.method given needs source.interactions.test_path: the file whose rows are the test split"
+        method, files = prepare.split.method, source.interactions.test_path is not None
+        if method == "given" and not files:
+            raise _wrong(
+                "prepare", ("split", "method"), method, "source.interactions.test_path, the rows to test, is not set"
             )
-        if files and not given:
-            raise ValueError(
-                f"source.interactions.test_path is a split that is given, and split.method is {prepare.split.method}: "
-                "set it to given, or name all files in source.interactions.path"
-            )
+        if files and method != "given":
+            told = "source.interactions.test_path is a split that is given: choose given, or name all files in `path`"
+            raise _wrong("prepare", ("split", "method"), method, told)
         return prepare
 
     @field_validator("cf")
@@ -82,8 +80,7 @@ class Config(Section):
     def _keeps_validation_to_choose_by(cls, cf: CFConfig) -> CFConfig:
         if cf.validation == "none":
             told = "trials are chosen on validation, so a run keeps 'split'; 'none' is for a CF training alone"
-            error = InitErrorDetails(type=PydanticCustomError("value_error", told), loc=("validation",), input="none")
-            raise ValidationError.from_exception_data("cf", [error])
+            raise _wrong("cf", ("validation",), "none", told)
         return cf
 
     @field_validator("tune")
@@ -103,6 +100,12 @@ class Config(Section):
     def makes_pool(self) -> bool:
         """Whether some training pairs get catalogue negatives, from a text or a vector."""
         return _makes_pool(self.negatives, vectors=self.makes_vectors)
+
+
+def _wrong(section: str, place: tuple[str, ...], value: str, told: str) -> ValidationError:
+    """Return the error of a value within a section that another section rules out."""
+    error = InitErrorDetails(type=PydanticCustomError("value_error", told), loc=place, input=value)
+    return ValidationError.from_exception_data(section, [error])
 
 
 def _makes_vectors(finetune: FinetuneConfig, embeddings: EmbeddingsConfig) -> bool:

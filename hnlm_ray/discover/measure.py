@@ -62,7 +62,9 @@ class ItemsSeen:
 
 def parsed_source(tree: Mapping[str, Any]) -> Any:  # noqa: ANN401  the union of all sources
     """Validate a section ``source``, and let every bad line pass, so that all are counted."""
-    source = Config.model_validate({"name": "init", "workspace": "init", "source": dict(tree)}).source
+    given = {"split": {"method": "given"}} if "test_path" in tree.get("interactions", {}) else {}
+    run = {"name": "init", "workspace": "init", "source": dict(tree), "prepare": given}
+    source = Config.model_validate(run).source
     return source.model_copy(update={"max_bad_share": 1.0})
 
 

@@ -217,6 +217,10 @@ def _not_prepared(counts: Numbers, settings: Mapping[str, object]) -> Iterator[L
     outside = f"{{share}} of the rows ({{figures}}) are outside {window}: widen them"
     yield Loss(counts["outside_window"], liked, outside)
     pairs = liked - counts["outside_window"] - repeats_in(counts) - counts["taken_back"]
+    yield Loss(
+        *(counts["taken_back"], pairs + counts["taken_back"]),
+        "{share} of the pairs with a positive ({figures}) are left out, for their last rating is none: check the times",
+    )
     sample = f"the sample of {value('max_users')} left out {{share}} of the positives ({{figures}}): raise or remove it"
     yield Loss(counts["dropped_by_sample"], pairs, sample)
     sampled = pairs - counts["dropped_by_sample"]
@@ -232,6 +236,9 @@ def _not_in_the_split(counts: Numbers, train_share: str) -> Iterator[Loss]:
     thinned = counts["train_left_out"]
     left_out = f"{train_share} left out {{share}} of the training rows ({{figures}})"
     yield Loss(thinned, counts["train"] + thinned, left_out)
+    both = counts["in_train_and_test"]
+    leaks = "{share} of the pairs in test ({figures}) are in train too, so they train: check the files of the split"
+    yield Loss(both, counts["test"] + both, leaks)
     untested = sum(counts[f"rows_of_{name}_without_training"] for name in ("users", "items"))
     yield Loss(
         *(untested, counts["validation"] + counts["test"] + untested),

@@ -316,16 +316,20 @@ def _check_left(members: kcore.Members, config: PrepareConfig, counts: dict[str,
     if users >= 2 and items >= 2:
         return
     sampled = counts.get("dropped_by_sample", 0) > 0
-    of_sample = f"a sample of {config.max_users} of them (prepare.max_users) was taken, of which " if sampled else ""
+    of_sample = f" a sample of {config.max_users} of them (prepare.max_users) was taken, of which" if sampled else ""
+    positives = f"{_positives(counts)} positives of {counts['users_before']} users and {counts['items_before']} items"
     more_users = "raise prepare.max_users or remove it, or " if sampled else ""
     raise InputError(
         f"{users} users and {items} items are left, but two of each are needed: of {counts['rows']} rows "
         f"{counts['below_rating']} were below prepare.min_rating{_unrated(counts)}, {counts['outside_window']} outside "
-        f"prepare.since/until, {counts['repeats']} repeats of pairs; of the {_positives(counts)} positives of "
-        f"{counts['users_before']} users and {counts['items_before']} items {of_sample}the k-core (user_core "
-        f"{config.user_core}, item_core {config.item_core}) left too few; {more_users}lower prepare.user_core, "
-        "prepare.item_core or prepare.min_rating, or widen the window"
+        f"prepare.since/until, {counts['repeats']} repeats of pairs{_taken_back(counts)}; of the {positives}{of_sample}"
+        f" the k-core (user_core {config.user_core}, item_core {config.item_core}) left too few; {more_users}lower "
+        "prepare.user_core, prepare.item_core or prepare.min_rating, or widen the window"
     )
+
+
+def _taken_back(counts: dict[str, int]) -> str:
+    return f", {counts['taken_back']} positives taken back by a later rating" if counts["taken_back"] else ""
 
 
 def _unrated(counts: dict[str, int]) -> str:

@@ -350,12 +350,6 @@ TABLES: Final[dict[str, pa.Schema]] = {
     ),
 }
 
-MORE: Final[dict[str, pa.Schema]] = {
-    # repeats: how often the pair came, with prepare.repeats weight.
-    "interactions": pa.schema([pa.field("repeats", pa.int32(), nullable=False)]),
-}
-"""Columns that a table has only where a setting asks for them; they are read by name alone."""
-
 KEYS: Final[dict[str, tuple[str, ...]]] = {
     "raw_items": ("item_id",),
     "interactions": ("user", "item"),
@@ -385,3 +379,9 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "recommendations": ("user", "rank"),
 }
 """The columns that name a row: no two rows of a table agree on them."""
+
+MORE: Final[dict[str, pa.Schema]] = {
+    # repeats: how often the pair came, with prepare.repeats weight.
+    "interactions": pa.schema([pa.field("repeats", pa.int32(), nullable=False)]),
+}
+"""Columns that a table has only where a setting asks for them; they are read by name alone."""

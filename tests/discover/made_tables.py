@@ -105,7 +105,7 @@ def made_table(seed: int) -> Made:
     draft = _Draft(draw, tongue, made_names.style(draw), scale, clock)
     draft.traits += [tongue, f"names: {draft.dress}", f"rating: {scale.kind if scale else 'none'}"]
     draft.traits += [f"time: {clock.kind if clock else 'none'}", "header" if header else "no header"]
-    _interactions(draft, orders=header and draw.random() < 0.25)
+    _interactions(draft)
     if header:
         for make in draw.sample(_FURTHER, draw.choice((0, 1, 1, 2, 3, 4, 6))):
             make(draft)
@@ -114,7 +114,7 @@ def made_table(seed: int) -> Made:
     return _written(seed, draft, header=header, odd=odd)
 
 
-def _interactions(draft: _Draft, *, orders: bool) -> None:
+def _interactions(draft: _Draft) -> None:
     """Draw visits of users, each of one time and one or more items, and the columns of the four roles."""
     draw = draft.draw
     users, items, wanted = draw.randrange(20, 60), draw.randrange(12, 80), draw.randrange(180, 420)
@@ -122,6 +122,7 @@ def _interactions(draft: _Draft, *, orders: bool) -> None:
         made_columns.ids(draw, side, count) for side, count in (("user", users), ("item", items))
     )
     draft.traits += [f"user: {user_kind}", f"item: {item_kind}", "more items" if items > users else "more users"]
+    orders = draw.random() < 0.25
     start, span = draw.randrange(1_060_000_000, 1_690_000_000), draw.choice((60, 200, 900)) * _DAY
     taste = [draw.gauss(0.65, 0.2) for _ in range(items)]
     user_weights, item_weights = ([1 / (at + 4) for at in range(count)] for count in (users, items))
@@ -248,7 +249,8 @@ def _spoil(draft: _Draft, *, header: bool) -> bool:
 def _some(draft: _Draft, most: float = 0.05, least: float = 0.0) -> list[int]:
     """Return some rows, at least one and at most a share of them."""
     count = max(1, int(len(draft.rows) * draft.draw.uniform(least, most)))
-    return draft.draw.sample(range(len(draft.rows)), count)
+    there = [at for at, row in enumerate(draft.rows) if row is not None]
+    return draft.draw.sample(there, min(count, len(there)))
 
 
 def _rated(draft: _Draft) -> bool:

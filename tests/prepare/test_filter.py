@@ -294,6 +294,8 @@ def test_a_share_above_a_fifth_is_warned_about_with_what_to_type():
             {"outside_window": 400, "dropped_by_sample_and_kcore": 0},
             "44% of the rows .400 of 900. are outside prepare.s",
         ),
+        ({"taken_back": 200, **ALL_STAY}, "33% of the pairs with a positive .200 of 600. are left out"),
+        ({"in_train_and_test": 7, **ALL_STAY}, "70% of the pairs in test .7 of 10. are in train too"),
         ({"dropped_by_sample": 560}, "the sample of prepare.max_users 30 left out 93% of the positives .560 of 600."),
         ({"dropped_by_sample_and_kcore": 9, "train_left_out": 30}, "left out 50% of the training rows .30 of 60."),
         (

@@ -88,6 +88,11 @@ def _reason(config: PrepareConfig, rows: int, kept: pa.Table, known_items: Seque
     what = "training positives" if given else "positives"
     if count < config.user_core:
         return f"not in the model: {count} {what} of {rows} interactions, prepare.user_core {config.user_core}"
+    if config.split.method == "time":
+        return (
+            f"not in the model: {count} {what}, {known} of items in the model: none of them is early enough to train "
+            "on (prepare.split, method time), or too few of its items stayed"
+        )
     if config.max_users is not None:
         return (
             f"not in the model: not in the sample of prepare.max_users {config.max_users}, or too few of its items "
