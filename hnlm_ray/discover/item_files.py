@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from hnlm_ray.discover.files.columns import DASHES, MISSING
+from hnlm_ray.discover.files.columns import DASHES, MISSING, ZERO_DATES
 from hnlm_ray.discover.files.inputs import Place
 from hnlm_ray.discover.files.sample import Ask, Question, Table
 from hnlm_ray.discover.found import LEFT, Understanding, Use
@@ -239,7 +239,7 @@ def missing_words(
     words: dict[str, int] = {}
     for column in table.columns:
         if column.name in exact:
-            words |= column.rows_of(MISSING | DASHES)
+            words |= column.rows_of(MISSING | DASHES | ZERO_DATES)
         elif column.name in ids:
             words |= column.missing
         elif column.name in names:

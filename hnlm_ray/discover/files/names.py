@@ -13,7 +13,22 @@ from hnlm_ray.base.yaml_text import parse_yaml
 
 _TYPED: Final = re.compile(r":(token|float|token_seq|float_seq)$")  # RecBole's atomic files
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\x00-\x7f])(?=[A-Z])")
-_NUMBERS: Final = ("nummer", "nr", "kennung", "schlussel", "code", "id")
+_NUMBERS: Final = (
+    "nummer",
+    "nr",
+    "kennung",
+    "schlussel",
+    "code",
+    "id",
+    "编号",
+    "番号",
+    "コード",
+    "代码",
+    "号码",
+    "번호",
+    "코드",
+    "号",
+)
 _LEAST_PART = 4
 
 
@@ -98,7 +113,7 @@ def _is_latin(text: str, at: int) -> bool:
 
 def _bases(part: str) -> set[str]:
     """Return what a German compound numbers: 'kundennummer' and 'kundennr' number 'kunde'."""
-    ending = next((one for one in _NUMBERS if part.endswith(one) and len(part) > len(one) + 2), None)
+    ending = next((one for one in _NUMBERS if part.endswith(one) and len(part) > len(one) + 2 * one.isascii()), None)
     base = part.removesuffix(ending) if ending else ""
     return {base.removesuffix(joint) for joint in ("", "n", "en", "s")} - {""}
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.discover.files.columns import MISSING, Column, number_of
+from hnlm_ray.discover.files.columns import DASHES, MISSING, Column, number_of
 from hnlm_ray.discover.files.names import name_score
 from hnlm_ray.discover.files.sample import Ask, Question, Table
 from hnlm_ray.discover.overrides import Overrides
@@ -45,14 +45,13 @@ def event_role(text: str) -> str | None:
 
 def events_of(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask) -> tuple[str | None, tuple[str, ...]]:
     """Ask which kinds of events count, where a column names several."""
-    column = next((one for one in rest if is_events(one) and one.distinct - len(one.missing) > 1), None)
+    column = next((one for one in rest if is_events(one) and _kinds(one) > 1), None)
     if column is None:
         if wanted.events:
             raise InputError(f"--events: no column of {table.place.shown} names kinds of events; leave it out")
         return None, ()
-    rows = {
-        str(kind).strip(): int(count) for kind, count in zip(column.uniques.to_pylist(), column.counts, strict=True)
-    }
+    counted = zip(column.uniques.to_pylist(), column.counts, strict=True)
+    rows = {str(kind).strip(): int(count) for kind, count in counted if kind.strip() not in MISSING | DASHES}
     if wanted.events:
         return column.name, _wanted_events(table, column, wanted.events, rows)
     choices = _choices_of_events(rows)
@@ -62,6 +61,10 @@ def events_of(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask)
     text = f"which events of {table.place.shown}:{column.name} count as a positive ({shown})?"
     chosen = choices[ask(Question(text, tuple(" and ".join(kinds)[:200] for kinds in choices), "--events"))]
     return (column.name, chosen) if len(chosen) < len(rows) else (None, ())
+
+
+def _kinds(column: Column) -> int:
+    return column.distinct - len(column.rows_of(MISSING | DASHES))
 
 
 def _wanted_events(table: Table, column: Column, wanted: Sequence[str], rows: Mapping[str, int]) -> tuple[str, ...]:

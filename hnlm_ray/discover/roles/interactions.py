@@ -129,7 +129,10 @@ def _rating(
             )
         return wanted.rating, _settled(table, wanted.rating, scale, wanted, ask)
     rest = [column for column in rest if not _is_fact(table, pair, column)]
-    read = {column.name: scale_of(column, named=_named_rating(column)) for column in rest}
+    read = {
+        column.name: scale_of(column, named=_named_rating(column) or column.name.startswith("column_"))
+        for column in rest
+    }
     scales = {column.name: scale for column in rest if (scale := read[column.name]) and _is_rating(column, scale)}
     best = max(scales, key=lambda name: _rating_score(table.column(name), scales[name]), default=None)
     if best is None:
@@ -155,7 +158,7 @@ def _asked_rating(table: Table, read: Mapping[str, Scale | None], ask: Ask) -> t
     for name, scale in read.items():
         other = max(name_score(role, name) for role in _NO_RATING)
         silent = name.startswith("column_") or name_score("rating", name) > other
-        if scale is None or not silent or has_id(name) or scale.steps > _MOST_STEPS:
+        if scale is None or not silent or has_id(name):
             continue
         text = f"{table.place.shown}:{name} holds {scale.steps} numbers from {scale.low:g} to {scale.high:g}: ratings?"
         if ask(Question(text, ("yes, ratings", "no"), "--rating")) == 0:

@@ -91,8 +91,9 @@ def _order(table: Table, user: str, item: str) -> float:
 
 def _times(table: Table) -> list[Column]:
     """Return the columns that say when, however they are called."""
-    found = [column for column in table.columns if name_score("time", column.name) >= _NAMED and times_of(column)]
-    return found or [column for column in table.columns if is_timed(table, column)]
+    rest = [column for column in table.columns if name_score("not_when", column.name) < _PARTLY]
+    found = [column for column in rest if name_score("time", column.name) >= _NAMED and times_of(column, named=True)]
+    return found or [column for column in rest if is_timed(table, column)]
 
 
 def _of_one_time(table: Table, name: str, happened: Sequence[Column]) -> float:

@@ -199,7 +199,7 @@ def within_scale(numbers: Numbers, rows: npt.NDArray[np.int64]) -> npt.NDArray[n
     """Mark the numbers of the scale itself: not those beyond a gap that is wider than the scale.
 
     Above it are usual numbers for "not rated", such as 99 of -10 to 10, or few rows of others: slips of the pen, sums.
-    Below it is one of the usual numbers for "not rated", under a scale from 0 or more. At least three steps stay.
+    Below it is one of the usual numbers for "not rated", under a scale from 0 or more. At least three steps stay, or 0 and 1.
     """
     inside = np.ones(len(numbers), dtype=bool)
     while (above := _beyond_gap(numbers, rows, inside)) is not None:
@@ -216,8 +216,10 @@ def _beyond_gap(
     """Return the places of the numbers above a gap, the highest gap first; None when there is none."""
     falling = np.flatnonzero(inside)[np.argsort(-numbers[inside])]
     rare = _RARE * rows.sum() + 1
-    for cut in range(1, len(falling) - _LEAST_STEPS + 1):
+    for cut in range(1, len(falling) - 1):
         above, below = falling[:cut], falling[cut:]
+        if len(below) < _LEAST_STEPS and not {*numbers[below]} <= {0.0, 1.0}:
+            return None
         gap = numbers[above].min() - numbers[below].max()
         unusual = sum(int(rows[at]) for at in above if numbers[at] not in _SENTINELS)
         if unusual > rare:

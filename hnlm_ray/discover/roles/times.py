@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from hnlm_ray.discover.files.columns import DASHES, MISSING, Column
+from hnlm_ray.discover.files.columns import DASHES, MISSING, ZERO_DATES, Column
 
 _DATES: Final = (
     *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y-%m-%d", "%Y%m%d"),
@@ -58,8 +58,13 @@ _CONSISTENT = 0.98
 _MOST_DIGITS = 0.9
 _LONGEST = 80
 _TRIED = 8
-_NO_TIME: Final = frozenset({"0", "-1", "0000-00-00", "0000-00-00 00:00:00", "00.00.0000", "00/00/0000"})
+_NO_TIME: Final = frozenset({"0", "-1"}) | ZERO_DATES
 """What stands for an unknown time in columns of times."""
+_UNKNOWN: Final = (
+    r"^\s*(?:(?:1970|1900|1899|0001|9999)[-/.](?:0?1|12)[-/.](?:0?1|3[01])|(?:0?1|3[01])[./-](?:0?1|12)[./-](?:1970|1900|0001|9999)"
+    r"|12/3[01]/(?:1969|1899|9999))(?:\D|$)"
+)
+"""Dates that programs write for an unknown one: the first of their calendar, or its last."""
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
 _SECONDS: Final = (5e7, 4.2e9)
 """1971 to 2103: smaller numbers are years, days or counts."""
@@ -123,10 +128,11 @@ def times_of(column: Column, *, named: bool = False) -> list[Times]:
     if column.numeric or (named and np.mean(~np.isnan(column.parsed)) >= _HALF):
         return _numbers(column, named=named)
     least = _HALF if named else _CONSISTENT
+    unknown = named and bool(column.rows_matching(_UNKNOWN))
     if _share(texts, None) >= least:
-        return [Times(None, "ISO 8601", _odd(texts, None))]
+        return [Times(None, "ISO 8601", _odd(texts, None), unknown)]
     return [
-        Times(found, f"dates such as {texts[0]}, read as {found}", _odd(texts, found))
+        Times(found, f"dates such as {texts[0]}, read as {found}", _odd(texts, found), unknown)
         for found in _fitting(texts, least)
     ]
 
