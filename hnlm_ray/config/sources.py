@@ -25,7 +25,7 @@ class FileFormat(Section):
     names: tuple[str, ...] = Field((), description="Names of all columns of a file without a header.")
     quoting: bool = Field(default=True, description='CSV only; False: a " is an ordinary character.')
     skip_lines: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        0, description="Text: lines above the names (or the first row) that are no part of the table."
+        0, description="Text: lines above the names (or the first row) that are no part of the table; not comments."
     )
     comment: str | None = Field(
         None, min_length=1, max_length=4, description="Text: lines that start with this are no rows, such as '#'."
@@ -41,7 +41,7 @@ class InteractionColumns(Section):
     user: str = "user_id"
     item: str = "item_id"
     rating: str | None = None
-    timestamp: str | None = Field(None, description="Seconds or milliseconds since 1970, or a date text.")
+    timestamp: str | None = Field(None, description="Seconds (or ms, us, ns) since 1970, or a date text.")
     event: str | None = Field(None, description="What happened (view, cart, purchase); `events` says which rows count.")
     quantity: str | None = Field(None, description="How many; rows with 0 or less (returns) are left out and counted.")
     review: tuple[str, ...] = Field(
@@ -94,6 +94,13 @@ class InteractionFile(FileFormat):
             raise ValueError("rating_values needs columns.rating: the column that holds these words")
         if bool(self.events) != (self.columns.event is not None):
             raise ValueError("events and columns.event go together: which kinds count, and the column that names them")
+        for setting, column in (("rating_range", self.columns.rating), ("time_range", self.columns.timestamp)):
+            limits = getattr(self, setting)
+            if limits is not None and column is None:
+                named = "rating" if setting == "rating_range" else "timestamp"
+                raise ValueError(f"{setting} needs columns.{named}: the column that it judges")
+            if limits is not None and limits[0] > limits[1]:
+                raise ValueError(f"{setting} begins behind its end; write the lesser value first")
         return self
 
     @model_validator(mode="after")

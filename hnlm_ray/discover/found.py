@@ -12,7 +12,7 @@ from typing import Any, Final
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.files.names import tokens
 from hnlm_ray.discover.files.sample import Ask, Question, Table
-from hnlm_ray.sources.readers.files import find_files
+from hnlm_ray.sources.readers.files import find_files, plain_path
 
 Comments = dict[tuple[str, ...], str]
 LEFT: Final = "not used"
@@ -138,7 +138,8 @@ def _glob(paths: Sequence[str]) -> str | None:
     if any(char in start + end for char in "*?[") or any("/" in part for part in between):
         return None
     pattern = f"{start}*{end}"
-    return pattern if {file.path for file in find_files(pattern)} == set(paths) else None
+    named, wanted = ({plain_path(file.name) for one in some for file in find_files(one)} for some in ([pattern], paths))
+    return pattern if named == wanted else None
 
 
 def _common(texts: Sequence[str]) -> str:

@@ -105,9 +105,10 @@ def table_names(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
     if width < len(header):
         return names if any(cell.strip() for cell in header[width:]) else names[:width]
     surplus = ["".join(row[len(header) :]) for row in rows if len(row) == width]
-    if sum(not text.strip() for text in surplus) > _MOSTLY * count:
+    blank = sum(not text.strip() for text in surplus) / count
+    if blank >= _MOSTLY:
         return [*names, *[""] * (width - len(header))]
-    named = width == len(header) + 1 and count >= _MOSTLY * len(rows)
+    named = width == len(header) + 1 and count >= _MOSTLY * len(rows) and blank <= 1 - _MOSTLY
     return [ROW_NAMES if ROW_NAMES not in names else f"{ROW_NAMES}.0", *names] if named else names
 
 

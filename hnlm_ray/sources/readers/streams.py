@@ -220,7 +220,7 @@ def below_preamble(blocks: Iterator[Block], options: FileFormat) -> Iterator[Blo
 def _table_start(text: str, left: int, comment: str | None) -> tuple[int, int, int]:
     """Return where the table starts in a text, the lines above it, and how many are yet to be left out."""
     at = passed = 0
-    while at < len(text):
+    while at <= len(text):
         end = text.find("\n", at)
         line = text[at : end if end >= 0 else len(text)]
         remark = comment is not None and line.startswith(comment)
@@ -228,7 +228,7 @@ def _table_start(text: str, left: int, comment: str | None) -> tuple[int, int, i
             break
         left -= 0 if remark or not left else 1
         passed += 1
-        at = end + 1 if end >= 0 else len(text)
+        at = end + 1 if end >= 0 else len(text) + 1
     return at, passed, left
 
 
