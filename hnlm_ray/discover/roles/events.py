@@ -9,7 +9,7 @@ import numpy as np
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.files.columns import DASHES, MISSING, Column, number_of
-from hnlm_ray.discover.files.names import name_score
+from hnlm_ray.discover.files.names import name_score, tokens
 from hnlm_ray.discover.files.sample import Ask, Question, Table
 from hnlm_ray.discover.overrides import Overrides
 
@@ -17,6 +17,7 @@ MOST_EVENTS = 30
 """Kinds of events at most; a column of more different words names something else."""
 _NAMED, _EVENT = 0.8, 0.8
 _STRONG_SHARE = 0.1
+_NAME_THEM = "those that --events names"
 _FLAGS: Final = frozenset(
     {"0", "1", "0.0", "1.0", "true", "false", "t", "f", "yes", "no", "y", "n", "ja", "nein", "j", "oui", "non", "o"}
 )
@@ -38,6 +39,13 @@ def is_events(column: Column) -> bool:
     return bool(texts) and (len(known) >= max(1, 0.5 * len(texts)) or (named and len(known) > 0))
 
 
+def names_events(column: Column) -> bool:
+    """Tell whether a column that is named as kinds of events has a few, whatever they are called: 1, 2, 3."""
+    return (
+        name_score("event", column.name) == 1.0 and 1 < column.distinct <= MOST_EVENTS and len(tokens(column.name)) > 1
+    )
+
+
 def event_role(text: str) -> str | None:
     """Name what a kind of event says of a user's liking: strong, weak or rejecting; None for an unknown word."""
     return next((role for role in ("rejecting", "strong", "weak") if name_score(role, text) >= _EVENT), None)
@@ -45,7 +53,8 @@ def event_role(text: str) -> str | None:
 
 def events_of(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask) -> tuple[str | None, tuple[str, ...]]:
     """Ask which kinds of events count, where a column names several."""
-    column = next((one for one in rest if is_events(one) and _kinds(one) > 1), None)
+    found = (one for one in rest if (is_events(one) or names_events(one)) and _kinds(one) > 1)
+    column = next(found, None)
     if column is None:
         if wanted.events:
             raise InputError(f"--events: no column of {table.place.shown} names kinds of events; leave it out")
@@ -59,7 +68,11 @@ def events_of(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask)
         f"{kind} {count / column.rows:.0%}" for kind, count in sorted(rows.items(), key=lambda k: -k[1])[:8]
     )
     text = f"which events of {table.place.shown}:{column.name} count as a positive ({shown})?"
-    chosen = choices[ask(Question(text, tuple(" and ".join(kinds)[:200] for kinds in choices), "--events"))]
+    shown_choices = tuple(" and ".join(kinds)[:200] for kinds in choices)
+    at = ask(Question(text, shown_choices if len(choices) > 1 else (*shown_choices, _NAME_THEM), "--events"))
+    if at == len(choices):
+        raise InputError(f"{table.place.shown}:{column.name} holds {shown}: name those that count with --events A,B")
+    chosen = choices[at]
     return (column.name, chosen) if len(chosen) < len(rows) else (None, ())
 
 

@@ -16,7 +16,7 @@ from hnlm_ray.discover.overrides import NONE, Overrides
 from hnlm_ray.discover.roles.events import events_of, is_flag, quantity_of
 from hnlm_ray.discover.roles.pairs import Pair, close_rivals
 from hnlm_ray.discover.roles.scale import Scale, least_positive, scale_of
-from hnlm_ray.discover.roles.times import Times, times_of
+from hnlm_ray.discover.roles.times import Times, is_dated, times_of
 from hnlm_ray.discover.roles.when import says_the_same, time_column
 
 _NAMED = 0.8
@@ -256,12 +256,18 @@ def _named_rating(column: Column) -> bool:
 
 def _is_rating(column: Column, scale: Scale) -> bool:
     """Ask for a name of ratings, or approval in words or as 0 and 1; without names only 1 to 5 and the like will do."""
-    yes_or_no = (scale.low, scale.high, scale.steps) == (0.0, 1.0, 2) and name_score("approval", column.name) >= 0.6
+    yes_or_no = (scale.low, scale.high, scale.steps) == (0.0, 1.0, 2) and _named_approval(column)
     if _named_rating(column) or yes_or_no:
         return True
     nameless = column.name.startswith("column_")
     usual = scale.high in _USUAL_TOPS and scale.low in {0.5, 1.0} and 3 <= scale.steps <= 20
     return (nameless and usual) or (bool(scale.values) and not column.numeric and "approval" in scale.told)
+
+
+def _named_approval(column: Column) -> bool:
+    """Tell whether a word of the name is one of approval; 'reordered' only ends in one."""
+    words = [part for part in tokens(column.name) if name_score("approval", part) == 1.0]
+    return bool(words) or name_score("approval", column.name) >= _NAMED
 
 
 def _rating_score(column: Column, scale: Scale) -> float:
@@ -275,6 +281,6 @@ def _reviews(rest: Sequence[Column]) -> tuple[str, ...]:
     texts = [column for column in texts if name_score("time", column.name) < _NAMED and column.digits < _MOSTLY_DIGITS]
     named = [c for c in texts if name_score("review", c.name) >= 0.6 and c.words >= 2 and c.repetition < 3]
     unnamed = [c for c in texts if c not in named and c.words >= _REVIEW_WORDS and c.repetition < 1.5]
-    unnamed = [column for column in unnamed if not times_of(column, named=True)]
+    unnamed = [column for column in unnamed if not times_of(column, named=True) and not is_dated(column)]
     kept = sorted((named or unnamed)[:_MOST_REVIEWS], key=lambda column: column.words)
     return tuple(column.name for column in kept)

@@ -13,7 +13,7 @@ import numpy as np
 from hnlm_ray.discover.files.columns import Column, distinct_pairs
 from hnlm_ray.discover.files.names import has_id, name_score, only_id
 from hnlm_ray.discover.files.sample import Table
-from hnlm_ray.discover.roles.events import is_events, is_flag
+from hnlm_ray.discover.roles.events import is_events, is_flag, names_events
 from hnlm_ray.discover.roles.items import could_be_title, tells_of
 from hnlm_ray.discover.roles.scale import scale_of
 from hnlm_ray.discover.roles.times import times_of
@@ -28,6 +28,7 @@ _NAMED, _PARTLY = 0.8, 0.7
 _FIRST, _LATER, _ID_PLACES = 0.3, 0.2, 2
 _REPEATED = 1.3
 _RANK, _RATED = 0.5, 0.4
+_MOSTLY = 0.9
 _FEW_STEPS, _LEAST_RANKS, _LEAST_OWNERS = 21, 3, 5
 
 
@@ -77,7 +78,9 @@ def ranked_pairs(
     ]
     good = [pair for pair in pairs if user or item or pair.score >= _LEAST_SCORE]
     ranked = sorted(good, key=lambda pair: -pair.score - pair.order)[: 2 * _CANDIDATES]
-    return [pair for pair in ranked if (user and item) or not _is_one_thing(table, pair)]
+    if user and item:
+        return ranked
+    return [pair for pair in ranked if not _is_one_thing(table, pair) and not _counts_within(table, pair)]
 
 
 def _order(table: Table, user: str, item: str) -> float:
@@ -130,7 +133,11 @@ def _id_score(table: Table, column: Column) -> float | None:
     fractions = column.amounts and not column.whole and not (named >= _NAMED and has_id(column.name))
     if fractions or column.typed_time or _numbers_rows(column) or is_flag(column):
         return None
-    if is_events(column) or (named < _NAMED and (name_score("time", column.name) >= _NAMED or is_timed(table, column))):
+    if (
+        is_events(column)
+        or (names_events(column) and named < _NAMED)
+        or (named < _NAMED and (name_score("time", column.name) >= _NAMED or is_timed(table, column)))
+    ):
         return None
     told = max(name_score(role, column.name) for role in ("rating", "count"))
     if told >= _PARTLY and told >= named and not (has_id(column.name) and named >= _NAMED):
@@ -140,6 +147,19 @@ def _id_score(table: Table, column: Column) -> float | None:
     first = table.names.index(column.name) < _ID_PLACES  # without names ids come first, and ratings after them
     rated = _RATED if named < _NAMED and not first and column.distinct <= _FEW_STEPS and scale_of(column) else 0.0
     return spread - (0.5 if spread < _LEAST_SPREAD and column.rows > 50 else 0.0) - rank - rated
+
+
+def _counts_within(table: Table, pair: Pair) -> bool:
+    """Tell whether the item's column only counts each user's rows from 1 on: the place in an order, the nth order."""
+    user, item = table.column(pair.user), table.column(pair.item)
+    if name_score("item", pair.item) >= _NAMED or not item.whole or item.numbers.min() not in {0.0, 1.0}:
+        return False
+    rows = (user.codes >= 0) & (item.codes >= 0)
+    users, numbers = user.codes[rows], item.parsed[item.codes[rows]]
+    order = np.lexsort((numbers, users))
+    users, numbers = users[order], numbers[order]
+    same = users[1:] == users[:-1]
+    return bool(same.any() and np.mean(numbers[1:][same] - numbers[:-1][same] == 1) >= _MOSTLY)
 
 
 def _is_rank(column: Column) -> bool:

@@ -44,7 +44,8 @@ _POSITIVE_FROM: Final = {
 """From which rating a scale with this top counts as liked: 4 of 5, 7 of 10."""
 _UNIT: Final = r"stars?|sterne?n?|étoiles?|estrellas?|stelle|points?|punkte|pts?|星|점|★|%|点|分"
 _OF: Final = r"/|von|out of|of|sur|de|su|av"
-_NUMBER: Final = re.compile(rf"(-?\d+(?:[.,]\d+)?)(?:\s*(?:{_OF})\s*\d+)?\s*(?:{_UNIT})?", re.IGNORECASE)
+_LEAD: Final = r"(?:(?:rated|rating|score|bewertung|bewertet mit|note|mit)\s*:?\s*)?"
+_NUMBER: Final = re.compile(rf"{_LEAD}(-?\d+(?:[.,]\d+)?)(?:\s*(?:{_OF})\s*\d+)?\s*(?:{_UNIT})?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -199,14 +200,15 @@ def within_scale(numbers: Numbers, rows: npt.NDArray[np.int64]) -> npt.NDArray[n
     """Mark the numbers of the scale itself: not those beyond a gap that is wider than the scale.
 
     Above it are usual numbers for "not rated", such as 99 of -10 to 10, or few rows of others: slips of the pen, sums.
-    Below it is one of the usual numbers for "not rated", under a scale from 0 or more. At least three steps stay, or 0 and 1.
+    Below it is one of the usual numbers for "not rated", under a scale from 0 or more. At least three steps
+    stay, or 0 and 1.
     """
     inside = np.ones(len(numbers), dtype=bool)
     while (above := _beyond_gap(numbers, rows, inside)) is not None:
         inside[above] = False
     rest = np.flatnonzero(inside)[np.argsort(numbers[inside])]
-    if len(rest) > _LEAST_STEPS and numbers[rest[0]] in _UNRATED and numbers[rest[1]] >= 0:
-        inside[rest[0]] = False
+    if len(rest) > _LEAST_STEPS and numbers[rest[0]] < 0 <= numbers[rest[1]]:
+        inside[rest[0]] = numbers[rest[0]] not in _UNRATED and rows[rest[0]] > _RARE * rows.sum() + 1
     return inside
 
 
@@ -224,7 +226,8 @@ def _beyond_gap(
         unusual = sum(int(rows[at]) for at in above if numbers[at] not in _SENTINELS)
         if unusual > rare:
             return None
-        if gap > np.ptp(numbers[below]):
+        span = np.ptp(numbers[below])
+        if gap > span or (gap == span and not unusual):
             return above
     return None
 
