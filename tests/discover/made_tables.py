@@ -78,7 +78,7 @@ class _Draft:
     scale: Ratings | None
     clock: Clock | None
     columns: list[Column] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Row | None] = field(default_factory=list)
     moments: list[datetime] = field(default_factory=list)
     traits: list[str] = field(default_factory=list)
     lines: dict[int, list[str]] = field(default_factory=dict)
@@ -259,11 +259,17 @@ def _timed(draft: _Draft) -> bool:
     return draft.clock is not None
 
 
+def _unsay(draft: _Draft, at: int, **changes: float | None) -> None:
+    """Take something of what a row says: it may be left out as well."""
+    if draft.rows[at] is not None:
+        draft.rows[at] = replace(draft.rows[at], sure=False, **changes)
+
+
 def _missing_rating(draft: _Draft) -> None:
     word = draft.draw.choice(MISSING)
     for at in _some(draft):
         draft.column("rating").cells[at] = word
-        draft.rows[at] = replace(draft.rows[at], rating=None, sure=False)
+        _unsay(draft, at, rating=None)
     draft.traits.append(f"odd: {word!r} as a rating")
 
 
@@ -271,7 +277,7 @@ def _missing_time(draft: _Draft) -> None:
     word = draft.draw.choice(MISSING)
     for at in _some(draft):
         draft.column("time").cells[at] = word
-        draft.rows[at] = replace(draft.rows[at], time=None, sure=False)
+        _unsay(draft, at, time=None)
     draft.traits.append(f"odd: {word!r} as a time")
 
 
@@ -288,25 +294,21 @@ def _sentinel_rating(draft: _Draft) -> None:
     comma = draft.scale.comma and draft.draw.random() < 0.5
     for at in _some(draft, 0.3, 0.02):
         draft.column("rating").cells[at] = word + ",0" * comma
-        or_zero = 0.0 if word == "0" else None
-        if draft.rows[at] is not None:
-            draft.rows[at] = replace(draft.rows[at], rating=None, sure=False, unrated_or=or_zero)
+        _unsay(draft, at, rating=None, unrated_or=0.0 if word == "0" else None)
     draft.traits.append(f"odd: {word} for not rated")
 
 
 def _sentinel_time(draft: _Draft) -> None:
     for at in _some(draft):
         draft.column("time").cells[at] = draft.clock.zero
-        if draft.rows[at] is not None:
-            draft.rows[at] = replace(draft.rows[at], time=None, sure=False)
+        _unsay(draft, at, time=None)
     draft.traits.append(f"odd: {draft.clock.zero} for no time")
 
 
 def _typo(draft: _Draft) -> None:
     at = draft.draw.randrange(len(draft.rows))
     draft.column("rating").cells[at] = draft.draw.choice(("55", "44", "33"))
-    if draft.rows[at] is not None:
-        draft.rows[at] = replace(draft.rows[at], rating=None, sure=False)
+    _unsay(draft, at, rating=None)
     draft.traits.append("odd: a typo of a rating")
 
 
