@@ -29,7 +29,7 @@ class Row:
     sure: bool = True
     junk: bool = False
     unrated_or: float | None = None
-    """The rating that a reader may give instead of none: 0, which can be the scale's least or "not rated"."""
+    """The rating that a reader may give instead of none: 0 or -1, which can be the scale's least or "not rated"."""
 
 
 @dataclass
@@ -117,7 +117,7 @@ def made_table(seed: int) -> Made:
 def _interactions(draft: _Draft, *, orders: bool) -> None:
     """Draw visits of users, each of one time and one or more items, and the columns of the four roles."""
     draw = draft.draw
-    users, items, wanted = draw.randrange(20, 60), draw.randrange(12, 80), draw.randrange(180, 420)
+    users, items, wanted = draw.randrange(20, 60), draw.randrange(12, 80), draw.randrange(150, 300)
     (user_kind, user_ids), (item_kind, item_ids) = (
         made_columns.ids(draw, side, count) for side, count in (("user", users), ("item", items))
     )
@@ -125,12 +125,13 @@ def _interactions(draft: _Draft, *, orders: bool) -> None:
     start, span = draw.randrange(1_060_000_000, 1_690_000_000), draw.choice((60, 200, 900)) * _DAY
     taste = [draw.gauss(0.65, 0.2) for _ in range(items)]
     user_weights, item_weights = ([1 / (at + 4) for at in range(count)] for count in (users, items))
-    visits = []
-    while sum(len(visit[2]) for visit in visits) < wanted:
+    visits, made = [], 0
+    while made < wanted:
         size = draw.choice((1, 1, 2, 3, 4)) if orders else 1
         user = draw.choices(range(users), user_weights)[0]
         chosen = list(dict.fromkeys(draw.choices(range(items), item_weights, k=size)))
         visits.append((user, made_columns.moment(draw, start, span), chosen))
+        made += len(chosen)
     visits.sort(key=draw.choice((lambda visit: visit[0], lambda visit: visit[1], lambda visit: draw.random())))
     flat = [(at, user, item, when) for at, (user, when, chosen) in enumerate(visits) for item in chosen]
     draft.add("user", [user_ids[user] for _, user, _, _ in flat])
@@ -294,7 +295,8 @@ def _sentinel_rating(draft: _Draft) -> None:
     comma = draft.scale.comma and draft.draw.random() < 0.5
     for at in _some(draft, 0.3, 0.02):
         draft.column("rating").cells[at] = word + ",0" * comma
-        _unsay(draft, at, rating=None, unrated_or=0.0 if word == "0" else None)
+        least = word == "0" or (word == "-1" and draft.scale.kind == "0 or 1")
+        _unsay(draft, at, rating=None, unrated_or=float(word) if least else None)
     draft.traits.append(f"odd: {word} for not rated")
 
 
