@@ -29,7 +29,7 @@ class Row:
     sure: bool = True
     junk: bool = False
     unrated_or: float | None = None
-    """The rating that a reader may give instead of none: 0, which can be the scale's least or "not rated"."""
+    """The rating that a reader may give instead of none: 0 or -1, which can be the scale's least or "not rated"."""
 
 
 @dataclass
@@ -78,7 +78,7 @@ class _Draft:
     scale: Ratings | None
     clock: Clock | None
     columns: list[Column] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Row | None] = field(default_factory=list)
     moments: list[datetime] = field(default_factory=list)
     traits: list[str] = field(default_factory=list)
     lines: dict[int, list[str]] = field(default_factory=dict)
@@ -117,7 +117,7 @@ def made_table(seed: int) -> Made:
 def _interactions(draft: _Draft) -> None:
     """Draw visits of users, each of one time and one or more items, and the columns of the four roles."""
     draw = draft.draw
-    users, items, wanted = draw.randrange(20, 60), draw.randrange(12, 80), draw.randrange(180, 420)
+    users, items, wanted = draw.randrange(20, 60), draw.randrange(12, 80), draw.randrange(150, 300)
     (user_kind, user_ids), (item_kind, item_ids) = (
         made_columns.ids(draw, side, count) for side, count in (("user", users), ("item", items))
     )
@@ -126,12 +126,13 @@ def _interactions(draft: _Draft) -> None:
     start, span = draw.randrange(1_060_000_000, 1_690_000_000), draw.choice((60, 200, 900)) * _DAY
     taste = [draw.gauss(0.65, 0.2) for _ in range(items)]
     user_weights, item_weights = ([1 / (at + 4) for at in range(count)] for count in (users, items))
-    visits = []
-    while sum(len(visit[2]) for visit in visits) < wanted:
+    visits, made = [], 0
+    while made < wanted:
         size = draw.choice((1, 1, 2, 3, 4)) if orders else 1
         user = draw.choices(range(users), user_weights)[0]
         chosen = list(dict.fromkeys(draw.choices(range(items), item_weights, k=size)))
         visits.append((user, made_columns.moment(draw, start, span), chosen))
+        made += len(chosen)
     visits.sort(key=draw.choice((lambda visit: visit[0], lambda visit: visit[1], lambda visit: draw.random())))
     flat = [(at, user, item, when) for at, (user, when, chosen) in enumerate(visits) for item in chosen]
     draft.add("user", [user_ids[user] for _, user, _, _ in flat])
@@ -261,11 +262,17 @@ def _timed(draft: _Draft) -> bool:
     return draft.clock is not None
 
 
+def _unsay(draft: _Draft, at: int, **changes: float | None) -> None:
+    """Take something of what a row says: it may be left out as well."""
+    if draft.rows[at] is not None:
+        draft.rows[at] = replace(draft.rows[at], sure=False, **changes)
+
+
 def _missing_rating(draft: _Draft) -> None:
     word = draft.draw.choice(MISSING)
     for at in _some(draft):
         draft.column("rating").cells[at] = word
-        draft.rows[at] = replace(draft.rows[at], rating=None, sure=False)
+        _unsay(draft, at, rating=None)
     draft.traits.append(f"odd: {word!r} as a rating")
 
 
@@ -273,7 +280,7 @@ def _missing_time(draft: _Draft) -> None:
     word = draft.draw.choice(MISSING)
     for at in _some(draft):
         draft.column("time").cells[at] = word
-        draft.rows[at] = replace(draft.rows[at], time=None, sure=False)
+        _unsay(draft, at, time=None)
     draft.traits.append(f"odd: {word!r} as a time")
 
 
@@ -290,25 +297,22 @@ def _sentinel_rating(draft: _Draft) -> None:
     comma = draft.scale.comma and draft.draw.random() < 0.5
     for at in _some(draft, 0.3, 0.02):
         draft.column("rating").cells[at] = word + ",0" * comma
-        or_zero = 0.0 if word == "0" else None
-        if draft.rows[at] is not None:
-            draft.rows[at] = replace(draft.rows[at], rating=None, sure=False, unrated_or=or_zero)
+        least = word == "0" or (word == "-1" and draft.scale.kind == "0 or 1")
+        _unsay(draft, at, rating=None, unrated_or=float(word) if least else None)
     draft.traits.append(f"odd: {word} for not rated")
 
 
 def _sentinel_time(draft: _Draft) -> None:
     for at in _some(draft):
         draft.column("time").cells[at] = draft.clock.zero
-        if draft.rows[at] is not None:
-            draft.rows[at] = replace(draft.rows[at], time=None, sure=False)
+        _unsay(draft, at, time=None)
     draft.traits.append(f"odd: {draft.clock.zero} for no time")
 
 
 def _typo(draft: _Draft) -> None:
     at = draft.draw.randrange(len(draft.rows))
     draft.column("rating").cells[at] = draft.draw.choice(("55", "44", "33"))
-    if draft.rows[at] is not None:
-        draft.rows[at] = replace(draft.rows[at], rating=None, sure=False)
+    _unsay(draft, at, rating=None)
     draft.traits.append("odd: a typo of a rating")
 
 
