@@ -8,6 +8,7 @@ Positives by ranges of users, one row a pair: the driver's side, which holds ref
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -240,40 +241,52 @@ def _cut_by_time(
     """Find the moments of a split by time, and leave out who and what has nothing to train on: it can't be tested."""
     if config.split.method != "time":
         return None, members
-    masks = ray.put(members.items)
-
-    def all_ranges(task: Any, *more: int) -> list[Any]:  # noqa: ANN401 - Ray's tasks are untyped
-        each = [
-            workers.submit(task, pairs, start, members.users[start:end], masks, *more)
-            for pairs, start, end in ranges.each()
-        ]
-        return ray.get(each)  # type: ignore[no-any-return]
-
-    span = split.joined_span(all_ranges(tasks.span))
+    each = _Staying(ranges, members, workers)
+    span = split.joined_span(each.run(tasks.span))
     cuts = split.find_cuts(
-        span, lambda begin, width: np.sum(all_ranges(tasks.histogram, begin, width), axis=0), config.split
+        span, lambda begin, width: np.sum(each.run(tasks.histogram, begin, width), axis=0), config.split
     )
-    parts = all_ranges(tasks.trained, min(cuts.validation, cuts.test))
-    users, items = np.concatenate([of_users for of_users, _ in parts]), np.any([part for _, part in parts], axis=0)
-    left = kcore.Members(users, items)
-    counts |= {
-        f"{name}_without_training": int(getattr(members, name).sum() - getattr(left, name).sum())
-        for name in ("users", "items")
-    }
-    gone = [
-        workers.submit(
-            tasks.untrained, pairs, start, (members.users[start:end], members.items), (users[start:end], items)
-        )
-        for pairs, start, end in ranges.each()
-    ]
-    for note in ray.get(gone):
-        counts |= {name: counts.get(name, 0) + value for name, value in note.items()}
-    if min(int(users.sum()), int(items.sum())) < 2:
+    parts = each.run(tasks.trained, min(cuts.validation, cuts.test))
+    left = kcore.Members(np.concatenate([users for users, _ in parts]), np.any([items for _, items in parts], axis=0))
+    counts |= _untrained(ranges, members, left, workers)
+    users, items = int(left.users.sum()), int(left.items.sum())
+    if min(users, items) < 2:
         raise InputError(
-            f"prepare.split (method time) leaves {int(users.sum())} users and {int(items.sum())} items with positives "
-            "to train on, and two of each are needed; choose later days or smaller shares of validation and test"
+            f"prepare.split (method time) leaves {users} users and {items} items with positives to train on, and two "
+            "of each are needed; choose later days or smaller shares of validation and test"
         )
     return cuts, left
+
+
+class _Staying:
+    """Runs a task on the pairs that stay of each range."""
+
+    def __init__(self, ranges: Ranges, members: kcore.Members, workers: Workers) -> None:
+        self.ranges, self.members, self.workers = ranges, members, workers
+        self.items = ray.put(members.items)
+
+    def run(self, task: Any, *more: int) -> list[Any]:  # noqa: ANN401 - Ray's tasks are untyped
+        """Return the task's result of each range."""
+        started = [
+            self.workers.submit(task, pairs, start, self.members.users[start:end], self.items, *more)
+            for pairs, start, end in self.ranges.each()
+        ]
+        found: list[Any] = ray.get(started)
+        return found
+
+
+def _untrained(ranges: Ranges, before: kcore.Members, after: kcore.Members, workers: Workers) -> dict[str, int]:
+    """Count the users and items that have nothing to train on, and their pairs."""
+    gone = {"users": before.users & ~after.users, "items": before.items & ~after.items}
+    counts = Counter({f"{name}_without_training": int(mask.sum()) for name, mask in gone.items()})
+    items = ray.put(before.items), ray.put(after.items)
+    started = [
+        workers.submit(tasks.untrained, pairs, start, before.users[start:end], after.users[start:end], *items)
+        for pairs, start, end in ranges.each()
+    ]
+    for note in ray.get(started):
+        counts.update(note)
+    return dict(counts)
 
 
 def _one_by_one(references: Refs) -> Iterator[Any]:

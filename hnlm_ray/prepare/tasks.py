@@ -162,11 +162,11 @@ def trained(
 
 
 @ray.remote
-def untrained(
-    pairs: pa.Table, first: int, before: tuple[kcore.Mask, kcore.Mask], after: tuple[kcore.Mask, kcore.Mask]
+def untrained(  # noqa: PLR0917 - a task's arguments
+    pairs: pa.Table, first: int, users: kcore.Mask, users_left: kcore.Mask, items: kcore.Mask, items_left: kcore.Mask
 ) -> dict[str, int]:
     """Count a range's pairs that go because their user, or else their item, has none to train on."""
-    return blocks.untrained(pairs, first, before, after)
+    return blocks.untrained(pairs, first, (users, items), (users_left, items_left))
 
 
 @ray.remote

@@ -16,8 +16,7 @@ import ray
 from numpy.typing import NDArray
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives
-from hnlm_ray.cf.data.positives import PairWeights
+from hnlm_ray.cf import CFData, NegativePool, PairVectors, PairWeights, Positives
 from hnlm_ray.config import CFTeacherConfig, Config
 from hnlm_ray.evidence.arrays import with_evidence
 from hnlm_ray.methods.known import RunMethods, makes_negatives

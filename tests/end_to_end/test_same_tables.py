@@ -13,7 +13,7 @@ pytestmark = pytest.mark.real
 
 TIMES = {"trials": ("seconds", "cpu_seconds", "curve"), "results": ("seconds",)}
 """Columns that hold times; the points of a trial's curve do."""
-METHODS = ["rns", "pool", "guard", "ease"]
+METHODS = ["rns", "guard"]
 
 
 def contents(workspace, table):
