@@ -170,7 +170,7 @@ def _names_in_comment(text: str, comment: str, found: Dialect) -> tuple[str, ...
 
 def _above(text: str, found: Dialect) -> int:
     """Count the lines above the table: those before the first with all fields, where a title or a blank stands."""
-    head = [row for row in islice(_rows(text, found.separator or ",", quoting=found.quoting), 1)]
+    head = list(islice(_rows(text, found.separator or ",", quoting=found.quoting), 1))
     if head and len(head[0]) in {found.width, found.width - 1} and _filled(head[0]) > 1:
         return 0
     rows = _rows_and_lines(text, found)

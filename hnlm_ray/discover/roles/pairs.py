@@ -133,11 +133,8 @@ def _id_score(table: Table, column: Column) -> float | None:
     fractions = column.amounts and not column.whole and not (named >= _NAMED and has_id(column.name))
     if fractions or column.typed_time or _numbers_rows(column) or is_flag(column):
         return None
-    if (
-        is_events(column)
-        or (names_events(column) and named < _NAMED)
-        or (named < _NAMED and (name_score("time", column.name) >= _NAMED or is_timed(table, column)))
-    ):
+    timed = name_score("time", column.name) >= _NAMED or is_timed(table, column)
+    if is_events(column) or (named < _NAMED and (names_events(column) or timed)):
         return None
     told = max(name_score(role, column.name) for role in ("rating", "count"))
     if told >= _PARTLY and told >= named and not (has_id(column.name) and named >= _NAMED):

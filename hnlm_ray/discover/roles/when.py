@@ -18,7 +18,7 @@ from hnlm_ray.discover.roles.times import Times, reads, times_of
 
 _OF_ONE_SIDE = 5.0
 """More than all else: a date of the user or of the item is taken only where there is no other."""
-_NAMED, _PARTLY = 0.8, 0.6
+_NAMED, _PARTLY = 0.8, 0.5
 _REPEATED = 1.5
 _PART_OF_A_TIME = 3000
 
