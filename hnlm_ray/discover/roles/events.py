@@ -17,6 +17,7 @@ MOST_EVENTS = 30
 """Kinds of events at most; a column of more different words names something else."""
 _NAMED, _EVENT = 0.8, 0.8
 _STRONG_SHARE = 0.1
+_MOSTLY = 0.95
 _NAME_THEM = "those that --events names"
 _FLAGS: Final = frozenset(
     {"0", "1", "0.0", "1.0", "true", "false", "t", "f", "yes", "no", "y", "n", "ja", "nein", "j", "oui", "non", "o"}
@@ -25,8 +26,12 @@ _FLAGS: Final = frozenset(
 
 def is_flag(column: Column) -> bool:
     """Tell whether the values are yes and no."""
-    texts = {text.strip().casefold() for text in column.head[:3] if text not in MISSING}
-    return 0 < len(texts) <= 2 and column.distinct - len(column.missing) <= 2 and texts <= _FLAGS
+    if not 0 < column.distinct <= MOST_EVENTS:
+        return False
+    texts = [str(text).strip() for text in column.uniques.to_pylist()]
+    rows = {text: int(count) for text, count in zip(texts, column.counts, strict=True) if text not in MISSING}
+    flags = {text: count for text, count in rows.items() if text.casefold() in _FLAGS}
+    return len({text.casefold() for text in flags}) in {1, 2} and sum(flags.values()) >= _MOSTLY * sum(rows.values())
 
 
 def is_events(column: Column) -> bool:

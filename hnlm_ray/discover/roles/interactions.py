@@ -272,6 +272,7 @@ def _named_approval(column: Column) -> bool:
 
 def _rating_score(column: Column, scale: Scale) -> float:
     named = max(name_score("rating", column.name), 0.8 * name_score("approval", column.name))
+    named -= 0.5 * (name_score("aggregate", column.name) >= _NAMED)
     return named + column.filled + 0.2 * (scale.steps > 2)
 
 

@@ -49,8 +49,11 @@ def time_column(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> tuple[
 def _is_no_time(table: Table, pair: Pair, column: Column, ask: Ask) -> bool:
     """Tell whether the only date is one of the item or the user, such as its release; ask where its name is silent."""
     side = next((name for name in (pair.user, pair.item) if says_the_same(table.column(name), column)), None)
-    if side is None or name_score("not_when", column.name) >= _PARTLY:
-        return side is not None
+    told = name_score("not_when", column.name)
+    if told >= _NAMED or (side is not None and told >= _PARTLY):
+        return True
+    if side is None:
+        return False
     text = f"{table.place.shown}:{column.name} is the same in all rows of each {side}: is it when the row happened?"
     return ask(Question(text, (f"no, a fact of the {side}", "yes, its time"), "--time")) == 0
 
@@ -138,7 +141,7 @@ def _score(table: Table, pair: Pair, column: Column, found: Sequence[Times]) -> 
         + 0.3 * column.filled
         + len(found[0].told) / 1e4
         - _OF_ONE_SIDE * _of_one_side(table, pair, column)
-        - (name_score("not_when", column.name) >= _PARTLY)
+        - max(name_score("not_when", column.name), 0.3 * name_score("later", column.name))
     )
 
 
