@@ -182,26 +182,28 @@ MORE_NAMES = {
         "user": ["shopper_id", "patron", "cust_id", "CustID", "customerNumber", "user_name", "username", "userID",
             "u_id", "who", "person_id", "player_id", "profile_id", "consumer", "cookie_id", "device_user",
             "author_id", "rater", "reviewer_id", "member_number", "Client No."],
-        "item": ["itemID", "i_id", "prod_id", "productId", "ProductCode", "Product", "movieId", "movieID", "track_id",
-            "show_id", "hotel_id", "venue_id", "restaurant", "business_id", "parent_asin", "product_sku", "SKU", "Item
-            Number", "title_id", "beer_beerid", "object_id", "content_id", "post_id", "photo_id", "article", "upc"],
+        "item": ["itemID", "i_id", "prod_id", "productId", "ProductCode", "Product", "movieId", "movieID",
+            "track_id", "show_id", "hotel_id", "venue_id", "restaurant", "business_id", "parent_asin",
+            "product_sku", "SKU", "Item Number", "title_id", "beer_beerid", "object_id", "content_id", "post_id",
+            "photo_id", "article", "upc"],
         "rating": ["Score", "user_score", "star rating", "review_overall", "RATING", "stars_given", "Rating (1-5)",
             "mark", "Book-Rating", "preference", "rating_value", "reviews.rating"],
         "approval": ["is_liked", "would_recommend", "recommend", "is_recommended", "thumb", "Liked?"],
         "time": ["Time", "order_timestamp", "reviewTime", "submitted_at", "purchased_at", "date_time", "added_at",
-            "rating_timestamp", "rating_time", "local_time", "Order Date", "visit_date", "played_at", "timestamp_utc",
-            "unix_time", "Transaction Date", "date_rated"],
+            "rating_timestamp", "rating_time", "local_time", "Order Date", "visit_date", "played_at",
+            "timestamp_utc", "unix_time", "Transaction Date", "date_rated"],
     },
     "de": {
-        "user": ["KundeID", "Kunden-ID", "Kundennr", "KdNr", "Käufer-ID", "Nutzername", "Mitgliedsnummer", "Besucher",
-            "Teilnehmer", "Versicherter", "Kontonummer", "Nutzer-ID", "Auftraggeber", "Kundennr."],
+        "user": ["KundeID", "Kunden-ID", "Kundennr", "KdNr", "Käufer-ID", "Nutzername", "Mitgliedsnummer",
+            "Besucher", "Teilnehmer", "Versicherter", "Kontonummer", "Nutzer-ID", "Auftraggeber", "Kundennr."],
         "item": ["Artikel-ID", "ArtNr", "Art-Nr", "Artikel Nr.", "Produkt-ID", "Titel-ID", "Buchnummer", "Ware-Nr",
             "Produktcode", "Sachnummer", "Medium", "Spiel", "ArtikelNummer", "Produktnr"],
         "rating": ["Note (1-10)", "Zufriedenheit", "Punktebewertung", "Sterne (1-5)", "BEWERTUNG", "Rating",
             "Produktbewertung", "Gesamtbewertung", "Sternzahl"],
         "approval": ["Like", "weiterempfohlen", "gemocht", "Empfehlung"],
-        "time": ["Kaufzeitpunkt", "Bestellzeitpunkt", "angelegt am", "Erstelldatum", "Buchungsdatum", "Verkaufsdatum",
-            "Tag", "Zeit der Bestellung", "Datum/Uhrzeit", "bewertet_am", "Lieferdatum", "Belegdatum"],
+        "time": ["Kaufzeitpunkt", "Bestellzeitpunkt", "angelegt am", "Erstelldatum", "Buchungsdatum",
+            "Verkaufsdatum", "Tag", "Zeit der Bestellung", "Datum/Uhrzeit", "bewertet_am", "Lieferdatum",
+            "Belegdatum"],
     },
     "fr": {
         "user": ["id_membre", "num_client", "client_id", "utilisateur_id", "id_acheteur", "abonné", "adhérent",
@@ -256,7 +258,7 @@ def style(draw: random.Random) -> str:
 
 
 def named(draw: random.Random, tongue: str, role: str, dress: str, *, others: bool = False) -> str:
-    """Return a name of a role in a language, in one of the dresses of :func:`style`; the others' where there are any."""
+    """Return a name of a role in a language, in one of the dresses of :func:`style`; perhaps one of the others."""
     known = NAMES[tongue][role]
     return dressed(draw.choice(MORE_NAMES[tongue].get(role, known) if others else known), role, dress)
 
