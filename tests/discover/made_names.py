@@ -177,6 +177,70 @@ NAMES = {
 }  # fmt: skip
 """Names by language and role; "" is what a data frame's index is called when it is written without a name."""
 
+MORE_NAMES = {
+    "en": {
+        "user": ["shopper_id", "patron", "cust_id", "CustID", "customerNumber", "user_name", "username", "userID",
+            "u_id", "who", "person_id", "player_id", "profile_id", "consumer", "cookie_id", "device_user",
+            "author_id", "rater", "reviewer_id", "member_number", "Client No."],
+        "item": ["itemID", "i_id", "prod_id", "productId", "ProductCode", "Product", "movieId", "movieID",
+            "track_id", "show_id", "hotel_id", "venue_id", "restaurant", "business_id", "parent_asin",
+            "product_sku", "SKU", "Item Number", "title_id", "beer_beerid", "object_id", "content_id", "post_id",
+            "photo_id", "article", "upc"],
+        "rating": ["Score", "user_score", "star rating", "review_overall", "RATING", "stars_given", "Rating (1-5)",
+            "mark", "Book-Rating", "preference", "rating_value", "reviews.rating"],
+        "approval": ["is_liked", "would_recommend", "recommend", "is_recommended", "thumb", "Liked?"],
+        "time": ["Time", "order_timestamp", "reviewTime", "submitted_at", "purchased_at", "date_time", "added_at",
+            "rating_timestamp", "rating_time", "local_time", "Order Date", "visit_date", "played_at",
+            "timestamp_utc", "unix_time", "Transaction Date", "date_rated"],
+    },
+    "de": {
+        "user": ["KundeID", "Kunden-ID", "Kundennr", "KdNr", "Käufer-ID", "Nutzername", "Mitgliedsnummer",
+            "Besucher", "Teilnehmer", "Versicherter", "Kontonummer", "Nutzer-ID", "Auftraggeber", "Kundennr."],
+        "item": ["Artikel-ID", "ArtNr", "Art-Nr", "Artikel Nr.", "Produkt-ID", "Titel-ID", "Buchnummer", "Ware-Nr",
+            "Produktcode", "Sachnummer", "Medium", "Spiel", "ArtikelNummer", "Produktnr"],
+        "rating": ["Note (1-10)", "Zufriedenheit", "Punktebewertung", "Sterne (1-5)", "BEWERTUNG", "Rating",
+            "Produktbewertung", "Gesamtbewertung", "Sternzahl"],
+        "approval": ["Like", "weiterempfohlen", "gemocht", "Empfehlung"],
+        "time": ["Kaufzeitpunkt", "Bestellzeitpunkt", "angelegt am", "Erstelldatum", "Buchungsdatum",
+            "Verkaufsdatum", "Tag", "Zeit der Bestellung", "Datum/Uhrzeit", "bewertet_am", "Lieferdatum",
+            "Belegdatum"],
+    },
+    "fr": {
+        "user": ["id_membre", "num_client", "client_id", "utilisateur_id", "id_acheteur", "abonné", "adhérent",
+            "code_adherent", "pseudo", "visiteur", "NumClient", "no_client"],
+        "item": ["article_id", "produit_id", "num_produit", "id_livre", "id_film", "titre_id", "code_barres", "ref",
+            "Référence produit", "RefArticle", "id_article", "oeuvre", "jeu"],
+        "rating": ["Note (sur 10)", "nb_etoiles", "appréciation", "satisfaction", "note_produit", "evaluation",
+            "score_client"],
+        "approval": ["aime", "recommande", "j'aime"],
+        "time": ["date_heure", "date_vente", "date_facture", "date_evaluation", "date_visite", "moment", "cree_le",
+            "date_creation", "Date de la commande", "Date achat", "horaire"],
+    },
+    "es": {
+        "user": ["id_usuario", "nombre_usuario", "num_cliente", "socio", "miembro_id", "visitante", "id_comprador",
+            "codigo_cliente", "NroCliente", "suscriptor"],
+        "item": ["id_prod", "cod_producto", "id_libro", "id_pelicula", "articulo_id", "nro_articulo", "Código",
+            "obra", "sku_producto", "codigo_articulo"],
+        "rating": ["Puntaje", "estrellas_dadas", "valor", "calificacion_cliente", "nota_producto", "evaluación"],
+        "approval": ["gusta", "recomienda", "megusta"],
+        "time": ["fecha_valoracion", "fecha_creacion", "marca_tiempo", "fecha_venta", "FechaPedido", "fecha_visita",
+            "momento", "dia"],
+    },
+    "ja": {
+        "user": ["利用者ID", "購入者", "お客様番号"],
+        "item": ["品番", "作品ID", "映画ID"],
+        "rating": ["スコア", "星の数", "満足度"],
+        "time": ["時刻", "購入日", "登録日時"],
+    },
+    "zh": {
+        "user": ["用户名", "客户ID", "会员ID"],
+        "item": ["电影编号", "商品号", "书籍ID"],
+        "rating": ["得分", "星级", "满意度"],
+        "time": ["评论时间", "创建时间", "交易日期"],
+    },
+}  # fmt: skip
+"""Other names of the four roles, which a part of the tables alone has."""
+
 _LANGUAGES = ("en", "de", "fr", "es", "ja", "zh")
 _WEIGHTS = (34, 22, 18, 14, 6, 6)
 _PREFIXES = ("f_", "t.", "dim_", "r.", "src_")
@@ -193,9 +257,10 @@ def style(draw: random.Random) -> str:
     return draw.choice(_PREFIXES) if found == "prefixed" else found
 
 
-def named(draw: random.Random, tongue: str, role: str, dress: str) -> str:
-    """Return a name of a role in a language, in one of the dresses of :func:`style`."""
-    return dressed(draw.choice(NAMES[tongue][role]), role, dress)
+def named(draw: random.Random, tongue: str, role: str, dress: str, *, others: bool = False) -> str:
+    """Return a name of a role in a language, in one of the dresses of :func:`style`; perhaps one of the others."""
+    known = NAMES[tongue][role]
+    return dressed(draw.choice(MORE_NAMES[tongue].get(role, known) if others else known), role, dress)
 
 
 def dressed(name: str, role: str, dress: str) -> str:

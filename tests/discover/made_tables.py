@@ -13,6 +13,8 @@ import made_names
 from made_columns import Clock, Ratings
 
 ODD_SHARE, NAMELESS_SHARE = 0.4, 0.02
+OTHER_NAMES = 10_000
+"""From this seed on every second table has names of columns that the others lack."""
 MISSING = ["NA", "NULL", "nan", "\\N", "-", "?", "n/a", "#N/A", "", "None", "N/A", "null"]
 NO_ID = ["NULL", "nan", "\\N", "NA", "", "None", "null"]
 _DAY = 86_400
@@ -77,6 +79,7 @@ class _Draft:
     dress: str
     scale: Ratings | None
     clock: Clock | None
+    others: bool
     columns: list[Column] = field(default_factory=list)
     rows: list[Row | None] = field(default_factory=list)
     moments: list[datetime] = field(default_factory=list)
@@ -89,7 +92,7 @@ class _Draft:
 
     def add(self, role: str, cells: list[str]) -> None:
         for _ in range(9):
-            name = made_names.named(self.draw, self.tongue, role, self.dress)
+            name = made_names.named(self.draw, self.tongue, role, self.dress, others=self.others)
             if name.casefold() not in {column.name.casefold() for column in self.columns}:
                 self.columns.append(Column(role, name, cells))
                 return
@@ -102,8 +105,13 @@ def made_table(seed: int) -> Made:
     tongue = made_names.language(draw)
     scale = made_columns.ratings(draw, tongue) if draw.random() < 0.7 else None
     clock = made_columns.clock(draw, tongue) if draw.random() < 0.8 else None
-    draft = _Draft(draw, tongue, made_names.style(draw), scale, clock)
-    draft.traits += [tongue, f"names: {draft.dress}", f"rating: {scale.kind if scale else 'none'}"]
+    draft = _Draft(draw, tongue, made_names.style(draw), scale, clock, others=seed >= OTHER_NAMES and seed % 2 == 1)
+    draft.traits += [
+        tongue,
+        "other names" if draft.others else "usual names",
+        f"names: {draft.dress}",
+        f"rating: {scale.kind if scale else 'none'}",
+    ]
     draft.traits += [f"time: {clock.kind if clock else 'none'}", "header" if header else "no header"]
     _interactions(draft)
     if header:
