@@ -16,10 +16,12 @@ from hnlm_ray.workspace import Workspace
 
 
 def say_plan(console: Console, name: str, workspace: Workspace, before: Sequence[StageStatus], log: str) -> None:
-    """Say for each stage whether it will run, and why; then where the log is."""
+    """Say for each stage whether it will run, and why, and what a fresh one warns about; then where the log is."""
     say(console, f"run {name} in {redacted(workspace.uri)}")
     for status in before:
         say(console, f"  {status.stage.name:<20} {_intention(status):<8} {redacted(status.reason)}")
+        if status.state == "fresh" and status.manifest is not None:
+            _say_told(console, warning=told_of(status.manifest)[0])
     if all(status.state == "fresh" for status in before):
         say(console, "everything is fresh: nothing to run")
     else:
@@ -60,9 +62,13 @@ def say_finished(console: Console, status: StageStatus) -> None:
         parts.append(counts_text(manifest.counts))
     say(console, f"{status.stage.name} done: {'; '.join(parts)}")
     warnings, notes = told_of(manifest)
-    for kind, told in (("warning", warnings), ("note", notes)):
-        for sentence in told:
-            say(console, f"  {kind}: {sentence}")
+    _say_told(console, warning=warnings, note=notes)
+
+
+def _say_told(console: Console, **told: Sequence[str]) -> None:
+    for kind, sentences in told.items():
+        for sentence in sentences:
+            say(console, f"    {kind}: {sentence}")
 
 
 def counts_text(counts: Mapping[str, int | float | str | None]) -> str:
