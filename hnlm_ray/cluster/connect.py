@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from hnlm_ray.base.errors import InputError, ResourceError
 from hnlm_ray.base.outside import runtime_environment
 from hnlm_ray.cluster.place import require_folder, require_place
 from hnlm_ray.cluster.reaper import TOKEN_VARIABLE, start_reaper
+from hnlm_ray.cluster.watch import watch_ray
 from hnlm_ray.config import Config, RayConfig
 from hnlm_ray.workspace.stage import Bundle, Stage
 
@@ -58,7 +60,8 @@ def connected(config: Config, stages: Sequence[Stage]) -> Iterator[None]:
     Raises
     ------
     ResourceError
-        When nothing answers at the address, CPUs or GPUs are too few for a stage, or this is no place for a Ray.
+        When nothing answers at the address, CPUs or GPUs are too few for a stage, this is no place for a Ray, or it
+        ended before the work did.
     InputError
         When the address is none.
     """
@@ -73,13 +76,16 @@ def connected(config: Config, stages: Sequence[Stage]) -> Iterator[None]:
         _join(address)
     import ray
 
+    watch = watch_ray(local=address is None)
     try:
-        if address is not None:
-            _wait_for_resources(config, stages)
-        _quiet_ray_data()
-        yield
+        with watch:
+            if address is not None:
+                _wait_for_resources(config, stages)
+            _quiet_ray_data()
+            yield
     finally:
         ray.shutdown()
+        watch.close()
 
 
 def _environment(config: Config) -> dict[str, str]:
@@ -177,12 +183,13 @@ def _start_local(config: RayConfig) -> None:
 def _own_signals() -> Iterator[None]:
     """Keep what this process does at SIGTERM, and SIGHUP away from what is started.
 
-    Ray's start puts a handler in place that ends the process without a word. Its processes belong to the terminal's
-    group: when that closes, they would end before this one can go on to its end.
+    Ray's start puts a handler in place that ends the process without a word, and its library below Python another one,
+    which aborts it after three seconds. Its processes belong to the terminal's group: when that closes, they would end
+    before this one can.
     """
     from ray._private import utils
 
-    theirs = utils.set_sigterm_handler
+    theirs, own = utils.set_sigterm_handler, signal.getsignal(signal.SIGTERM)
     utils.set_sigterm_handler = lambda _: None
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
@@ -190,6 +197,8 @@ def _own_signals() -> Iterator[None]:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         utils.set_sigterm_handler = theirs
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, own)
 
 
 def _join(address: str) -> None:

@@ -105,8 +105,8 @@ def long_path(folder: str) -> Lack | None:
         return None
     return Lack(
         "temporary files",
-        f"the folder of temporary files {folder} has a name of {len(os.fsencode(folder))} bytes, and Ray's sockets leave "
-        f"room for {most}",
+        f"the folder of temporary files {folder} has a name of {len(os.fsencode(folder))} bytes, and Ray's sockets "
+        f"leave room for {most}",
         "set RAY_TMPDIR to a shorter one, such as /tmp",
     )
 
@@ -123,17 +123,17 @@ def unwritable_folder(folder: str) -> Lack | None:
     )
 
 
-def full_folder(folder: str, least_mib: int) -> Lack | None:
-    """Tell whether the temporary files have too little room."""
+def full_folder(folder: str, least_mib: int, least_files: int = LEAST_FILES) -> Lack | None:
+    """Tell whether the temporary files have too little room: MiB, or entries of their file system."""
     place = _there(os.path.abspath(folder))
     disk = os.statvfs(place)
     remedy = "free some space, or set RAY_TMPDIR and TMPDIR to a larger disk"
     free = disk.f_bavail * disk.f_frsize // MIB
     if free < least_mib:
         return Lack("temporary files", f"{place} has {free} MiB free and Ray needs {least_mib} MiB there", remedy)
-    if 0 <= disk.f_favail < LEAST_FILES and disk.f_files:
+    if disk.f_favail < least_files and disk.f_files:
         return Lack(
-            "temporary files", f"{place} has room for {disk.f_favail} files and Ray needs {LEAST_FILES}", remedy
+            "temporary files", f"{place} has room for {disk.f_favail} files and Ray needs {least_files}", remedy
         )
     return None
 

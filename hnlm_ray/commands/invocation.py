@@ -55,6 +55,7 @@ def unwind_on_signals() -> None:
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
     if number == signal.SIGHUP:
         signal.signal(number, signal.SIG_IGN)  # the kernel sends it and the shell does: once is enough
+    signal.alarm(0)  # while Ray starts, its library sets one that would abort the process
     _received.append(number)
     raise Terminated(number)
 

@@ -1,7 +1,7 @@
 """One run at a time in a workspace: a lock with a heartbeat, and the running stage's journal.
 
-Two locks hold each other's gaps shut. A file lock (``flock``) is exact, ends with its process, and counts from container
-to container, but object stores have none and network folders not always. So there is also a small JSON file that its
+Two locks hold each other's gaps shut. A file lock (``flock``) is exact, ends with its process, and holds among
+containers, but object stores have none and network folders not always. So there is also a small JSON file that its
 owner rewrites every few seconds, and reads before: whoever wrote last stays, the other one gives way.
 
 The owner in that file is judged by its process where that can be seen: by process id and start time in the same
