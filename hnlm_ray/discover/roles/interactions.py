@@ -144,7 +144,8 @@ def _rating(
 
 def _is_fact(table: Table, pair: Pair, column: Column) -> bool:
     """Tell whether a column sums up what many think: a mean, a count of votes, the same in all rows of an item."""
-    if max(name_score("aggregate", column.name), name_score("count", column.name)) >= _NAMED and not is_flag(column):
+    counted = max(name_score("aggregate", column.name), name_score("count", column.name)) >= _NAMED
+    if counted and column.amounts and not is_flag(column):
         return name_score("rating", column.name) < _SURELY or column.distinct > _MOST_STEPS
     averaged = any(name_score("aggregate", part) == 1.0 for part in tokens(column.name) if part not in _VOTES)
     item = table.column(pair.item)

@@ -50,7 +50,7 @@ def _is_no_time(table: Table, pair: Pair, column: Column, ask: Ask) -> bool:
     """Tell whether the only date is one of the item or the user, such as its release; ask where its name is silent."""
     side = next((name for name in (pair.user, pair.item) if says_the_same(table.column(name), column)), None)
     told = name_score("not_when", column.name)
-    if told >= _NAMED or (side is not None and told >= _PARTLY):
+    if told > _PARTLY or (side is not None and told == _PARTLY):
         return True
     if side is None:
         return False
