@@ -44,7 +44,8 @@ def header_of(rows: Sequence[Sequence[str]]) -> Header:
     if any(_contrasts(column) for column in columns):
         return Header(there=True, sure=True, told="the first line holds names, those below hold numbers")
     known = sum(max(name_score(role, cell) for role in _ROLES) >= 0.8 or only_id(cell) for cell in first)
-    recurs = any(cell in column for cell, column in zip(first, columns, strict=True) if cell)
+    others = [row for row in rest if len(row) == len(first) and [*row] != [*first]]  # a header that comes again is one
+    recurs = any(cell in {row[at] for row in others} for at, cell in enumerate(first) if cell)
     if recurs and known < len(first) / 2:
         return Header(there=False, sure=True, told="a value of the first line stands in its column again")
     if known >= max(2, len(first) / 2):

@@ -25,7 +25,6 @@ _MOST_REVIEWS = 2
 _MOSTLY_DIGITS = 0.4
 _SURELY, _REPEATED, _PARTLY = 1.0, 1.5, 0.6
 _MOST_STEPS = 21
-_VOTES: Final = frozenset({"vote", "votes", "review", "reviews", "rank", "stimmen", "avis", "voti", "votos"})
 _NO_RATING: Final = ("count", "quantity", "time", "row", "user", "item", "person", "aggregate", "not_when", "event")
 _BEST_IS_LEAST: Final = frozenset({"note", "noten", "schulnote", "schulnoten", "zensur", "zensuren"})
 _TOP_GRADE = 6.0
@@ -146,12 +145,16 @@ def _is_fact(table: Table, pair: Pair, column: Column) -> bool:
     """Tell whether a column sums up what many think: a mean, a count of votes, the same in all rows of an item."""
     counted = max(name_score("aggregate", column.name), name_score("count", column.name)) >= _NAMED
     if counted and column.amounts and not is_flag(column):
-        return name_score("rating", column.name) < _SURELY or column.distinct > _MOST_STEPS
-    averaged = any(name_score("aggregate", part) == 1.0 for part in tokens(column.name) if part not in _VOTES)
+        return name_score("rating", column.name) < _SURELY or not _is_usual(scale_of(column, named=True))
+    averaged = name_score("average", column.name) > 0
     item = table.column(pair.item)
     if name_score("rating", column.name) >= _NAMED:
         return averaged
     return averaged or (says_the_same(item, column))
+
+
+def _is_usual(scale: Scale | None) -> bool:
+    return scale is not None and scale.high in _USUAL_TOPS and scale.low in {0.5, 1.0} and scale.steps <= _MOST_STEPS
 
 
 def _asked_rating(table: Table, read: Mapping[str, Scale | None], ask: Ask) -> tuple[str | None, Scale | None]:

@@ -95,7 +95,7 @@ def _order(table: Table, user: str, item: str) -> float:
 def _times(table: Table) -> list[Column]:
     """Return the columns that say when, however they are called."""
     rest = [column for column in table.columns if name_score("not_when", column.name) < _PARTLY]
-    found = [column for column in rest if name_score("time", column.name) >= _NAMED and times_of(column, named=True)]
+    found = [column for column in rest if name_score("time", column.name) >= _PARTLY and times_of(column, named=True)]
     return found or [column for column in rest if is_timed(table, column)]
 
 
@@ -133,7 +133,7 @@ def _id_score(table: Table, column: Column) -> float | None:
     fractions = column.amounts and not column.whole and not (named >= _NAMED and has_id(column.name))
     if fractions or column.typed_time or _numbers_rows(column) or is_flag(column):
         return None
-    timed = name_score("time", column.name) >= _NAMED or is_timed(table, column)
+    timed = name_score("time", column.name) >= _PARTLY or is_timed(table, column)
     if is_events(column) or (named < _NAMED and (names_events(column) or timed)):
         return None
     told = max(name_score(role, column.name) for role in ("rating", "count"))

@@ -156,7 +156,7 @@ def _plain(text: str, decimal: str) -> float | None:
 
 def _one_top(texts: Sequence[str]) -> bool:
     """Tell whether no two tops are written: 4/5 beside 8/10 is no scale."""
-    return len({found for text in texts if (found := text.rpartition("/")[2].strip()) and "/" in text}) < 2
+    return len({text.rpartition("/")[2].strip() for text in texts if re.fullmatch(r"[\d.,]+\s*/\s*\d+", text)}) < 2
 
 
 def _top(texts: Sequence[str]) -> float:

@@ -134,7 +134,7 @@ def times_of(column: Column, *, named: bool = False) -> list[Times]:
         return _numbers(column, named=named)
     least = _HALF if named else _CONSISTENT
     zeros = tuple(column.rows_of(_NO_TIME - ZERO_DATES)) if named else ()
-    unknown = named and bool(zeros or column.rows_matching(_UNKNOWN))
+    unknown = bool(zeros or column.rows_matching(_UNKNOWN))
     if _share(texts, None) >= least:
         return [Times(None, "ISO 8601", _odd(texts, None), unknown)]
     return [

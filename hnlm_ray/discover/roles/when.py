@@ -18,7 +18,7 @@ from hnlm_ray.discover.roles.times import Times, reads, times_of
 
 _OF_ONE_SIDE = 5.0
 """More than all else: a date of the user or of the item is taken only where there is no other."""
-_NAMED, _PARTLY = 0.8, 0.5
+_NAMED, _COMPOUND, _PARTLY = 0.8, 0.7, 0.5
 _REPEATED = 1.5
 _PART_OF_A_TIME = 3000
 
@@ -109,7 +109,7 @@ def _with_format(rest: Sequence[Column], time_format: str) -> dict[str, list[Tim
 
 
 def _named_time(column: Column) -> bool:
-    return name_score("time", column.name) >= _NAMED
+    return name_score("time", column.name) >= _COMPOUND
 
 
 def _fitting(table: Table, rest: Sequence[Column], pair: Pair) -> dict[str, list[Times]]:
