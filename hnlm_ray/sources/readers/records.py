@@ -114,11 +114,15 @@ def table_names(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
 
 
 def _unique(header: Sequence[str]) -> list[str]:
-    names: list[str] = []
+    taken, counts, names = {*header}, Counter[str](), list[str]()
     for name in header:
-        further = (f"{name}.{count}" for count in range(1, len(header) + 1))
-        free = (one for one in further if one not in names and one not in header)
-        names.append(name if name not in names else next(free))
+        called = name
+        while counts[name] and called in taken:
+            called = f"{name}.{counts[name]}"
+            counts[name] += called in taken
+        counts[name] += 1
+        taken.add(called)
+        names.append(called)
     return names
 
 
