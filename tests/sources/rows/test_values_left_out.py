@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
+import yaml
 from pyarrow import parquet
 from pydantic import ValidationError
 
@@ -56,6 +57,15 @@ def test_words_for_missing_values(write):
     assert column(rows, "timestamp") == [None, None]
     assert column(rows, "review") == ["fine", None]
     assert (rejects.by_reason, rejects.bad) == ({"user id is missing": 1, "item id is missing": 1}, 2)
+
+
+def test_words_may_be_what_yaml_makes_of_them():
+    tree = yaml.safe_load("{path: x, missing: [NULL, nan, -9, 9.5], columns: {event: e}, events: [1, buy]}")
+    found = InteractionFile.model_validate(tree)
+    assert found.missing == ("NULL", "null", "Null", "nan", "-9", "9.5")
+    assert found.events == ("1", "buy")
+    with pytest.raises(ValidationError, match="valid string"):
+        InteractionFile(path="x", missing=[["a"]])
 
 
 def test_words_for_missing_values_of_items(write, tmp_path):
