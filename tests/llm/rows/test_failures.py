@@ -13,6 +13,7 @@ from hnlm_ray.llm.rows import failures
 from hnlm_ray.llm.rows.failures import Failures, FirstRows, first_rows, remedy_of
 from hnlm_ray.llm.rows.job import LLMTask, RowTask
 from hnlm_ray.llm.text.answers import AnswerFormat, Parsed
+from hnlm_ray.llm.text.objects import THINKING_OFF
 from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.workspace.tables import TABLES
 
@@ -103,6 +104,13 @@ def test_when_the_first_rows_all_fail_alike_no_other_is_asked_and_the_sentence_s
     assert "`--retry failed:invalid`" in told
     assert len(told) < 600
     assert told.isprintable()
+
+
+def test_a_reason_that_names_the_settings_of_thoughts_is_followed_by_no_other_remedy():
+    thought = Parsed("invalid", error=f"the answer is empty, though the model thought: set {THINKING_OFF}")
+    (told,) = set(judged([thought] * 9)[1])
+    assert "enable_thinking" in told
+    assert "mend invalid" not in told
 
 
 @pytest.mark.parametrize("good", [OK, Parsed("none"), CUT])
