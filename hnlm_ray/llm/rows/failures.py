@@ -160,9 +160,10 @@ class FirstRows:
 
     def _verdict(self, last: Parsed) -> str:
         count, status, reason = len(self._failed), last.status, shown(last.error)
-        sample = f"; an answer: '{shorten(self._sample, _SAMPLE_CHARS)}'" if self._sample else ""
+        sample = f"; one answer was '{shorten(self._sample, _SAMPLE_CHARS)}'" if self._sample else ""
         remedy = "" if THINKING_OFF in reason else f": {self._remedy(status)}"  # the reason says what to set
+        again = f"the same command goes on, and `--retry failed:{status}` asks these again"
         return (
-            f"the first {count} rows all ended as '{status}' ({reason}{sample}), so no other is asked{remedy}; "
-            f"what is done is kept: the same command goes on, and `--retry failed:{status}` asks these again"
+            f"the first {count} rows all ended as '{status}' ({reason}), so no other is asked{remedy}; what is done is "
+            f"kept: {again}{sample}"
         )

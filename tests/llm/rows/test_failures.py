@@ -99,7 +99,11 @@ def test_when_the_first_rows_all_fail_alike_no_other_is_asked_and_the_sentence_s
     assert begun == [0, 1, 2, 3, 4]
     assert len(stopped) == 15
     (told,) = set(stopped)
-    for part in ("the first 5 rows all ended as 'invalid' (no JSON: 'hm'; an answer: 'answer 0[2J x", "mend invalid"):
+    for part in (
+        "the first 5 rows all ended as 'invalid' (no JSON: 'hm')",
+        ": mend invalid; ",
+        "one answer was 'answer 0[2J x",
+    ):
         assert part in told
     assert "`--retry failed:invalid`" in told
     assert len(told) < 600
