@@ -39,7 +39,7 @@ class Execution:
         ran, begun = list[str](), set[str]()
 
         def announce(before: list[StageStatus]) -> None:
-            say_plan(console, self.config.name, self.workspace, before, log)
+            say_plan(console, self.config, self.workspace, before, log)
             begun.update(status.stage.name for status in before if status.state == "partial")
 
         with self._cluster_at_need(console, log) as (progress, prepare):

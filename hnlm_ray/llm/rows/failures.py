@@ -1,4 +1,4 @@
-"""Failed rows of an LLM stage, grouped by why: status and message, whatever numbers and names the message holds."""
+"""Failed rows of a stage, grouped by why: status and message, whatever numbers and names the message holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from hnlm_ray.base.text import folded, shown
 from hnlm_ray.llm.rows.job import Key
 
-DONE = ("ok", "none")
+DONE = ("ok", "none", "pruned")
 FAILURE_COLUMNS = ("status", "error", "attempts", "tokens_in", "tokens_out")
 _MOST_GROUPS = 1000
 _OTHER = "other messages"
@@ -43,7 +43,7 @@ class Failures:
     _groups: dict[tuple[str, str], Group] = field(default_factory=dict)
 
     def add(self, table: pa.Table) -> None:
-        """Count the rows of a file; it has the key columns and :data:`FAILURE_COLUMNS`."""
+        """Count the rows of a file; it has the key columns and :data:`FAILURE_COLUMNS`, CF trainings the first two."""
         self.rows += table.num_rows
         failed = table.filter(pc.invert(pc.is_in(table["status"], pa.array(DONE))))
         for row in failed.to_pylist():
@@ -51,7 +51,7 @@ class Failures:
             group = self._group(row["status"], folded(message))
             group.rows += 1
             for name in ("attempts", "tokens_in", "tokens_out"):
-                setattr(group, name, getattr(group, name) + row[name])
+                setattr(group, name, getattr(group, name) + row.get(name, 0))
             if len(group.examples) < self.most_examples:
                 group.examples.append((tuple(row[name] for name in self.keys), message))
 
