@@ -6,6 +6,8 @@ The command line prints the sentence alone (``--debug`` adds the traceback) and 
 
 from __future__ import annotations
 
+import signal
+
 
 class HnlmError(Exception):
     """Something failed while the input was fine."""
@@ -60,3 +62,17 @@ def _kinds() -> dict[str, type[HnlmError]]:
 
 class DivergedError(HnlmError):
     """The loss or an embedding is no longer finite."""
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal asks this process to end: unwound like Ctrl-C, so that Ray is shut down and the stage noted as stopped.
+
+    Parameters
+    ----------
+    number
+        The signal's; the exit code is 128 more.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 from collections import Counter
@@ -107,12 +108,16 @@ class JournalProgress:
 
 
 class LineProgress:
-    """One plain line every few seconds, for output that is no terminal; also while an engine starts."""
+    """One plain line every few seconds, for output that is no terminal; also while an engine starts.
+
+    A pipe that its reader has closed interrupts the main thread; leaving it then raises the BrokenPipeError.
+    """
 
     def __init__(self, console: Console, every_s: float = LINE_EVERY_S) -> None:
         self._console, self._every_s = console, every_s
         self._meter: _Meter | None = None
         self._over = threading.Event()
+        self._unread: BrokenPipeError | None = None
 
     def start(self, stage: str, total: int, done: int = 0, unit: str = "rows") -> None:
         """See :class:`Progress`."""
@@ -140,7 +145,12 @@ class LineProgress:
 
     def _keep_printing(self) -> None:
         while not self._over.wait(self._every_s):
-            self._print()
+            try:
+                self._print()
+            except BrokenPipeError as error:  # nobody reads any longer: end what runs as Ctrl-C does
+                self._unread = error
+                _thread.interrupt_main()
+                return
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._keep_printing, daemon=True)
@@ -153,6 +163,8 @@ class LineProgress:
         self._over.set()
         self._thread.join()
         self._meter = None
+        if self._unread is not None:
+            raise self._unread
 
 
 class BarProgress:

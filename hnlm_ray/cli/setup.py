@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -84,12 +84,29 @@ def init(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the likelier reading.")] = False,
     user: Annotated[str | None, typer.Option("--user", metavar="COLUMN", help="The users' ids.")] = None,
     item: Annotated[str | None, typer.Option("--item", metavar="COLUMN", help="The items' ids.")] = None,
-    rating: Annotated[str | None, typer.Option("--rating", metavar="COLUMN", help="The ratings.")] = None,
-    time: Annotated[str | None, typer.Option("--time", metavar="COLUMN", help="The times.")] = None,
+    rating: Annotated[str | None, typer.Option("--rating", metavar="COLUMN", help="The ratings, or none.")] = None,
+    time: Annotated[str | None, typer.Option("--time", metavar="COLUMN", help="The times, or none.")] = None,
     time_format: Annotated[
         str | None, typer.Option("--time-format", metavar="FORMAT", help="How times are written, such as %d.%m.%Y.")
     ] = None,
     title: Annotated[str | None, typer.Option("--title", metavar="COLUMN", help="The items' names.")] = None,
+    events: Annotated[
+        str | None, typer.Option("--events", metavar="A,B", help="Kinds of events that count as a positive.")
+    ] = None,
+    best: Annotated[
+        Literal["highest", "lowest"] | None, typer.Option("--best", help="Which grade of a rating is the best.")
+    ] = None,
+    fold_ids: Annotated[
+        str | None,
+        typer.Option("--fold-ids", metavar="A,B", help="What ids lose: blanks, decimals, zeros, case, unicode."),
+    ] = None,
+    interactions: Annotated[
+        str | None, typer.Option("--interactions", metavar="FILE", help="Which of the files holds the interactions.")
+    ] = None,
+    split: Annotated[
+        Literal["random", "leave_last_out", "time", "given"] | None,
+        typer.Option("--split", help="How positives are split; given: the files train and test."),
+    ] = None,
     header: Annotated[
         bool | None, typer.Option("--header/--no-header", help="Whether the first lines name the columns.")
     ] = None,
@@ -106,9 +123,12 @@ def init(
     """
     from hnlm_ray.commands.setup.init import Wanted
     from hnlm_ray.commands.setup.init import init as write_configuration
-    from hnlm_ray.discover.overrides import Overrides
+    from hnlm_ray.discover.overrides import Overrides, listed
 
-    overrides = Overrides(user, item, rating, time, title, time_format, header)
+    overrides = Overrides(
+        *(user, item, rating, time, title, time_format, header, listed(events), best, listed(fold_ids)),
+        *(interactions, split),
+    )
     write_configuration(files, Wanted(out, name, workspace, force, yes, overrides), Output(as_json, json_out))
 
 

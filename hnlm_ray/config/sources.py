@@ -25,7 +25,7 @@ class FileFormat(Section):
     names: tuple[str, ...] = Field((), description="Names of all columns of a file without a header.")
     quoting: bool = Field(default=True, description='CSV only; False: a " is an ordinary character.')
     skip_lines: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        0, description="Text: lines above the names (or the first row) that are no part of the table."
+        0, description="Text: lines above the names (or the first row) that are no part of the table; not comments."
     )
     comment: str | None = Field(
         None, min_length=1, max_length=4, description="Text: lines that start with this are no rows, such as '#'."
@@ -41,7 +41,7 @@ class InteractionColumns(Section):
     user: str = "user_id"
     item: str = "item_id"
     rating: str | None = None
-    timestamp: str | None = Field(None, description="Seconds or milliseconds since 1970, or a date text.")
+    timestamp: str | None = Field(None, description="Seconds (or ms, us, ns) since 1970, or a date text.")
     event: str | None = Field(None, description="What happened (view, cart, purchase); `events` says which rows count.")
     quantity: str | None = Field(None, description="How many; rows with 0 or less (returns) are left out and counted.")
     review: tuple[str, ...] = Field(
@@ -59,8 +59,14 @@ class ItemColumns(Section):
 
 
 class InteractionFile(FileFormat):
-    """The file of interactions."""
+    """The file of interactions, or those of a split: ``path`` then holds the rows to train on."""
 
+    validation_path: str | None = Field(
+        None, description="File or glob, written as `path`, whose rows are the validation split (split.method given)."
+    )
+    test_path: str | None = Field(
+        None, description="File or glob, written as `path`, whose rows are the test split (split.method given)."
+    )
     columns: InteractionColumns = InteractionColumns()
     time_format: str | None = Field(None, description="strptime format of a textual timestamp; ISO 8601 when absent.")
     rating_values: dict[str, float] = Field(
@@ -88,6 +94,19 @@ class InteractionFile(FileFormat):
             raise ValueError("rating_values needs columns.rating: the column that holds these words")
         if bool(self.events) != (self.columns.event is not None):
             raise ValueError("events and columns.event go together: which kinds count, and the column that names them")
+        for setting, column in (("rating_range", self.columns.rating), ("time_range", self.columns.timestamp)):
+            limits = getattr(self, setting)
+            if limits is not None and column is None:
+                named = "rating" if setting == "rating_range" else "timestamp"
+                raise ValueError(f"{setting} needs columns.{named}: the column that it judges")
+            if limits is not None and limits[0] > limits[1]:
+                raise ValueError(f"{setting} begins behind its end; write the lesser value first")
+        return self
+
+    @model_validator(mode="after")
+    def _tests_what_it_selects_by(self) -> InteractionFile:
+        if self.validation_path is not None and self.test_path is None:
+            raise ValueError("validation_path needs test_path: the files of a split that is given")
         return self
 
 

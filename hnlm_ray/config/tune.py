@@ -29,6 +29,11 @@ class RecommendConfig(Section):
         description="all: the chosen method is trained anew on every positive, held-out ones too (nothing is measured "
         "on it); train: on training rows alone, so that its lists can be checked against the held-out ones.",
     )
+    seen: Literal["drop", "keep"] = Field(
+        "drop",
+        description="keep: lists may hold what a user chose before (what is bought again); drop: new items alone, as "
+        "the comparison measures.",
+    )
 
 
 LEAST_SHARE: Final = 0.01

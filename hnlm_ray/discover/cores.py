@@ -20,13 +20,14 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Core:
-    """A k-core and what it leaves."""
+    """A k-core and what it leaves of the positives that the sample of users had."""
 
     user_core: int
     item_core: int
     users: int
     items: int
     positives: int
+    sampled: int = 0
 
 
 def choose_core(users: Ids, items: Ids, most_users: int | None) -> Core:
@@ -57,7 +58,7 @@ def _core(users: Ids, items: Ids, least: tuple[int, int], most_users: int | None
     whole = int(inside.sum())
     kept = k_core(users[inside], items[inside], *least)
     kept_users, kept_items = users[inside][kept], items[inside][kept]
-    return Core(*least, len(np.unique(kept_users)), len(np.unique(kept_items)), int(kept.sum())), whole
+    return Core(*least, len(np.unique(kept_users)), len(np.unique(kept_items)), int(kept.sum()), whole), whole
 
 
 def _sampled(users: Ids, user_core: int, most_users: int | None) -> npt.NDArray[np.bool_]:

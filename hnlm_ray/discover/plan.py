@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+import numpy as np
 
 from hnlm_ray.discover.cores import Core
 from hnlm_ray.discover.found import Comments, Understanding
@@ -15,7 +18,7 @@ from hnlm_ray.discover.measure import Measured, allowed_share
 FIRST_LOOK: Final = "laptop"
 FIRST_LOOK_USERS = 300
 _ENDINGS: Final = re.compile(
-    r"(\.(csv|tsv|tab|txt|dat|jsonl|ndjson|json|parquet|pq|gz|gzip|bz2|xz|zip|inter|data))+$", re.IGNORECASE
+    r"(\.(ya?ml|csv|tsv|tab|txt|dat|jsonl|ndjson|json|parquet|pq|gz|gzip|bz2|xz|zip|inter|data))+$", re.IGNORECASE
 )
 _PLAIN: Final = {
     "name": "names the run in its results",
@@ -25,6 +28,10 @@ _PLAIN: Final = {
     "items": "what the items are; the language model reads it",
     "more_items": "further files about the same items: what the first lacks is added",
     "path": "as you gave it",
+    "test_path": "the test rows of the split, written alike",
+    "validation_path": "the validation rows of the split, written alike",
+    "event": "what happened",
+    "quantity": "how many; 0 or less is a return",
     "member": "the file inside the zip",
     "compression": "told by the file's first bytes",
     "columns": "which column holds what",
@@ -46,11 +53,31 @@ class Plan:
     comments: Comments
 
 
+_GENERAL: Final = re.compile(
+    r"(interactions?|ratings?|reviews?|data|dataset|events?|log|logs|train|training|test"
+    r"|inter|u|orders?|transactions?|purchases?|clicks?|plays|feedback|part-?\d*|export)([-_ ]*\d*)"
+)
+"""Names of files that say nothing of the data: the folder's name says more."""
+_NOWHERE: Final = re.compile(r"[./]*")
+
+
 def name_of(path: str) -> str:
-    """Make a run's name of a file's: 'data/My Ratings.csv.gz' gives 'my-ratings'."""
-    base = _ENDINGS.sub("", path.rstrip("/").rsplit("/", 1)[-1])
+    """Make a run's name of a file's, or of its folder's where the file is called ratings, data or the like.
+
+    'data/My Films.csv.gz' gives 'my-films', 'films/ratings.csv' and 'films/' give 'films'.
+    """
+    given = os.path.abspath(path) if _NOWHERE.fullmatch(path) else path
+    parts = [part for part in given.split("/") if part]
+    base = _ENDINGS.sub("", parts[-1]) if parts else ""
+    general = not _plain_name(base) or _GENERAL.fullmatch(base.lower())
+    if general and len(parts) > 1 and _plain_name(parts[-2]) and not _GENERAL.fullmatch(parts[-2].lower()):
+        base = parts[-2]
+    return _plain_name(base) or "data"
+
+
+def _plain_name(base: str) -> str:
     plain = unicodedata.normalize("NFKD", base).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9._-]+", "-", plain).strip("-._")[:60].strip("-._") or "data"
+    return re.sub(r"[^a-z0-9._-]+", "-", plain).strip("-._")[:60].strip("-._")
 
 
 def make_plan(
@@ -91,11 +118,10 @@ def _source(found: Understanding, measured: Measured, bad_items: float) -> tuple
     share = allowed_share(measured.bad_share, bad_items)
     if share is None:
         return found.source, {}
-    worst = max(measured.reasons.items(), key=lambda one: one[1], default=("items", 0))
-    told = (
-        f"{measured.bad:,} of {measured.lines:,} lines can't be used, most because {worst[0]}; "
-        "above this share a run stops"
-    )
+    most = f" ({next(iter(measured.reasons), '')})" if measured.bad else ""
+    told = f"{measured.bad:,} of {measured.lines:,} lines of the interactions can't be used{most}"
+    told += f", nor {bad_items:.1%} of the items' lines" if bad_items else ""
+    told += "; above this share a run stops"
     kind = found.source["format"]
     rest = {key: value for key, value in found.source.items() if key != "format"}
     return {"format": kind, "max_bad_share": share, **rest}, {("source", "max_bad_share"): told}
@@ -121,15 +147,35 @@ def _prepare(
     comments[place, "item_core"] = "least positives of an item" + (
         "" if measured.complete else "; estimated on the first rows"
     )
-    prepare["split"] = (
-        {"method": "given", "validation": 0.1} if found.given else {"method": "random", "validation": 0.1, "test": 0.2}
-    )
-    told = (
-        "the publisher's own split"
-        if found.given
-        else "a tenth of each user's positives chooses, a fifth tests, the rest trains"
-    )
+    prepare["split"], told = _split(found, measured)
     return prepare, comments | {(place, "split"): told}
+
+
+def _split(found: Understanding, measured: Measured) -> tuple[dict[str, Any], str]:
+    """Return the section ``split``; where the times span a month, the comment proposes the split by time."""
+    if found.given:
+        return {"method": "given", "validation": 0.1}, "train and test as the files have them"
+    shares = {"validation": 0.1, "test": 0.2}
+    if found.split == "time":
+        return {"method": "time", **shares}, "the last fifth of all positives tests, the tenth before it chooses"
+    if found.split == "leave_last_out":
+        return {"method": "leave_last_out"}, "each user's last positive tests, the one before it chooses"
+    told = "a tenth of each user's positives chooses, a fifth tests, the rest trains"
+    days = spanned_days(measured)
+    if days >= TIME_SPLIT_DAYS:
+        later = "{method: time, validation: 0.1, test: 0.2} tests on what came later"
+        told = f"{told}; the times span {days:,.0f} days: {later}"
+    return {"method": "random", **shares}, told
+
+
+TIME_SPLIT_DAYS: Final = 30
+"""Days that times span from which on a split by time is proposed."""
+
+
+def spanned_days(measured: Measured) -> float:
+    """Return the days between the first and the last time, 0 without times."""
+    times = measured.rows["timestamp"].drop_null()
+    return float(np.ptp(times.to_numpy())) / 86_400 if len(times) else 0.0
 
 
 def _liked_share(found: Understanding, measured: Measured) -> str:

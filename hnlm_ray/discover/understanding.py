@@ -1,142 +1,27 @@
-"""What the files are: the section ``source`` of a configuration, with the evidence for each value.
-
-The files about items: which they are, how they are linked, and what their columns tell.
-"""
+"""What the files are: the section ``source`` of a configuration, with the evidence for each value."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.files.heads import Head, read_head
 from hnlm_ray.discover.files.inputs import Place, expand
-from hnlm_ray.discover.files.names import name_score
-from hnlm_ray.discover.files.sample import Ask, Table, read_table
-from hnlm_ray.discover.found import LEFT, Comments, Understanding, Use, path_of, same_columns
+from hnlm_ray.discover.files.names import name_score, tokens
+from hnlm_ray.discover.files.sample import Ask, Question, Table, read_table
+from hnlm_ray.discover.found import LEFT, Comments, Understanding, Use, path_of, same_columns, split_of
+from hnlm_ray.discover.item_files import FOLDED, ItemFiles, describe_by_interactions, missing_words
 from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.published import Published, known_layout
-from hnlm_ray.discover.roles.interactions import InteractionRoles, choose_pair, interaction_roles
-from hnlm_ray.discover.roles.items import ItemRoles, described_by, item_roles, unfit
-from hnlm_ray.discover.roles.links import Link, about_items, best_link, close_links, item_link, users_link
-from hnlm_ray.discover.roles.pairs import Pair, lists_things, ranked_pairs
+from hnlm_ray.discover.roles.interactions import InteractionRoles, choose_pair, interaction_roles, unused
+from hnlm_ray.discover.roles.items import unfit
+from hnlm_ray.discover.roles.links import about_items, close_links, dress_within
+from hnlm_ray.discover.roles.pairs import Pair, is_transaction, lists_things, ranked_pairs
 
-_SURE_LINK = 1.4
-"""A link to another column of the items' file alone: nearly all values, under the same name."""
-
-
-@dataclass(frozen=True)
-class ItemFiles:
-    """Adds files about items to what was found.
-
-    Attributes
-    ----------
-    found
-        Gets the sections ``items`` and ``more_items``.
-    main
-        The interactions.
-    user, item
-        Its columns of ids.
-    """
-
-    found: Understanding
-    main: Table
-    user: str
-    item: str
-    wanted: Overrides
-
-    def add(self, others: Sequence[Table]) -> None:
-        """Add the best linked file, then further ones about the same items."""
-        links = {other.place: link for other in others if (link := item_link(self.main, other, self.user, self.item))}
-        linked = [other for other in others if other.place in links]
-        first = max(linked, key=lambda one: self._worth(one, links[one.place]), default=None)
-        if first is None:
-            self.found.uses += [Use(other.place.shown, "", LEFT, self._unlinked(other)) for other in others]
-            return
-        self.found.source["items"] = self._file(("items",), first, links[first.place], self.main)
-        key = frozenset({links[first.place].key})
-        more = [self._further(other, first, links.get(other.place), key) for other in others if other is not first]
-        if files := [file for file in more if file is not None]:
-            self.found.source["more_items"] = files
-            self._number_comments()
-
-    def _worth(self, table: Table, link: Link) -> float:
-        return link.score + 0.5 * about_items(table) + 9.0 * (self.wanted.title in table.names)
-
-    def _further(self, other: Table, first: Table, direct: Link | None, key: frozenset[str]) -> dict[str, Any] | None:
-        """Link a file by the item's id, or by another column of the first file, whichever fits better."""
-        further = best_link(first, other, key)
-        place = ("more_items", other.place.shown)
-        if further is not None and further.score > (direct.score if direct else _SURE_LINK):
-            tree = self._file(place, other, further, first)
-            columns = tree.pop("columns")
-            return {**tree, "link": further.column, "columns": columns}
-        if direct is not None:
-            return self._file(place, other, direct, self.main)
-        self.found.uses.append(Use(other.place.shown, "", LEFT, self._unlinked(other)))
-        return None
-
-    def _file(self, section: tuple[str, ...], table: Table, link: Link, of: Table) -> dict[str, Any]:
-        title = self.wanted.title if self.wanted.title in table.names else None
-        told = f"{link.found:.1%} of the values of {of.place.base}:{link.column} are in it"
-        roles = item_roles(table, link.key, told, title)
-        place = ("source", *section)
-        self.found.comments |= {(*place, option): why for option, why in table.told.items()}
-        self.found.comments[*place, "link"] = link.told(table)
-        _tell(self.found, place, table, roles)
-        return {"path": table.place.path, **table.options, "columns": _columns(roles)}
-
-    def _unlinked(self, other: Table) -> str:
-        if about_items(other) < 0:
-            return "about people, and users are described by what they chose"
-        if link := users_link(self.main, other, self.user, self.item):
-            return f"{link.key} fits the users ({link.column}) better than the items ({self.item})"
-        return "none of its columns is linked to the items"
-
-    def _number_comments(self) -> None:
-        """Put the comments of further files, noted by file, at their position in the list."""
-        noted = dict.fromkeys(path[2] for path in self.found.comments if path[:2] == ("source", "more_items"))
-        at = {name: str(position) for position, name in enumerate(noted)}
-        for path in [path for path in self.found.comments if path[:2] == ("source", "more_items")]:
-            self.found.comments[*path[:2], at[path[2]], *path[3:]] = self.found.comments.pop(path)
-
-
-def describe_by_interactions(
-    found: Understanding, main: Table, item: str, taken: Sequence[str], wanted: Overrides
-) -> list[str]:
-    """Describe items by columns of the interactions that say the same in each row of an item; return them."""
-    own = described_by(main, item, taken)
-    named = main.column(item).readable
-    if not own and not named:
-        return []
-    told = "one file for both: an item's first row tells of it, the others repeat it"
-    rows = main.column(item).first_rows()
-    once = replace(main, columns=tuple(main.column(name).taken(rows) for name in (item, *own)))
-    roles = item_roles(once, item, told, wanted.title if wanted.title in own else None)
-    if roles.title is None and named:
-        roles = replace(roles, title=item, why={**roles.why, item: "the ids are names that people can read"})
-    options = {key: value for key, value in found.source["interactions"].items() if key in {"path", *main.options}}
-    found.source["items"] = {**options, "columns": _columns(roles)}
-    _tell(found, ("source", "items"), main, roles)
-    return own
-
-
-def _columns(roles: ItemRoles) -> dict[str, Any]:
-    columns: dict[str, Any] = {"item": roles.item, "title": roles.title}
-    columns |= {"attributes": list(roles.attributes)} if roles.attributes else {}
-    return columns | ({"text": list(roles.text)} if roles.text else {})
-
-
-def _tell(found: Understanding, place: tuple[str, ...], table: Table, roles: ItemRoles) -> None:
-    named = {"item": (roles.item,), "title": (roles.title,), "attribute": roles.attributes, "text": roles.text}
-    for role, names in named.items():
-        found.uses += [Use(table.place.shown, name, role, roles.why[name]) for name in names if name is not None]
-    shown = "no column tells the items' names" if roles.title is None else roles.why[roles.title]
-    columns = (*place, "columns")
-    found.comments |= {(*columns, "item"): roles.why[roles.item], (*columns, "title"): shown}
-    found.comments |= {(*columns, "attributes"): "short facts", (*columns, "text"): "longer texts"}
-    found.uses += [Use(table.place.shown, name, LEFT, told) for name, told in roles.left.items()]
+_NAMED = 0.8
+_CLEARLY = 1.0
+_TAGS: Final = frozenset({"tag", "tags", "tagid", "tagging", "friend", "friendid", "follower", "followee"})
 
 
 def understand(paths: Sequence[str], wanted: Overrides, ask: Ask) -> Understanding:
@@ -161,7 +46,7 @@ def understand(paths: Sequence[str], wanted: Overrides, ask: Ask) -> Understandi
     uses += unread
     if layout is not None and layout.pairs is not None:
         found = _published(layout, uses)
-        ItemFiles(found, layout.pairs, "user", "item", wanted).add(tables)
+        ItemFiles(found, layout.pairs, "user", "item", wanted, ask, tables).add(tables)
         return found
     if not tables:
         raise InputError(f"no file holds a table: {'; '.join(f'{use.file}: {use.why}' for use in uses[:3])}")
@@ -214,26 +99,98 @@ def _published(layout: Published, uses: list[Use]) -> Understanding:
 
 
 def _from_tables(tables: list[Table], wanted: Overrides, ask: Ask, uses: list[Use]) -> Understanding:
-    main, pairs = _interactions(tables, wanted)
+    main, pairs = _interactions(tables, wanted, ask)
+    _refuse_orders(main, pairs[0], tables, wanted)
     pair = choose_pair(main, pairs, ask)
     parts = [table for table in tables if table is not main and same_columns(table, main)]
     others = [table for table in tables if table is not main and table not in parts]
+    split = split_of([main, *parts], ask, wanted.split)
+    main = split.get("train", main)
+    parts = [table for table in tables if table is not main and same_columns(table, main)]
     roles = interaction_roles(main, pair, wanted, ask)
-    options = {**main.options, "path": path_of(main, parts, uses)}
+    paths = _paths_of_split(split, parts, uses) if split else {"path": path_of(main, parts, uses)}
+    exact = [name for name in (roles.rating, roles.timestamp) if name is not None]
+    options = {**main.options, **paths, **missing_words(main, roles.used, (pair.user, pair.item), exact)}
     found = Understanding({"format": "table", "interactions": _interaction_tree(options, roles)}, uses=uses)
     found.min_rating = roles.scale.min_rating if roles.scale else None
+    found.given = bool(split)
+    found.split = wanted.split
+    _check_split(found, wanted)
+    found.warnings += main.warnings
+    _fold_within(found, main, (pair.user, pair.item), wanted, ask)
     _tell_interactions(found, main, roles)
-    ItemFiles(found, main, pair.user, pair.item, wanted).add(others)
+    ItemFiles(found, main, pair.user, pair.item, wanted, ask, others).add(others)
     own = [] if "items" in found.source else describe_by_interactions(found, main, pair.item, roles.used, wanted)
     rest = [column for column in main.columns if column.name not in {*roles.used, *own}]
-    found.uses += [Use(main.place.shown, one.name, LEFT, unfit(one) or "no role in an interaction") for one in rest]
+    found.uses += [Use(main.place.shown, one.name, LEFT, unfit(one) or unused(one)) for one in rest]
+    found.source = {key: found.source[key] for key in _ORDER if key in found.source}
     return found
 
 
-def _interactions(tables: Sequence[Table], wanted: Overrides) -> tuple[Table, list[Pair]]:
+def _check_split(found: Understanding, wanted: Overrides) -> None:
+    if wanted.split in {"time", "leave_last_out"} and "timestamp" not in found.source["interactions"]["columns"]:
+        raise InputError(f"--split {wanted.split} needs times, and no column holds any: name it with --time")
+    if wanted.split == "given" and not found.given:
+        raise InputError("--split given needs files whose names say train and test: name both")
+
+
+_ORDER: Final = ("format", "fold_ids", "interactions", "items", "more_items")
+
+
+def _fold_within(found: Understanding, main: Table, names: Sequence[str], wanted: Overrides, ask: Ask) -> None:
+    """Ask about ids of one column that differ in dress alone, or do as the user said."""
+    if wanted.fold_ids:
+        found.source["fold_ids"] = [*wanted.fold_ids]
+        found.comments["source", "fold_ids"] = "as you said"
+        return
+    for name in names:
+        dress = dress_within(main.column(name))
+        if dress is None:
+            continue
+        text = (
+            f"{dress.merged:,} of {main.column(name).distinct:,} ids of {main.place.shown}:{name} are those of others "
+            f"but for {FOLDED[dress.folds[0]]}; are they the same?"
+        )
+        choices = ("no, each is one of its own", f"yes, ids lose {FOLDED[dress.folds[0]]}")
+        order = choices[::-1] if dress.folds[0] != "case" else choices
+        if order[ask(Question(text, order, f"--fold-ids {dress.folds[0]}"))] == choices[1]:
+            found.source["fold_ids"] = [*dict.fromkeys([*found.source.get("fold_ids", []), *dress.folds])]
+            found.comments["source", "fold_ids"] = f"{dress.merged:,} ids become those of others"
+
+
+def _paths_of_split(split: Mapping[str, Table], parts: Sequence[Table], uses: list[Use]) -> dict[str, str]:
+    """Name the files of a split that the user made; further files of the same columns are left out."""
+    for role, table in split.items():
+        uses.append(Use(table.place.shown, "", role, f"its name says that it is the {role} part of a split"))
+    rest = [table for table in parts if table not in split.values()]
+    uses += [Use(table.place.shown, "", LEFT, "no part of the split that train and test are of") for table in rest]
+    options = {"train": "path", "validation": "validation_path", "test": "test_path"}
+    return {options[role]: table.place.path for role, table in split.items()}
+
+
+def _refuse_orders(main: Table, pair: Pair, tables: Sequence[Table], wanted: Overrides) -> None:
+    """Stop where the likeliest user is an order or a basket; name the join that gives the user, if a file has it."""
+    if wanted.user is not None or not is_transaction(main, pair.user):
+        return
+    for other in tables:
+        users = [name for name in other.names if name_score("user", name) >= _NAMED]
+        link = next((one for one in close_links(main, other) if one.column == pair.user), None)
+        if other is not main and users and link is not None:
+            raise InputError(
+                f"{main.place.shown} has no column of users: its {pair.user} is in {other.place.shown} beside "
+                f"{users[0]}; join the two on {pair.user} and name the joined file (to take each {pair.user} as a "
+                f"user: --user {pair.user})"
+            )
+    raise InputError(
+        f"{main.place.shown} has no column of users: {pair.user} seems to number orders, each of one time; name the "
+        f"users' column with --user (to take each order as a user: --user {pair.user})"
+    )
+
+
+def _interactions(tables: Sequence[Table], wanted: Overrides, ask: Ask) -> tuple[Table, list[Pair]]:
     """Choose the file of interactions: the one with the best pair of user and item, by names, values and size."""
     scored: list[tuple[float, Table, list[Pair]]] = []
-    for table in tables:
+    for table in _asked_for(tables, wanted):
         others = [
             other
             for other in tables
@@ -247,8 +204,35 @@ def _interactions(tables: Sequence[Table], wanted: Overrides) -> tuple[Table, li
             scored.append((pairs[0].score + _looks_like_interactions(table), table, pairs))
     if not scored:
         raise InputError(_no_interactions(tables))
-    _, table, pairs = max(scored, key=lambda one: one[0])
-    return table, pairs
+    order = sorted(scored, key=lambda one: -one[0])
+    rivals = [one for one in order if one is order[0] or _rivals(one, order[0])]
+    if len(rivals) == 1:
+        return order[0][1], order[0][2]
+    text = "several files have a user beside an item: which holds the interactions?"
+    choices = tuple(f"{table.place.shown} ({', '.join(table.names[:6])})" for _, table, _ in rivals[:6])
+    at = ask(Question(text, choices, "--interactions"))
+    return rivals[at][1], rivals[at][2]
+
+
+def _asked_for(tables: Sequence[Table], wanted: Overrides) -> Sequence[Table]:
+    if wanted.interactions is None:
+        return tables
+    chosen = [table for table in tables if wanted.interactions in {table.place.shown, table.place.base}]
+    if not chosen:
+        raise InputError(
+            f"--interactions {wanted.interactions} is none of the files that hold a table: "
+            f"{', '.join(table.place.shown for table in tables[:10])}"
+        )
+    return chosen
+
+
+def _rivals(one: tuple[float, Table, list[Pair]], best: tuple[float, Table, list[Pair]]) -> bool:
+    """Tell whether another file, of other columns, plainly has a user beside an item as the best one has."""
+    plain = all(
+        min(name_score("user", pairs[0].user), name_score("item", pairs[0].item)) >= _NAMED
+        for _, _, pairs in (one, best)
+    )
+    return plain and not same_columns(one[1], best[1]) and best[0] - one[0] < _CLEARLY
 
 
 def _looks_like_interactions(table: Table) -> float:
@@ -257,11 +241,15 @@ def _looks_like_interactions(table: Table) -> float:
     rated = any(name_score("rating", name) >= 0.8 for name in table.names)
     timed = any(name_score("time", name) >= 0.8 for name in table.names)
     keyed = any(column.all_distinct and name_score("row", column.name) < 0.8 for column in table.columns[:1])
-    return 0.5 * named + 0.3 * rated + 0.3 * timed - 0.7 * keyed + len(str(table.rows)) / 10
+    tagged = any(_TAGS & {*tokens(name)} for name in table.names)
+    return 0.5 * named + 0.3 * rated + 0.3 * timed - 0.7 * keyed - 0.8 * tagged + len(str(table.rows)) / 10
 
 
 def _no_interactions(tables: Sequence[Table]) -> str:
-    shown = "; ".join(f"{table.place.shown} has {', '.join(map(repr, table.names[:8]))}" for table in tables[:3])
+    shown = "; ".join(
+        f"{table.place.shown} has {', '.join(map(repr, table.names[:8]))} in {table.rows:,} rows"
+        for table in tables[:3]
+    )
     return (
         f"no file holds interactions, a column of users beside one of items, each id in several rows ({shown}); "
         "name the columns with --user and --item, or name the file that has them"
@@ -272,18 +260,36 @@ def _interaction_tree(options: dict[str, Any], roles: InteractionRoles) -> dict[
     columns: dict[str, Any] = {"user": roles.user, "item": roles.item}
     columns |= {"rating": roles.rating} if roles.rating else {}
     columns |= {"timestamp": roles.timestamp} if roles.timestamp else {}
+    columns |= {"event": roles.event} if roles.event else {}
+    columns |= {"quantity": roles.quantity} if roles.quantity else {}
     columns |= {"review": list(roles.review)} if roles.review else {}
     tree = {"path": options["path"], **options, "columns": columns}
     if roles.times is not None and roles.times.time_format is not None:
         tree["time_format"] = roles.times.time_format
-    if roles.scale is not None and roles.scale.values:
-        tree["rating_values"] = dict(roles.scale.values)
-    return tree
+    tree |= {"events": [*roles.events]} if roles.event else {}
+    odd = False
+    if roles.scale is not None:
+        tree |= {"rating_values": dict(roles.scale.values)} if roles.scale.values else {}
+        tree |= {"decimal": roles.scale.decimal} if roles.scale.decimal != "." else {}
+        tree |= {"rating_range": [roles.scale.low, roles.scale.high]} if roles.scale.outside else {}
+        odd = bool(roles.scale.odd)
+    if roles.times is not None:
+        tree |= {"time_range": [*_KNOWN_TIMES]} if roles.times.outside else {}
+        odd = odd or bool(roles.times.odd)
+    return tree | ({"unreadable": "missing"} if odd else {})
+
+
+_KNOWN_TIMES: Final = ("1971-01-01", "2099-12-31")
 
 
 def _tell_interactions(found: Understanding, main: Table, roles: InteractionRoles) -> None:
     place = ("source", "interactions")
     names = {"user": roles.user, "item": roles.item, "rating": roles.rating, "timestamp": roles.timestamp}
+    names |= {"event": roles.event, "quantity": roles.quantity}
+    odd = "cells that can't be read, or lie outside, have no value; their rows stay and are counted"
+    found.comments |= {(*place, option): odd for option in ("rating_range", "time_range", "unreadable")}
+    found.comments |= {(*place, "missing"): "words for a missing value", (*place, "events"): "the kinds that count"}
+    found.comments[*place, "decimal"] = "ratings have a decimal comma"
     found.comments |= {(*place, option): told for option, told in main.told.items()}
     found.comments[place] = f"{main.rows:,} rows{'' if main.complete else ' looked at'}"
     for role, name in names.items():

@@ -121,6 +121,7 @@ def _run_stage(run: StageRun, status: StageStatus, session: Session) -> None:
     outcome = stage.run(run)
     if outcome.rows.todo:
         raise StageError(f"stage {stage.name} left {outcome.rows.todo} rows undone: run the same command again")
+    session.check_held()
     for name in stage.outputs:
         workspace.table(name).publish(_manifest(run, name, status, outcome, session.seconds()))
     stage.tidy(workspace, run.fingerprint)

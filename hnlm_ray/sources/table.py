@@ -35,13 +35,32 @@ _SEPARATORS: Final = {"csv": ",", "tsv": "\t"}
 
 def source_files(source: TableSource) -> list[RawFile]:
     """Find all files that the source reads."""
-    options = [source.interactions, *([source.items] if source.items else []), *source.more_items]
-    return [file for option in options for file in find_files(option.path)]
+    options = [*([source.items] if source.items else []), *source.more_items]
+    paths = [*split_paths(source.interactions).values(), *(option.path for option in options)]
+    return [file for path in paths for file in find_files(path)]
+
+
+def split_paths(options: InteractionFile) -> dict[str | None, str]:
+    """Return the paths of the interactions by the split that their rows are of; None: the source gives none."""
+    if options.test_path is None:
+        return {None: options.path}
+    validation: dict[str | None, str] = {}
+    if options.validation_path is not None:
+        validation["validation"] = options.validation_path
+    return {"train": options.path, **validation, "test": options.test_path}
 
 
 def read_interactions(source: TableSource, rejects: Rejects) -> Iterator[pa.Table]:
-    """Yield interactions; schema ``TABLES["raw_interactions"]``."""
-    return interaction_tables(source.interactions, source, rejects)
+    """Yield interactions, of train first where the source is split; schema ``TABLES["raw_interactions"]``."""
+    for split, path in split_paths(source.interactions).items():
+        options = source.interactions.model_copy(update={"path": path})
+        for table in interaction_tables(options, source, rejects):
+            yield table if split is None else _of_split(table, split)
+
+
+def _of_split(table: pa.Table, split: str) -> pa.Table:
+    place = table.schema.get_field_index("source_split")
+    return table.set_column(place, table.schema.field(place), pa.repeat(split, table.num_rows))
 
 
 def read_items(source: TableSource, rejects: Rejects) -> Iterator[pa.Table]:
@@ -59,7 +78,7 @@ def interactions_of(
     file: RawFile, options: InteractionFile, source: SourceBase, rejects: Rejects, optional: Sequence[str] = ()
 ) -> Iterator[pa.Table]:
     """Read the interactions of one file; JSON lines may lack the ``optional`` columns."""
-    rows = InteractionRows(options, source.review_chars)
+    rows = InteractionRows(options, source.review_chars, _folds(source))
     account = rejects.file(file.name, source.max_bad_share)
     yield from converted(_records(file, options, rows.columns, account, optional), rows.table, account)
 
@@ -69,7 +88,7 @@ def item_tables(
 ) -> Iterator[pa.Table]:
     """Read the items of one file or glob, the first row of an item wins; then what further files add to them."""
     links = tuple(dict.fromkeys(further.link for further in more if further.link is not None))
-    rows = ItemRows(options.columns, links=links)
+    rows = ItemRows(options.columns, links=links, missing=options.missing, folds=_folds(source))
     tables = _item_tables(options, rows, source, rejects)
     if not more:
         yield from tables
@@ -77,9 +96,15 @@ def item_tables(
     catalogue = Catalogue(list(tables), rows.linked)
     for further in more:
         known = catalogue.named_by(further.link)
-        for table in _item_tables(further, ItemRows(further.columns, known), source, rejects):
+        of_further = ItemRows(further.columns, known, missing=further.missing, folds=_folds(source))
+        for table in _item_tables(further, of_further, source, rejects):
             catalogue.add(table, further.link)
     yield from catalogue.filled()
+
+
+def _folds(source: SourceBase) -> tuple[str, ...]:
+    """Return what the ids of all files of a table lose; those of other formats stay as they are."""
+    return source.fold_ids if isinstance(source, TableSource) else ()
 
 
 def _item_tables(options: ItemFile, rows: ItemRows, source: SourceBase, rejects: Rejects) -> Iterator[pa.Table]:
@@ -108,7 +133,7 @@ def _records(
         yield from parquet_records(file, wanted)
         return
     with open_utf8(file, options) as stream:
-        if kind == "jsonl":
+        if kind in {"jsonl", "literals"}:
             required = [name for name in wanted if name not in optional]
             yield from json_records(stream, options, required, rejects, [name for name in wanted if name in optional])
         else:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from hnlm_ray.base.errors import InputError, StageError
 from hnlm_ray.base.text import folded, shown
 from hnlm_ray.cf import CFData
+from hnlm_ray.cf.training.settings_read import reads_weights
 from hnlm_ray.config import CFConfig, Config, TuneConfig
 from hnlm_ray.methods.known import Compared, RunMethods, makes_negatives, nested_in, trials_of
 from hnlm_ray.tune.data import load_cf_data
@@ -93,7 +94,17 @@ def search(run: StageRun) -> Outcome:
         begun=sweep.begun,
     )
     rows = sweep.run_all(queue)
-    return replace(_outcome(rows), counts=search_counts(settings, rows))
+    counts = {**search_counts(settings, rows), **_without_weights(run.config, rows)}
+    return replace(_outcome(rows), counts=counts)
+
+
+def _without_weights(config: Config, rows: pa.Table) -> dict[str, str]:
+    """Name the methods in whose trainings the repeats of a pair don't weigh, where they are to."""
+    if config.prepare.repeats == "once":
+        return {}
+    settings = zip(rows["method"].to_pylist(), map(_settings, rows["config"].to_pylist()), strict=True)
+    unread = sorted({method for method, one in settings if not reads_weights(one)})
+    return {"repeats_do_not_weigh_in": ", ".join(unread)} if unread else {}
 
 
 def search_counts(settings: TuneConfig, rows: pa.Table) -> dict[str, int | float | str | None]:

@@ -70,7 +70,7 @@ _TRAINED: Final = [
 ]
 
 TABLES: Final[dict[str, pa.Schema]] = {
-    # What a source gave, before any choice. source_split: 'train' or 'test' where it came split.
+    # What a source gave, before any choice. source_split: 'train', 'validation' or 'test' where it came split.
     "raw_interactions": pa.schema(
         [
             pa.field("user_id", pa.string(), nullable=False),
@@ -381,3 +381,9 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "recommendations": ("user", "rank"),
 }
 """The columns that name a row: no two rows of a table agree on them."""
+
+MORE: Final[dict[str, pa.Schema]] = {
+    # repeats: how often the pair came, with prepare.repeats weight.
+    "interactions": pa.schema([pa.field("repeats", pa.int32(), nullable=False)]),
+}
+"""Columns that a table has only where a setting asks for them; they are read by name alone."""

@@ -24,6 +24,7 @@ def test_status_works_before_anything_ran_and_changes_nothing(hnlm):
     assert states(answer) == dict.fromkeys(ALL, "missing")
     assert set(answer["stages"][0]) == {
         "name", "state", "reason", "rows", "repaired", "failed_by_reason", "tokens", "seconds", "planned", "outputs",
+        "warnings", "notes",
     }  # fmt: skip
     assert not hnlm.workspace.exists()
 

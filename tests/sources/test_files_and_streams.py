@@ -96,6 +96,31 @@ def test_relative_globs_and_uris(tmp_path, monkeypatch):
     assert users(f"file://{tmp_path}/a.csv") == ["u1", "u2"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("./*.csv", ["a.csv"]),
+        ("./sub/*.csv", ["sub/b.csv", "sub/c.csv"]),
+        ("sub//*.csv", ["sub/b.csv", "sub/c.csv"]),
+        (".//sub/./?.csv", ["sub/b.csv", "sub/c.csv"]),
+        ("sub/../*.csv", ["a.csv"]),
+        ("./**/*.csv", ["a.csv", "sub/b.csv", "sub/c.csv"]),
+        ("../here/sub/[b].csv", ["../here/sub/b.csv"]),
+        ("{folder}//here/./sub/*.csv", ["{folder}/here/sub/b.csv", "{folder}/here/sub/c.csv"]),
+        ("/{folder}/here/sub/b*.csv", ["{folder}/here/sub/b.csv"]),
+        ("file://{folder}/here/sub//b*.csv", ["{folder}/here/sub/b.csv"]),
+        ("./sub/b.csv", ["./sub/b.csv"]),
+    ],
+)
+def test_a_place_may_be_spelt_in_many_ways(tmp_path, monkeypatch, pattern, names):
+    (tmp_path / "here" / "sub").mkdir(parents=True)
+    for name in ("a.csv", "sub/b.csv", "sub/c.csv"):
+        (tmp_path / "here" / name).write_text("x")
+    monkeypatch.chdir(tmp_path / "here")
+    found = [file.path for file in files.find_files(pattern.format(folder=tmp_path))]
+    assert found == [name.format(folder=tmp_path) for name in names]
+
+
 def test_what_a_uri_with_a_query_reads_is_what_is_hashed(tmp_path, monkeypatch):
     asked = []
 

@@ -24,6 +24,7 @@ from hnlm_ray.commands.setup.checks.machine import has_gpu
 from hnlm_ray.discover.cores import Core
 from hnlm_ray.discover.files.sample import Question
 from hnlm_ray.discover.found import LEFT, Understanding
+from hnlm_ray.discover.losses import losses_of, warnings_of
 from hnlm_ray.discover.measure import ItemsSeen, Measured, core_of, look_up, measure
 from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.plan import FIRST_LOOK_USERS, make_plan, name_of
@@ -53,10 +54,12 @@ class Answers:
     def check(self) -> None:
         """Raise InputError when a question stayed open."""
         if self.open:
-            told = "; ".join(
-                f"{one.text} 1. {', 2. '.join(one.choices)} (answer with {one.option})" for one in self.open
-            )
+            told = "; ".join(f"{one.text} {_numbered(one.choices)} (answer with {one.option})" for one in self.open)
             raise InputError(f"{len(self.open)} open: {told}; add --yes to take the first of each")
+
+
+def _numbered(choices: Sequence[str]) -> str:
+    return ", ".join(f"{number}. {choice}" for number, choice in enumerate(choices, start=1))
 
 
 def _prompt(question: Question) -> int:
@@ -88,7 +91,7 @@ class Wanted:
 
 def init(paths: Sequence[str], wanted: Wanted, output: Output) -> None:
     """Understand the files, write the configuration, read the first rows through it and show all of that."""
-    name = wanted.name or name_of(paths[0])
+    name = wanted.name or name_of(wanted.out or paths[0])
     out = _target(wanted.out or f"{name}.yaml", force=wanted.force)
     answers = Answers(wanted.yes)
     found = understand(paths, wanted.overrides, answers)
@@ -105,6 +108,10 @@ def init(paths: Sequence[str], wanted: Wanted, output: Output) -> None:
     examples = [_example(row, seen) for row in rows]
     answer = {"config": out, **plan.tree, "columns": [vars(use) for use in found.uses], "questions": answers.asked}
     answer |= {"read": _counts(measured, seen), "examples": examples}
+    losses = losses_of(found, measured, seen, core)
+    taken = [_asked(one) for one in answers.asked] if answers.yes else []
+    warnings = [*found.warnings, *taken, *warnings_of(losses)]
+    answer |= {"warnings": warnings, "left_out": [vars(loss) for loss in losses]}
     output.emit(answer, lambda console: _show(console, found, answer, examples))
 
 
@@ -126,10 +133,19 @@ def _core(found: Understanding, measured: Measured, most_users: int | None) -> C
         raise InputError(f"no row has a rating of {found.min_rating:g} or more, so none is a positive; name --rating")
     if core.users < 2 or core.items < 2:
         raise InputError(
-            f"{core.users} users and {core.items} items have positives, and two of each are needed; name other "
-            "columns with --user and --item"
+            f"{core.users} users and {core.items} items have positives{_threshold(found)}, and two of each are needed; "
+            "name other columns with --user, --item or --rating"
         )
     return core
+
+
+def _threshold(found: Understanding) -> str:
+    return "" if found.min_rating is None else f" (rated {found.min_rating:g} or more)"
+
+
+def _asked(asked: Mapping[str, Any]) -> str:
+    """Tell a question that --yes answered: what was taken, and what says otherwise."""
+    return f"{asked['question']} Taken: {asked['answer']} (else {asked['option']})"
 
 
 def _write(out: str, text: str) -> None:
@@ -171,28 +187,32 @@ def _show(
     console: Console, found: Understanding, answer: Mapping[str, Any], examples: Sequence[Mapping[str, Any]]
 ) -> None:
     table = Table("file", "column", "used as", "because", box=None, pad_edge=False)
-    order = sorted(found.uses, key=lambda use: use.role == LEFT)
-    for use in order:
-        style = "dim" if use.role == LEFT else ""
-        table.add_row(*(Text(clean(cell), style=style) for cell in (use.file, use.column, use.role, use.why)))
+    for use in (use for use in found.uses if use.role != LEFT):
+        table.add_row(*(Text(clean(cell)) for cell in (use.file, use.column, use.role, use.why)))
     console.print(table)
-    for asked in answer["questions"]:
-        say(console, f"{asked['question']} {asked['answer']}")
     read = answer["read"]
     whole = "" if read["complete"] else " (the first rows of a large file)"
     told = (
         f"read {read['interactions']:,} interactions from {read['lines']:,} lines{whole}, {read['bad']:,} can't be used"
     )
-    say(console, told + _reasons(read))
+    say(console, told)
     say(console, f"{read['items']:,} items are described" if read["items"] else _UNDESCRIBED)
     for example in examples:
         say(console, f"  {_told(example)}")
+    _show_losses(console, answer["left_out"])
+    for warning in answer["warnings"]:
+        say(console, f"warning: {warning}")
     say(console, f"wrote {answer['config']}; next: hnlm run --config {answer['config']}")
 
 
-def _reasons(read: Mapping[str, Any]) -> str:
-    told = ", ".join(f"{reason} {count:,}" for reason, count in read["reasons"].items())
-    return f": {told}" if told else ""
+def _show_losses(console: Console, losses: Sequence[Mapping[str, Any]]) -> None:
+    if not losses:
+        return
+    table = Table("left out", "how many", "why", "to change it", box=None, pad_edge=False)
+    for loss in losses:
+        many = f"{loss['count']:,} of {loss['of']:,}" if loss["of"] else f"{loss['count']:,}"
+        table.add_row(*(Text(clean(cell)) for cell in (loss["what"], many, loss["why"], loss["instead"])))
+    console.print(table)
 
 
 def _told(example: Mapping[str, Any]) -> str:

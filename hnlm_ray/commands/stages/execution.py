@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from hnlm_ray.base.progress import BarProgress, LineProgress, Progress, open_progress
-from hnlm_ray.commands.invocation import Invocation, unwind_on_sigterm
+from hnlm_ray.commands.invocation import Invocation
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.stages.narration import say_finished, say_plan, say_retry
 from hnlm_ray.config import Config
@@ -116,7 +116,6 @@ class Execution:
         streams = stack.enter_context(quiet(log))
         console.file = streams.err if self.output.as_json else streams.out
         stack.enter_context(connected(self.config, stages))
-        unwind_on_sigterm()
 
 
 def log_path(workspace: Workspace, name: str) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 from hnlm_ray.base.redaction import redacted
 from hnlm_ray.base.text import duration
 from hnlm_ray.commands.output import say
-from hnlm_ray.commands.stages.stage_rows import row_counts, rows_text, token_counts, tokens_text
+from hnlm_ray.commands.stages.stage_rows import row_counts, rows_text, token_counts, tokens_text, told_of
 from hnlm_ray.config import Config
 from hnlm_ray.methods.known import RunMethods
 from hnlm_ray.pipeline.retry import PlannedRetry
@@ -18,10 +18,12 @@ from hnlm_ray.workspace import PublishedTables, Workspace
 
 
 def say_plan(console: Console, config: Config, workspace: Workspace, before: Sequence[StageStatus], log: str) -> None:
-    """Say for each stage whether it will run, and why; then where the log is."""
+    """Say for each stage whether it will run, and why, and what a fresh one warns about; then where the log is."""
     say(console, f"run {config.name} in {redacted(workspace.uri)}")
     for status in before:
         say(console, f"  {status.stage.name:<20} {_intention(status):<8} {redacted(status.reason)}")
+        if status.state == "fresh" and status.manifest is not None:
+            _say_told(console, warning=told_of(status.manifest)[0])
     if all(status.state == "fresh" for status in before):
         say(console, "everything is fresh: nothing to run")
     else:
@@ -61,7 +63,7 @@ def _intention(status: StageStatus) -> str:
 
 
 def say_finished(console: Console, status: StageStatus) -> None:
-    """Say what a stage made, in one line."""
+    """Say what a stage made, in one line; then what took much of the data, and what else became of rows."""
     manifest = status.manifest
     if manifest is None:
         return
@@ -72,6 +74,14 @@ def say_finished(console: Console, status: StageStatus) -> None:
     if manifest.counts:
         parts.append(counts_text(manifest.counts))
     say(console, f"{status.stage.name} done: {'; '.join(parts)}")
+    warnings, notes = told_of(manifest)
+    _say_told(console, warning=warnings, note=notes)
+
+
+def _say_told(console: Console, **told: Sequence[str]) -> None:
+    for kind, sentences in told.items():
+        for sentence in sentences:
+            say(console, f"    {kind}: {sentence}")
 
 
 def counts_text(counts: Mapping[str, int | float | str | None]) -> str:

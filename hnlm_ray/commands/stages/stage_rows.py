@@ -12,9 +12,10 @@ from rich.text import Text
 
 from hnlm_ray.base.redaction import redacted
 from hnlm_ray.base.text import clean, duration
-from hnlm_ray.llm.text.repair import REPAIRED
+from hnlm_ray.llm.text.objects import REPAIRED
 from hnlm_ray.pipeline.status import StageStatus, State
 from hnlm_ray.plan.figures import Promise
+from hnlm_ray.prepare.filter import notes_of, warnings_of
 from hnlm_ray.workspace import Manifest, Rows, Tokens, Workspace
 from hnlm_ray.workspace.stage import chunks_of
 
@@ -65,6 +66,14 @@ class StageRow(StageCost):
     reason: str
     planned: Foreseen | None
     outputs: list[str]
+    warnings: list[str]
+    notes: list[str]
+
+
+def told_of(manifest: Manifest) -> tuple[list[str], list[str]]:
+    """Return what a stage's table warns about, and what else it tells of its rows."""
+    warnings = warnings_of(manifest.stage, manifest.counts, manifest.depends_on)
+    return warnings, notes_of(manifest.counts, manifest.depends_on) if manifest.stage == "prepare" else []
 
 
 def row_counts(rows: Rows) -> RowCounts:
@@ -82,8 +91,11 @@ def stage_row(status: StageStatus, workspace: Workspace, promise: Promise | None
 
     ``rows`` speaks of the table that the configuration asks for: published, in the making, or none
     yet; ``repaired`` of them have an answer that was mended (``llm.repair_json``). ``todo`` is null where nobody has
-    counted yet. ``planned`` is what `hnlm plan` foresaw of this very work.
+    counted yet. ``planned`` is what `hnlm plan` foresaw of this very work. ``warnings`` say what took more than a fifth
+    of the data, ``notes`` what else became of rows.
     """
+    fresh = status.manifest if status.state == "fresh" else None
+    warnings, notes = told_of(fresh) if fresh is not None else ([], [])
     return {
         "name": status.stage.name,
         "state": status.state,
@@ -91,6 +103,8 @@ def stage_row(status: StageStatus, workspace: Workspace, promise: Promise | None
         **_cost(status, workspace),
         "planned": _planned(status, promise),
         "outputs": list(status.stage.outputs),
+        "warnings": warnings,
+        "notes": notes,
     }
 
 
@@ -189,3 +203,7 @@ def show_status(console: Console, workspace: str, rows: Sequence[StageRow]) -> N
         )
     console.print(Text(f"workspace {clean(workspace)}"))
     console.print(table)
+    for row in rows:
+        for kind, told in (("warning", row["warnings"]), ("note", row["notes"])):
+            for sentence in told:
+                console.print(Text(f"{kind}: {row['name']}: {clean(sentence)}"))

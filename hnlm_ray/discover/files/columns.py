@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -13,6 +14,24 @@ import pyarrow.compute as pc
 
 from hnlm_ray.sources.rows.values import to_float64
 
+MISSING: Final = frozenset(
+    {"NULL", "null", "(null)", "#NULL!", "NaN", "nan", "NAN", "None", "NONE", "NA", "<NA>", "N/A", "n/a", "#N/A", "\\N"}
+    | {"nil", "undefined", "missing", "k.A.", "k. A.", "k.A", "n.v.", "n/d", "N/D", "s/o", "#WERT!", "#VALUE!", "#NV"}
+)
+"""Words that programs write for a missing value; a cell that is one of them, case and all, has none."""
+DASHES: Final = frozenset({"-", "--", "---", "?", "??", ".", "*", "x", "X", "/", "\u2013", "\u2014", "\u2212"})
+"""Signs that people write for a missing number or time; an id or a title may be one."""
+ZERO_DATES: Final = frozenset({"0000-00-00", "0000-00-00 00:00:00", "00.00.0000", "00/00/0000"})
+"""Dates that are none: what data bases write for an unknown one."""
+_UNIT: Final = r"(?:EUR|Euro|USD|GBP|CHF|kg|g|l|ml|cm|mm|[$%\x{20ac}\x{00a3}\x{00a5}])?"
+_BLANK: Final = r"[\s\x{00a0}]*"
+_GROUPS: Final = r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:[.,' \x{2019}\x{00a0}\x{202f}][0-9]{3})+)(?:[.,][0-9]+)?"
+_AMOUNT: Final = f"^{_BLANK}{_UNIT}{_BLANK}{_GROUPS}{_BLANK}{_UNIT}{_BLANK}$"
+"""A number with a decimal comma, with thousands or beside a currency: 7,85 or 1.234,50 \u20ac or $ 12.00."""
+_COMMA: Final = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:[.' \u00a0\u202f\u2019]\d{3})+)(?:,\d+)?")
+_PARTS: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+_SENTENCE = 40
+_MOSTLY_ROWS = 0.95
 _LOOKED_AT = 2000
 _URL: Final = r"(?i)^(https?://|www\.|s3://|gs://|data:image/)|\.(jpe?g|png|gif|webp|svg)$"
 _MANY_PARTS = 20
@@ -85,20 +104,64 @@ class Column:
         return [str(value) for value in self.uniques.to_pylist()[::step][:_LOOKED_AT]]
 
     @cached_property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Rows of each distinct value, int64."""
+        return np.bincount(self.codes[self.codes >= 0], minlength=self.distinct).astype(np.int64)
+
+    @cached_property
+    def missing(self) -> dict[str, int]:
+        """The distinct values that are words for a missing one, and their rows."""
+        return self.rows_of(MISSING)
+
+    def rows_of(self, words: frozenset[str]) -> dict[str, int]:
+        """Return the words that are values of the column, each with its rows."""
+        trimmed = pc.utf8_trim_whitespace(self.uniques)
+        places = np.flatnonzero(pc.is_in(trimmed, value_set=pa.array(sorted(words))).to_numpy(zero_copy_only=False))
+        return {str(trimmed[int(at)]): int(self.counts[at]) for at in places}
+
+    def rows_matching(self, pattern: str) -> int:
+        """Return how many rows have a value that matches a pattern."""
+        return int(self.counts[self._matching(pattern)].sum())
+
+    @cached_property
+    def parsed(self) -> npt.NDArray[np.float64]:
+        """Each distinct value as a number, NaN where it is none."""
+        found: npt.NDArray[np.float64] = to_float64(self.uniques)[0].to_numpy(zero_copy_only=False).astype(np.float64)
+        found[~np.isfinite(found)] = np.nan
+        return found
+
+    @cached_property
     def numbers(self) -> npt.NDArray[np.float64]:
         """The distinct values that are finite numbers."""
-        found = to_float64(self.uniques)[0].drop_null().to_numpy(zero_copy_only=False)
-        return found[np.isfinite(found)]  # type: ignore[no-any-return]
+        finite: npt.NDArray[np.float64] = self.parsed[~np.isnan(self.parsed)]
+        return finite
 
-    @property
+    @cached_property
     def numeric(self) -> bool:
-        """Whether the distinct values are numbers, but for one in fifty."""
-        return self.distinct > 0 and len(self.numbers) >= 0.98 * self.distinct
+        """Whether the values are numbers, but for words for a missing one and one in fifty (of the rows: in twenty)."""
+        return self.distinct > 0 and self._mostly(~np.isnan(self.parsed))
+
+    @cached_property
+    def amounts(self) -> bool:
+        """Whether the values are numbers in some dress: with a decimal comma, thousands, a currency, a unit."""
+        return self.numeric or (self.distinct > 0 and self._mostly(self._matching(_AMOUNT)))
 
     @property
     def whole(self) -> bool:
         """Whether it is numeric without fractions."""
         return self.numeric and bool(np.all(self.numbers == np.floor(self.numbers)))
+
+    def _matching(self, pattern: str) -> npt.NDArray[np.bool_]:
+        found = pc.match_substring_regex(self.uniques, pattern)
+        return found.to_numpy(zero_copy_only=False).astype(bool)  # type: ignore[no-any-return]
+
+    def _mostly(self, fits: npt.NDArray[np.bool_]) -> bool:
+        """Tell whether nearly all values that are there fit: of the distinct ones, or of their rows."""
+        words, rows = len(self.missing), sum(self.missing.values())
+        there, filled = self.distinct - words, int(self.counts.sum()) - rows
+        return there > 0 and (
+            int(fits.sum()) >= 0.98 * there or (int(self.counts[fits].sum()) >= _MOSTLY_ROWS * filled)
+        )
 
     @cached_property
     def length(self) -> float:
@@ -122,14 +185,28 @@ class Column:
         return self.listed and bool(parts) and float(np.median(parts)) > _MANY_PARTS
 
     @cached_property
+    def paragraphs(self) -> bool:
+        """Whether most values are lists of sentences: texts, not lists of tags."""
+        if not self.listed:
+            return False
+        parts = [part for value in self.head for part in _PARTS.findall(value)]
+        return bool(parts) and float(np.median([len(part) for part in parts])) >= _SENTENCE
+
+    @cached_property
     def words(self) -> float:
         """Median words of a value (of scripts without blanks: characters by three)."""
         return float(np.median([max(len(v.split()), _dense(v)) for v in self.head])) if self.head else 0.0
 
     @cached_property
+    def digits(self) -> float:
+        """Median share of digits among a value's characters, 0 to 1."""
+        shares = [sum(map(str.isdigit, value)) / len(value) for value in self.head if value]
+        return float(np.median(shares)) if shares else 0.0
+
+    @cached_property
     def readable(self) -> bool:
         """Whether the values are names that people read, not numbers or codes: mostly letters."""
-        if self.numeric or self.urls or self.listed or self.length < 3:
+        if self.amounts or self.urls or self.listed or self.length < 3:
             return False
         letters = [sum(char.isalpha() for char in value) / len(value) for value in self.head if value]
         return bool(letters) and float(np.median(letters)) > _LETTERS
@@ -173,6 +250,14 @@ def differing(key: Column, told: Column) -> float:
     """
     rows = (key.codes >= 0) & ((told.codes >= 0) | (told.filled < _NEARLY_FILLED))
     return _differing(key.codes[rows], told.codes[rows], key.distinct)
+
+
+def number_of(text: str) -> float | None:
+    """Read a number with a decimal comma, with or without thousands: '7,85', '1.234,5'; None when it is none."""
+    if not _COMMA.fullmatch(text):
+        return None
+    whole, _, fraction = text.partition(",")
+    return float(f"{re.sub(r'[^0-9+-]', '', whole)}.{fraction or 0}")
 
 
 def differing_by_chance(key: Column, told: Column) -> float:

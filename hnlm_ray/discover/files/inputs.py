@@ -29,9 +29,17 @@ _UNREADABLE: Final = {
     b"%PDF": "is a PDF; a table is needed",
     b"\x89PNG": "is an image; a table is needed",
     b"\xff\xd8\xff": "is an image; a table is needed",
-    b"\x80\x04\x95": "is a pickle, which is never opened; write its table as CSV or Parquet",
+    b"ARROW1": "is an Arrow or Feather file; write its table as Parquet",
+    b"FEA1": "is a Feather file; write its table as Parquet",
+    b"ORC": "is an ORC file; write its table as Parquet",
+    b"Obj\x01": "is an Avro file; write its table as Parquet",
+    b"MATLAB 5.0 MAT": "is a MATLAB file; write its tables as CSV or Parquet",
+    b"RDX": "is an R data file; write its table as CSV or Parquet",
+    b"version https://git-lfs": "is a pointer of Git LFS, not the data; fetch the file itself with git lfs pull",
     b"\x93NUMPY": "is a NumPy array; write it as CSV or Parquet",
 }
+_OLD_PICKLE: Final = re.compile(rb"(\(dp|\(lp|c(pandas|numpy|__builtin__|copy_reg|builtins)[.\w]*\n|\]q\x00|\}q\x00)")
+"""How pickles of the protocols 0 and 1 start."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +144,8 @@ def refuse_binary(path: str, head: bytes) -> None:
     for magic, told in _UNREADABLE.items():
         if head.startswith(magic):
             raise InputError(f"{path} {told}")
+    if (head[:1] == b"\x80" and head[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}) or _OLD_PICKLE.match(head):
+        raise InputError(f"{path} is a pickle, which is never opened; write its table as CSV or Parquet")
     if head[257:262] == b"ustar":
         raise InputError(f"{path} is a tar archive; unpack it and name the folder")
 

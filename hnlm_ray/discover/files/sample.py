@@ -21,7 +21,7 @@ from hnlm_ray.discover.files.inputs import Place
 from hnlm_ray.sources.readers.delimited import delimited_records
 from hnlm_ray.sources.readers.json_lines import json_records
 from hnlm_ray.sources.readers.parquet import parquet_records
-from hnlm_ray.sources.readers.records import Records
+from hnlm_ray.sources.readers.records import Records, table_names
 from hnlm_ray.sources.readers.rejects import FileRejects, Rejects
 from hnlm_ray.sources.rows import values
 
@@ -70,6 +70,8 @@ class Table:
         The sample is the whole file.
     told
         Why it is read so, by option.
+    warnings
+        What a reader of the file would not expect, a sentence each.
     """
 
     place: Place
@@ -77,6 +79,7 @@ class Table:
     columns: tuple[Column, ...]
     complete: bool
     told: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -105,22 +108,57 @@ def read_table(place: Place, head: Head | None, ask: Ask, *, header: bool | None
         return _parquet(place)
     dialect = dialect_of(head.text)
     if dialect is None:
-        raise InputError(f"{place.shown} has no columns: no separator splits its lines (tried , ; tab | :: and others)")
+        raise InputError(_no_columns(place, head))
     if dialect.kind == "json":
         raise InputError(
             f"{place.shown} is one JSON document, but a JSON object a line is needed; convert it, for example with "
             "jq -c '.[]'"
         )
     options, told = _layout(place, head, dialect)
-    if dialect.kind == "jsonl":
+    if dialect.kind != "csv":
         return _sampled(place, options, told, json_keys(head.text))
     rows = split_rows(head.text, dialect)
-    found = _header(place, rows, ask) if header is None else Header(header, sure=True, told="as you said")
-    names = rows[0] if found.there else [f"column_{at}" for at in range(1, len(rows[0]) + 1)]
+    if dialect.names:
+        found = Header(there=False, sure=True, told="the comment above the rows holds them")
+    else:
+        found = _header(place, rows, ask) if header is None else Header(header, sure=True, told="as you said")
+    names = _names(rows, dialect, there=found.there)
     if not found.there:
         options |= {"header": False, "names": names}
     told["header"] = told["names"] = found.told
-    return _sampled(place, options, told, names)
+    return _sampled(place, options, told, names, _warnings(place, head, dialect, names))
+
+
+def _names(rows: list[list[str]], dialect: Dialect, *, there: bool) -> list[str]:
+    """Return the columns' names as the readers call them: from the file, its comment, or by position."""
+    if dialect.names:
+        return [*dialect.names]
+    if not there:
+        return [f"column_{at}" for at in range(1, dialect.width + 1)]
+    return table_names(rows[0], rows[1:])
+
+
+def _warnings(place: Place, head: Head, dialect: Dialect, names: list[str]) -> tuple[str, ...]:
+    found = []
+    if dialect.stray:
+        lines = sum(line.count('"') % 2 for line in head.text.split("\n"))
+        found.append(
+            f"{place.shown}: {lines} of the first lines have a single quotation mark, which is read as an ordinary "
+            "character"
+        )
+    if twice := [name for name in names if name.rpartition(".")[2].isdecimal() and name.rpartition(".")[0] in names]:
+        found.append(f"{place.shown}: a name stands twice in the first line; the later column is called {twice[0]}")
+    return tuple(found)
+
+
+def _no_columns(place: Place, head: Head) -> str:
+    first = head.text.lstrip()[:1]
+    if first in {"{", "["}:
+        return (
+            f"{place.shown} starts with {first} but its lines are neither JSON nor Python literals; write an object a "
+            "line"
+        )
+    return f"{place.shown} has no columns: no separator splits its lines (tried , ; tab | :: and others)"
 
 
 def _header(place: Place, rows: list[list[str]], ask: Ask) -> Header:
@@ -135,7 +173,7 @@ def _header(place: Place, rows: list[list[str]], ask: Ask) -> Header:
 
 
 def _layout(place: Place, head: Head, dialect: Dialect) -> tuple[dict[str, Any], dict[str, str]]:
-    options: dict[str, Any] = {"format": "jsonl" if dialect.kind == "jsonl" else "csv"}
+    options: dict[str, Any] = {"format": dialect.kind}
     told = {"format": f"{dialect.share:.1%} of the first lines are alike"}
     if dialect.separator is not None:
         options["separator"] = dialect.separator
@@ -143,6 +181,12 @@ def _layout(place: Place, head: Head, dialect: Dialect) -> tuple[dict[str, Any],
         if not dialect.quoting:
             options["quoting"] = False
             told["quoting"] = 'with " as an ordinary character more lines have all columns'
+    if dialect.skipped:
+        options["skip_lines"] = dialect.skipped
+        told["skip_lines"] = "lines above the table that are no part of it"
+    if dialect.comment is not None:
+        options["comment"] = dialect.comment
+        told["comment"] = "what the lines above the table start with"
     if head.encoding != "utf-8":
         options["encoding"] = head.encoding
         told["encoding"] = "its bytes are not UTF-8"
@@ -158,22 +202,24 @@ def _packing(place: Place) -> dict[str, Any]:
     return options
 
 
-def _sampled(place: Place, options: dict[str, Any], told: dict[str, str], names: list[str]) -> Table:
-    """Read up to four blocks of 4 MiB; columns whose name is there twice can't be mapped, so they are left out."""
+def _sampled(
+    place: Place, options: dict[str, Any], told: dict[str, str], names: list[str], warnings: tuple[str, ...] = ()
+) -> Table:
+    """Read up to four blocks of 4 MiB."""
     if len(names) > MOST_COLUMNS:
         raise InputError(f"{place.shown} has {len(names)} columns, more than {MOST_COLUMNS}; keep those that matter")
-    wanted = [name for name in dict.fromkeys(names) if names.count(name) == 1]
+    wanted = [name for name in dict.fromkeys(names) if name and names.count(name) == 1]
     separator = options.get("separator", ",")
     account = Rejects().file(place.shown, 1.0)
     with opened(place, options) as stream:
         form = FileFormat(path=place.path, **_without_packing(options))
         blocks = (
-            json_records(stream, form, wanted, account)
-            if options["format"] == "jsonl"
-            else delimited_records(stream, form, separator, wanted, account)
+            delimited_records(stream, form, separator, wanted, account)
+            if options["format"] == "csv"
+            else json_records(stream, form, wanted, account)
         )
         columns, complete = _collect(blocks, wanted, account)
-    return Table(place, options, columns, complete, told)
+    return Table(place, options, columns, complete, told, warnings)
 
 
 def _without_packing(options: dict[str, Any]) -> dict[str, Any]:

@@ -1,112 +1,33 @@
-"""The roles of the columns of a file of interactions.
-
-Which column of a file of interactions says when.
-"""
+"""The roles of the columns of a file of interactions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.discover.files.columns import Column
-from hnlm_ray.discover.files.names import has_id, name_score
+from hnlm_ray.discover.files.columns import MISSING, Column, number_of
+from hnlm_ray.discover.files.names import has_id, name_score, tokens
 from hnlm_ray.discover.files.sample import Ask, Question, Table
-from hnlm_ray.discover.overrides import Overrides
-from hnlm_ray.discover.roles.items import tells_of
+from hnlm_ray.discover.overrides import NONE, Overrides
+from hnlm_ray.discover.roles.events import events_of, is_flag, quantity_of
 from hnlm_ray.discover.roles.pairs import Pair, close_rivals
-from hnlm_ray.discover.roles.scale import Scale, scale_of
-from hnlm_ray.discover.roles.times import Times, reads, times_of
+from hnlm_ray.discover.roles.scale import Scale, least_positive, scale_of
+from hnlm_ray.discover.roles.times import Times, is_dated, times_of
+from hnlm_ray.discover.roles.when import says_the_same, time_column
 
-_OF_ONE_SIDE = 5.0
-"""More than all else: a date of the user or of the item is taken only where there is no other."""
-
-
-def time_column(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> tuple[str | None, Times | None]:
-    """Return the column of the times and how they are written; None when there is none.
-
-    Raises
-    ------
-    InputError
-        When what the user said of the times fits no column.
-    """
-    if wanted.time is not None:
-        return wanted.time, _of_named(table, table.column(wanted.time), wanted, ask)
-    rest = [column for column in table.columns if column.name not in {pair.user, pair.item, wanted.rating}]
-    fitting = _with_format(rest, wanted.time_format) if wanted.time_format is not None else _fitting(table, rest, pair)
-    best = max(fitting, key=lambda name: _score(table, pair, table.column(name), fitting[name]), default=None)
-    return best, None if best is None else _chosen(table, table.column(best), fitting[best], ask)
-
-
-def _of_named(table: Table, column: Column, wanted: Overrides, ask: Ask) -> Times:
-    if wanted.time_format is not None:
-        return Times(wanted.time_format, "as you said")
-    found = times_of(column)
-    if not found:
-        raise InputError(
-            f"--time {wanted.time}: its values ({', '.join(column.head[:3])}) are no times that are known; add "
-            "--time-format, for example --time-format '%d.%m.%Y'"
-        )
-    return _chosen(table, column, found, ask)
-
-
-def _with_format(rest: Sequence[Column], time_format: str) -> dict[str, list[Times]]:
-    fitting = {column.name: [Times(time_format, "as you said")] for column in rest if reads(column, time_format)}
-    if not fitting:
-        raise InputError(
-            f"--time-format {time_format!r} reads none of the columns {', '.join(repr(c.name) for c in rest[:10])}; "
-            "correct it, or name the column with --time"
-        )
-    return fitting
-
-
-def _fitting(table: Table, rest: Sequence[Column], pair: Pair) -> dict[str, list[Times]]:
-    found = {column.name: times_of(column) for column in rest}
-    return {name: times for name, times in found.items() if times and _may_be_time(table, pair, name, times)}
-
-
-def _may_be_time(table: Table, pair: Pair, name: str, times: Sequence[Times]) -> bool:
-    """Numbers without a name of times must be no id, no count, and no fact of a user or an item."""
-    column = table.column(name)
-    if name_score("time", name) > 0 or column.typed_time or not column.numeric:
-        return True
-    if times[0].told.startswith("digits") or has_id(name) or _counts_up(column):
-        return False
-    other = max(name_score(role, name) for role in ("row", "user", "item", "count"))
-    return other < 0.6 and not _of_one_side(table, pair, column)
-
-
-def _counts_up(column: Column) -> bool:
-    """Tell whether the values number the rows."""
-    return column.all_distinct and column.numbers.max() - column.numbers.min() < 2 * column.rows
-
-
-def _score(table: Table, pair: Pair, column: Column, found: Sequence[Times]) -> float:
-    """Prefer times of the interaction, then named columns, then those without a format, then finer ones."""
-    return (
-        name_score("time", column.name)
-        + 0.5 * (found[0].time_format is None)
-        + 0.3 * column.filled
-        + len(found[0].told) / 1e4
-        - _OF_ONE_SIDE * _of_one_side(table, pair, column)
-    )
-
-
-def _of_one_side(table: Table, pair: Pair, column: Column) -> bool:
-    """Tell whether all rows of a user, or of an item, say the same: its sign-up, its release."""
-    return any(tells_of(table.column(name), column) for name in (pair.user, pair.item))
-
-
-def _chosen(table: Table, column: Column, found: Sequence[Times], ask: Ask) -> Times:
-    if len(found) == 1:
-        return found[0]
-    text = f"how are the times of {table.place.shown}:{column.name} written ({', '.join(column.head[:3])})?"
-    choices = tuple(str(times.time_format) for times in found[:4])
-    return found[ask(Question(text, choices, "--time-format"))]
-
-
+_NAMED = 0.8
 _REVIEW_WORDS = 6
 _MOST_REVIEWS = 2
+_MOSTLY_DIGITS = 0.4
+_SURELY, _REPEATED, _PARTLY = 1.0, 1.5, 0.6
+_MOST_STEPS = 21
+_NO_RATING: Final = ("count", "quantity", "time", "row", "user", "item", "person", "aggregate", "not_when", "event")
+_BEST_IS_LEAST: Final = frozenset({"note", "noten", "schulnote", "schulnoten", "zensur", "zensuren"})
+_TOP_GRADE = 6.0
 _USUAL_TOPS = frozenset({5.0, 10.0, 100.0})
 
 
@@ -121,12 +42,16 @@ class InteractionRoles:
     timestamp: str | None = None
     times: Times | None = None
     review: tuple[str, ...] = ()
+    event: str | None = None
+    events: tuple[str, ...] = ()
+    quantity: str | None = None
     why: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def used(self) -> list[str]:
         """The columns with a role."""
-        return [name for name in (self.user, self.item, self.rating, self.timestamp, *self.review) if name is not None]
+        mapped = (self.user, self.item, self.rating, self.timestamp, self.event, self.quantity, *self.review)
+        return [name for name in mapped if name is not None]
 
 
 def choose_pair(table: Table, pairs: Sequence[Pair], ask: Ask) -> Pair:
@@ -152,40 +77,181 @@ def _count(table: Table, name: str) -> str:
 
 
 def interaction_roles(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> InteractionRoles:
-    """Give the other columns their roles: time first, then rating, then what the user wrote."""
+    """Give the other columns their roles: time first, then rating, what happened, then what the user wrote."""
+    table = _with_both(table, pair)
     rest = [column for column in table.columns if column.name not in {pair.user, pair.item}]
     timestamp, times = time_column(table, pair, wanted, ask)
     rest = [column for column in rest if column.name != timestamp]
-    rating, scale = _rating(table, rest, wanted)
+    rating, scale = _rating(table, pair, rest, wanted, ask)
     rest = [column for column in rest if column.name != rating]
+    event, events = events_of(table, rest, wanted, ask)
+    quantity = quantity_of(table, rest, ask)
+    rest = [column for column in rest if column.name not in {event, quantity}]
     review = _reviews(rest)
     why = {pair.user: _id_told(table.column(pair.user)), pair.item: _id_told(table.column(pair.item))}
     if rating and scale:
         why[rating] = scale.told
     if timestamp and times:
         why[timestamp] = times.told
+    why |= {event: f"rows count where it is {' or '.join(events)}"} if event else {}
+    why |= {quantity: "rows with 0 or less are left out"} if quantity else {}
     why |= {name: f"texts of about {table.column(name).words:.0f} words" for name in review}
-    return InteractionRoles(pair.user, pair.item, rating, scale, timestamp, times, review, why)
+    return InteractionRoles(
+        pair.user, pair.item, rating, scale, timestamp, times, review, event, events, quantity, why=why
+    )
+
+
+def _with_both(table: Table, pair: Pair) -> Table:
+    """Leave out the rows without a user or an item: a line of totals tells nothing of the other columns."""
+    user, item = table.column(pair.user), table.column(pair.item)
+    there = np.flatnonzero((user.codes >= 0) & (item.codes >= 0))
+    if len(there) == table.rows:
+        return table
+    return replace(table, columns=tuple(column.taken(there) for column in table.columns))
 
 
 def _id_told(column: Column) -> str:
     return f"{column.distinct:,} distinct values, {column.repetition:.1f} rows each"
 
 
-def _rating(table: Table, rest: Sequence[Column], wanted: Overrides) -> tuple[str | None, Scale | None]:
+def _rating(
+    table: Table, pair: Pair, rest: Sequence[Column], wanted: Overrides, ask: Ask
+) -> tuple[str | None, Scale | None]:
+    if wanted.rating == NONE:
+        return None, None
     if wanted.rating is not None:
         scale = scale_of(table.column(wanted.rating), named=True)
         if scale is None:
-            shown = ", ".join(table.column(wanted.rating).head[:3])
             raise InputError(
-                f"--rating {wanted.rating}: its values ({shown}) are no scale of ratings, numbers from -100 to 100 or "
-                "words of approval; name another column"
+                f"--rating {wanted.rating}: its values ({_fitting_not(table.column(wanted.rating))}) are no scale of "
+                "ratings, numbers from -100 to 100 or words of approval; name another column"
             )
-        return wanted.rating, scale
-    read = {column.name: scale_of(column, named=_named_rating(column)) for column in rest}
+        return wanted.rating, _settled(table, wanted.rating, scale, wanted, ask)
+    rest = [column for column in rest if not _is_fact(table, pair, column)]
+    read = {
+        column.name: scale_of(column, named=_named_rating(column) or column.name.startswith("column_"))
+        for column in rest
+    }
     scales = {column.name: scale for column in rest if (scale := read[column.name]) and _is_rating(column, scale)}
     best = max(scales, key=lambda name: _rating_score(table.column(name), scales[name]), default=None)
-    return best, None if best is None else scales[best]
+    if best is None:
+        _refuse_unread(table, rest)
+        return _asked_rating(table, read, ask)
+    best = _of_several_approvals(table, best, scales, ask)
+    return best, _settled(table, best, scales[best], wanted, ask)
+
+
+def _is_fact(table: Table, pair: Pair, column: Column) -> bool:
+    """Tell whether a column sums up what many think: a mean, a count of votes, the same in all rows of an item."""
+    counted = max(name_score("aggregate", column.name), name_score("count", column.name)) >= _NAMED
+    if counted and column.amounts and not is_flag(column):
+        return name_score("rating", column.name) < _SURELY or not _is_usual(scale_of(column, named=True))
+    averaged = name_score("average", column.name) > 0
+    item = table.column(pair.item)
+    if name_score("rating", column.name) >= _NAMED:
+        return averaged
+    return averaged or (says_the_same(item, column))
+
+
+def _is_usual(scale: Scale | None) -> bool:
+    return scale is not None and scale.high in _USUAL_TOPS and scale.low in {0.5, 1.0} and scale.steps <= _MOST_STEPS
+
+
+def _asked_rating(table: Table, read: Mapping[str, Scale | None], ask: Ask) -> tuple[str | None, Scale | None]:
+    """Ask about a column whose name says nothing, or half says rating, and whose numbers are few and small."""
+    for name, scale in read.items():
+        other = max(name_score(role, name) for role in _NO_RATING)
+        silent = name.startswith("column_") or name_score("rating", name) > other
+        if scale is None or not silent or has_id(name):
+            continue
+        text = f"{table.place.shown}:{name} holds {scale.steps} numbers from {scale.low:g} to {scale.high:g}: ratings?"
+        if ask(Question(text, ("yes, ratings", "no"), "--rating")) == 0:
+            return name, scale
+    return None, None
+
+
+def unused(column: Column) -> str:
+    """Say why a column of the interactions has no role, and what to type if it has one."""
+    if name_score("rating", column.name) >= _NAMED:
+        return (
+            f"named as ratings, but not taken as such ({', '.join(column.head[:3])}); --rating {column.name} takes it"
+        )
+    scale = scale_of(column)
+    if scale is not None and scale.high in _USUAL_TOPS and scale.steps >= 3:
+        return f"{scale.told}; if these are ratings: --rating {column.name}"
+    if name_score("time", column.name) >= _NAMED:
+        return f"named as times, but not taken as such; --time {column.name} takes it"
+    return "no role in an interaction"
+
+
+def _fitting_not(column: Column) -> str:
+    """Show values of a column, those that are no numbers first."""
+    odd = [text for text in column.head if text not in MISSING and number_of(text) is None and not _plain_number(text)]
+    return ", ".join((odd or column.head)[:3])
+
+
+def _plain_number(text: str) -> bool:
+    return text.strip().lstrip("+-").replace(".", "", 1).isdecimal()
+
+
+def _refuse_unread(table: Table, rest: Sequence[Column]) -> None:
+    """Stop where a column is plainly named as ratings and can't be read as such: else every row would be a positive."""
+    other = ("approval", "aggregate", "count", "review", "text")
+    for column in rest:
+        named = name_score("rating", column.name)
+        if named >= _NAMED and column.distinct > 1 and all(name_score(role, column.name) < named for role in other):
+            raise InputError(
+                f"{table.place.shown}:{column.name} is named as ratings, but its values ({_fitting_not(column)}) are "
+                "no scale of ratings, numbers from -100 to 100 or words of approval: name another column with "
+                "--rating, or say --rating none, and every row counts as a positive"
+            )
+
+
+def _of_several_approvals(table: Table, best: str, scales: Mapping[str, Scale], ask: Ask) -> str:
+    """Ask which of several columns of yes and no is meant: clicked, liked, bought."""
+    alike = [name for name, scale in scales.items() if scale.steps == 2 and (scale.low, scale.high) == (0.0, 1.0)]
+    if best not in alike or len(alike) < 2:
+        return best
+    order = [best, *(name for name in alike if name != best)]
+    text = f"which column of {table.place.shown} says that a user liked an item?"
+    return order[ask(Question(text, tuple(order), "--rating"))]
+
+
+def _settled(table: Table, name: str, scale: Scale, wanted: Overrides, ask: Ask) -> Scale:
+    """Ask about what does not fit the scale, and about grades of which the least may be the best."""
+    column, shown = table.column(name), f"{table.place.shown}:{name}"
+    told = [f"{number:g} stands in {rows:,}" for number, rows in scale.outside.items()]
+    told += [f"{text[:30]!r} stands in {rows:,}" for text, rows in list(scale.odd.items())[:3]]
+    if told:
+        spread = f"ratings from {scale.low:g} to {scale.high:g}"
+        text = f"{shown} holds {spread}, but {', '.join(told[:5])} of {column.rows:,} rows; what do these mean?"
+        if ask(Question(text, ("no rating: missing, counted", "stop, the file is mended first"), "--yes")):
+            raise InputError(f"{shown} holds {spread}, but {', '.join(told[:5])}; mend the file and start again")
+    if wanted.best == "lowest" or (wanted.best is None and _least_is_best(shown, column, scale, ask)):
+        return _inverted(scale, column)
+    return scale
+
+
+def _least_is_best(shown: str, column: Column, scale: Scale, ask: Ask) -> bool:
+    """Ask about grades from 1 to 6 whose name is that of school grades: in Germany 1 is the best."""
+    grades = _BEST_IS_LEAST & {*tokens(column.name), "".join(tokens(column.name))}
+    if not grades or scale.low != 1.0 or scale.high != _TOP_GRADE:
+        return False
+    least, most = f"{scale.low:g} is the best", f"{scale.high:g} is the best"
+    order = (least, most) if _mean(column) < (scale.low + scale.high) / 2 else (most, least)
+    text = f"{shown} holds grades from {scale.low:g} to {scale.high:g}: which is the best?"
+    return order[ask(Question(text, order, "--best"))] == least
+
+
+def _mean(column: Column) -> float:
+    there = ~np.isnan(column.parsed)
+    return float(np.average(column.parsed[there], weights=column.counts[there])) if there.any() else np.inf
+
+
+def _inverted(scale: Scale, column: Column) -> Scale:
+    turned = scale.inverted([text for text in column.uniques.to_pylist() if text not in scale.odd])
+    known = np.array(sorted({*turned.values.values()}))
+    return replace(turned, min_rating=least_positive(scale.low, scale.high, known))
 
 
 def _named_rating(column: Column) -> bool:
@@ -194,7 +260,7 @@ def _named_rating(column: Column) -> bool:
 
 def _is_rating(column: Column, scale: Scale) -> bool:
     """Ask for a name of ratings, or approval in words or as 0 and 1; without names only 1 to 5 and the like will do."""
-    yes_or_no = (scale.low, scale.high, scale.steps) == (0.0, 1.0, 2) and name_score("approval", column.name) >= 0.6
+    yes_or_no = (scale.low, scale.high, scale.steps) == (0.0, 1.0, 2) and _named_approval(column)
     if _named_rating(column) or yes_or_no:
         return True
     nameless = column.name.startswith("column_")
@@ -202,15 +268,24 @@ def _is_rating(column: Column, scale: Scale) -> bool:
     return (nameless and usual) or (bool(scale.values) and not column.numeric and "approval" in scale.told)
 
 
+def _named_approval(column: Column) -> bool:
+    """Tell whether a word of the name is one of approval; 'reordered' only ends in one."""
+    words = [part for part in tokens(column.name) if name_score("approval", part) == 1.0]
+    return bool(words) or name_score("approval", column.name) >= _NAMED
+
+
 def _rating_score(column: Column, scale: Scale) -> float:
     named = max(name_score("rating", column.name), 0.8 * name_score("approval", column.name))
+    named -= 0.5 * (name_score("aggregate", column.name) >= _NAMED)
     return named + column.filled + 0.2 * (scale.steps > 2)
 
 
 def _reviews(rest: Sequence[Column]) -> tuple[str, ...]:
-    """Texts that users wrote: several words, hardly one twice."""
-    texts = [column for column in rest if not column.urls and not column.listed and not column.numeric]
+    """Texts that users wrote: several words, hardly one twice; no times and no codes, which have few letters."""
+    texts = [column for column in rest if not column.urls and not column.listed and not column.amounts]
+    texts = [column for column in texts if name_score("time", column.name) < _NAMED and column.digits < _MOSTLY_DIGITS]
     named = [c for c in texts if name_score("review", c.name) >= 0.6 and c.words >= 2 and c.repetition < 3]
     unnamed = [c for c in texts if c not in named and c.words >= _REVIEW_WORDS and c.repetition < 1.5]
+    unnamed = [column for column in unnamed if not times_of(column, named=True) and not is_dated(column)]
     kept = sorted((named or unnamed)[:_MOST_REVIEWS], key=lambda column: column.words)
     return tuple(column.name for column in kept)

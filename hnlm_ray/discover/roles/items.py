@@ -16,6 +16,8 @@ _TEXT_WORDS = 12
 _LIST_LENGTH = 300
 _LEAST_FILLED = 0.05
 _SLIPS = 0.05
+_CODED = 0.4
+"""Share of digits above which a short text is a code, not a name."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ def unfit(column: Column) -> str:
         "empty or always the same": column.distinct < 2,
         f"only {column.filled:.1%} of the rows have a value": column.filled < _LEAST_FILLED,
         "addresses of pages or images": column.urls,
-        "long lists, too much for a prompt": column.long_lists or (column.listed and column.length > _LIST_LENGTH),
+        "long lists, too much for a prompt": not column.paragraphs
+        and (column.long_lists or (column.listed and column.length > _LIST_LENGTH)),
         "long texts that say the same of many": column.words >= _TEXT_WORDS and column.repetition >= 5,
         "numbers or codes of something else": coded,
         "it counts held-out ratings too": _is_aggregate(column),
@@ -83,7 +86,9 @@ def tells_of(key: Column, column: Column) -> bool:
 def _title(rest: Sequence[Column]) -> str | None:
     """Take the best named column, else short texts that tell most items apart."""
     named = {
-        column.name: name_score("title", column.name) for column in rest if not column.numeric and column.words < 30
+        column.name: name_score("title", column.name)
+        for column in rest
+        if not column.amounts and not column.listed and column.words < 30 and not _counts(column)
     }
     named = {name: score for name, score in named.items() if score >= 0.5}
     spread = {column.name: column.distinct for column in rest}
@@ -95,7 +100,8 @@ def _title(rest: Sequence[Column]) -> str | None:
 
 def could_be_title(column: Column) -> bool:
     """Tell whether short texts tell the rows apart, practically each its own."""
-    plain = not column.numeric and not column.listed and not column.urls and not column.typed_time
+    plain = not column.amounts and not column.listed and not column.urls and not column.typed_time
+    plain = plain and column.digits < _CODED and not _counts(column)
     return (
         plain
         and column.words < _TEXT_WORDS
@@ -106,10 +112,16 @@ def could_be_title(column: Column) -> bool:
 
 
 def _is_text(column: Column) -> bool:
-    if column.listed or column.numeric:
+    if (column.listed and not column.paragraphs) or column.amounts or _counts(column):
         return False
     named = name_score("text", column.name) >= 0.6 and column.words >= 4
     return (named or column.words >= _TEXT_WORDS) and column.repetition < 5
+
+
+def _counts(column: Column) -> bool:
+    """Tell whether the name is that of a price, a stock or a code, which is no prose however it is written."""
+    counted = max(name_score("count", column.name), name_score("time", column.name)) >= 0.8
+    return counted and name_score("title", column.name) < 0.8 and column.words < _TEXT_WORDS
 
 
 def _told(column: Column) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import pyarrow.compute as pc
 
 from hnlm_ray.discover.files.columns import Column, share_found
 from hnlm_ray.discover.files.names import name_score, only_id, same_name
 from hnlm_ray.discover.files.sample import Table
+from hnlm_ray.discover.overrides import FOLDS
+from hnlm_ray.sources.rows.values import folded
 
 _LEAST_FOUND = 0.3
 _LEAST_FOUND_OF_PART = 0.05
@@ -14,6 +19,9 @@ _KEY_LENGTH = 80
 _COVERED = 0.5
 _CLEARLY = 0.2
 _CLOSE = 0.1
+_NAMED = 0.8
+_MOST_ROWS_A_KEY = 20
+_LEAST_GAIN = 0.02
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,8 @@ class Link:
         How well the two fit, names included: 0 to 2.
     covered
         Share of the key's values that the column has, 0 to 1.
+    rows_a_key
+        Rows of the other file that a value of its key has.
     """
 
     column: str
@@ -39,6 +49,7 @@ class Link:
     found: float
     score: float
     covered: float = 0.0
+    rows_a_key: float = 1.0
 
     @property
     def rank(self) -> float:
@@ -53,6 +64,7 @@ class Link:
 def keys(table: Table) -> list[Column]:
     """Return the columns that could identify a row, the likelier first."""
     fitting = [column for column in table.columns if _is_key(column)]
+    fitting = fitting or [column for column in table.columns if _is_repeated_key(table, column)]
     return sorted(fitting, key=lambda column: -_key_score(column))
 
 
@@ -60,6 +72,14 @@ def _is_key(column: Column) -> bool:
     plain = not column.urls and not column.listed and column.length <= _KEY_LENGTH and not column.typed_time
     unique = column.distinct >= 0.98 * column.filled * column.rows
     return plain and unique and column.filled > 0.5 and (column.whole or not column.numeric)
+
+
+def _is_repeated_key(table: Table, column: Column) -> bool:
+    """Tell whether an item has several rows, one a category: a column of items in a file without users or times."""
+    plain = not column.urls and not column.listed and column.length <= _KEY_LENGTH and not column.typed_time
+    alone = all(name_score(role, name) < _NAMED for role in ("user", "rating", "time") for name in table.names)
+    named = name_score("item", column.name) >= _NAMED or only_id(column.name)
+    return plain and alone and named and column.filled > 0.5 and column.repetition <= _MOST_ROWS_A_KEY
 
 
 def _key_score(column: Column) -> float:
@@ -94,7 +114,8 @@ def _link(column: Column, key: Column, other: Table) -> Link:
     about = max(name_score("item", column.name), name_score("item", key.name)) if only_id(key.name) or named else 0.0
     few = column.distinct < min(50, 0.02 * key.distinct)
     score = found + 0.6 * named + 0.2 * about - 0.8 * few + 0.1 * _id_name(column, other)
-    return Link(column.name, key.name, found, score, found * column.distinct / max(1, key.distinct))
+    covered = found * column.distinct / max(1, key.distinct)
+    return Link(column.name, key.name, found, score, covered, key.repetition)
 
 
 def _id_name(column: Column, other: Table) -> float:
@@ -130,3 +151,65 @@ def users_link(main: Table, other: Table, user: str, item: str) -> Link | None:
 
 def _all_but(table: Table, name: str) -> frozenset[str]:
     return frozenset(table.names) - {name}
+
+
+@dataclass(frozen=True)
+class Dress:
+    """What ids lose so that more of them are found.
+
+    Attributes
+    ----------
+    folds
+        Of ``source.fold_ids``.
+    found, before
+        Share of the ids that are found with and without, 0 to 1.
+    key
+        The column of the other file.
+    merged
+        Ids that become one with another.
+    """
+
+    folds: tuple[str, ...]
+    found: float
+    before: float
+    key: str
+    merged: int = 0
+
+
+def dress_between(column: Column, other: Table) -> Dress | None:
+    """Tell whether ids that differ in dress alone keep a file from being linked; the fewest folds that find most."""
+    best: Dress | None = None
+    for key in other.columns:
+        before = share_found(column, key)
+        tried = [(fold,) for fold in FOLDS] + [FOLDS[:3], FOLDS]
+        for folds in tried:
+            found = _found_folded(column, key, folds)
+            gained = found - max(before, best.found if best else 0.0)
+            if found >= _COVERED and gained >= _LEAST_GAIN and _fits_name(column, key, found):
+                best = Dress(folds, found, before, key.name, _merged(column, folds))
+    return best
+
+
+def _fits_name(column: Column, key: Column, found: float) -> bool:
+    about = name_score("item", key.name) >= _NAMED or only_id(key.name) or same_name(column.name, key.name)
+    return not key.urls and not key.listed and (about or found > 0.9) and key.distinct >= 2
+
+
+def _found_folded(column: Column, key: Column, folds: Sequence[str]) -> float:
+    if not column.distinct or not key.distinct:
+        return 0.0
+    one, other = (pc.unique(folded(side.uniques, folds)) for side in (column, key))
+    return float(pc.mean(pc.is_in(one, value_set=other).cast("int8")).as_py() or 0.0)
+
+
+def _merged(column: Column, folds: Sequence[str]) -> int:
+    return column.distinct - len(pc.unique(folded(column.uniques, folds)))
+
+
+def dress_within(column: Column) -> Dress | None:
+    """Tell whether ids of one column differ in dress alone: '12' and '12.0', 'a1' and 'a1 '."""
+    for fold in FOLDS:
+        merged = _merged(column, (fold,))
+        if merged >= max(1, _LEAST_GAIN * column.distinct):
+            return Dress((fold,), 1.0, 1.0, column.name, merged)
+    return None

@@ -9,20 +9,28 @@ returns, blank lines, rows of another width, ...) it gives nothing.
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as pacsv
 
 from hnlm_ray.base.errors import SourceError
-from hnlm_ray.config import FileFormat, InteractionFile
-from hnlm_ray.sources.readers.records import Records, check_columns
-from hnlm_ray.sources.readers.rejects import FileRejects
-from hnlm_ray.sources.readers.streams import LINE_LIMIT, Block, Utf8Stream, line_blocks
+from hnlm_ray.config import FileFormat
+from hnlm_ray.sources.readers.records import ROW_NAMES, Joined, Records, check_columns, table_names, to_mask
+from hnlm_ray.sources.readers.rejects import UNDECODED, FileRejects, undecoded_reason
+from hnlm_ray.sources.readers.streams import (
+    LINE_LIMIT,
+    Block,
+    Utf8Stream,
+    below_preamble,
+    line_blocks,
+    without_comments,
+)
 
 if TYPE_CHECKING:
     import _csv
@@ -95,8 +103,11 @@ def _parsed(text: str, separator: str, width: int, positions: list[str]) -> pa.T
     )
 
 
+HEADER_AGAIN: Final = "the header again"
+STRAY_QUOTES: Final = "stray quotes join rows"
+_AHEAD_LINES, _AHEAD_CHARS = 2000, 2**20
+_ENOUGH_ROWS: Final = 50
 MOST_READ_AGAIN: Final = 16 * LINE_LIMIT
-UNDECODED: Final = re.compile("[\udc80-\udcff]")
 _REASONS: Final = {
     "unexpected end": "quote is never closed",
     "expected after": "text follows a closing quote",
@@ -127,46 +138,88 @@ def delimited_records(
         When the file is empty, its first line is unreadable or a column is missing.
     """
     quoting = options.quoting and len(separator) == 1
-    parser = RowParser(separator, quoting=quoting, rejects=rejects)
-    names: list[str] = []
-    for block in _with_head_apart(line_blocks(stream, rejects)):
-        ready = names and not parser.is_open
-        columns = clean_columns(block, separator, names, wanted, quoting=quoting) if ready else None
+    parser = RowParser(separator, quoting=quoting, rejects=rejects, comment=options.comment)
+    blocks = _with_head_apart(below_preamble(line_blocks(stream, rejects), options))
+    head, rows = _first_rows(blocks, parser, stream)
+    ahead, blocks = _looked_ahead(blocks) if options.header else ("", blocks)
+    header, names = _names(rows, options, stream, rejects, parser.split(ahead))
+    check_columns(stream.file.name, wanted, names)
+    again = {name: cell for name, cell in header.items() if name in wanted}
+    parser.width = len(names)
+    for block in chain([head], blocks):
+        plain, lines = without_comments(block, options.comment)
+        ready = block is not head and not parser.is_open
+        columns = clean_columns(plain, separator, names, wanted, quoting=quoting) if ready else None
         if columns is not None:
-            rows_read = len(columns[wanted[0]])
-            yield Records(np.arange(block.first, block.first + rows_read, dtype=np.int64), columns)
+            yield _without_header(Records(lines, columns), again, rejects)
             continue
-        rows = parser.rows(block)
-        if not names and rows.fields:
-            names = _names(rows, options, stream, rejects)
-            check_columns(stream.file.name, wanted, names)
+        rows = parser.rows(block) if block is not head else rows
         if block.damaged:
             rows = _decoded(rows, options, stream.encoding, rejects)
         if rows.fields:
-            yield _columns(_full_width(rows, len(names), rejects), names, wanted)
-    if not names:
-        raise SourceError(f"{stream.file.name} is empty; correct the path in the source section")
+            found = _columns(_full_width(rows, len(names), rejects), names, wanted)
+            yield _without_header(found, again, rejects)
 
 
 def _with_head_apart(blocks: Iterator[Block]) -> Iterator[Block]:
     """Give the first line a block of its own: a header in quotes must not make its whole block slow."""
-    for block in blocks:
-        head, newline, rest = block.text.partition("\n") if block.first == 1 else (block.text, "", "")
+    for block in islice(blocks, 1):
+        head, newline, rest = block.text.partition("\n")
+        yield replace(block, text=head, ends=block.ends and not newline)
         if newline:
-            yield replace(block, text=head, ends=False)
-            yield replace(block, first=2, text=rest)
-        else:
-            yield block
+            yield replace(block, first=block.first + 1, text=rest)
+    yield from blocks
+
+
+def _first_rows(blocks: Iterator[Block], parser: RowParser, stream: Utf8Stream) -> tuple[Block, Rows]:
+    for block in blocks:
+        rows = parser.rows(block)
+        if rows.fields:
+            return block, rows
+    raise SourceError(f"{stream.file.name} is empty; correct the path in the source section")
+
+
+def _looked_ahead(blocks: Iterator[Block]) -> tuple[str, Iterator[Block]]:
+    """Return the next 2,000 lines (1 MiB at most), whole ones, and the blocks with those that were read for them."""
+    held: list[Block] = []
+    size = 0
+    for block in blocks:
+        held.append(block)
+        size += len(block.text) + 1
+        if size > _AHEAD_CHARS:
+            break
+    text = "\n".join(block.text for block in held)
+    whole = text if len(text) <= _AHEAD_CHARS else text[:_AHEAD_CHARS].rpartition("\n")[0]
+    return "\n".join(whole.split("\n")[:_AHEAD_LINES]), chain(held, blocks)
+
+
+def _without_header(records: Records, header: Mapping[str, str], rejects: FileRejects) -> Records:
+    """Leave out the rows that repeat the header word for word: files that were put together have it in between."""
+    if not header:
+        return records
+    (first, cell), *others = header.items()
+    same = to_mask(pc.equal(records.columns[first], cell))
+    for name, other in others if same.any() else ():
+        same &= to_mask(pc.equal(records.columns[name], other))
+    if not same.any():
+        return records
+    for line in records.lines[same]:
+        rejects.read(1)
+        rejects.leave_out(int(line), HEADER_AGAIN, cell)
+    kept = pa.array(~same)
+    return Records(records.lines[~same], {name: column.filter(kept) for name, column in records.columns.items()})
 
 
 class RowParser:
     """Parses blocks one after the other; an open quote carries its lines over to the next block."""
 
-    def __init__(self, separator: str, *, quoting: bool, rejects: FileRejects) -> None:
+    def __init__(self, separator: str, *, quoting: bool, rejects: FileRejects, comment: str | None = None) -> None:
         self.width = 0
         self._separator = separator
         self._quoting = quoting
         self._rejects = rejects
+        self._comment = comment
+        self._known: list[list[str]] = []
         self._open: Block | None = None
 
     @property
@@ -189,7 +242,9 @@ class RowParser:
         if "\r" in block.text:
             lines = [line.removesuffix("\r") for line in lines]
         numbers = range(block.first, block.first + len(lines))
-        filled = [(number, line) for number, line in zip(numbers, lines, strict=True) if line]
+        filled = [
+            (number, line) for number, line in zip(numbers, lines, strict=True) if line and not self._is_comment(line)
+        ]
         rows = Rows([number for number, _ in filled], [line.split(self._separator) for _, line in filled])
         self.width = self.width or len(rows.fields[0] if filled else ())
         return rows
@@ -205,11 +260,14 @@ class RowParser:
         rows, begin, again = Rows([], []), 0, 0
         reader = self._reader(lines, begin)
         while (start := begin + reader.line_num) < len(lines):
+            if self._is_comment(lines[start]):
+                begin, reader = start + 1, self._reader(lines, start + 1)
+                continue
             if again > MOST_READ_AGAIN:
                 begin, reader = start, self._reader(lines[start : start + 1], 0)
             try:
                 fields: list[str] = next(reader, [])
-                wrong = self._swallowed(fields, begin + reader.line_num - start)
+                wrong = self._swallowed(fields, lines, start, begin + reader.line_num, rows.fields)
             except csv.Error as error:
                 wrong = next((reason for sign, reason in _REASONS.items() if sign in str(error)), str(error))
                 open_end = "unexpected end" in str(error) and again <= MOST_READ_AGAIN
@@ -232,10 +290,32 @@ class RowParser:
         rest = (lines[index] for index in range(begin, len(lines)))
         return csv.reader(rest, delimiter=self._separator, strict=True)
 
-    def _swallowed(self, fields: list[str], span: int) -> str:
-        if span > 1 and self.width and len(fields) != self.width:
+    def _swallowed(self, fields: list[str], lines: list[str], start: int, end: int, before: Sequence[list[str]]) -> str:
+        """Tell why a record of the lines ``start`` to ``end`` (not included) is none; empty when nothing is wrong."""
+        if end - start < 2 or not self.width:
+            return ""
+        if len(fields) != self.width:
             return _width_reason(self.width)
-        return ""
+        joined = Joined([line.rstrip("\r\n") for line in lines[start:end]], self._separator, self.width)
+        if not joined.might_be_rows():
+            return ""
+        if len(self._known) < _ENOUGH_ROWS:
+            self._known = [*before[-_ENOUGH_ROWS:], *self.split("".join(lines[end : end + 2 * _ENOUGH_ROWS]))]
+        return STRAY_QUOTES if joined.are_rows(self._known) else ""
+
+    def split(self, text: str) -> list[list[str]]:
+        """Return the rows of a text as far as they can be told; nothing is rejected."""
+        lines = [line for line in text.split("\n") if line and not self._is_comment(line)]
+        if not self._quoting:
+            return [line.removesuffix("\r").split(self._separator) for line in lines]
+        reader = csv.reader(lines, delimiter=self._separator)
+        try:
+            return [row for row in reader if row]
+        except csv.Error:
+            return []
+
+    def _is_comment(self, line: str) -> bool:
+        return self._comment is not None and line.startswith(self._comment)
 
     def _stays_open(self, block: Block, lines: list[str], start: int) -> bool:
         text = "".join(lines[start:])
@@ -249,16 +329,27 @@ class RowParser:
         self._rejects.add(line, reason)
 
 
-def _names(rows: Rows, options: FileFormat, stream: Utf8Stream, rejects: FileRejects) -> list[str]:
-    """Take the header off the rows, or name the columns by position."""
+def _names(
+    rows: Rows, options: FileFormat, stream: Utf8Stream, rejects: FileRejects, ahead: Sequence[list[str]]
+) -> tuple[dict[str, str], list[str]]:
+    """Take the header off the rows, or name the columns by position.
+
+    Returns
+    -------
+    tuple
+        What the header says of each column that it names, by the column's name; and the names of all columns.
+    """
     if rejects.first_bad is not None and rejects.first_bad < rows.lines[0]:
         raise SourceError(f"the first line of {stream.file.name} can't be read, and it tells the columns; mend it")
     if UNDECODED.search("\n".join(rows.fields[0])):
         raise SourceError(f"the first line of {stream.file.name} is {undecoded_reason(options, stream.encoding)}")
     if not options.header:
-        return [*options.names] or [str(position) for position in range(len(rows.fields[0]))]
+        return {}, [*options.names] or [str(position) for position in range(len(rows.fields[0]))]
     rows.lines.pop(0)
-    return rows.fields.pop(0)
+    header = rows.fields.pop(0)
+    names = table_names(header, [*rows.fields, *ahead])
+    first = 1 if names[0] == ROW_NAMES and len(names) > len(header) else 0
+    return dict(zip(names[first:], header, strict=False)), names
 
 
 def _width_reason(width: int) -> str:
@@ -277,12 +368,6 @@ def _full_width(rows: Rows, width: int, rejects: FileRejects) -> Rows:
             rejects.read(1)
             rejects.add(line, _width_reason(width), str(len(fields)))
     return kept
-
-
-def undecoded_reason(options: FileFormat, encoding: str) -> str:
-    """Say what is wrong with bytes that don't decode, and which setting corrects it."""
-    section = "interactions" if isinstance(options, InteractionFile) else "items"
-    return f"not {encoding}, set source.{section}.encoding"
 
 
 def _decoded(rows: Rows, options: FileFormat, encoding: str, rejects: FileRejects) -> Rows:

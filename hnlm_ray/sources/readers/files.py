@@ -97,13 +97,23 @@ def _info(filesystem: fs.FileSystem, inner: str, shown: str) -> fs.FileInfo:
         ) from error
 
 
+def plain_path(path: str) -> str:
+    """Return a local path without './', '//' and 'a/../', so that two spellings of one place are equal."""
+    if _URI.match(path):
+        return path
+    plain = os.path.normpath(path)
+    return f"/{plain.lstrip('/')}" if plain.startswith("/") else plain
+
+
 def _matches(filesystem: fs.FileSystem, pattern: str, shown: str) -> list[str]:
+    local = isinstance(filesystem, fs.LocalFileSystem)
+    pattern = plain_path(pattern) if local else pattern
     folder = _WILDCARD.split(pattern, maxsplit=1)[0].rpartition("/")[0]
     base = folder or ("/" if pattern.startswith("/") else ".")
     recursive = "/" in pattern[len(folder) + 1 :]
     try:
         infos = filesystem.get_file_info(fs.FileSelector(base, recursive=recursive, allow_not_found=True))
-        files = pa.array([os.path.normpath(i.path) if base == "." else i.path for i in infos if i.is_file], pa.string())
+        files = pa.array([plain_path(i.path) if local else i.path for i in infos if i.is_file], pa.string())
     except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: a file's name is not UTF-8
         raise SourceError(f"can't list {shown}: {first_line(error)}; name the files one by one") from error
     try:
@@ -118,7 +128,7 @@ def _matches(filesystem: fs.FileSystem, pattern: str, shown: str) -> list[str]:
 
 def _glob_regex(pattern: str) -> str:
     """Translate a glob: ``**/`` is any folders, ``*`` and ``?`` stay within one, ``[abc]`` is one of them."""
-    pieces = re.split(r"(\*\*/|\*|\?|\[[^]/]+])", pattern.removeprefix("./"))
+    pieces = re.split(r"(\*\*/|\*|\?|\[[^]/]+])", pattern)
     fixed = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
     inner = "".join(_class(p) if p.startswith("[") and p.endswith("]") else fixed.get(p, re.escape(p)) for p in pieces)
     return rf"(?s)\A{inner}\z"

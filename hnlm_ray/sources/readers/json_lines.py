@@ -11,14 +11,16 @@ import pyarrow as pa
 
 from hnlm_ray.base.errors import SourceError
 from hnlm_ray.config import FileFormat
-from hnlm_ray.sources.readers.delimited import UNDECODED, undecoded_reason
-from hnlm_ray.sources.readers.records import Records, check_columns
-from hnlm_ray.sources.readers.rejects import FileRejects
-from hnlm_ray.sources.readers.streams import Block, Utf8Stream, line_blocks
+from hnlm_ray.sources.readers.literals import parse_line
+from hnlm_ray.sources.readers.records import Records, check_columns, plain_text
+from hnlm_ray.sources.readers.rejects import UNDECODED, FileRejects, undecoded_reason
+from hnlm_ray.sources.readers.streams import Block, Utf8Stream, below_preamble, line_blocks, without_comments
 
 Objects = tuple[list[int], list[dict[str, Any]]]
 """Physical lines, and the object that stands on each."""
 Parse = Callable[[str], object]
+_NEITHER: Final = "line is not JSON, nor a Python literal"
+_NO_DICT: Final = "line is neither a JSON object nor a Python dict"
 _NO_IDS: Final = frozenset({bool, list, dict})
 
 
@@ -31,6 +33,8 @@ def json_records(
 ) -> Iterator[Records]:
     """Yield the wanted and optional keys as text, a block of lines at a time; a key that a line lacks is null.
 
+    With the format 'literals' a line may be a Python dict, as ``print`` writes it.
+
     Raises
     ------
     SourceError
@@ -38,7 +42,8 @@ def json_records(
     """
     columns = getattr(options, "columns", None)
     ids = [name for kind in ("user", "item") if (name := getattr(columns, kind, None))]
-    for found in json_objects(stream, options, wanted, rejects):
+    parse = parse_line if options.format == "literals" else json.loads
+    for found in json_objects(stream, options, wanted, rejects, parse):
         lines, objects = with_plain_ids(*found, ids, rejects)
         if objects:
             yield text_records(lines, objects, [*wanted, *optional], rejects)
@@ -63,8 +68,9 @@ def json_objects(
     """
     undecoded = undecoded_reason(options, stream.encoding)
     checked = False
-    for block in line_blocks(stream, rejects):
-        lines, objects = _objects(block, undecoded, rejects, parse)
+    for whole in below_preamble(line_blocks(stream, rejects), options):
+        block, numbers = without_comments(whole, options.comment)
+        lines, objects = _objects(block, numbers.tolist(), undecoded, rejects, parse)
         rejects.check_early()
         if objects and not checked:
             check_columns(stream.file.name, wanted, sorted({str(key) for found in objects for key in found}))
@@ -75,21 +81,10 @@ def json_objects(
         raise SourceError(f"{stream.file.name} is empty; correct the path in the source section")
 
 
-def plain_text(value: object) -> str | None:
-    """Write a JSON value as text: lists joined by commas, objects as JSON, whole floats without '.0'."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return ", ".join(text for part in value if (text := plain_text(part)))
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else repr(value)
-    return json.dumps(value, ensure_ascii=False, default=str)  # Parquet has times and bytes in its objects
-
-
-def _objects(block: Block, undecoded: str, rejects: FileRejects, parse: Parse) -> Objects:
+def _objects(block: Block, numbers: list[int], undecoded: str, rejects: FileRejects, parse: Parse) -> Objects:
     lines: list[int] = []
     objects: list[dict[str, Any]] = []
-    for number, line in enumerate(block.text.split("\n"), start=block.first):
+    for number, line in zip(numbers, block.text.split("\n"), strict=False):
         if not line or line.isspace():
             continue
         value = _parse(line, number, undecoded if block.damaged else "", rejects, parse)
@@ -107,11 +102,11 @@ def _parse(line: str, number: int, undecoded: str, rejects: FileRejects, parse: 
     try:
         value = parse(line)
     except (ValueError, RecursionError):
-        _reject(number, "line is not JSON", line, rejects)
+        _reject(number, "line is not JSON" if parse is json.loads else _NEITHER, line, rejects)
         return None
     if isinstance(value, dict):
         return value
-    _reject(number, "line is not a JSON object", line, rejects)
+    _reject(number, "line is not a JSON object" if parse is json.loads else _NO_DICT, line, rejects)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Python literals that files hold: lines of Amazon's 2014 metadata, and lists in cells of a CSV file.
+"""Python literals that files hold: lines of dicts (Amazon's metadata of 2014), and lists in cells of a CSV file.
 
 They come from anyone, so nothing is evaluated: a text is matched against the tokens of plain literals and its
 nesting is bounded before :func:`ast.literal_eval` sees it, whose parser could exhaust the stack.
@@ -16,20 +16,20 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hnlm_ray.sources.readers.json_lines import plain_text
+from hnlm_ray.sources.readers.records import plain_text
 
 MOST_NESTED: Final = 20
 LIST_CHARS: Final = 10_000
 """Longest cell that is tried as a list."""
 
 _VALUE: Final = (
-    r"""'(?:[^'\\\n]|\\.)*+'|"(?:[^"\\\n]|\\.)*+\""""
+    r"""(?:(?<!\w)[uU])?(?:'(?:[^'\\\n]|\\.)*+'|"(?:[^"\\\n]|\\.)*+\")"""
     r"|(?<![\w.])-?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?(?![\w.])|\b(?:None|True|False)\b"
 )
 _VALUES: Final = re.compile(_VALUE)
 # Possessive: a text that is none is given up at its first wrong character, so the match is linear.
 _LITERAL: Final = re.compile(rf"(?:{_VALUE}|[\[\]{{}},:\s])*+")
-_STRINGS: Final = re.compile(r"""'([^']*)'|"[^"]*\"""")
+_STRINGS: Final = re.compile(r"""(?:(?<!\w)[uU])?(?:'([^']*)'|("[^"]*"))""")
 _LISTED: Final = r"(?s)^\s*\[.*\]\s*$"
 _ADJOINED: Final = re.compile(r"[0\]}]\s*[\[{0]")  # 1 -1 -1, 'a'[0][0]: no literals, and deep for the parser
 _STEPS: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -71,7 +71,7 @@ def parse_line(line: str) -> object:
 
 
 def _requoted(string: re.Match[str]) -> str:
-    return string[0] if string[1] is None else '"' + string[1].replace('"', '\\"') + '"'
+    return string[2] if string[1] is None else '"' + string[1].replace('"', '\\"') + '"'
 
 
 def lists_as_text(column: pa.Array) -> pa.Array:

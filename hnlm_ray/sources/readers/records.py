@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hnlm_ray.base.errors import SourceError
 from hnlm_ray.sources.readers.rejects import FileRejects
 
 Mask = npt.NDArray[np.bool_]
 _SHOWN_COLUMNS, _SHOWN_CHARS = 30, 60
+_MOSTLY = 0.9
+_SENTENCE = 40
+ROW_NAMES: Final = "row"
+_NO_PROSE: Final = frozenset("\t|\x01~^")
+"""Separators that texts hold next to never."""
+_LEAST_KNOWN = 3
+_NUMBER: Final = re.compile(r"\s*-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+_BLANK: Final = re.compile(r"\S\s+\S")
+_DIGIT: Final = re.compile(r"\d")
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,12 @@ class Records:
     columns: dict[str, pa.Array]
 
 
+def to_mask(condition: pa.Array) -> Mask:
+    """Turn an Arrow condition into a mask; null is False."""
+    mask: Mask = pc.fill_null(condition, False).to_numpy(zero_copy_only=False).astype(bool)  # noqa: FBT003
+    return mask
+
+
 class RowCheck:
     """Which records of a block are good; the first reason against a record is the one reported."""
 
@@ -49,16 +68,18 @@ class RowCheck:
             self._rejects.add(int(self._lines[row]), reason, _shown(values[int(row)]))
         self.keep &= ~bad
 
-    def leave_out(self, repeated: Mask, reason: str, values: pa.Array) -> None:
+    def leave_out(self, unwanted: Mask, reason: str, values: pa.Array) -> None:
         """Leave out readable records that are not wanted."""
-        for row in np.flatnonzero(repeated & self.keep):
-            self._rejects.leave_out(int(self._lines[row]), reason, str(values[int(row)].as_py()))
-        self.keep &= ~repeated
+        self.leave_out_value(unwanted, reason, values)
+        self.keep &= ~unwanted
 
     def leave_out_value(self, unwanted: Mask, reason: str, values: pa.Array) -> None:
         """Count values that are left out while their records stay."""
-        for row in np.flatnonzero(unwanted & self.keep):
-            self._rejects.leave_out(int(self._lines[row]), reason, str(values[int(row)].as_py()))
+        rows = np.flatnonzero(unwanted & self.keep)
+        shown = min(len(rows), self._rejects.room(reason))
+        for row in rows[:shown]:
+            self._rejects.leave_out(int(self._lines[row]), reason, _shown(values[int(row)]))
+        self._rejects.count(reason, len(rows) - shown)
 
 
 def _shown(value: pa.Scalar) -> str:
@@ -67,6 +88,53 @@ def _shown(value: pa.Scalar) -> str:
     except (ValueError, OverflowError):  # of a Parquet file: a day or second that Python has no value for
         return f"{value.type} out of range"
     return "" if found is None else str(found)
+
+
+def table_names(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Name all columns of a delimited file by its header and some of its rows.
+
+    A name that is there again is followed by '.1', '.2', ..., as in pandas. Most rows may have another number of
+    fields than the header. When the surplus of either is blank, separators end the lines: surplus columns of the rows
+    are called '', names without a column go. When nine of ten rows have one field more that is filled, their first
+    holds the rows' names, as R writes them, and is called 'row'.
+    """
+    names = _unique(header)
+    width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (len(header), 0)
+    if count <= len(rows) / 2 or width == len(header):
+        return names
+    if width < len(header):
+        return names if any(cell.strip() for cell in header[width:]) else names[:width]
+    surplus = ["".join(row[len(header) :]) for row in rows if len(row) == width]
+    blank = sum(not text.strip() for text in surplus) / count
+    if blank >= _MOSTLY:
+        return [*names, *[""] * (width - len(header))]
+    named = width == len(header) + 1 and count >= _MOSTLY * len(rows) and blank <= 1 - _MOSTLY
+    return [ROW_NAMES if ROW_NAMES not in names else f"{ROW_NAMES}.0", *names] if named else names
+
+
+def _unique(header: Sequence[str]) -> list[str]:
+    names: list[str] = []
+    for name in header:
+        further = (f"{name}.{count}" for count in range(1, len(header) + 1))
+        free = (one for one in further if one not in names and one not in header)
+        names.append(name if name not in names else next(free))
+    return names
+
+
+def plain_text(value: object) -> str | None:
+    """Write a JSON value as text: lists joined, objects as JSON, whole floats without '.0'.
+
+    Parts of a list are joined by commas, or by newlines when they are sentences: over 40 characters on the median.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        parts = [text for part in value if (text := plain_text(part))]
+        sentences = parts and sorted(map(len, parts))[len(parts) // 2] > _SENTENCE
+        return ("\n" if sentences else ", ").join(parts)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    return json.dumps(value, ensure_ascii=False, default=str)  # Parquet has times and bytes in its objects
 
 
 def check_columns(file: str, wanted: Sequence[str], existing: Sequence[str]) -> None:
@@ -85,3 +153,68 @@ def check_columns(file: str, wanted: Sequence[str], existing: Sequence[str]) -> 
                 f"{file} has no column {called}, only {listed}; {hint}correct `columns` (or `separator`, `header`) "
                 "in the source section"
             )
+
+
+class Joined:
+    """A record of several lines: a text with line ends, or rows of their own that a pair of stray quotes joins.
+
+    Parameters
+    ----------
+    lines
+        The physical lines, without their ends.
+    separator, width
+        Of the file.
+    """
+
+    def __init__(self, lines: Sequence[str], separator: str, width: int) -> None:
+        self._separator = separator
+        self._width = width
+        self._rows = [line.split(separator) for line in lines]
+
+    def might_be_rows(self) -> bool:
+        """Tell whether the first, the last and nearly every other line has all fields when quotes do not count."""
+        whole = sum(len(row) == self._width for row in self._rows)
+        ends = {len(self._rows[0]), len(self._rows[-1])} == {self._width}
+        return ends and whole >= _MOSTLY * len(self._rows)
+
+    def are_rows(self, known: Sequence[Sequence[str]]) -> bool:
+        """Tell whether the lines look like rows, so that no text of commas and line ends passes for some.
+
+        A line that splits so by chance is a text: with a separator that texts hold, each line must have in every
+        column what all ``known`` rows have there (a number, a digit, no blank inside, no blank ahead, no more than
+        twice the length), and a quote where the others have one. There must be a column of numbers or codes to tell.
+        """
+        if self._separator in _NO_PROSE:
+            return True
+        rows = [row for row in self._rows if len(row) == self._width]
+        known = [row for row in known if len(row) == self._width and not any("\n" in cell for cell in row)]
+        opened = next((at for at, cell in enumerate(rows[0]) if cell.startswith('"') and not _is_quoted(cell)), 0)
+        others = [at for at in range(self._width) if at != opened]
+        if len(known) < _LEAST_KNOWN or any(len({_is_quoted(row[at]) for row in rows}) > 1 for at in others):
+            return False
+        columns = [[row[at] for row in known] for at in range(self._width)]
+        if not any(_is_common(_DIGIT.search, columns[at]) for at in others):
+            return False
+        return all(_fits([row[at].strip('"') for row in rows], column) for at, column in enumerate(columns))
+
+
+def _is_quoted(cell: str) -> bool:
+    return len(cell) > 1 and cell[0] == cell[-1] == '"'
+
+
+def _is_common(test: Callable[[str], object], cells: Sequence[str]) -> bool:
+    return sum(bool(test(cell)) for cell in cells) >= _MOSTLY * len(cells)
+
+
+def _fits(cells: Sequence[str], known: Sequence[str]) -> bool:
+    """Tell whether cells have whatever nearly all known ones of their column have."""
+    longest = 2 * max(map(len, known)) + 8
+    tests: list[Callable[[str], object]] = [
+        _NUMBER.fullmatch,
+        _DIGIT.search,
+        lambda cell: not _BLANK.search(cell),
+        lambda cell: cell[:1].strip() or not cell,
+        bool,
+        lambda cell: len(cell) <= longest,
+    ]
+    return all(all(map(test, cells)) for test in tests if _is_common(test, known))

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from typing import Final
 
 import pyarrow as pa
 
 from hnlm_ray.base.errors import SourceError
+from hnlm_ray.config import FileFormat, InteractionFile
 from hnlm_ray.workspace.tables import TABLES
 
 KEPT_ROWS = 10_000
+MOST_LEFT_OUT = 1000
+MOST_KINDS = 50
 SHOWN_CHARS = 40
+UNDECODED: Final = re.compile("[\udc80-\udcff]")
 EARLY_LINES = 1000
 EARLY_SHARE = 0.5
+
+
+def undecoded_reason(options: FileFormat, encoding: str) -> str:
+    """Say what is wrong with bytes that don't decode, and which setting corrects it."""
+    section = "interactions" if isinstance(options, InteractionFile) else "items"
+    return f"not {encoding}, set source.{section}.encoding"
 
 
 class Rejects:
@@ -30,7 +42,10 @@ class Rejects:
     bad
         Records that can't be read.
     by_reason
-        Records left out by reason; repeated items are here and not in ``bad``.
+        Records and values left out by reason; what is readable but unwanted (repeated items, other kinds of events)
+        is here and not in ``bad``.
+    kinds
+        Kinds of events that are left out and counted by name, 50 at most.
     """
 
     def __init__(self, keep: int = KEPT_ROWS) -> None:
@@ -38,6 +53,8 @@ class Rejects:
         self.lines = 0
         self.bad = 0
         self.by_reason: Counter[str] = Counter()
+        self.kinds: set[str] = set()
+        self._left_out: Counter[str] = Counter()
         self._rows: list[tuple[str, int, str]] = []
 
     def file(self, name: str, max_bad_share: float) -> FileRejects:
@@ -48,6 +65,17 @@ class Rejects:
         """Remember one line as long as there is room."""
         if len(self._rows) < self.keep:
             self._rows.append((file, line, reason))
+
+    def room(self, reason: str) -> int:
+        """Return how many more readable records of a reason are kept: bad lines must find room beside them."""
+        of_all = self.keep // 2 - self._left_out.total()
+        return max(0, min(MOST_LEFT_OUT - self._left_out[reason], of_all))
+
+    def keep_left_out(self, file: str, line: int, reason: str, told: str) -> None:
+        """Remember one readable line or value that is left out, as long as there is room."""
+        if self.room(reason):
+            self._left_out[reason] += 1
+            self.keep_row(file, line, told)
 
     def table(self) -> pa.Table:
         """Return the kept rows; schema ``TABLES["rejected_lines"]``."""
@@ -87,8 +115,24 @@ class FileRejects:
         self._note(line, reason, example)
 
     def leave_out(self, line: int, reason: str, value: str) -> None:
-        """Leave out a record that is readable but not wanted: no sign of a damaged file."""
-        self._note(line, reason, repr(value[:SHOWN_CHARS]))
+        """Leave out a record or value that is readable but not wanted: no sign of a damaged file."""
+        self._rejects.by_reason[reason] += 1
+        self._rejects.keep_left_out(self.name, line, reason, f"{reason}: {value[:SHOWN_CHARS]!r}")
+
+    def count(self, reason: str, records: int) -> None:
+        """Count further records or values that are left out, where :meth:`room` has none."""
+        if records:
+            self._rejects.by_reason[reason] += records
+
+    def room(self, reason: str) -> int:
+        """Return how many more records left out for a reason are kept with their lines."""
+        return self._rejects.room(reason)
+
+    def names_kind(self, kind: str) -> bool:
+        """Tell whether a kind of events is counted by its name: the first 50 of a source are."""
+        if len(self._rejects.kinds) < MOST_KINDS:
+            self._rejects.kinds.add(kind)
+        return kind in self._rejects.kinds
 
     def _note(self, line: int, reason: str, example: str) -> None:
         self._rejects.by_reason[reason] += 1

@@ -14,10 +14,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from hnlm_ray.base.errors import SourceError
@@ -199,6 +200,46 @@ def line_blocks(stream: Utf8Stream, rejects: FileRejects, limit: int = LINE_LIMI
     if rest:
         yield from _blocks(whole, number, rejects, limit)
     yield Block(number + whole.count(b"\n") + 1, "", damaged=False, ends=True)
+
+
+def below_preamble(blocks: Iterator[Block], options: FileFormat) -> Iterator[Block]:
+    """Yield blocks from the first line of the table on.
+
+    Above it are ``options.skip_lines`` lines, and any number of comments and blank lines. Line numbers stay physical.
+    """
+    left, found = options.skip_lines, False
+    for block in blocks:
+        if found:
+            yield block
+            continue
+        at, passed, left = _table_start(block.text, left, options.comment)
+        if found := at < len(block.text):
+            yield replace(block, first=block.first + passed, text=block.text[at:])
+
+
+def _table_start(text: str, left: int, comment: str | None) -> tuple[int, int, int]:
+    """Return where the table starts in a text, the lines above it, and how many are yet to be left out."""
+    at = passed = 0
+    while at <= len(text):
+        end = text.find("\n", at)
+        line = text[at : end if end >= 0 else len(text)]
+        remark = comment is not None and line.startswith(comment)
+        if not remark and not left and line not in {"", "\r"}:
+            break
+        left -= 0 if remark or not left else 1
+        passed += 1
+        at = end + 1 if end >= 0 else len(text) + 1
+    return at, passed, left
+
+
+def without_comments(block: Block, comment: str | None) -> tuple[Block, npt.NDArray[np.int64]]:
+    """Return a block without the lines that are comments, and the physical numbers of its lines, int64[lines]."""
+    lines = np.arange(block.first, block.first + block.text.count("\n") + 1, dtype=np.int64)
+    if comment is None or not (block.text.startswith(comment) or f"\n{comment}" in block.text):
+        return block, lines
+    texts = block.text.split("\n")
+    kept = [at for at, line in enumerate(texts) if not line.startswith(comment)]
+    return replace(block, text="\n".join(texts[at] for at in kept)), lines[kept]
 
 
 def _after_line(stream: Utf8Stream) -> bytes:

@@ -28,6 +28,10 @@ class ItemRows:
         Which columns describe an item.
     known
         Ids that are wanted, in a further file; None: all.
+    missing
+        Words that say that a value is missing.
+    folds
+        What ids lose (``source.fold_ids``).
     links
         Columns by which further files name the items of this one.
 
@@ -39,9 +43,18 @@ class ItemRows:
         By column of ``links``: the ids of the items that have a value in it.
     """
 
-    def __init__(self, names: ItemColumns, known: Container[str] | None = None, links: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        names: ItemColumns,
+        known: Container[str] | None = None,
+        links: Sequence[str] = (),
+        missing: Sequence[str] = (),
+        folds: Sequence[str] = (),
+    ) -> None:
         self._names = names
         self._known = known
+        self._missing = missing
+        self._folds = folds
         self._seen: set[str] = set()
         self.linked: dict[str, dict[str, list[str]]] = {name: {} for name in links}
         mapped = (names.item, names.title, *names.attributes, *names.text)
@@ -51,8 +64,9 @@ class ItemRows:
     def table(self, records: Records, rejects: FileRejects) -> pa.Table:
         """Convert one block; schema ``TABLES["raw_items"]``."""
         check = RowCheck(records, rejects)
-        ids = checked_ids(records, self._names.item, "item id", check)
-        texts = {name: values.texts(records.columns[name]) for name in self._described if name != self._names.item}
+        ids = checked_ids(records, self._names.item, "item id", check, missing=self._missing, folds=self._folds)
+        described = [name for name in self._described if name != self._names.item]
+        texts = {name: values.texts(self._column(records, name)) for name in described}
         for name, column in texts.items():
             check.reject(values.has_nul(column), f"{name} has a NUL character", column)
         if self._known is not None:
@@ -62,6 +76,10 @@ class ItemRows:
         keep = pa.array(check.keep)
         self._link(records, ids, keep)
         return item_table({name: column.filter(keep) for name, column in texts.items()}, self._names)
+
+    def _column(self, records: Records, name: str) -> pa.Array:
+        column = records.columns[name]
+        return values.without(column, values.among(column, self._missing))
 
     def _repeated(self, ids: pa.Array, check: RowCheck) -> Mask:
         repeated = np.zeros(len(ids), dtype=bool)
@@ -73,7 +91,8 @@ class ItemRows:
 
     def _link(self, records: Records, ids: pa.Array, keep: pa.Array) -> None:
         for name, linked in self.linked.items():
-            others = values.ids(records.columns[name], name).filter(keep).to_pylist()
+            written = values.folded(values.ids(self._column(records, name), name), self._folds)
+            others = written.filter(keep).to_pylist()
             for item, other in zip(ids.filter(keep).to_pylist(), others, strict=True):
                 if other:
                     linked.setdefault(other, []).append(item)

@@ -6,25 +6,27 @@ Raw timestamps to seconds since 1970, UTC.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hnlm_ray.base.errors import SourceError
-from hnlm_ray.sources.readers.json_lines import plain_text
-from hnlm_ray.sources.readers.records import Mask
+from hnlm_ray.sources.readers.records import Mask, plain_text, to_mask
 
 NUMBER: Final = r"^(-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:nan|-?inf|-?infinity))$"
 
 
-def to_mask(condition: pa.Array) -> Mask:
-    """Turn an Arrow condition into a mask; null is False."""
-    mask: Mask = pc.fill_null(condition, False).to_numpy(zero_copy_only=False).astype(bool)  # noqa: FBT003
-    return mask
+_DECIMALS: Final = re.compile(r"^(\s*[0-9]+)\.0+(?=\s*$)")
+_ZEROS: Final = re.compile(r"^\s*0+(?=[0-9]+\s*$)")
+_UNSEEN: Final = "\ufeff\u200b"
+_COMMA: Final = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:[.' \u00a0\u202f\u2019]\d{3})+)(?:,\d+)?")
+"""A number with a decimal comma, its thousands apart or not."""
 
 
 def is_text(column: pa.Array) -> bool:
@@ -55,6 +57,66 @@ def ids(column: pa.Array, name: str) -> pa.Array:
 def empty(column: pa.Array) -> Mask:
     """Mark ids that are missing or blank."""
     return ~to_mask(pc.not_equal(pc.utf8_trim_whitespace(column), ""))
+
+
+def folded(column: pa.Array, how: Collection[str]) -> pa.Array:
+    """Take the dress off ids, each distinct one once; text array to text array of the same length.
+
+    Parameters
+    ----------
+    column
+        Ids as text; null stays null.
+    how
+        Any of ``source.fold_ids``: blanks, decimals, zeros, case, unicode.
+    """
+    if not how:
+        return column
+    coded = column.dictionary_encode()
+    plain = pa.array([_without_dress(text, how) for text in coded.dictionary.to_pylist()], pa.string())
+    return plain.take(coded.indices)
+
+
+def _without_dress(text: str, how: Collection[str]) -> str:
+    text = unicodedata.normalize("NFKC", text) if "unicode" in how else text
+    text = text.strip().strip(_UNSEEN).strip() if "blanks" in how else text
+    text = _DECIMALS.sub(r"\1", text) if "decimals" in how else text
+    text = _ZEROS.sub("", text) if "zeros" in how else text
+    return text.casefold() if "case" in how else text
+
+
+def among(column: pa.Array, words: Collection[str]) -> Mask:
+    """Mark the values whose text, blanks around it left off, is one of some words."""
+    kind = column.type
+    if not words or pa.types.is_nested(kind) or pa.types.is_null(kind):
+        return np.zeros(len(column), dtype=bool)
+    written = column.cast(pa.string()) if not pa.types.is_binary(kind) else texts(column)
+    known = pa.array(sorted({word.strip() for word in words}), pa.string())
+    return to_mask(pc.is_in(pc.utf8_trim_whitespace(written), value_set=known))
+
+
+def without(column: pa.Array, unwanted: Mask) -> pa.Array:
+    """Make the values of a mask null."""
+    return pc.if_else(pa.array(unwanted), _null(column.type), column) if unwanted.any() else column
+
+
+def with_point(column: pa.Array) -> pa.Array:
+    """Write numbers with a decimal comma ('7,85', '1.234,5', '1 234,5') as others are; each distinct text once.
+
+    What is no such number stays: with a point and not three digits behind it ('4.5') a number means what it says.
+    """
+    if not is_text(column):
+        return column
+    coded = column.cast(pa.string()).dictionary_encode()
+    plain = [_with_point(text) for text in coded.dictionary.to_pylist()]
+    return pa.array(plain, pa.string()).take(coded.indices)
+
+
+def _with_point(text: str) -> str:
+    if not _COMMA.fullmatch(text.strip()):
+        return text
+    whole, _, fraction = text.strip().removeprefix("+").partition(",")
+    digits = re.sub(r"[^0-9-]", "", whole)
+    return f"{digits}.{fraction}" if fraction else digits
 
 
 def has_nul(column: pa.Array) -> Mask:
@@ -147,17 +209,22 @@ def _plain(value: object) -> object:
     return value if known else str(value)
 
 
-MILLISECONDS_FROM = 1e11
-"""Seconds of this size lie after the year 5000; milliseconds of this size after March 1973."""
 LATEST_SECOND = 253_402_300_799  # the last of the year 9999
+_UNITS: Final = (1.0, 1e3, 1e6, 1e9)
+_LIKELY: Final = (2.6e8, 4.2e9)
+"""Seconds of 1978 to 2103: so counted, no number is a likely time in two units, nor the year 9999 in another one."""
+_ZONE_NAME: Final = re.compile(r"\s*\([^()]*\)$")
+_UTC: Final = re.compile(r"\s+(?:UTC|GMT|Z)$")
+_APART: Final = re.compile(r"\s+(?=[+-]\d\d:?\d\d$)")
 
 
 class Clock:
     """Reads one file's timestamps.
 
-    Numbers are seconds or milliseconds since 1970, decided once a file: by the median size of the first
-    block that has any. Texts follow ``time_format`` when there is one, else ISO 8601; without a zone they
-    are UTC.
+    Numbers are seconds, milliseconds, microseconds or nanoseconds since 1970, decided once a file: by the median size
+    of the first block that has any. A number that only in another unit is a time of 1978 to 2103 has that unit, so
+    that a file may mix them. Texts follow ``time_format`` when there is one, and so do the digits of numbers; else
+    texts are ISO 8601. Without a zone they are UTC; a zone's name in brackets at the end is left off.
     """
 
     def __init__(self, time_format: str | None) -> None:
@@ -170,21 +237,22 @@ class Clock:
             # Floor, also before 1970, as for every other way to write a time.
             micros = column.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
             return _floored(pc.divide(micros.cast(pa.float64(), safe=False), 1e6))
+        if self.time_format is not None:
+            digits = column.cast(pa.string()) if is_text(column) else _digits(column, self.time_format)
+            return self._dates(digits)
         if not is_text(column):
             return self._scaled(to_float64(column)[0])
-        if self.time_format is not None:
-            return self._dates(column.cast(pa.string()))
         numbers, _ = to_float64(column)
         dates, wrong = self._dates(pc.if_else(pc.is_null(numbers), column.cast(pa.string()), _null(pa.string())))
         scaled, far = self._scaled(numbers)
         return pc.coalesce(scaled, dates), wrong | far
 
     def _scaled(self, numbers: pa.Array) -> tuple[pa.Array, Mask]:
-        sizes = np.abs(numbers.drop_null().to_numpy(zero_copy_only=False))
-        sizes = sizes[np.isfinite(sizes)]
-        if self.divisor is None and len(sizes):
-            self.divisor = 1000.0 if np.median(sizes) >= MILLISECONDS_FROM else 1.0
-        return _floored(pc.divide(numbers, self.divisor or 1.0))
+        sizes = np.abs(numbers.to_numpy(zero_copy_only=False))
+        finite = sizes[np.isfinite(sizes)]
+        if self.divisor is None and len(finite):
+            self.divisor = max(unit for unit in _UNITS if unit == 1 or np.median(finite) >= 1e8 * unit)
+        return _floored(pc.divide(numbers, pa.array(_divisors(sizes, self.divisor or 1.0))))
 
     def _dates(self, column: pa.Array) -> tuple[pa.Array, Mask]:
         """Parse each distinct text once: dates repeat."""
@@ -195,16 +263,37 @@ class Clock:
         return seconds, filled & to_mask(pc.is_null(seconds))
 
     def _date(self, text: str) -> int | None:
+        named = self.time_format is not None and "(" in self.time_format
+        text = text.strip() if named else _ZONE_NAME.sub("", text.strip())
         try:
             if self.time_format is not None:
-                found = datetime.strptime(text.strip(), self.time_format)  # noqa: DTZ007 - the zone follows
+                found = datetime.strptime(text, self.time_format)  # noqa: DTZ007 - the zone follows
             else:
-                found = datetime.fromisoformat(text.strip())
+                found = datetime.fromisoformat(_APART.sub("", _UTC.sub("", text)))
         except ValueError:
             return None
         zoned = found if found.tzinfo else found.replace(tzinfo=UTC)
         seconds = int((zoned - datetime.fromtimestamp(0, UTC)).total_seconds() // 1)
         return seconds if seconds <= LATEST_SECOND else None
+
+
+def _divisors(sizes: npt.NDArray[np.float64], own: float) -> npt.NDArray[np.float64]:
+    """Return how many of its units make a second, for each number: those of the file, or of another likely unit."""
+    divisors = np.full(sizes.shape, own)
+    low, high = _LIKELY
+    for unit in _UNITS:
+        divisors[(sizes >= low * unit) & (sizes <= high * unit)] = unit
+    return divisors
+
+
+def _digits(column: pa.Array, time_format: str) -> pa.Array:
+    """Write numbers as the digits that a format such as %Y%m%d reads; zeros ahead, which numbers lack, come back."""
+    try:
+        whole = column.cast(pa.int64()).cast(pa.string())
+    except pa.ArrowException:
+        return texts(column)
+    example = datetime.fromtimestamp(0, UTC).strftime(time_format)
+    return pc.utf8_lpad(whole, len(example), "0") if example.isdecimal() else whole
 
 
 def _checked(time_format: str | None) -> str | None:

@@ -22,7 +22,7 @@ def test_names_above_values_are_a_header(rows):
     [
         [["1", "Toy Story"], ["2", "Heat"]],
         [["ann", "heat"], ["bob", "heat"], ["ann", "alien"]],
-        [["x", "x"], ["1", "2"]],
+        [["x", "x"], ["a", "b"]],
         [["a long sentence that nobody would take for the name of a column of a table", "b"], ["c", "d"]],
     ],
 )

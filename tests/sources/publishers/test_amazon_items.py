@@ -73,7 +73,7 @@ def test_products_of_2014_are_literals_or_json_and_nothing_is_evaluated(tmp_path
         "{'asin': ['B12']}",
         "{'asin': 'B13', 'categories': " + "[" * 15 + "'deep'" + "]" * 15 + "}",
         "['asin', 'B14']",
-        "{'asin': 'B15', 'price': 9.5, 'title': u'x'}",
+        "{'asin': 'B15', 'price': 9.5, 'title': b'x'}",
         "{'asin': 'B16', 'description': '" + "d" * 2**20 + "'}",
     ]
     started = time.monotonic()

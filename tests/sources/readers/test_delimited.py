@@ -115,7 +115,7 @@ def test_a_missing_column_is_named_with_those_there_and_the_closest(write):
     with pytest.raises(SourceError, match=r"no column 'user_id', only 'UserId', 'item_id'; did you mean 'UserId'\?"):
         read(write("UserId,item_id\nu,i\n"))
     with pytest.raises(SourceError, match="2 columns called 'user_id'"):
-        read(write("user_id,user_id,item_id\nu,v,i\n"))
+        read(write("u,v,i\n"), header=False, names=["user_id", "user_id", "item_id"])
 
 
 @pytest.mark.parametrize("text", ["", "\n\n"])
@@ -216,7 +216,7 @@ def test_blocks_cut_anywhere_give_the_same(write, monkeypatch):
         (["2018-01-01", "2018-01-01T00:00:01+01:00", "2018-01-01 00:00:02Z"], {}, [1514764800, 1514761201, 1514764802]),
         (["January 2, 1970"], {"time_format": "%B %d, %Y"}, [86400]),
         (["-1", "1969-12-31 23:59:59"], {}, [-1, -1]),
-        (["yesterday", "1e18", "5", "6"], {}, [5, 6]),
+        (["yesterday", "1e19", "5", "6"], {}, [5, 6]),
     ],
 )
 def test_timestamps(write, values, options, expected):

@@ -1,0 +1,137 @@
+"""Preambles, comments, headers and rows of another width, and what repeats in a file."""
+
+import pytest
+
+from hnlm_ray.base.errors import SourceError
+from hnlm_ray.config import TableSource
+from hnlm_ray.sources import Rejects, read_interactions, read_items
+from hnlm_ray.sources.readers import delimited
+from hnlm_ray.sources.readers import streams as lines
+from hnlm_ray.sources.readers.records import Joined, table_names
+
+UI = {"user": "u", "item": "i"}
+
+
+def read(path, columns=UI, share=1.0, **options):
+    file = {"path": str(path), "columns": columns, **options}
+    rejects = Rejects()
+    source = TableSource(format="table", interactions=file, max_bad_share=share)
+    rows = [row for table in read_interactions(source, rejects) for row in table.to_pylist()]
+    return [(row["user_id"], row["item_id"]) for row in rows], rejects
+
+
+def reasons(rejects):
+    return [(row["line"], row["reason"]) for row in rejects.table().to_pylist()]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="r.csv"):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8", newline="")
+        return path
+
+    return write
+
+
+@pytest.fixture(params=["as it is", "careful", 1, 5, 64])
+def blocks(request, monkeypatch):
+    """Blocks of any size, and the careful parser alone."""
+    if isinstance(request.param, int):
+        monkeypatch.setattr(lines, "READ_BYTES", request.param)
+    elif request.param == "careful":
+        monkeypatch.setattr(delimited, "clean_columns", lambda *_, **__: None)
+
+
+@pytest.mark.usefixtures("blocks")
+def test_lines_above_the_table_are_left_out_and_numbers_stay_physical(write):
+    path = write("sep=,\r\n\r\nExport of May\r\nu,i\r\na,1\r\n,2\r\nb,3\r\n")
+    rows, rejects = read(path, skip_lines=3)
+    assert rows == [("a", "1"), ("b", "3")]
+    assert (rejects.lines, reasons(rejects)) == (3, [(6, "user id is empty: ''")])
+
+
+@pytest.mark.usefixtures("blocks")
+def test_comments_are_no_rows_wherever_they_stand(write):
+    text = '# by x\n\n#,"\nTitle\n# again\nu,i\n# one\na,1\n#,,,\n,2\n"b\n# in a cell",3\n# "\nc,4\n#'
+    rows, rejects = read(write(text), skip_lines=2, comment="#")  # a blank line is a line
+    assert rows == [("a", "1"), ("b\n# in a cell", "3"), ("c", "4")]
+    assert (rejects.lines, reasons(rejects)) == (4, [(10, "user id is empty: ''")])
+
+
+@pytest.mark.usefixtures("blocks")
+def test_names_in_the_last_comment_are_the_configuration_s(write):
+    path = write("# a graph\n# u\ti\na\t1\nb\t2\n", "g.txt")
+    assert read(path, header=False, names=["u", "i"], separator="\t", comment="#")[0] == [("a", "1"), ("b", "2")]
+
+
+def test_a_block_with_comments_stays_on_the_fast_way(write, monkeypatch):
+    careful = []
+    plain = delimited.RowParser.rows
+    monkeypatch.setattr(delimited.RowParser, "rows", lambda self, block: careful.append(block) or plain(self, block))
+    assert len(read(write("u,i\n" + "# c\na,1\n" * 500), comment="#")[0]) == 500
+    assert sum(block.text.count("\n") for block in careful) == 0
+
+
+def test_comments_and_lines_above_json_lines(write):
+    path = write('{"no": 1}\n// c\n{"u": "a", "i": "1"}\n// d\n{"u"\n', "r.jsonl")
+    rows, rejects = read(path, skip_lines=1, comment="//")
+    assert rows == [("a", "1")]
+    assert reasons(rejects) == [(5, "line is not JSON: '{\"u\"'")]
+
+
+def test_a_file_of_comments_alone_is_empty(write):
+    with pytest.raises(SourceError, match="is empty"):
+        read(write("# a\n# b\n"), comment="#")
+
+
+@pytest.mark.usefixtures("blocks")
+def test_a_header_that_comes_again_is_left_out_and_no_damage(write):
+    path = write('u,i,r\na,1,2\nu,i,r\nu,i,3\n"b\nb",2,3\nu,i,r\nu,2,r\n')
+    rows, rejects = read(path, {**UI, "rating": "r"})
+    assert rows == [("a", "1"), ("u", "i"), ("b\nb", "2")]
+    assert (rejects.by_reason, rejects.bad) == ({"the header again": 2, "rating is not a number": 1}, 1)
+    assert [line for line, reason in reasons(rejects) if "header" in reason] == [3, 7]
+
+
+@pytest.mark.usefixtures("blocks")
+def test_separators_at_the_end_of_lines(write):
+    assert read(write("u,i\na,1,\nb,2,\n"))[0] == [("a", "1"), ("b", "2")]
+    assert read(write("u,i\na,1,,\nb,2, ,\n"))[0] == [("a", "1"), ("b", "2")]
+    assert read(write("u,i,\na,1\nb,2\n"))[0] == [("a", "1"), ("b", "2")]
+    rows, rejects = read(write("u,i\n" + "a,1,\n" * 9 + "b,2,x\nc,3\n"))
+    assert rows == [("a", "1")] * 9 + [("b", "2")]
+    assert reasons(rejects) == [(12, "number of fields is not 3: '2'")]
+
+
+@pytest.mark.usefixtures("blocks")
+def test_names_of_rows_as_r_writes_them(write):
+    path = write('"u" "i"\n"1" "a" "x y"\n"2" "b" "z"\n', "r.txt")
+    assert read(path, separator=" ")[0] == [("a", "x y"), ("b", "z")]
+    assert read(path, {"user": "row", "item": "i"}, separator=" ")[0] == [("1", "x y"), ("2", "z")]
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "names"),
+    [
+        (["a", "b", "a", "a.1", "a"], [], ["a", "b", "a.2", "a.1", "a.3"]),
+        (["a", "b"], [["1", "2"], ["3", "4", "5"]], ["a", "b"]),
+        (["a", "b"], [["1", "2", ""], ["3", "4", " "]], ["a", "b", ""]),
+        (["a", "b"], [["1", "2", "3"]] * 9 + [["1", "2"]], ["row", "a", "b"]),
+        (["row", "b"], [["1", "2", "3"]], ["row.0", "row", "b"]),
+        # a title with a comma in most rows is damage, not a name of each row
+        (["id", "title"], [["1", "Usual Suspects", " The"]] * 6 + [["2", "Heat"]] * 3, ["id", "title"]),
+        (["a", "b"], [["1", "2", "3", "4"]], ["a", "b"]),
+        (["a", "b"], [["1", "2", "3"], ["1", "2", ""]], ["a", "b"]),
+        (["a", "", ""], [["1"]], ["a"]),
+        (["a", "b"], [["1"]], ["a", "b"]),
+    ],
+)
+def test_names_of_all_columns(header, rows, names):
+    assert table_names(header, rows) == names
+
+
+def test_a_name_that_is_there_twice(write):
+    path = write("u,i,i\na,1,x\nu,i,i\n")
+    assert read(path)[0] == [("a", "1")]
+    assert read(path, {"user": "u", "item": "i.1"})[0] == [("a", "x")]
