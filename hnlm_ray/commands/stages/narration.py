@@ -17,9 +17,9 @@ from hnlm_ray.pipeline.status import StageStatus, statuses
 from hnlm_ray.workspace import PublishedTables, Workspace
 
 
-def say_plan(console: Console, config: Config, workspace: Workspace, before: Sequence[StageStatus], log: str) -> None:
+def say_plan(console: Console, name: str, workspace: Workspace, before: Sequence[StageStatus], log: str) -> None:
     """Say for each stage whether it will run, and why, and what a fresh one warns about; then where the log is."""
-    say(console, f"run {config.name} in {redacted(workspace.uri)}")
+    say(console, f"run {name} in {redacted(workspace.uri)}")
     for status in before:
         say(console, f"  {status.stage.name:<20} {_intention(status):<8} {redacted(status.reason)}")
         if status.state == "fresh" and status.manifest is not None:
@@ -28,6 +28,10 @@ def say_plan(console: Console, config: Config, workspace: Workspace, before: Seq
         say(console, "everything is fresh: nothing to run")
     else:
         say(console, f"Ray's and vLLM's own messages go to {log}")
+
+
+def say_unread(console: Console, config: Config, before: Sequence[StageStatus]) -> None:
+    """Say where an LLM would write for nobody, and how to leave that out."""
     if asks_for_nobody(config, before):
         say(console, "none of tune.methods reads what an LLM writes: --set stages=needed leaves those stages out")
 
