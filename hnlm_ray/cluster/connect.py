@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import socket
@@ -29,11 +30,9 @@ _OTHER_TASKS_CPUS = 1.5
 """Ray CPUs for the tasks that feed and drain a stage's actors."""
 
 _LARGER = "join a larger cluster or wait for it to grow (ray.wait_for_nodes_s), or lower"
-_REMEDIES = {
-    "CPU": f"raise ray.cpus, {_LARGER} llm.cpus_per_engine, llm.engines, finetune.workers, finetune.cpus_per_worker or "
-    "tune.cpus_per_trial",
-    "GPU": f"{_LARGER} llm.gpus_per_engine, llm.engines, finetune.workers, finetune.gpus_per_worker or "
-    "tune.gpus_per_trial",
+_LOWER = {
+    "CPU": "llm.cpus_per_engine, llm.engines, finetune.workers, finetune.cpus_per_worker or tune.cpus_per_trial",
+    "GPU": "llm.gpus_per_engine, llm.engines, finetune.workers, finetune.gpus_per_worker or tune.gpus_per_trial",
 }
 
 _ENVIRONMENT = {
@@ -133,8 +132,15 @@ def _local_cpus(config: RayConfig) -> float:
     return config.cpus or max(_LEAST_CPUS, os.cpu_count() or 1)
 
 
-def require(where: str, nodes: Sequence[Bundle], config: Config, stages: Sequence[Stage]) -> None:
+def require(
+    where: str, nodes: Sequence[Bundle], config: Config, stages: Sequence[Stage], *, joined: bool = False
+) -> None:
     """Check that each stage fits into what the nodes have, in all and each bundle on one of them.
+
+    Parameters
+    ----------
+    joined
+        The nodes are of a Ray that somebody else started: its size is no setting of a run.
 
     Raises
     ------
@@ -146,14 +152,21 @@ def require(where: str, nodes: Sequence[Bundle], config: Config, stages: Sequenc
         for kind, need in needs(bundles).items():
             have = sum(node.get(kind, 0) for node in nodes)
             if need > have:
-                raise ResourceError(
-                    f"stage {stage.name} needs {need:g} {kind}s and {where} has {have:g}: {_REMEDIES[kind]}"
-                )
+                remedy = _remedy(kind, need, joined=joined)
+                raise ResourceError(f"stage {stage.name} needs {need:g} {kind}s and {where} has {have:g}: {remedy}")
         for bundle in bundles:
             if not any(all(node.get(kind, 0) >= amount for kind, amount in bundle.items()) for node in nodes):
                 wanted = " and ".join(f"{amount:g} {kind}s" for kind, amount in bundle.items() if amount)
-                remedy = _REMEDIES["GPU" if bundle.get("GPU") else "CPU"]
+                lacking = "GPU" if bundle.get("GPU") else "CPU"
+                remedy = _remedy(lacking, bundle[lacking], joined=joined)
                 raise ResourceError(f"stage {stage.name} needs {wanted} on one node and no node has that: {remedy}")
+
+
+def _remedy(kind: str, need: float, *, joined: bool) -> str:
+    """Say what makes room: a joined Ray has as many CPUs as its nodes were started with, be they logical ones."""
+    more = f"start a node with `ray start --num-cpus {math.ceil(need)}` or more (logical CPUs will do)"
+    first = {True: more, False: "raise ray.cpus"}[joined] + ", " if kind == "CPU" else ""
+    return f"{first}{_LARGER} {_LOWER[kind]}"
 
 
 def needs(bundles: Sequence[Bundle]) -> Bundle:
@@ -256,7 +269,7 @@ def _wait_for_resources(config: Config, stages: Sequence[Stage]) -> None:
     while True:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         try:
-            require("the cluster", nodes, config, stages)
+            require("the cluster", nodes, config, stages, joined=True)
         except ResourceError:
             if time.monotonic() > deadline:
                 raise

@@ -94,6 +94,12 @@ class TuneConfig(Section):
     gpus_per_trial: Annotated[float, Field(ge=0, le=1)] = Field(
         0, description="GPUs of a trial: none, one, or a part of one."
     )
+    lost: Literal["stop", "leave_out"] = Field(
+        "stop",
+        description="Trainings whose process was lost twice (killed, out of memory). stop: the stage ends with an "
+        "error once all others are done, and its next start makes them again; leave_out: it goes on without them, and "
+        "they count as no method's fault.",
+    )
     tensorboard: bool = Field(
         default=False, description="Write each training's curve below <workspace>/tensorboard, a local one."
     )

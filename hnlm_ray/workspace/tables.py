@@ -14,6 +14,8 @@ SPLITS: Final = ("train", "validation", "test")
 STATUSES: Final = ("ok", "none", "truncated", "invalid", "refused", "too_long", "engine_error", "no_vector")
 """Outcomes of an LLM row. ``none``: the model said that it can't tell; only ``ok`` carries text or a vector;
 ``no_vector``: the teacher has none for its user or item."""
+LOST: Final = "lost"
+"""Status of a CF training whose process was lost, which says nothing of what was trained."""
 
 _USER: Final = pa.field("user", pa.int32(), nullable=False)
 _ITEM: Final = pa.field("item", pa.int32(), nullable=False)
@@ -49,8 +51,8 @@ def _interval(name: str, *more: str) -> list[pa.Field]:
     return [pa.field(name, pa.float64()), *(pa.field(f"{name}_{end}", pa.float64()) for end in ("low", "high", *more))]
 
 
-# Of a CF training. config: JSON of the `cf` section. status: ok, pruned (ended early; its figures count), diverged or
-# failed; error: why, of all but ok.
+# Of a CF training. config: JSON of the `cf` section. status: ok, pruned (ended early; its figures count), diverged,
+# failed, or lost with its process (tune.lost: leave_out); error: why, of all but ok.
 _TRAINING: Final = [
     pa.field("config", pa.string(), nullable=False),
     pa.field("status", pa.string(), nullable=False),

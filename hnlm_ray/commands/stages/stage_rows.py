@@ -23,7 +23,8 @@ Figure = TypeVar("Figure")
 TokenCounts = TypedDict("TokenCounts", {"in": int, "out": int})
 """Tokens read and written."""
 _STYLES = {"fresh": "green", "stale": "yellow", "partial": "yellow", "running": "cyan", "missing": "dim"}
-_DONE = ("ok", "none")
+_COUNTED = ("status", "error", "tokens_in", "tokens_out")
+_DONE = ("ok", "none", "pruned")
 
 
 class RowCounts(TypedDict):
@@ -151,13 +152,13 @@ def _chunks(status: StageStatus, workspace: Workspace) -> tuple[Counter[str], in
     store = workspace.table(status.stage.outputs[0])
     if not (status.stage.resumes and status.done_rows and "status" in store.schema.names):
         return Counter(), 0, {"in": 0, "out": 0}
+    columns = [name for name in _COUNTED if name in store.schema.names]  # CF trainings take no tokens
     try:
-        table = store.read_parts(store.parts(chunks_of(status.target)), ["status", "error", "tokens_in", "tokens_out"])
+        rows = store.read_parts(store.parts(chunks_of(status.target)), columns).to_pydict()
     except FileNotFoundError:  # the run that is at work has just published the table and removed its chunks
         return Counter(), 0, {"in": 0, "out": 0}
-    read, written = (sum(table[f"tokens_{way}"].to_pylist()) for way in ("in", "out"))
-    repaired = table["error"].to_pylist().count(REPAIRED)
-    return Counter(table["status"].to_pylist()), repaired, {"in": read, "out": written}
+    tokens: TokenCounts = {"in": sum(rows.get("tokens_in", ())), "out": sum(rows.get("tokens_out", ()))}
+    return Counter(rows["status"]), rows.get("error", []).count(REPAIRED), tokens
 
 
 def rows_text(rows: RowCounts) -> str:

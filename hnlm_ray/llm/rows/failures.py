@@ -1,4 +1,4 @@
-"""Failed rows of an LLM stage, grouped by why: status and message, whatever numbers and names the message holds.
+"""Failed rows of a stage, grouped by why: status and message, whatever numbers and names the message holds.
 
 The verdict on a stage whose first rows all fail: its other rows are not asked, and what is to be changed is told.
 """
@@ -20,7 +20,7 @@ from hnlm_ray.llm.rows.job import Key, LLMTask, RowJob, RowTask
 from hnlm_ray.llm.text.answers import Parsed, clean
 from hnlm_ray.llm.text.objects import THINKING_OFF
 
-DONE = ("ok", "none")
+DONE = ("ok", "none", "pruned")
 FAILURE_COLUMNS = ("status", "error", "attempts", "tokens_in", "tokens_out")
 _MOST_GROUPS = 1000
 _OTHER = "other messages"
@@ -52,7 +52,7 @@ class Failures:
     _groups: dict[tuple[str, str], Group] = field(default_factory=dict)
 
     def add(self, table: pa.Table) -> None:
-        """Count the rows of a file; it has the key columns and :data:`FAILURE_COLUMNS`."""
+        """Count the rows of a file; it has the key columns and :data:`FAILURE_COLUMNS`, CF trainings the first two."""
         self.rows += table.num_rows
         failed = table.filter(pc.invert(pc.is_in(table["status"], pa.array(DONE))))
         for row in failed.to_pylist():
@@ -60,7 +60,7 @@ class Failures:
             group = self._group(row["status"], folded(message))
             group.rows += 1
             for name in ("attempts", "tokens_in", "tokens_out"):
-                setattr(group, name, getattr(group, name) + row[name])
+                setattr(group, name, getattr(group, name) + row.get(name, 0))
             if len(group.examples) < self.most_examples:
                 group.examples.append((tuple(row[name] for name in self.keys), message))
 

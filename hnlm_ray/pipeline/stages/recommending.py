@@ -32,6 +32,7 @@ _FINAL_MODEL = Stage(
     depends_on=_final_model,
     run=later("hnlm_ray.recommend.final_model:train_final_model"),
     enabled=wants_all,
+    on_request=True,
     bundles=one_trial,
     cost="hnlm_ray.plan.estimate.stage_costs:FINAL_MODEL",
 )
@@ -51,6 +52,7 @@ _RECOMMENDATIONS = Stage(
     depends_on=_recommendations,
     run=later("hnlm_ray.recommend.lists:recommend_to_all"),
     enabled=wants_all,
+    on_request=True,
     resumes=True,
     bundles=one_trial,
     cost="hnlm_ray.plan.estimate.stage_costs:RECOMMENDATIONS",
