@@ -14,6 +14,7 @@ from hnlm_ray.discover.files.names import has_id, name_score, tokens
 from hnlm_ray.discover.files.sample import Ask, Question, Table
 from hnlm_ray.discover.overrides import NONE, Overrides
 from hnlm_ray.discover.roles.events import events_of, is_flag, quantity_of
+from hnlm_ray.discover.roles.items import unfit
 from hnlm_ray.discover.roles.pairs import Pair, close_rivals
 from hnlm_ray.discover.roles.scale import Scale, least_positive, scale_of
 from hnlm_ray.discover.roles.times import Times, is_dated, times_of
@@ -197,7 +198,7 @@ def unused(column: Column) -> str:
         return f"{scale.told}; if these are ratings: --rating {column.name}"
     if name_score("time", column.name) >= _NAMED:
         return f"named as times, but not taken as such; --time {column.name} takes it"
-    return "no role in an interaction"
+    return unfit(column) or "no role in an interaction"
 
 
 def _fitting_not(column: Column) -> str:

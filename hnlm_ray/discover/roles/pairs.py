@@ -157,14 +157,17 @@ def _id_score(table: Table, column: Column) -> float | None:
 def _counts_within(table: Table, pair: Pair) -> bool:
     """Tell whether the item's column only counts each user's rows from 1 on: the place in an order, the nth order."""
     user, item = table.column(pair.user), table.column(pair.item)
-    if name_score("item", pair.item) >= _NAMED or not item.whole or item.numbers.min() not in {0.0, 1.0}:
+    told = name_score("item", pair.item) >= _NAMED or pair.item.startswith("column_")
+    if told or not item.whole or item.numbers.min() not in {0.0, 1.0}:
         return False
     rows = (user.codes >= 0) & (item.codes >= 0)
     users, numbers = user.codes[rows], item.parsed[item.codes[rows]]
     order = np.lexsort((numbers, users))
     users, numbers = users[order], numbers[order]
     same = users[1:] == users[:-1]
-    return bool(same.any() and np.mean(numbers[1:][same] - numbers[:-1][same] == 1) >= _MOSTLY)
+    firsts = numbers[np.append(True, ~same)]
+    from_one = np.mean(firsts <= 1) >= _MOSTLY
+    return bool(from_one and same.any() and np.mean(numbers[1:][same] - numbers[:-1][same] == 1) >= _MOSTLY)
 
 
 def _is_rank(column: Column) -> bool:
