@@ -207,8 +207,11 @@ def _judged(made: Made, folder: str) -> Judged:
 
 
 def shares(judgements: Sequence[Judged]) -> dict[str, float]:
-    """Return the share that is right without a question, of all and of those without an odd cell, and what is wrong."""
-    clean = [one for one in judgements if not one.odd]
+    """Return the share that is right without a question, of all and of the clean ones, and what is silently wrong.
+
+    Clean are those without an odd cell that have names of columns: without names user and item are always asked about.
+    """
+    clean = [one for one in judgements if not one.odd and "no header" not in one.traits]
     return {
         "right": sum(one.verdict == RIGHT for one in judgements) / len(judgements),
         "right of the clean": sum(one.verdict == RIGHT for one in clean) / max(1, len(clean)),

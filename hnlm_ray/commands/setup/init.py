@@ -131,8 +131,8 @@ def _core(found: Understanding, measured: Measured, most_users: int | None) -> C
     core = core_of(measured, found.min_rating, most_users)
     if core is None:
         raise InputError(
-            f"no row has a rating of {found.min_rating:g} or more that is the last one of its user and item, so none is "
-            "a positive; name another column with --rating"
+            f"no row has a rating of {found.min_rating:g} or more that is the last one of its user and item, so none "
+            "is a positive; name another column with --rating"
         )
     if core.users < 2 or core.items < 2:
         raise InputError(

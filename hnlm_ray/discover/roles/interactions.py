@@ -147,8 +147,8 @@ def _rating(
 
 def _is_fact(table: Table, pair: Pair, column: Column) -> bool:
     """Tell whether a column sums up what many think: a mean, a count of votes, the same in all rows of an item."""
-    counted = max(name_score("aggregate", column.name), name_score("count", column.name)) >= _NAMED
-    if counted and column.amounts and not is_flag(column):
+    counted = max(name_score("aggregate", column.name), name_score("count", column.name))
+    if counted >= max(_NAMED, name_score("rating", column.name)) and column.amounts and not is_flag(column):
         return name_score("rating", column.name) < _SURELY or not _is_usual(scale_of(column, named=True))
     averaged = name_score("average", column.name) > 0
     item = table.column(pair.item)
