@@ -7,6 +7,7 @@ The command line prints the sentence alone (``--debug`` adds the traceback) and 
 from __future__ import annotations
 
 import signal
+import threading
 
 
 class HnlmError(Exception):
@@ -76,3 +77,10 @@ class Terminated(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.number = number
+
+
+def interrupt() -> None:
+    """Interrupt the main thread, wherever it waits, by a signal that it acts on: in a shell's background not Ctrl-C."""
+    acted_on = (number for number in (signal.SIGTERM, signal.SIGINT) if callable(signal.getsignal(number)))
+    if (number := next(acted_on, None)) is not None:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import threading
 import time
 from collections import Counter
@@ -13,6 +12,8 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichBars
+
+from hnlm_ray.base.errors import interrupt
 
 LINE_EVERY_S = 5.0
 
@@ -149,7 +150,7 @@ class LineProgress:
                 self._print()
             except BrokenPipeError as error:  # nobody reads any longer: end what runs as Ctrl-C does
                 self._unread = error
-                _thread.interrupt_main()
+                interrupt()
                 return
 
     def __enter__(self) -> Self:

@@ -6,10 +6,8 @@ the process from within its own code: no error reaches the run, and the last lin
 
 from __future__ import annotations
 
-import _thread
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -20,7 +18,7 @@ from typing import Final, Self
 
 import psutil
 
-from hnlm_ray.base.errors import ResourceError
+from hnlm_ray.base.errors import ResourceError, interrupt
 from hnlm_ray.cluster.place import full_folder, temporary_folder
 from hnlm_ray.cluster.quiet import standard_error
 
@@ -106,11 +104,6 @@ class RayWatch:
                     break
         if self.ended is not None and not self._over.wait(GRACE_S):
             _end_now(self.ended)
-
-
-def interrupt() -> None:
-    """Interrupt the main thread, by a signal that it acts on: one of a shell's background ignores Ctrl-C."""
-    _thread.interrupt_main(signal.SIGTERM if callable(signal.getsignal(signal.SIGTERM)) else signal.SIGINT)
 
 
 def _end_now(sentence: str) -> None:

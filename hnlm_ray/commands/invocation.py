@@ -52,6 +52,17 @@ def unwind_on_signals() -> None:
         signal.signal(signal.SIGHUP, _terminate)
 
 
+def open_closed_streams() -> None:
+    """Let standard streams that were closed (``>&-``) go nowhere, else the next file that is opened would get them."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
+
+
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
     if number == signal.SIGHUP:
         signal.signal(number, signal.SIG_IGN)  # the kernel sends it and the shell does: once is enough

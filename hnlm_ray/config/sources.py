@@ -5,9 +5,22 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from hnlm_ray.config.base import Probability, Section
+
+_NULLS: Final = ("NULL", "null", "Null")
+
+
+def _as_words(given: object) -> object:
+    """Take what YAML reads of a list of words: an unquoted NULL (in all its spellings), and numbers."""
+    if not isinstance(given, list | tuple):
+        return given
+    spelt = [_NULLS if word is None else (word,) for word in given]
+    return [str(word) if type(word) in {int, float} else word for words in spelt for word in words]
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_as_words)]
 
 
 class FileFormat(Section):
@@ -30,7 +43,7 @@ class FileFormat(Section):
     comment: str | None = Field(
         None, min_length=1, max_length=4, description="Text: lines that start with this are no rows, such as '#'."
     )
-    missing: tuple[str, ...] = Field(
+    missing: Words = Field(
         (), description="Words for a missing value in any column, by exact text, such as [NULL, nan, NA]."
     )
 
@@ -84,9 +97,7 @@ class InteractionFile(FileFormat):
         "reject",
         description="A rating or time that can't be read: its row is a bad line, or the value is missing and counted.",
     )
-    events: tuple[str, ...] = Field(
-        (), description="Kinds of `columns.event` that count; others are left out, counted."
-    )
+    events: Words = Field((), description="Kinds of `columns.event` that count; others are left out, counted.")
 
     @model_validator(mode="after")
     def _has_the_columns(self) -> InteractionFile:

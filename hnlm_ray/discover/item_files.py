@@ -94,7 +94,8 @@ class ItemFiles:
             dress = dress_between(column, other)
             if dress is None or (other.place in links and dress.found <= links[other.place].found + _GAIN):
                 continue
-            if not self.wanted.fold_ids and self._declines(other, dress):
+            known = {*self.wanted.fold_ids, *self.found.source.get("fold_ids", ())}
+            if not {*dress.folds} <= known and self._declines(other, dress):
                 continue
             folds = self.wanted.fold_ids or dress.folds
             self.found.source["fold_ids"] = [*dict.fromkeys([*self.found.source.get("fold_ids", []), *folds])]

@@ -15,7 +15,6 @@ from hnlm_ray.discover.item_files import FOLDED, ItemFiles, describe_by_interact
 from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.published import Published, known_layout
 from hnlm_ray.discover.roles.interactions import InteractionRoles, choose_pair, interaction_roles, unused
-from hnlm_ray.discover.roles.items import unfit
 from hnlm_ray.discover.roles.links import about_items, close_links, dress_within
 from hnlm_ray.discover.roles.pairs import Pair, is_transaction, lists_things, ranked_pairs
 
@@ -122,7 +121,7 @@ def _from_tables(tables: list[Table], wanted: Overrides, ask: Ask, uses: list[Us
     ItemFiles(found, main, pair.user, pair.item, wanted, ask, others).add(others)
     own = [] if "items" in found.source else describe_by_interactions(found, main, pair.item, roles.used, wanted)
     rest = [column for column in main.columns if column.name not in {*roles.used, *own}]
-    found.uses += [Use(main.place.shown, one.name, LEFT, unfit(one) or unused(one)) for one in rest]
+    found.uses += [Use(main.place.shown, one.name, LEFT, unused(one)) for one in rest]
     found.source = {key: found.source[key] for key in _ORDER if key in found.source}
     return found
 

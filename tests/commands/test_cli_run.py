@@ -136,7 +136,7 @@ def test_a_second_run_at_the_same_time_is_refused(hnlm):
     assert first.returncode == 0
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_says_how_it_goes_on_and_shuts_ray_down(hnlm, number, code):
     process = hnlm.start("run", FAKE_SLOW="1")
     wait_for(lambda: hnlm.calls_file.exists() and "profile 0" in hnlm.calls_file.read_text(encoding="utf-8"))

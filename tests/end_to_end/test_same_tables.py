@@ -28,7 +28,8 @@ def test_two_runs_make_the_same_tables(tmp_path):
     source, made = write_split(tmp_path / "data", test_seed=1), []
     judged = {"judge": True, "candidates": 3, "hard": 4}
     for name in ("one", "two"):
-        changes = {"evidence": judged, "tune__methods": METHODS, "tune__trials": 1, "cf__epochs": 2}
+        changes = {"evidence": judged, "negatives__pairs_per_user": 0, "cf__epochs": 2}
+        changes |= {"tune__methods": METHODS, "tune__trials": 1}
         config = small_config(source, tmp_path / name, **changes)
         workspace, ran = run_pipeline(config, Console(file=io.StringIO()))
         made.append(

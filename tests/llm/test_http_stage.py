@@ -126,7 +126,7 @@ def test_a_stage_whose_first_50_rows_all_fail_alike_asks_no_more_and_goes_on_lat
         before = len(server.asked)
         with pytest.raises(StageError, match="the first 50 rows all ended as 'invalid'") as caught:
             run(config, "semantic_negatives")
-        for told in ("an answer: 'Let me [2J think.'", "llm.http.structured", "--retry failed:invalid"):
+        for told in ("one answer was 'Let me [2J think.'", "llm.http.structured", "--retry failed:invalid"):
             assert told in str(caught.value)
         assert len(server.asked) - before == 3 * 50
         server.script = answer

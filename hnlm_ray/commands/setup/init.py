@@ -130,7 +130,10 @@ def _core(found: Understanding, measured: Measured, most_users: int | None) -> C
         return Core(1, 1, 0, 0, 0)
     core = core_of(measured, found.min_rating, most_users)
     if core is None:
-        raise InputError(f"no row has a rating of {found.min_rating:g} or more, so none is a positive; name --rating")
+        raise InputError(
+            f"no row has a rating of {found.min_rating:g} or more that is the last one of its user and item, so none is "
+            "a positive; name another column with --rating"
+        )
     if core.users < 2 or core.items < 2:
         raise InputError(
             f"{core.users} users and {core.items} items have positives{_threshold(found)}, and two of each are needed; "

@@ -14,6 +14,7 @@ from hnlm_ray.discover.files.names import has_id, name_score, tokens
 from hnlm_ray.discover.files.sample import Ask, Question, Table
 from hnlm_ray.discover.overrides import NONE, Overrides
 from hnlm_ray.discover.roles.events import events_of, is_flag, quantity_of
+from hnlm_ray.discover.roles.items import unfit
 from hnlm_ray.discover.roles.pairs import Pair, close_rivals
 from hnlm_ray.discover.roles.scale import Scale, least_positive, scale_of
 from hnlm_ray.discover.roles.times import Times, is_dated, times_of
@@ -25,10 +26,16 @@ _MOST_REVIEWS = 2
 _MOSTLY_DIGITS = 0.4
 _SURELY, _REPEATED, _PARTLY = 1.0, 1.5, 0.6
 _MOST_STEPS = 21
-_NO_RATING: Final = ("count", "quantity", "time", "row", "user", "item", "person", "aggregate", "not_when", "event")
+_NO_RATING: Final = (
+    *("count", "quantity", "time", "row", "user", "item", "person", "aggregate", "average", "not_when", "event"),
+    *("title", "text", "review"),
+)
 _BEST_IS_LEAST: Final = frozenset({"note", "noten", "schulnote", "schulnoten", "zensur", "zensuren"})
 _TOP_GRADE = 6.0
 _USUAL_TOPS = frozenset({5.0, 10.0, 100.0})
+_TOPS: Final = frozenset({1.0, 3.0, 4.0, 5.0, 6.0, 7.0, 10.0, 20.0, 100.0})
+_LOWS: Final = frozenset({0.0, 0.5, 1.0})
+_HALF_NAMED, _UNSURE, _MOST_RIVALS = 0.5, 0.8, 4
 
 
 @dataclass(frozen=True)
@@ -55,10 +62,11 @@ class InteractionRoles:
 
 
 def choose_pair(table: Table, pairs: Sequence[Pair], ask: Ask) -> Pair:
-    """Take the best pair; ask when others fit as well, or when nothing tells user from item."""
+    """Take the best pair; ask when others fit as well, or when a name of the two tells nothing and others could do."""
     best = pairs[0]
-    named = name_score("user", best.user) >= 0.5 or name_score("item", best.item) >= 0.5
-    rivals = close_rivals([pair for pair in pairs if not named or _names_nothing(pair, best)])
+    unsure = [name for name, role in ((best.user, "user"), (best.item, "item")) if name_score(role, name) < _HALF_NAMED]
+    alike = [pair for pair in pairs if pair.score >= best.score - (_UNSURE if len(unsure) == 1 else 0.0)]
+    rivals = alike[:_MOST_RIVALS] if len(unsure) == 1 else close_rivals([*pairs] if unsure else [best])
     if len(rivals) < 2 or rivals[0] != best:
         return best
     shown = tuple(
@@ -66,10 +74,6 @@ def choose_pair(table: Table, pairs: Sequence[Pair], ask: Ask) -> Pair:
         for pair in rivals
     )
     return rivals[ask(Question(f"which columns of {table.place.shown} are user and item?", shown, "--user and --item"))]
-
-
-def _names_nothing(pair: Pair, best: Pair) -> bool:
-    return pair == best or (name_score("user", pair.user) >= 0.5) == (name_score("user", best.user) >= 0.5)
 
 
 def _count(table: Table, name: str) -> str:
@@ -129,7 +133,7 @@ def _rating(
         return wanted.rating, _settled(table, wanted.rating, scale, wanted, ask)
     rest = [column for column in rest if not _is_fact(table, pair, column)]
     read = {
-        column.name: scale_of(column, named=_named_rating(column) or column.name.startswith("column_"))
+        column.name: scale_of(column, named=_named_rating(column) or not _told_otherwise(column.name))
         for column in rest
     }
     scales = {column.name: scale for column in rest if (scale := read[column.name]) and _is_rating(column, scale)}
@@ -158,16 +162,29 @@ def _is_usual(scale: Scale | None) -> bool:
 
 
 def _asked_rating(table: Table, read: Mapping[str, Scale | None], ask: Ask) -> tuple[str | None, Scale | None]:
-    """Ask about a column whose name says nothing, or half says rating, and whose numbers are few and small."""
-    for name, scale in read.items():
-        other = max(name_score(role, name) for role in _NO_RATING)
-        silent = name.startswith("column_") or name_score("rating", name) > other
-        if scale is None or not silent or has_id(name):
-            continue
-        text = f"{table.place.shown}:{name} holds {scale.steps} numbers from {scale.low:g} to {scale.high:g}: ratings?"
-        if ask(Question(text, ("yes, ratings", "no"), "--rating")) == 0:
-            return name, scale
-    return None, None
+    """Ask about a column whose name tells no other role, and whose numbers could be ratings."""
+    found = {name: scale for name, scale in read.items() if scale is not None and _could_be_rating(table, name, scale)}
+    if not found:
+        return None, None
+    order = sorted(found, key=lambda name: (name_score("rating", name), _is_usual(found[name])), reverse=True)
+    name, scale = order[0], found[order[0]]
+    text = f"{table.place.shown}:{name} holds {scale.steps} numbers from {scale.low:g} to {scale.high:g}: ratings?"
+    likely = _is_usual(scale) or name.startswith("column_") or name_score("rating", name) > 0
+    choices = ("yes, ratings", "no") if likely else ("no", "yes, ratings")
+    taken = choices[ask(Question(text, choices, "--rating"))] == "yes, ratings"
+    return (name, scale) if taken else (None, None)
+
+
+def _could_be_rating(table: Table, name: str, scale: Scale) -> bool:
+    """Tell whether a column of an unknown name holds numbers of a usual scale that are no fact of an order."""
+    other = max(name_score(role, name) for role in _NO_RATING)
+    if other >= _HALF_NAMED or (has_id(name) and not name.startswith("column_")):
+        return False
+    if name.startswith("column_"):
+        return True
+    round_top = scale.high in _TOPS and (scale.low in _LOWS or scale.low == -scale.high)
+    orders = [one for one in table.columns if name_score("row", one.name) >= _NAMED and one.repetition >= _REPEATED]
+    return scale.steps > 2 and round_top and not any(says_the_same(one, table.column(name)) for one in orders)
 
 
 def unused(column: Column) -> str:
@@ -181,7 +198,7 @@ def unused(column: Column) -> str:
         return f"{scale.told}; if these are ratings: --rating {column.name}"
     if name_score("time", column.name) >= _NAMED:
         return f"named as times, but not taken as such; --time {column.name} takes it"
-    return "no role in an interaction"
+    return unfit(column) or "no role in an interaction"
 
 
 def _fitting_not(column: Column) -> str:
@@ -254,8 +271,13 @@ def _inverted(scale: Scale, column: Column) -> Scale:
     return replace(turned, min_rating=least_positive(scale.low, scale.high, known))
 
 
+def _told_otherwise(name: str) -> bool:
+    return max(name_score(role, name) for role in _NO_RATING) >= _HALF_NAMED
+
+
 def _named_rating(column: Column) -> bool:
-    return name_score("rating", column.name) >= 0.6 and name_score("count", column.name) < 0.8
+    named = name_score("rating", column.name)
+    return named >= 0.6 and name_score("count", column.name) < max(_NAMED, named)
 
 
 def _is_rating(column: Column, scale: Scale) -> bool:

@@ -21,6 +21,7 @@ _OF_ONE_SIDE = 5.0
 _NAMED, _COMPOUND, _PARTLY = 0.8, 0.7, 0.5
 _REPEATED = 1.5
 _PART_OF_A_TIME = 3000
+_LOOKED_AT = 20
 
 
 def time_column(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> tuple[str | None, Times | None]:
@@ -52,10 +53,15 @@ def _is_no_time(table: Table, pair: Pair, column: Column, ask: Ask) -> bool:
     told = name_score("not_when", column.name)
     if told > _PARTLY or (side is not None and told == _PARTLY):
         return True
-    if side is None:
+    if side is None or _has_clock(column):
         return False
     text = f"{table.place.shown}:{column.name} is the same in all rows of each {side}: is it when the row happened?"
     return ask(Question(text, (f"no, a fact of the {side}", "yes, its time"), "--time")) == 0
+
+
+def _has_clock(column: Column) -> bool:
+    """Tell whether the times have hours and minutes, which no release and no birthday has."""
+    return column.numeric or column.typed_time or all(":" in text for text in column.head[:_LOOKED_AT])
 
 
 def says_the_same(key: Column, column: Column) -> bool:

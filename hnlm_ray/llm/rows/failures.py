@@ -159,9 +159,11 @@ class FirstRows:
             self._stop = self._verdict(outcome)
 
     def _verdict(self, last: Parsed) -> str:
-        sample = f"; an answer: '{shorten(self._sample, _SAMPLE_CHARS)}'" if self._sample else ""
-        status, again = last.status, f"`--retry failed:{last.status}` asks these again"
+        count, status, reason = len(self._failed), last.status, shown(last.error)
+        sample = f"; one answer was '{shorten(self._sample, _SAMPLE_CHARS)}'" if self._sample else ""
+        remedy = "" if THINKING_OFF in reason else f": {self._remedy(status)}"  # the reason says what to set
+        again = f"the same command goes on, and `--retry failed:{status}` asks these again"
         return (
-            f"the first {len(self._failed)} rows all ended as '{status}' ({shown(last.error)}{sample}), so no other is "
-            f"asked: {self._remedy(status)}; what is done is kept: the same command goes on, and {again}"
+            f"the first {count} rows all ended as '{status}' ({reason}), so no other is asked{remedy}; what is done is "
+            f"kept: {again}{sample}"
         )

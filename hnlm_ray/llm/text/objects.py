@@ -135,8 +135,8 @@ class _Reader:
         said = self._said
         if not said.thinking:
             said.text += self._text[self._from :]
-        elif not said.values and self._last_end >= self._end:
-            said.values, said.thinking = self._thought, False
+        elif self._last_end >= self._end and self._thought:
+            said.values, said.thinking = said.values + self._thought, False
         if said.cut:
             said.values = []
         return said

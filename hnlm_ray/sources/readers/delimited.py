@@ -21,7 +21,7 @@ from pyarrow import csv as pacsv
 
 from hnlm_ray.base.errors import SourceError
 from hnlm_ray.config import FileFormat
-from hnlm_ray.sources.readers.records import ROW_NAMES, Joined, Records, check_columns, table_names, to_mask
+from hnlm_ray.sources.readers.records import ROW_NAMES, Records, RowShape, check_columns, table_names, to_mask
 from hnlm_ray.sources.readers.rejects import UNDECODED, FileRejects, undecoded_reason
 from hnlm_ray.sources.readers.streams import (
     LINE_LIMIT,
@@ -106,7 +106,7 @@ def _parsed(text: str, separator: str, width: int, positions: list[str]) -> pa.T
 HEADER_AGAIN: Final = "the header again"
 STRAY_QUOTES: Final = "stray quotes join rows"
 _AHEAD_LINES, _AHEAD_CHARS = 2000, 2**20
-_ENOUGH_ROWS: Final = 50
+_KNOWN_ROWS: Final = 200
 MOST_READ_AGAIN: Final = 16 * LINE_LIMIT
 _REASONS: Final = {
     "unexpected end": "quote is never closed",
@@ -141,11 +141,12 @@ def delimited_records(
     parser = RowParser(separator, quoting=quoting, rejects=rejects, comment=options.comment)
     blocks = _with_head_apart(below_preamble(line_blocks(stream, rejects), options))
     head, rows = _first_rows(blocks, parser, stream)
-    ahead, blocks = _looked_ahead(blocks) if options.header else ("", blocks)
-    header, names = _names(rows, options, stream, rejects, parser.split(ahead))
+    text, blocks = _looked_ahead(blocks)
+    ahead = parser.split(text)
+    header, names = _names(rows, options, stream, rejects, ahead)
     check_columns(stream.file.name, wanted, names)
     again = {name: cell for name, cell in header.items() if name in wanted}
-    parser.width = len(names)
+    parser.learn([*rows.fields, *ahead], len(names))
     for block in chain([head], blocks):
         plain, lines = without_comments(block, options.comment)
         ready = block is not head and not parser.is_open
@@ -219,7 +220,7 @@ class RowParser:
         self._quoting = quoting
         self._rejects = rejects
         self._comment = comment
-        self._known: list[list[str]] = []
+        self._shape: RowShape | None = None
         self._open: Block | None = None
 
     @property
@@ -230,7 +231,7 @@ class RowParser:
     def rows(self, block: Block) -> Rows:
         """Return the rows that end in this block; blank lines are none."""
         if self._open is not None:
-            text = f"{self._open.text}\n{block.text}" if block.text else self._open.text
+            text = f"{self._open.text}\n{block.text}" if block.text or not block.ends else self._open.text
             block = replace(block, first=self._open.first, text=text)
             self._open = None
         if self._quoting and ('"' in block.text or "\r" in block.text.replace("\r\n", "").removesuffix("\r")):
@@ -267,7 +268,7 @@ class RowParser:
                 begin, reader = start, self._reader(lines[start : start + 1], 0)
             try:
                 fields: list[str] = next(reader, [])
-                wrong = self._swallowed(fields, lines, start, begin + reader.line_num, rows.fields)
+                wrong = self._swallowed(fields, lines[start : begin + reader.line_num])
             except csv.Error as error:
                 wrong = next((reason for sign, reason in _REASONS.items() if sign in str(error)), str(error))
                 open_end = "unexpected end" in str(error) and again <= MOST_READ_AGAIN
@@ -290,18 +291,19 @@ class RowParser:
         rest = (lines[index] for index in range(begin, len(lines)))
         return csv.reader(rest, delimiter=self._separator, strict=True)
 
-    def _swallowed(self, fields: list[str], lines: list[str], start: int, end: int, before: Sequence[list[str]]) -> str:
-        """Tell why a record of the lines ``start`` to ``end`` (not included) is none; empty when nothing is wrong."""
-        if end - start < 2 or not self.width:
+    def learn(self, rows: Sequence[list[str]], width: int) -> None:
+        """Take what rows of the file look like, and their number of fields."""
+        self.width = width
+        self._shape = RowShape(rows[:_KNOWN_ROWS], self._separator, width)
+
+    def _swallowed(self, fields: list[str], lines: list[str]) -> str:
+        """Tell why a record of these lines is none; empty when nothing is wrong."""
+        if len(lines) < 2 or not self.width:
             return ""
         if len(fields) != self.width:
             return _width_reason(self.width)
-        joined = Joined([line.rstrip("\r\n") for line in lines[start:end]], self._separator, self.width)
-        if not joined.might_be_rows():
-            return ""
-        if len(self._known) < _ENOUGH_ROWS:
-            self._known = [*before[-_ENOUGH_ROWS:], *self.split("".join(lines[end : end + 2 * _ENOUGH_ROWS]))]
-        return STRAY_QUOTES if joined.are_rows(self._known) else ""
+        joins = self._shape is not None and self._shape.joins([line.rstrip("\r\n") for line in lines])
+        return STRAY_QUOTES if joins else ""
 
     def split(self, text: str) -> list[list[str]]:
         """Return the rows of a text as far as they can be told; nothing is rejected."""

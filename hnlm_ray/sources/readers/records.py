@@ -23,9 +23,10 @@ _SHOWN_COLUMNS, _SHOWN_CHARS = 30, 60
 _MOSTLY = 0.9
 _SENTENCE = 40
 ROW_NAMES: Final = "row"
-_NO_PROSE: Final = frozenset("\t|\x01~^")
+_NO_PROSE: Final = frozenset("\t\x01")
 """Separators that texts hold next to never."""
-_LEAST_KNOWN = 3
+_LEAST_KNOWN, _MANY, _NEARLY_ALL = 3, 10, 0.98
+Test = Callable[[str], object]
 _NUMBER: Final = re.compile(r"\s*-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 _BLANK: Final = re.compile(r"\S\s+\S")
 _DIGIT: Final = re.compile(r"\d")
@@ -113,11 +114,15 @@ def table_names(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
 
 
 def _unique(header: Sequence[str]) -> list[str]:
-    names: list[str] = []
+    taken, counts, names = {*header}, Counter[str](), list[str]()
     for name in header:
-        further = (f"{name}.{count}" for count in range(1, len(header) + 1))
-        free = (one for one in further if one not in names and one not in header)
-        names.append(name if name not in names else next(free))
+        called = name
+        while counts[name] and called in taken:
+            called = f"{name}.{counts[name]}"
+            counts[name] += called in taken
+        counts[name] += 1
+        taken.add(called)
+        names.append(called)
     return names
 
 
@@ -155,66 +160,67 @@ def check_columns(file: str, wanted: Sequence[str], existing: Sequence[str]) -> 
             )
 
 
-class Joined:
-    """A record of several lines: a text with line ends, or rows of their own that a pair of stray quotes joins.
+class RowShape:
+    """Tells rows of a delimited file that a pair of stray quotes joins from a text of several lines.
 
     Parameters
     ----------
-    lines
-        The physical lines, without their ends.
+    known
+        Some rows of the file.
     separator, width
         Of the file.
     """
 
-    def __init__(self, lines: Sequence[str], separator: str, width: int) -> None:
+    def __init__(self, known: Sequence[Sequence[str]], separator: str, width: int) -> None:
+        whole = [row for row in known if len(row) == width and not any("\n" in cell for cell in row)]
+        columns = [[row[at] for row in whole] for at in range(width)]
         self._separator = separator
         self._width = width
-        self._rows = [line.split(separator) for line in lines]
+        self._telling = len(whole) >= _LEAST_KNOWN and any(_is_common(_DIGIT.search, column) for column in columns)
+        self._tests = [_tests(column) for column in columns] if self._telling else []
 
-    def might_be_rows(self) -> bool:
-        """Tell whether the first, the last and nearly every other line has all fields when quotes do not count."""
-        whole = sum(len(row) == self._width for row in self._rows)
-        ends = {len(self._rows[0]), len(self._rows[-1])} == {self._width}
-        return ends and whole >= _MOSTLY * len(self._rows)
+    def joins(self, lines: Sequence[str]) -> bool:
+        """Tell whether the physical lines of one record are rows of their own.
 
-    def are_rows(self, known: Sequence[Sequence[str]]) -> bool:
-        """Tell whether the lines look like rows, so that no text of commas and line ends passes for some.
-
-        A line that splits so by chance is a text: with a separator that texts hold, each line must have in every
-        column what all ``known`` rows have there (a number, a digit, no blank inside, no blank ahead, no more than
-        twice the length), and a quote where the others have one. There must be a column of numbers or codes to tell.
+        The first, the last and nearly every other line must have all fields when quotes do not count. A text splits so
+        by chance: with a separator that texts hold, each line (of ten and more nine tenths) must have in every column
+        what the known rows have there: a number, a digit, no blank inside, no blank ahead, about the length. One column
+        at least must be of numbers or codes.
         """
+        split = [line.split(self._separator) for line in lines]
+        rows = [row for row in split if len(row) == self._width]
+        ends = {len(split[0]), len(split[-1])} == {self._width}
+        if not ends or len(rows) < _MOSTLY * len(split):
+            return False
         if self._separator in _NO_PROSE:
             return True
-        rows = [row for row in self._rows if len(row) == self._width]
-        known = [row for row in known if len(row) == self._width and not any("\n" in cell for cell in row)]
-        opened = next((at for at, cell in enumerate(rows[0]) if cell.startswith('"') and not _is_quoted(cell)), 0)
-        others = [at for at in range(self._width) if at != opened]
-        if len(known) < _LEAST_KNOWN or any(len({_is_quoted(row[at]) for row in rows}) > 1 for at in others):
+        if not self._telling or _quoted_otherwise(rows):
             return False
-        columns = [[row[at] for row in known] for at in range(self._width)]
-        if not any(_is_common(_DIGIT.search, columns[at]) for at in others):
-            return False
-        return all(_fits([row[at].strip('"') for row in rows], column) for at, column in enumerate(columns))
+        return sum(map(self._fits, rows)) >= len(rows) * (_MOSTLY if len(rows) >= _MANY else 1)
+
+    def _fits(self, row: Sequence[str]) -> bool:
+        return all(test(cell.strip('"')) for cell, tests in zip(row, self._tests, strict=True) for test in tests)
+
+
+def _quoted_otherwise(rows: Sequence[Sequence[str]]) -> bool:
+    """Tell whether quotes stand around some cells of a column only, but for the column where the first quote opens."""
+    opened = next((at for at, cell in enumerate(rows[0]) if cell.startswith('"') and not _is_quoted(cell)), 0)
+    return any(len({_is_quoted(row[at]) for row in rows}) > 1 for at in range(len(rows[0])) if at != opened)
 
 
 def _is_quoted(cell: str) -> bool:
     return len(cell) > 1 and cell[0] == cell[-1] == '"'
 
 
-def _is_common(test: Callable[[str], object], cells: Sequence[str]) -> bool:
-    return sum(bool(test(cell)) for cell in cells) >= _MOSTLY * len(cells)
+def _tests(known: Sequence[str]) -> list[Test]:
+    """Return what nearly all known cells of a column have."""
+    coded = _is_common(_DIGIT.search, known)
+    shortest, longest = min(map(len, known)) // 3 if coded else 0, (2 if coded else 4) * max(map(len, known)) + 8
+    tests: list[Test] = [_NUMBER.fullmatch, _DIGIT.search, lambda cell: cell[:1].strip() or not cell]
+    if len(known) >= _MANY:  # of a few titles all may be one word
+        tests.append(lambda cell: not _BLANK.search(cell))
+    return [*(test for test in tests if _is_common(test, known)), lambda cell: shortest <= len(cell) <= longest]
 
 
-def _fits(cells: Sequence[str], known: Sequence[str]) -> bool:
-    """Tell whether cells have whatever nearly all known ones of their column have."""
-    longest = 2 * max(map(len, known)) + 8
-    tests: list[Callable[[str], object]] = [
-        _NUMBER.fullmatch,
-        _DIGIT.search,
-        lambda cell: not _BLANK.search(cell),
-        lambda cell: cell[:1].strip() or not cell,
-        bool,
-        lambda cell: len(cell) <= longest,
-    ]
-    return all(all(map(test, cells)) for test in tests if _is_common(test, known))
+def _is_common(test: Test, cells: Sequence[str]) -> bool:
+    return sum(bool(test(cell)) for cell in cells) >= _NEARLY_ALL * len(cells)

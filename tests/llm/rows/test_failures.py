@@ -13,6 +13,7 @@ from hnlm_ray.llm.rows import failures
 from hnlm_ray.llm.rows.failures import Failures, FirstRows, first_rows, remedy_of
 from hnlm_ray.llm.rows.job import LLMTask, RowTask
 from hnlm_ray.llm.text.answers import AnswerFormat, Parsed
+from hnlm_ray.llm.text.objects import THINKING_OFF
 from hnlm_ray.llm.text.prompts import load_prompt
 from hnlm_ray.workspace.tables import TABLES
 
@@ -98,11 +99,22 @@ def test_when_the_first_rows_all_fail_alike_no_other_is_asked_and_the_sentence_s
     assert begun == [0, 1, 2, 3, 4]
     assert len(stopped) == 15
     (told,) = set(stopped)
-    for part in ("the first 5 rows all ended as 'invalid' (no JSON: 'hm'; an answer: 'answer 0[2J x", "mend invalid"):
+    for part in (
+        "the first 5 rows all ended as 'invalid' (no JSON: 'hm')",
+        ": mend invalid; ",
+        "one answer was 'answer 0[2J x",
+    ):
         assert part in told
     assert "`--retry failed:invalid`" in told
     assert len(told) < 600
     assert told.isprintable()
+
+
+def test_a_reason_that_names_the_settings_of_thoughts_is_followed_by_no_other_remedy():
+    thought = Parsed("invalid", error=f"the answer is empty, though the model thought: set {THINKING_OFF}")
+    (told,) = set(judged([thought] * 9)[1])
+    assert "enable_thinking" in told
+    assert "mend invalid" not in told
 
 
 @pytest.mark.parametrize("good", [OK, Parsed("none"), CUT])

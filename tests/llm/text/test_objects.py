@@ -69,6 +69,7 @@ NOT_READ = {
     "thoughts alone": (f"<think>{GOOD}</think>", "thoughts"),
     "thoughts without an end": (f"<think>{GOOD} would be good, but", "thoughts"),
     "two drafts in thoughts without an end": (f"<think>{OTHER} or {GOOD}", "2 different objects"),
+    "an answer, and thoughts that end with another": (f"{GOOD}<think>or {OTHER}", "2 different objects"),
     "thoughts alone that the prompt began": (f"{GOOD}? No.</think>", "thoughts"),
     "other channel alone": (f"<|channel|>analysis<|message|>{GOOD} is too short<|end|>", "thoughts"),
     "cut": (GOOD[:-9], "no JSON that is whole"),

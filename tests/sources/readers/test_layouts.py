@@ -4,10 +4,10 @@ import pytest
 
 from hnlm_ray.base.errors import SourceError
 from hnlm_ray.config import TableSource
-from hnlm_ray.sources import Rejects, read_interactions, read_items
+from hnlm_ray.sources import Rejects, read_interactions
 from hnlm_ray.sources.readers import delimited
 from hnlm_ray.sources.readers import streams as lines
-from hnlm_ray.sources.readers.records import Joined, table_names
+from hnlm_ray.sources.readers.records import RowShape, table_names
 
 UI = {"user": "u", "item": "i"}
 
@@ -34,7 +34,7 @@ def write(tmp_path):
     return write
 
 
-@pytest.fixture(params=["as it is", "careful", 1, 5, 64])
+@pytest.fixture(params=["as it is", "careful", 1, 64])
 def blocks(request, monkeypatch):
     """Blocks of any size, and the careful parser alone."""
     if isinstance(request.param, int):
@@ -135,3 +135,52 @@ def test_a_name_that_is_there_twice(write):
     path = write("u,i,i\na,1,x\nu,i,i\n")
     assert read(path)[0] == [("a", "1")]
     assert read(path, {"user": "u", "item": "i.1"})[0] == [("a", "x")]
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("separator", ["\t", ",", ";"])
+@pytest.mark.parametrize(("first", "last"), [(2, 3), (0, 5), (3, 7)])
+def test_a_pair_of_stray_quotes_costs_one_line(write, separator, first, last):
+    table = [[f"u{n}", f"lamp {n}", str(n % 5)] for n in range(9)]
+    table[first][1], table[last][1] = f'"{table[first][1]}', f'{table[last][1]}"'
+    path = write("".join(separator.join(row) + "\n" for row in [["u", "title", "i"], *table]))
+    rows, rejects = read(path, separator=separator)
+    assert rows == [(row[0], row[2]) for at, row in enumerate(table) if at != first]
+    assert reasons(rejects) == [(first + 2, "stray quotes join rows")]
+
+
+REVIEWS = [
+    "Good, fast\nand cheap, too",
+    "one, two\nthree, four\nfive, six",
+    "so,so\nwell,well",
+    "4,5\nof 5,0",
+    "B001,7\nis no row",
+    "a\n\nb, c",
+]
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("every", [False, True])
+def test_texts_of_several_lines_are_texts(write, separator, every):
+    cells = [[f"B{n:03}", f"{n}", text.replace(",", separator)] for n, text in enumerate(REVIEWS * 3)]
+    quoted = [[f'"{cell}"' if every or at == 2 else cell for at, cell in enumerate(row)] for row in cells]
+    path = write("".join(separator.join(row) + "\n" for row in [["u", "n", "i"], *quoted]))
+    rows, rejects = read(path, separator=separator)
+    assert rows == [(row[0], row[2]) for row in cells]
+    assert not rejects.by_reason
+
+
+def joined(text, known):
+    return RowShape(known, ",", 3).joins(text.split("\n"))
+
+
+def test_what_looks_like_rows_is_judged_by_the_rows_that_are_known():
+    known = [[f"B{n}", "a title", str(n)] for n in range(20)]
+    assert joined('B1,"one,3\nB2,two",4', known)
+    assert not joined('B1,"one,3\nbut,two",4', known)  # no digit in the first column
+    assert not joined('B1,"one,3\nB2,two",four', known)
+    assert not joined('B1,"one,3\n B2,two",4', known)  # a blank behind the separator
+    assert not joined('"B1","one,3\nB2,two","4"', known)  # the last cell has quotes, and 3 has none
+    assert not joined('B1,"one,3\nB2,two",4', known[:2])
+    assert not joined('x,"one,y\nx,two",y', [["p", "q", "r"]] * 20)  # nothing tells
