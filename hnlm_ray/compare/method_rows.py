@@ -167,7 +167,7 @@ def _method_rows(name: str, trials: Sequence[Row], results: Sequence[Row]) -> Me
 
 def was_lost(row: Row) -> bool:
     """Tell whether a training was lost with its process; before there was a status for it such a one had failed."""
-    return row["status"] == LOST or (row["status"] == "failed" and (row["error"] or "").startswith(_DIED))
+    return row["status"] == LOST or (row["status"] == "failed" and (row.get("error") or "").startswith(_DIED))
 
 
 def shared_refits(a: MethodRows, b: MethodRows) -> list[tuple[Row, Row]]:
