@@ -79,8 +79,23 @@ class Terminated(KeyboardInterrupt):
         self.number = number
 
 
-def interrupt() -> None:
-    """Interrupt the main thread, wherever it waits, by a signal that it acts on: in a shell's background not Ctrl-C."""
+_reasons: list[str] = []
+
+
+def interrupt(why: str | None = None) -> None:
+    """Interrupt the main thread, wherever it waits, by a signal that it acts on: in a shell's background not Ctrl-C.
+
+    Parameters
+    ----------
+    why
+        What :func:`interrupted_by` returns; None: as if the user had stopped it.
+    """
+    _reasons[:] = [] if why is None else [why]
     acted_on = (number for number in (signal.SIGTERM, signal.SIGINT) if callable(signal.getsignal(number)))
     if (number := next(acted_on, None)) is not None:
         signal.pthread_kill(threading.main_thread().ident or 0, number)
+
+
+def interrupted_by() -> str | None:
+    """Return why this process has interrupted itself, once; None when somebody else did."""
+    return _reasons.pop() if _reasons else None

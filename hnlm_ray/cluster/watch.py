@@ -100,7 +100,7 @@ class RayWatch:
                     return
                 if found is not None:
                     self.ended = found
-                    interrupt()
+                    interrupt(found)
                     break
         if self.ended is not None and not self._over.wait(GRACE_S):
             _end_now(self.ended)

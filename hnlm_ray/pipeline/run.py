@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from hnlm_ray.base import errors
-from hnlm_ray.base.errors import HnlmError, StageError
+from hnlm_ray.base.errors import HnlmError, StageError, interrupted_by
 from hnlm_ray.base.progress import JournalProgress, Progress
 from hnlm_ray.base.text import first_line, named
 from hnlm_ray.config import Config
@@ -67,7 +67,7 @@ def run_stage(run: StageRun, status: StageStatus, session: Session) -> StageStat
     try:
         _run_stage(replace(run, progress=JournalProgress(run.progress, session.count)), status, session)
     except KeyboardInterrupt:
-        session.end(error=STOPPED)
+        session.end(error=interrupted_by() or STOPPED)
         raise
     except Exception as error:
         own = stage_error(status.stage.name, error)

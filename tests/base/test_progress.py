@@ -1,6 +1,9 @@
 """Progress: lines for logs, bars for terminals, counts for the journal."""
 
+import contextlib
 import io
+import os
+import threading
 import time
 
 import pytest
@@ -8,6 +11,7 @@ from rich.console import Console
 
 from hnlm_ray.base import progress as module
 from hnlm_ray.base.progress import BarProgress, JournalProgress, LineProgress, open_progress
+from hnlm_ray.commands.output import open_console
 
 
 @pytest.fixture
@@ -95,3 +99,22 @@ def test_a_journal_learns_what_is_done(console):
     progress.finish()
     assert noted == [(10, 3), (10, 5), (10, 6)]
     assert lines(console)[-1].startswith("x: 6/10 rows")
+
+
+def test_a_pipe_that_nobody_reads_interrupts_what_waits(clock):
+    reader, writer = os.pipe()
+    os.close(reader)
+    closed = open_console()
+    closed.file = open(writer, "w", buffering=1)  # noqa: SIM115  closed with an error
+    try:
+        with pytest.raises(BrokenPipeError), LineProgress(closed, every_s=0.01) as progress:
+            wait_with(progress)
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            closed.file.close()
+
+
+def wait_with(progress):
+    progress.start("item_profiles", 100)
+    threading.Event().wait(20)
+    pytest.fail("nothing woke it")

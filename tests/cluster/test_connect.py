@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -98,6 +99,33 @@ def test_classes_of_one_s_own_are_sent_to_a_joined_cluster_and_a_job_has_its_own
             monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
         join("auto")
     assert given == [sent, None, None]
+
+
+def test_ray_s_start_leaves_what_this_process_does_at_signals(monkeypatch):
+    from ray._private import utils
+
+    own, seen = signal.getsignal(signal.SIGTERM), []
+
+    def init(**_options):
+        utils.set_sigterm_handler(lambda *_: sys.exit(15))
+        signal.signal(signal.SIGTERM, lambda *_: None)  # as Ray's library does below Python
+        seen.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+    monkeypatch.setattr("ray.init", init)
+    before = utils.set_sigterm_handler
+    join("auto")
+    assert signal.getsignal(signal.SIGTERM) == own
+    assert signal.SIGHUP in seen[0]
+    assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert utils.set_sigterm_handler == before
+
+
+def test_ray_s_start_puts_its_handler_where_it_is_kept_out():
+    import inspect
+
+    from ray._private import worker
+
+    assert "ray._private.utils.set_sigterm_handler(" in inspect.getsource(inspect.unwrap(worker.init))
 
 
 def test_inside_a_job_local_means_the_job_s_cluster(monkeypatch):

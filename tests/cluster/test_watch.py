@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from hnlm_ray.base.errors import ResourceError, Terminated, interrupt
+from hnlm_ray.base.errors import ResourceError, Terminated, interrupt, interrupted_by
 from hnlm_ray.cluster import watch
 from hnlm_ray.cluster.place import Lack
 from hnlm_ray.cluster.watch import HEAD, NODE, RayWatch
@@ -40,6 +40,8 @@ def test_a_process_that_was_killed_ends_the_run_at_once(program, what, monkeypat
     seen.close()
     assert str(told.value) == f"Ray ended ({what}); the same command goes on where it was"
     assert isinstance(told.value.__cause__, KeyboardInterrupt)
+    assert interrupted_by() == str(told.value), "what the stage's journal is to say"
+    assert interrupted_by() is None
     assert time.monotonic() - started < 10
 
 
@@ -90,7 +92,7 @@ def test_a_main_thread_that_does_not_come_back_is_ended_with_the_sentence():
         "import os, sys, time, psutil, signal, subprocess\n"
         "from hnlm_ray.cluster import watch\n"
         "watch.LOOK_EVERY_S, watch.GRACE_S = 0.05, 0.2\n"
-        "watch.interrupt = lambda: None\n"
+        "watch.interrupt = lambda _: None\n"
         "process = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         "with watch.RayWatch({watch.HEAD: psutil.Process(process.pid)}, None, None):\n"
         "    process.kill(); time.sleep(60)\n"

@@ -8,6 +8,7 @@ import yaml
 
 from hnlm_ray.base.errors import ConfigError, InputError
 from hnlm_ray.compare.method_rows import LEAST_SEARCHES, LEAST_TRIALS
+from hnlm_ray.config.loading import load_config
 from hnlm_ray.config.spaces import STANDING_BASELINES
 from hnlm_ray.methods.known import RunMethods
 from hnlm_ray.pipeline.stages import STAGES
@@ -150,3 +151,13 @@ def test_the_studies_of_the_description_load(repository, tmp_path):
         assert len(load_study(str(path)).runs) in {2, 4}
     assert len(found) == 2
     assert all(f"| `{name}` |" in text for name in CLAIMS)
+
+
+def test_a_run_s_file_and_a_study_s_name_the_command_that_takes_them(repository):
+    run, study = (str(repository / "configs" / name) for name in ("demo.yaml", "studies/classical.yaml"))
+    with pytest.raises(ConfigError, match=r"demo\.yaml is a run's file, not a study's: use `hnlm run --config \S+demo"):
+        load_study(run)
+    with pytest.raises(
+        ConfigError, match=r"classical\.yaml is a study's file.*: use `hnlm study --config \S+classical"
+    ):
+        load_config(study)

@@ -109,6 +109,18 @@ def test_the_cluster_of_a_job_is_checked_and_outside_one_a_local_ray_is_not_look
     assert cluster.cluster_checks(config)[0].state == "fail"
 
 
+def test_what_a_local_ray_lacks_here_is_told(config, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "numpy.py").touch()
+    monkeypatch.setenv("RAY_TMPDIR", "/" + "x" * 60)
+    found = {check.name: check for check in cluster.cluster_checks(config)}
+    assert {check.state for check in found.values()} == {"fail"}
+    assert found["current folder"].found.startswith("./numpy.py hides the module numpy")
+    assert "Ray's sockets leave room for 39" in found["temporary files"].found
+    there = cluster.cluster_checks(with_address(config, "auto"))
+    assert [check.name for check in there] == ["ray cluster", "current folder"]
+
+
 def test_models(config, monkeypatch, tmp_path):
     monkeypatch.setenv("HNLM_CACHE", str(tmp_path))
     assert [check.name for check in model_checks(config)] == ["encoder"]
