@@ -6,6 +6,9 @@ The command line prints the sentence alone (``--debug`` adds the traceback) and 
 
 from __future__ import annotations
 
+import signal
+import threading
+
 
 class HnlmError(Exception):
     """Something failed while the input was fine."""
@@ -60,3 +63,24 @@ def _kinds() -> dict[str, type[HnlmError]]:
 
 class DivergedError(HnlmError):
     """The loss or an embedding is no longer finite."""
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal asks this process to end: unwound like Ctrl-C, so that Ray is shut down and the stage noted as stopped.
+
+    Parameters
+    ----------
+    number
+        The signal's; the exit code is 128 more.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
+
+
+def interrupt() -> None:
+    """Interrupt the main thread, wherever it waits, by a signal that it acts on: in a shell's background not Ctrl-C."""
+    acted_on = (number for number in (signal.SIGTERM, signal.SIGINT) if callable(signal.getsignal(number)))
+    if (number := next(acted_on, None)) is not None:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)

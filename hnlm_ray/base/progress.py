@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichBars
 
+from hnlm_ray.base.errors import interrupt
+
 LINE_EVERY_S = 5.0
 
 
@@ -107,12 +109,16 @@ class JournalProgress:
 
 
 class LineProgress:
-    """One plain line every few seconds, for output that is no terminal; also while an engine starts."""
+    """One plain line every few seconds, for output that is no terminal; also while an engine starts.
+
+    A pipe that its reader has closed interrupts the main thread; leaving it then raises the BrokenPipeError.
+    """
 
     def __init__(self, console: Console, every_s: float = LINE_EVERY_S) -> None:
         self._console, self._every_s = console, every_s
         self._meter: _Meter | None = None
         self._over = threading.Event()
+        self._unread: BrokenPipeError | None = None
 
     def start(self, stage: str, total: int, done: int = 0, unit: str = "rows") -> None:
         """See :class:`Progress`."""
@@ -140,7 +146,12 @@ class LineProgress:
 
     def _keep_printing(self) -> None:
         while not self._over.wait(self._every_s):
-            self._print()
+            try:
+                self._print()
+            except BrokenPipeError as error:  # nobody reads any longer: end what runs as Ctrl-C does
+                self._unread = error
+                interrupt()
+                return
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._keep_printing, daemon=True)
@@ -153,6 +164,8 @@ class LineProgress:
         self._over.set()
         self._thread.join()
         self._meter = None
+        if self._unread is not None:
+            raise self._unread
 
 
 class BarProgress:

@@ -17,7 +17,7 @@ from hnlm_ray.cf.data.controls import (
 from hnlm_ray.cf.data.judgements import Judgements
 from hnlm_ray.cf.data.pair_vectors import PairVectors
 from hnlm_ray.cf.data.pool import NegativePool
-from hnlm_ray.cf.data.positives import Positives
+from hnlm_ray.cf.data.positives import PairWeights, Positives
 from hnlm_ray.cf.data.unobserved import UnobservedItems
 from hnlm_ray.cf.evaluate.evaluation import Evaluation, evaluate
 from hnlm_ray.cf.evaluate.ranking import top_items
@@ -59,6 +59,7 @@ __all__ = [
     "NegativePool",
     "Negatives",
     "PairVectors",
+    "PairWeights",
     "Positives",
     "Sampler",
     "SamplerInputs",

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from hnlm_ray.cli import cf, readings, runs, setup, study
-from hnlm_ray.commands.invocation import ReportingGroup, unwind_on_sigterm
+from hnlm_ray.commands.invocation import ReportingGroup, open_closed_streams, unwind_on_signals
 
 COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     setup.init,
@@ -80,5 +80,6 @@ _add_study()
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; ``arguments`` default to those of the process."""
-    unwind_on_sigterm()
+    open_closed_streams()
+    unwind_on_signals()
     app(args=None if arguments is None else list(arguments), prog_name="hnlm")

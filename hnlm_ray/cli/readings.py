@@ -104,7 +104,7 @@ def recommend(
     json_out: JsonOut = None,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Recommend unseen items to every user, to one user, or to a new user with a history.
+    """Recommend items to every user, to one user, or to a new user with a history.
 
     For every user it runs what is not fresh first, as `hnlm run` does; for one it reads what is there.
 

@@ -89,7 +89,7 @@ def stage(
         typer.Option(
             "--retry",
             metavar="failed[:STATUS]",
-            help="Ask an LLM stage's failed rows again, all or those with this status; runs no other stage.",
+            help="Make a stage's failed rows or trainings again, all or those with this status; runs no other stage.",
         ),
     ] = None,
     config: ConfigPath = None,
@@ -152,7 +152,7 @@ def failures(
     *,
     stage: Annotated[
         str | None,
-        typer.Option("--stage", metavar="NAME", help="One stage that asks an LLM, instead of all."),
+        typer.Option("--stage", metavar="NAME", help="One stage that asks an LLM or trains, instead of all."),
     ] = None,
     examples: Annotated[int, typer.Option("--examples", min=0, max=1000, help="Rows to show of each reason.")] = 3,
     config: ConfigPath = None,
@@ -162,7 +162,7 @@ def failures(
     json_out: JsonOut = None,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Show which rows of the LLM stages failed, and why; changes nothing, also while a run is at work.
+    """Show which rows of LLM stages and which trainings failed, and why; changes nothing, also while a run is at work.
 
     Example: hnlm failures --stage item_profiles --config configs/demo.yaml
     """

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
+import signal
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -13,7 +16,9 @@ from typing import Any
 
 from hnlm_ray.base.errors import InputError, ResourceError
 from hnlm_ray.base.outside import runtime_environment
+from hnlm_ray.cluster.place import require_folder, require_place
 from hnlm_ray.cluster.reaper import TOKEN_VARIABLE, start_reaper
+from hnlm_ray.cluster.watch import watch_ray
 from hnlm_ray.config import Config, RayConfig
 from hnlm_ray.workspace.stage import Bundle, Stage
 
@@ -25,11 +30,9 @@ _OTHER_TASKS_CPUS = 1.5
 """Ray CPUs for the tasks that feed and drain a stage's actors."""
 
 _LARGER = "join a larger cluster or wait for it to grow (ray.wait_for_nodes_s), or lower"
-_REMEDIES = {
-    "CPU": f"raise ray.cpus, {_LARGER} llm.cpus_per_engine, llm.engines, finetune.workers, finetune.cpus_per_worker or "
-    "tune.cpus_per_trial",
-    "GPU": f"{_LARGER} llm.gpus_per_engine, llm.engines, finetune.workers, finetune.gpus_per_worker or "
-    "tune.gpus_per_trial",
+_LOWER = {
+    "CPU": "llm.cpus_per_engine, llm.engines, finetune.workers, finetune.cpus_per_worker or tune.cpus_per_trial",
+    "GPU": "llm.gpus_per_engine, llm.engines, finetune.workers, finetune.gpus_per_worker or tune.gpus_per_trial",
 }
 
 _ENVIRONMENT = {
@@ -44,6 +47,9 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C ends a search as if it were complete
     "TOKENIZERS_PARALLELISM": "false",
 }
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+"""NumPy's and SciPy's threads, read when a process first loads them. Without it they are as many as the CPUs of the
+task that happened to come first to a worker, and sums differ in their last digits from run to run."""
 
 
 @contextlib.contextmanager
@@ -53,26 +59,37 @@ def connected(config: Config, stages: Sequence[Stage]) -> Iterator[None]:
     Raises
     ------
     ResourceError
-        When nothing answers at the address, or CPUs or GPUs are too few for a stage.
+        When nothing answers at the address, CPUs or GPUs are too few for a stage, this is no place for a Ray, or it
+        ended before the work did.
     InputError
         When the address is none.
     """
-    os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
+    os.environ.update({name: os.environ.get(name, value) for name, value in _environment(config).items()})
     address = cluster_address(config.ray)
     if address is None:
         require("this machine's Ray (ray.cpus)", [_this_machine(config, stages)], config, stages)
+        require_place(config.ray)
         _start_local(config.ray)
     else:
+        require_folder()
         _join(address)
     import ray
 
+    watch = watch_ray(local=address is None)
     try:
-        if address is not None:
-            _wait_for_resources(config, stages)
-        _quiet_ray_data()
-        yield
+        with watch:
+            if address is not None:
+                _wait_for_resources(config, stages)
+            _quiet_ray_data()
+            yield
     finally:
         ray.shutdown()
+        watch.close()
+
+
+def _environment(config: Config) -> dict[str, str]:
+    """Return what the processes of a run find in their environment, unless it is set already."""
+    return {**_ENVIRONMENT, _BLAS_THREADS: str(max(1, int(config.tune.cpus_per_trial)))}
 
 
 def cluster_address(config: RayConfig) -> str | None:
@@ -115,8 +132,15 @@ def _local_cpus(config: RayConfig) -> float:
     return config.cpus or max(_LEAST_CPUS, os.cpu_count() or 1)
 
 
-def require(where: str, nodes: Sequence[Bundle], config: Config, stages: Sequence[Stage]) -> None:
+def require(
+    where: str, nodes: Sequence[Bundle], config: Config, stages: Sequence[Stage], *, joined: bool = False
+) -> None:
     """Check that each stage fits into what the nodes have, in all and each bundle on one of them.
+
+    Parameters
+    ----------
+    joined
+        The nodes are of a Ray that somebody else started: its size is no setting of a run.
 
     Raises
     ------
@@ -128,14 +152,21 @@ def require(where: str, nodes: Sequence[Bundle], config: Config, stages: Sequenc
         for kind, need in needs(bundles).items():
             have = sum(node.get(kind, 0) for node in nodes)
             if need > have:
-                raise ResourceError(
-                    f"stage {stage.name} needs {need:g} {kind}s and {where} has {have:g}: {_REMEDIES[kind]}"
-                )
+                remedy = _remedy(kind, need, joined=joined)
+                raise ResourceError(f"stage {stage.name} needs {need:g} {kind}s and {where} has {have:g}: {remedy}")
         for bundle in bundles:
             if not any(all(node.get(kind, 0) >= amount for kind, amount in bundle.items()) for node in nodes):
                 wanted = " and ".join(f"{amount:g} {kind}s" for kind, amount in bundle.items() if amount)
-                remedy = _REMEDIES["GPU" if bundle.get("GPU") else "CPU"]
+                lacking = "GPU" if bundle.get("GPU") else "CPU"
+                remedy = _remedy(lacking, bundle[lacking], joined=joined)
                 raise ResourceError(f"stage {stage.name} needs {wanted} on one node and no node has that: {remedy}")
+
+
+def _remedy(kind: str, need: float, *, joined: bool) -> str:
+    """Say what makes room: a joined Ray has as many CPUs as its nodes were started with, be they logical ones."""
+    more = f"start a node with `ray start --num-cpus {math.ceil(need)}` or more (logical CPUs will do)"
+    first = {True: more, False: "raise ray.cpus"}[joined] + ", " if kind == "CPU" else ""
+    return f"{first}{_LARGER} {_LOWER[kind]}"
 
 
 def needs(bundles: Sequence[Bundle]) -> Bundle:
@@ -150,14 +181,37 @@ def _start_local(config: RayConfig) -> None:
     token = uuid.uuid4().hex
     os.environ[TOKEN_VARIABLE] = token
     start_reaper(token)
-    ray.init(
-        address="local",
-        num_cpus=int(_local_cpus(config)),
-        include_dashboard=False,
-        object_store_memory=config.object_store_mib * 2**20,
-        logging_level=logging.WARNING,
-        log_to_driver=True,
-    )
+    with _own_signals():
+        ray.init(
+            address="local",
+            num_cpus=int(_local_cpus(config)),
+            include_dashboard=False,
+            object_store_memory=config.object_store_mib * 2**20,
+            logging_level=logging.WARNING,
+            log_to_driver=True,
+        )
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what this process does at SIGTERM, and SIGHUP away from what is started.
+
+    Ray's start puts a handler in place that ends the process without a word, and its library below Python another one,
+    which aborts it after three seconds. Its processes belong to the terminal's group: when that closes, they would end
+    before this one can.
+    """
+    from ray._private import utils
+
+    theirs, own = utils.set_sigterm_handler, signal.getsignal(signal.SIGTERM)
+    utils.set_sigterm_handler = lambda _: None
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        utils.set_sigterm_handler = theirs
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, own)
 
 
 def _join(address: str) -> None:
@@ -166,7 +220,8 @@ def _join(address: str) -> None:
     if address != "auto":
         _check_reachable(address)
     try:
-        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True, **_own_classes())
+        with _own_signals():
+            ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True, **_own_classes())
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ResourceError(_why_not_joined(address, error)) from error
 
@@ -214,7 +269,7 @@ def _wait_for_resources(config: Config, stages: Sequence[Stage]) -> None:
     while True:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         try:
-            require("the cluster", nodes, config, stages)
+            require("the cluster", nodes, config, stages, joined=True)
         except ResourceError:
             if time.monotonic() > deadline:
                 raise

@@ -19,6 +19,15 @@ class Streams:
     err: TextIO
 
 
+_shown: list[Streams] = []
+"""Of those that are quiet now, the last being the present one."""
+
+
+def standard_error() -> TextIO:
+    """Return the real standard error, also while everything else goes to a log."""
+    return _shown[-1].err if _shown else sys.stderr
+
+
 @contextlib.contextmanager
 def quiet(log_path: str) -> Iterator[Streams]:
     """Point standard output, standard error and Python logging at a log file while it lasts.
@@ -37,9 +46,11 @@ def quiet(log_path: str) -> Iterator[Streams]:
         for descriptor in (1, 2):
             os.dup2(log.fileno(), descriptor)
     streams = Streams(*(os.fdopen(os.dup(one), "w", buffering=1, encoding="utf-8", errors="replace") for one in saved))
+    _shown.append(streams)
     try:
         yield streams
     finally:
+        _shown.remove(streams)
         sys.stdout.flush()
         sys.stderr.flush()
         for descriptor, one in zip((1, 2), saved, strict=True):

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 import traceback
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
-from hnlm_ray.base.errors import HnlmError
+from hnlm_ray.base.errors import HnlmError, Terminated
 from hnlm_ray.base.redaction import redacted
 from hnlm_ray.base.text import clean_lines
 
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, unwound like Ctrl-C so that Ray is shut down and the stage is noted as stopped."""
+CTRL_C: Final = 128 + signal.SIGINT
+CLOSED_PIPE: Final = 128 + signal.SIGPIPE
+"""Exit code where nobody reads standard output any longer, as of other programs in a pipe."""
+_received: list[int] = []
+"""Signals that asked this process to end: Ray's own code makes a plain KeyboardInterrupt of what a handler raises."""
 
 
 @dataclass
@@ -39,14 +42,33 @@ def current(context: typer.Context) -> Invocation:
     return invocation
 
 
-def unwind_on_sigterm() -> None:
-    """Turn SIGTERM into :class:`Terminated`; called again after Ray, which installs its own handler."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
+def unwind_on_signals() -> None:
+    """Turn SIGTERM, and SIGHUP of a closed terminal, into :class:`Terminated`; what ``nohup`` ignores stays ignored."""
+    _received.clear()
+    if threading.current_thread() is not threading.main_thread():
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _terminate)
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
+def open_closed_streams() -> None:
+    """Let standard streams that were closed (``>&-``) go nowhere, else the next file that is opened would get them."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    if number == signal.SIGHUP:
+        signal.signal(number, signal.SIG_IGN)  # the kernel sends it and the shell does: once is enough
+    signal.alarm(0)  # while Ray starts, its library sets one that would abort the process
+    _received.append(number)
+    raise Terminated(number)
 
 
 class ReportingGroup(TyperGroup):
@@ -56,18 +78,44 @@ class ReportingGroup(TyperGroup):
         """Run the command."""
         invocation = ctx.ensure_object(Invocation)
         try:
-            return super().invoke(ctx)
+            answer = super().invoke(ctx)
+            sys.stdout.flush()
         except HnlmError as error:
             _report(f"error: {error}", invocation)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            _report(invocation.stopped, invocation)
-            raise typer.Exit(143 if isinstance(error, Terminated) else 130) from error
+            raise typer.Exit(_stop(invocation)) from error
         except Exception as error:
-            if isinstance(error, BrokenPipeError) or _is_typers_own(error):
+            if _is_typers_own(error):
                 raise
+            if isinstance(error, BrokenPipeError):
+                raise typer.Exit(_stop_unread(invocation)) from error
+            if _received:  # the terminal is gone, and what was to be written on it failed
+                raise typer.Exit(_stop(invocation)) from error
             _report(_unexpected(error, invocation), invocation)
             raise typer.Exit(1) from error
+        return answer
+
+
+def _stop(invocation: Invocation) -> int:
+    """Say that the command was stopped; returns the exit code."""
+    _report(invocation.stopped, invocation)
+    return 128 + _received[0] if _received else CTRL_C
+
+
+def _stop_unread(invocation: Invocation) -> int:
+    """End without a word, as nobody reads; returns the exit code."""
+    if invocation.log:
+        _append(invocation.log, f"standard output was closed: {invocation.stopped}\n")
+    _write_nowhere(sys.stdout.fileno())
+    return CLOSED_PIPE
+
+
+def _write_nowhere(descriptor: int) -> None:
+    """Let what is left of a stream's buffer go nowhere: at the end of the process it would be another error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def _is_typers_own(error: Exception) -> bool:
@@ -81,16 +129,21 @@ def _unexpected(error: Exception, invocation: Invocation) -> str:
 
 
 def _report(sentence: str, invocation: Invocation) -> None:
+    told = f"{clean_lines(redacted(sentence))}\n"
+    if invocation.log:
+        _append(invocation.log, f"{redacted(traceback.format_exc())}{told}")
     if invocation.debug:
-        sys.stderr.write(redacted(traceback.format_exc()))
-    elif invocation.log:
-        _append_traceback(invocation.log)
-    sys.stderr.write(f"{clean_lines(redacted(sentence))}\n")
+        told = redacted(traceback.format_exc()) + told
+    try:
+        sys.stderr.write(told)
+        sys.stderr.flush()
+    except OSError:  # a terminal that was closed: the log has the sentence
+        _write_nowhere(2)
 
 
-def _append_traceback(log: str) -> None:
+def _append(log: str, text: str) -> None:
     try:
         with open(log, "a", encoding="utf-8") as stream:
-            stream.write(redacted(traceback.format_exc()))
+            stream.write(text)
     except OSError as error:
         sys.stderr.write(f"the traceback can't be written to {log} ({error.strerror})\n")

@@ -48,9 +48,17 @@ class Output:
             _write(self.json_out, _text(answer))
 
 
+class _Console(Console):
+    """Lets the error of a closed pipe out, where rich's would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what :meth:`rich.console.Console.on_broken_pipe` is called for."""
+        raise  # noqa: PLE0704  it is called while the error is handled
+
+
 def open_console(*, stderr: bool = False) -> Console:
     """Return a console that interprets no markup; lines are not cut at 80 columns when it is no terminal."""
-    console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    console = _Console(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = max(console.width, _PLAIN_WIDTH)
     return console

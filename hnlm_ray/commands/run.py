@@ -13,8 +13,8 @@ from hnlm_ray.commands.results.results import read_results, show_results
 from hnlm_ray.commands.stages.execution import Execution
 from hnlm_ray.commands.stages.narration import say_places
 from hnlm_ray.commands.stages.stage_rows import StageRow, stage_row
-from hnlm_ray.pipeline.status import find_stage, llm_stage, statuses
-from hnlm_ray.workspace.stage import parse_retry
+from hnlm_ray.pipeline.status import find_stage, retried_stage, statuses
+from hnlm_ray.workspace.stage import Stage, parse_retry
 
 
 class StageAnswer(TypedDict):
@@ -55,21 +55,25 @@ def run_pipeline(execution: Execution, options: str) -> None:
 
     def show(console: Console) -> None:
         show_results(console, answer["results"])
-        say_places(console, execution.workspace, options, report=report)
+        say_places(console, execution.config, execution.workspace, options, report=report)
 
     execution.output.emit(answer, show)
 
 
 def run_one(execution: Execution, name: str, options: str) -> None:
     """Run one stage, and before it what it needs."""
-    ran = execution.run(only=find_stage(name))
-    execution.output.emit(_summary(execution, ran), lambda console: say_places(console, execution.workspace, options))
+    stage = find_stage(name)
+    ran = execution.run(only=stage)
+    execution.output.emit(
+        _summary(execution, ran, stage),
+        lambda console: say_places(console, execution.config, execution.workspace, options),
+    )
 
 
 def retry_one(execution: Execution, name: str, wanted: str, options: str) -> None:
-    """Ask the failed rows of one stage again."""
-    retry, stage = parse_retry(wanted), llm_stage(name)
-    planned = execution.retry(stage, retry)
+    """Make the failed rows of one stage again."""
+    stage = retried_stage(name)
+    planned = execution.retry(stage, parse_retry(wanted, stage.retried))
     ran = [stage.name] if planned.failed else []
     counts: RetryCounts = {"wanted": wanted, "failed": dict(planned.failed)}
     answer: RetryAnswer = {**_summary(execution, ran), "retry": counts}
@@ -81,8 +85,9 @@ def retry_one(execution: Execution, name: str, wanted: str, options: str) -> Non
     execution.output.emit(answer, show)
 
 
-def _summary(execution: Execution, ran: list[str]) -> StageAnswer:
-    rows = [stage_row(status, execution.workspace) for status in statuses(execution.config, execution.workspace)]
+def _summary(execution: Execution, ran: list[str], asked: Stage | None = None) -> StageAnswer:
+    known = statuses(execution.config, execution.workspace, asked=asked)
+    rows = [stage_row(status, execution.workspace) for status in known]
     return {
         "workspace": redacted(execution.workspace.uri),
         "log": execution.invocation.log,

@@ -12,6 +12,7 @@ from hnlm_ray.compare.verdict import headline, verdict
 from hnlm_ray.compare.versus import Versus, corrected, itself, versus
 from hnlm_ray.config.controls import EXTENDED
 from hnlm_ray.methods.known import METHODS, Method, RunMethods, controls_of, method_of
+from hnlm_ray.workspace.tables import LOST
 
 Entry = dict[str, Any]
 Compare = Callable[[str, str], Versus | None]
@@ -149,10 +150,14 @@ def _ends(values: Sequence[float]) -> list[float | None]:
 def failed_methods(methods: Sequence[MethodRows]) -> list[Entry]:
     """Return the methods of which no trial came to a figure, with their errors."""
     return [
-        {"name": method.name, "trials": method.errors["trials"], "errors": method.reasons}
+        {"name": method.name, "trials": {**method.errors["trials"], **_lost_trials(method)}, "errors": method.reasons}
         for method in methods
         if not method.found_a_setting
     ]
+
+
+def _lost_trials(method: MethodRows) -> dict[str, int]:
+    return {LOST: method.lost["trials"]} if "trials" in method.lost else {}
 
 
 def _named(name: str, methods: RunMethods, tokens: Mapping[str, int]) -> Entry:
@@ -191,6 +196,7 @@ def _entry(group: MethodRows, metric: str, metrics: Sequence[str]) -> Entry:
         "test": _complete(group.test, metrics),
         "test_std": _complete(group.test_std, metrics),
         "errors": group.errors,
+        "lost": dict(group.lost),
         "reasons": group.reasons,
     }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.base.text import folded, shown
+from hnlm_ray.workspace.tables import LOST
 
 Unit = Literal["searches", "seeds"]
 _REPLICATED: Final = 2
@@ -51,16 +52,21 @@ Figures = dict[str, float | None]
 COUNTED: Final = ("ok", "pruned")
 """Trials with a validation figure: one that was stopped early has that of its best epoch so far."""
 _REASONS: Final = 3
+_DIED: Final = "its process died"
 _ARRAYS: Final = ["per_user", "found"]
 
 
 @dataclass(frozen=True)
 class MethodRows:
-    """One method's rows of the tables ``trials`` and ``results`` (maps as dicts or lists of pairs)."""
+    """One method's rows of the tables ``trials`` and ``results`` (maps as dicts or lists of pairs).
+
+    Trainings that were lost with their process are not among them: ``lost`` counts them, of trials and of seeds.
+    """
 
     name: str
     trials: tuple[Row, ...]
     results: tuple[Row, ...]
+    lost: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def refits(self) -> list[Row]:
@@ -148,13 +154,20 @@ def group_rows(trials: Sequence[Row], results: Sequence[Row]) -> list[MethodRows
     """Return the methods of both tables, in the order of their names."""
     names = sorted({str(row["method"]) for row in (*trials, *results)})
     return [
-        MethodRows(
-            name,
-            tuple(row for row in trials if row["method"] == name),
-            tuple(row for row in results if row["method"] == name),
-        )
+        _method_rows(name, *([row for row in rows if row["method"] == name] for rows in (trials, results)))
         for name in names
     ]
+
+
+def _method_rows(name: str, trials: Sequence[Row], results: Sequence[Row]) -> MethodRows:
+    counted = [tuple(row for row in rows if not was_lost(row)) for rows in (trials, results)]
+    lost = {"trials": len(trials) - len(counted[0]), "seeds": len(results) - len(counted[1])}
+    return MethodRows(name, counted[0], counted[1], {what: count for what, count in lost.items() if count})
+
+
+def was_lost(row: Row) -> bool:
+    """Tell whether a training was lost with its process; before there was a status for it such a one had failed."""
+    return row["status"] == LOST or (row["status"] == "failed" and (row["error"] or "").startswith(_DIED))
 
 
 def shared_refits(a: MethodRows, b: MethodRows) -> list[tuple[Row, Row]]:

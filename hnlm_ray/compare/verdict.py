@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -60,6 +61,7 @@ def verdict(board: Mapping[str, Any]) -> str:
         *_absent(finding),
         budget_sentence(board["budget"]),
         *_failed(board["failed_methods"]),
+        *_lost(board["methods"]),
     ]
     return " ".join(filter(None, sentences))
 
@@ -150,6 +152,24 @@ def _failed(methods: Sequence[Entry]) -> list[str]:
         f"No trial of {method['name']} finished ({_counted(method['trials'])}{_first_of(method['errors'])})."
         for method in methods
     ]
+
+
+def _lost(methods: Sequence[Entry]) -> list[str]:
+    """Say of how many trainings nothing is known, for their processes were lost: no method's fault."""
+    counts = Counter[str]()
+    for method in methods:
+        counts.update(method.get("lost", {}))
+    return [_lost_with(count, *_TRAININGS[what]) for what, count in counts.items()]
+
+
+_TRAININGS: Final = {"trials": ("trial", "trials"), "seeds": ("refit", "results")}
+
+
+def _lost_with(count: int, what: str, stage: str) -> str:
+    lost = (
+        f"{count} {what} was lost with its process" if count == 1 else f"{count} {what}s were lost with their processes"
+    )
+    return f"{lost}, which is no method's fault: `hnlm stage {stage} --retry failed` makes up for that."
 
 
 def _first_of(errors: Sequence[Entry]) -> str:

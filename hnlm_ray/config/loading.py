@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -32,13 +33,25 @@ def load_config(path: str, overrides: Sequence[str] = (), workspace: str | None 
     Raises
     ------
     ConfigError
-        With one line for each value that is wrong: its path, the value got, what is allowed.
+        With one line for each value that is wrong: its path, the value got, what is allowed; or it is a study's file.
     """
     tree = read_preset(path)
+    if is_study(tree):
+        raise ConfigError(f"{path} is a study's file, not a run's: use `hnlm study --config {shlex.quote(path)}`")
     problems = [problem for text in overrides if (problem := _override(tree, text))]
     if workspace is not None:
         tree["workspace"] = workspace
     return validated(Config, with_space_files(tree), problems, path)
+
+
+def is_study(tree: Mapping[str, Any]) -> bool:
+    """Tell whether a file's keys are those of a study: it names data sets where a run has a source."""
+    return "datasets" in tree and "source" not in tree
+
+
+def is_run(tree: Mapping[str, Any]) -> bool:
+    """Tell whether a file's keys are those of a run."""
+    return "source" in tree and "datasets" not in tree
 
 
 class _Alone(Section):

@@ -12,7 +12,7 @@ from hnlm_ray.config.cf import CFConfig
 from hnlm_ray.config.finetune import CFTeacherConfig, EmbeddingsConfig, FinetuneConfig, RecordsConfig
 from hnlm_ray.config.llm import EvidenceConfig, LLMConfig, NegativesConfig, ProfileConfig
 from hnlm_ray.config.prepare import PrepareConfig
-from hnlm_ray.config.sources import Source
+from hnlm_ray.config.sources import Source, TableSource
 from hnlm_ray.config.tune import RecommendConfig, TuneConfig
 
 
@@ -59,13 +59,28 @@ class Config(Section):
             raise ValueError("name a folder, without control characters")
         return folder
 
+    @field_validator("prepare")
+    @classmethod
+    def _splits_as_the_source_does(cls, prepare: PrepareConfig, info: ValidationInfo) -> PrepareConfig:
+        source = info.data.get("source")
+        if not isinstance(source, TableSource):
+            return prepare
+        method, files = prepare.split.method, source.interactions.test_path is not None
+        if method == "given" and not files:
+            raise _wrong(
+                "prepare", ("split", "method"), method, "source.interactions.test_path, the rows to test, is not set"
+            )
+        if files and method != "given":
+            told = "source.interactions.test_path is a split that is given: choose given, or name all files in `path`"
+            raise _wrong("prepare", ("split", "method"), method, told)
+        return prepare
+
     @field_validator("cf")
     @classmethod
     def _keeps_validation_to_choose_by(cls, cf: CFConfig) -> CFConfig:
         if cf.validation == "none":
             told = "trials are chosen on validation, so a run keeps 'split'; 'none' is for a CF training alone"
-            error = InitErrorDetails(type=PydanticCustomError("value_error", told), loc=("validation",), input="none")
-            raise ValidationError.from_exception_data("cf", [error])
+            raise _wrong("cf", ("validation",), "none", told)
         return cf
 
     @field_validator("tune")
@@ -85,6 +100,12 @@ class Config(Section):
     def makes_pool(self) -> bool:
         """Whether some training pairs get catalogue negatives, from a text or a vector."""
         return _makes_pool(self.negatives, vectors=self.makes_vectors)
+
+
+def _wrong(section: str, place: tuple[str, ...], value: str, told: str) -> ValidationError:
+    """Return the error of a value within a section that another section rules out."""
+    error = InitErrorDetails(type=PydanticCustomError("value_error", told), loc=place, input=value)
+    return ValidationError.from_exception_data(section, [error])
 
 
 def _makes_vectors(finetune: FinetuneConfig, embeddings: EmbeddingsConfig) -> bool:

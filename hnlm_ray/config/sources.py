@@ -72,8 +72,14 @@ class ItemColumns(Section):
 
 
 class InteractionFile(FileFormat):
-    """The file of interactions."""
+    """The file of interactions, or those of a split: ``path`` then holds the rows to train on."""
 
+    validation_path: str | None = Field(
+        None, description="File or glob, written as `path`, whose rows are the validation split (split.method given)."
+    )
+    test_path: str | None = Field(
+        None, description="File or glob, written as `path`, whose rows are the test split (split.method given)."
+    )
     columns: InteractionColumns = InteractionColumns()
     time_format: str | None = Field(None, description="strptime format of a textual timestamp; ISO 8601 when absent.")
     rating_values: dict[str, float] = Field(
@@ -106,6 +112,12 @@ class InteractionFile(FileFormat):
                 raise ValueError(f"{setting} needs columns.{named}: the column that it judges")
             if limits is not None and limits[0] > limits[1]:
                 raise ValueError(f"{setting} begins behind its end; write the lesser value first")
+        return self
+
+    @model_validator(mode="after")
+    def _tests_what_it_selects_by(self) -> InteractionFile:
+        if self.validation_path is not None and self.test_path is None:
+            raise ValueError("validation_path needs test_path: the files of a split that is given")
         return self
 
 

@@ -29,6 +29,11 @@ class RecommendConfig(Section):
         description="all: the chosen method is trained anew on every positive, held-out ones too (nothing is measured "
         "on it); train: on training rows alone, so that its lists can be checked against the held-out ones.",
     )
+    seen: Literal["drop", "keep"] = Field(
+        "drop",
+        description="keep: lists may hold what a user chose before (what is bought again); drop: new items alone, as "
+        "the comparison measures.",
+    )
 
 
 LEAST_SHARE: Final = 0.01
@@ -88,6 +93,12 @@ class TuneConfig(Section):
     )
     gpus_per_trial: Annotated[float, Field(ge=0, le=1)] = Field(
         0, description="GPUs of a trial: none, one, or a part of one."
+    )
+    lost: Literal["stop", "leave_out"] = Field(
+        "stop",
+        description="Trainings whose process was lost twice (killed, out of memory). stop: the stage ends with an "
+        "error once all others are done, and its next start makes them again; leave_out: it goes on without them, and "
+        "they count as no method's fault.",
     )
     tensorboard: bool = Field(
         default=False, description="Write each training's curve below <workspace>/tensorboard, a local one."

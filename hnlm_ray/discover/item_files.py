@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from hnlm_ray.discover.files.columns import DASHES, MISSING
+from hnlm_ray.discover.files.columns import DASHES, MISSING, ZERO_DATES
 from hnlm_ray.discover.files.inputs import Place
 from hnlm_ray.discover.files.sample import Ask, Question, Table
 from hnlm_ray.discover.found import LEFT, Understanding, Use
@@ -94,7 +94,8 @@ class ItemFiles:
             dress = dress_between(column, other)
             if dress is None or (other.place in links and dress.found <= links[other.place].found + _GAIN):
                 continue
-            if not self.wanted.fold_ids and self._declines(other, dress):
+            known = {*self.wanted.fold_ids, *self.found.source.get("fold_ids", ())}
+            if not {*dress.folds} <= known and self._declines(other, dress):
                 continue
             folds = self.wanted.fold_ids or dress.folds
             self.found.source["fold_ids"] = [*dict.fromkeys([*self.found.source.get("fold_ids", []), *folds])]
@@ -135,6 +136,7 @@ class ItemFiles:
         place = ("source", *section)
         self.found.comments |= {(*place, option): why for option, why in table.told.items()}
         self.found.comments[*place, "link"] = link.told(table)
+        self.found.comments[*place, "missing"] = "words for a missing value"
         _tell(self.found, place, table, roles)
         self.found.warnings += table.warnings
         if link.rows_a_key > _ROWS_A_KEY:
@@ -147,7 +149,7 @@ class ItemFiles:
                 f"{table.place.shown} describes {link.found:.0%} of the items of {of.place.base}:{link.column}; the "
                 "LLM knows the others by their ids alone"
             )
-        options = {**table.options, **missing_words(table, [roles.item, roles.title, *roles.attributes, *roles.text])}
+        options = {**table.options, **missing_words(table, [roles.title, *roles.attributes, *roles.text], [roles.item])}
         return {"path": table.place.path, **options, "columns": _columns(roles)}
 
     def _unlinked(self, other: Table) -> str:
@@ -227,16 +229,20 @@ _PLAIN_WORDS: Final = frozenset({"NULL", "null", "(null)", "#NULL!", "NaN", "nan
 _LEAST_CELLS = 3
 
 
-def missing_words(table: Table, names: Sequence[str | None], exact: Sequence[str] = ()) -> dict[str, Any]:
+def missing_words(
+    table: Table, names: Sequence[str | None], ids: Sequence[str] = (), exact: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the option ``missing`` of a file: the words for a missing value that stand in the columns that are used.
 
-    ``exact`` are columns of ratings and times, where each such word or dash is one; elsewhere a word that could be a
-    name must stand in three rows.
+    ``exact`` are columns of ratings and times, where each such word or dash is one, in ``ids`` each word; elsewhere a
+    word that could be a name must stand in three rows.
     """
     words: dict[str, int] = {}
     for column in table.columns:
         if column.name in exact:
-            words |= column.rows_of(MISSING | DASHES)
+            words |= column.rows_of(MISSING | DASHES | ZERO_DATES)
+        elif column.name in ids:
+            words |= column.missing
         elif column.name in names:
             words |= {
                 word: rows for word, rows in column.missing.items() if word in _PLAIN_WORDS or rows >= _LEAST_CELLS

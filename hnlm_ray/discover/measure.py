@@ -62,7 +62,9 @@ class ItemsSeen:
 
 def parsed_source(tree: Mapping[str, Any]) -> Any:  # noqa: ANN401  the union of all sources
     """Validate a section ``source``, and let every bad line pass, so that all are counted."""
-    source = Config.model_validate({"name": "init", "workspace": "init", "source": dict(tree)}).source
+    given = {"split": {"method": "given"}} if "test_path" in tree.get("interactions", {}) else {}
+    run = {"name": "init", "workspace": "init", "source": dict(tree), "prepare": given}
+    source = Config.model_validate(run).source
     return source.model_copy(update={"max_bad_share": 1.0})
 
 
@@ -95,10 +97,19 @@ def allowed_share(*shares: float) -> float | None:
 
 
 def positives(measured: Measured, min_rating: float | None) -> pa.Table:
-    """Return the rows whose rating makes them positives."""
+    """Return the rows whose rating makes them positives; of a pair that is there again the last rating decides."""
     if min_rating is None:
         return measured.rows
-    return measured.rows.filter(pc.greater_equal(measured.rows["rating"], pa.scalar(min_rating, pa.float32())))
+    liked = measured.rows.filter(pc.greater_equal(measured.rows["rating"], pa.scalar(min_rating, pa.float32())))
+    if measured.rows["timestamp"].null_count == measured.rows.num_rows:
+        return liked
+    rated = measured.rows.filter(pc.is_valid(measured.rows["rating"]))
+    pair = ["user_id", "item_id"]
+    last = rated.group_by(pair).aggregate([("timestamp", "max")])
+    kept = liked.join(last, pair, join_type="inner")
+    again = pc.or_kleene(pc.equal(kept["timestamp"], kept["timestamp_max"]), pc.is_null(kept["timestamp_max"]))
+    kept = kept.filter(pc.fill_null(again, False))  # noqa: FBT003
+    return kept.select(measured.rows.column_names)
 
 
 def core_of(measured: Measured, min_rating: float | None, most_users: int | None) -> Core | None:

@@ -10,6 +10,8 @@ from typing import Final
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.files.sample import Table
 
+NONE: Final = "none"
+"""What the user names as a column when there is to be none."""
 FOLDS: Final = ("blanks", "decimals", "zeros", "case", "unicode")
 
 
@@ -39,7 +41,7 @@ class Overrides:
     def of_interactions(self) -> dict[str, str]:
         """The columns that the file of interactions must have, by option."""
         named = {"--user": self.user, "--item": self.item, "--rating": self.rating, "--time": self.time}
-        return {option: column for option, column in named.items() if column not in {None, "none"}}
+        return {option: column for option, column in named.items() if column not in {None, NONE}}
 
     def fits(self, table: Table) -> bool:
         """Tell whether a file has every column that was named for the interactions."""

@@ -18,7 +18,7 @@ from hnlm_ray.discover.measure import Measured, allowed_share
 FIRST_LOOK: Final = "laptop"
 FIRST_LOOK_USERS = 300
 _ENDINGS: Final = re.compile(
-    r"(\.(csv|tsv|tab|txt|dat|jsonl|ndjson|json|parquet|pq|gz|gzip|bz2|xz|zip|inter|data))+$", re.IGNORECASE
+    r"(\.(ya?ml|csv|tsv|tab|txt|dat|jsonl|ndjson|json|parquet|pq|gz|gzip|bz2|xz|zip|inter|data))+$", re.IGNORECASE
 )
 _PLAIN: Final = {
     "name": "names the run in its results",
@@ -28,6 +28,10 @@ _PLAIN: Final = {
     "items": "what the items are; the language model reads it",
     "more_items": "further files about the same items: what the first lacks is added",
     "path": "as you gave it",
+    "test_path": "the test rows of the split, written alike",
+    "validation_path": "the validation rows of the split, written alike",
+    "event": "what happened",
+    "quantity": "how many; 0 or less is a return",
     "member": "the file inside the zip",
     "compression": "told by the file's first bytes",
     "columns": "which column holds what",
@@ -50,10 +54,11 @@ class Plan:
 
 
 _GENERAL: Final = re.compile(
-    r"(user|all|raw|my)?[-_ ]*(interactions?|ratings?|reviews?|data|dataset|events?|log|logs|train|training|test"
+    r"(interactions?|ratings?|reviews?|data|dataset|events?|log|logs|train|training|test"
     r"|inter|u|orders?|transactions?|purchases?|clicks?|plays|feedback|part-?\d*|export)([-_ ]*\d*)"
 )
 """Names of files that say nothing of the data: the folder's name says more."""
+_NOWHERE: Final = re.compile(r"[./]*")
 
 
 def name_of(path: str) -> str:
@@ -61,7 +66,8 @@ def name_of(path: str) -> str:
 
     'data/My Films.csv.gz' gives 'my-films', 'films/ratings.csv' and 'films/' give 'films'.
     """
-    parts = [part for part in os.path.abspath(path).split("/") if part] if "://" not in path else path.split("/")
+    given = os.path.abspath(path) if _NOWHERE.fullmatch(path) else path
+    parts = [part for part in given.split("/") if part]
     base = _ENDINGS.sub("", parts[-1]) if parts else ""
     general = not _plain_name(base) or _GENERAL.fullmatch(base.lower())
     if general and len(parts) > 1 and _plain_name(parts[-2]) and not _GENERAL.fullmatch(parts[-2].lower()):
@@ -112,7 +118,8 @@ def _source(found: Understanding, measured: Measured, bad_items: float) -> tuple
     share = allowed_share(measured.bad_share, bad_items)
     if share is None:
         return found.source, {}
-    told = f"{measured.bad:,} of {measured.lines:,} lines of the interactions can't be used"
+    most = f" ({next(iter(measured.reasons), '')})" if measured.bad else ""
+    told = f"{measured.bad:,} of {measured.lines:,} lines of the interactions can't be used{most}"
     told += f", nor {bad_items:.1%} of the items' lines" if bad_items else ""
     told += "; above this share a run stops"
     kind = found.source["format"]

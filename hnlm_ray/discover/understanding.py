@@ -14,8 +14,7 @@ from hnlm_ray.discover.found import LEFT, Comments, Understanding, Use, path_of,
 from hnlm_ray.discover.item_files import FOLDED, ItemFiles, describe_by_interactions, missing_words
 from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.published import Published, known_layout
-from hnlm_ray.discover.roles.interactions import InteractionRoles, choose_pair, interaction_roles
-from hnlm_ray.discover.roles.items import unfit
+from hnlm_ray.discover.roles.interactions import InteractionRoles, choose_pair, interaction_roles, unused
 from hnlm_ray.discover.roles.links import about_items, close_links, dress_within
 from hnlm_ray.discover.roles.pairs import Pair, is_transaction, lists_things, ranked_pairs
 
@@ -110,7 +109,7 @@ def _from_tables(tables: list[Table], wanted: Overrides, ask: Ask, uses: list[Us
     roles = interaction_roles(main, pair, wanted, ask)
     paths = _paths_of_split(split, parts, uses) if split else {"path": path_of(main, parts, uses)}
     exact = [name for name in (roles.rating, roles.timestamp) if name is not None]
-    options = {**main.options, **paths, **missing_words(main, roles.used, exact)}
+    options = {**main.options, **paths, **missing_words(main, roles.used, (pair.user, pair.item), exact)}
     found = Understanding({"format": "table", "interactions": _interaction_tree(options, roles)}, uses=uses)
     found.min_rating = roles.scale.min_rating if roles.scale else None
     found.given = bool(split)
@@ -122,7 +121,7 @@ def _from_tables(tables: list[Table], wanted: Overrides, ask: Ask, uses: list[Us
     ItemFiles(found, main, pair.user, pair.item, wanted, ask, others).add(others)
     own = [] if "items" in found.source else describe_by_interactions(found, main, pair.item, roles.used, wanted)
     rest = [column for column in main.columns if column.name not in {*roles.used, *own}]
-    found.uses += [Use(main.place.shown, one.name, LEFT, unfit(one) or "no role in an interaction") for one in rest]
+    found.uses += [Use(main.place.shown, one.name, LEFT, unused(one)) for one in rest]
     found.source = {key: found.source[key] for key in _ORDER if key in found.source}
     return found
 
@@ -285,6 +284,11 @@ _KNOWN_TIMES: Final = ("1971-01-01", "2099-12-31")
 def _tell_interactions(found: Understanding, main: Table, roles: InteractionRoles) -> None:
     place = ("source", "interactions")
     names = {"user": roles.user, "item": roles.item, "rating": roles.rating, "timestamp": roles.timestamp}
+    names |= {"event": roles.event, "quantity": roles.quantity}
+    odd = "cells that can't be read, or lie outside, have no value; their rows stay and are counted"
+    found.comments |= {(*place, option): odd for option in ("rating_range", "time_range", "unreadable")}
+    found.comments |= {(*place, "missing"): "words for a missing value", (*place, "events"): "the kinds that count"}
+    found.comments[*place, "decimal"] = "ratings have a decimal comma"
     found.comments |= {(*place, option): told for option, told in main.told.items()}
     found.comments[place] = f"{main.rows:,} rows{'' if main.complete else ' looked at'}"
     for role, name in names.items():

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from hnlm_ray.llm.text.answers import AnswerFormat, Parsed, clean, shorten
+from hnlm_ray.llm.text.answers import AnswerFormat, Parsed, clean, field_of, shorten
 
 VERDICTS: Final = {"yes": 1.0, "unsure": 0.0, "no": -1.0}
 """The word for a verdict and what it counts: 1 is wanted, -1 is not."""
@@ -66,6 +66,10 @@ class JudgementFormat(AnswerFormat):
         entry = (reason if self.reason_chars else {}) | {"verdict": {"type": "string", "enum": list(VERDICTS)}}
         return json.dumps(_object(dict.fromkeys(self.fields, _object(entry))))
 
+    def is_meant_by(self, value: Mapping[str, object]) -> bool:
+        """See :meth:`AnswerFormat.is_meant_by`."""
+        return not self.fields.keys().isdisjoint(value)
+
     def parsed(self, value: Mapping[str, object]) -> Parsed:
         """Read the entries one by one: what is usable stays, whatever is wrong with the others.
 
@@ -115,6 +119,6 @@ def _entry(entry: object) -> tuple[float | None, object]:
     fields: Mapping[str, object] = {"verdict": entry}
     if isinstance(entry, Mapping):
         fields = {} if getattr(entry, "repeated", set()) else entry
-    word = fields.get("verdict")
+    word = field_of(fields, "verdict")
     verdict = VERDICTS.get(clean(word).strip(" .!\"'").lower()) if isinstance(word, str) else None
-    return verdict, None if verdict is None else fields.get("reason")
+    return verdict, None if verdict is None else field_of(fields, "reason")

@@ -70,6 +70,7 @@ def judgement_task(config: Config, workspace: Workspace) -> LLMTask:
         max_tokens=evidence.max_tokens,
         prompt=load_prompt(evidence.prompt),
         simple=load_prompt(evidence.simple_prompt),
+        limit="evidence.max_tokens",
     )
 
 

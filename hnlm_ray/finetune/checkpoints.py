@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Self
 
 from pyarrow import fs as pafs
 from pydantic import BaseModel, ConfigDict, field_validator
@@ -42,6 +43,11 @@ class Checkpoints:
 
     workspace: Workspace
     name: str
+
+    @classmethod
+    def of(cls, workspace: Workspace, fingerprint: str) -> Self:
+        """Return those of the fine-tuning with this fingerprint."""
+        return cls(workspace, fingerprint[:16])
 
     @property
     def folder(self) -> str:
@@ -103,6 +109,11 @@ class Checkpoints:
         for info in self.workspace.filesystem.get_file_info(pafs.FileSelector(parent)):
             if info.type == pafs.FileType.Directory and info.base_name != self.name:
                 self.workspace.filesystem.delete_dir(info.path)
+
+    def remove(self) -> None:
+        """Remove all of this fine-tuning, files that :meth:`put` wrote too: its export is published."""
+        if self.workspace.filesystem.get_file_info(self.folder).type == pafs.FileType.Directory:
+            self.workspace.filesystem.delete_dir(self.folder)
 
     def _steps(self) -> list[int]:
         names = [info.base_name for info in listed(self.workspace.filesystem, self.folder)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import pickle
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from hnlm_ray.base.errors import WorkspaceError
+from hnlm_ray.base.text import first_line
 from hnlm_ray.cf import DivergedError
 from hnlm_ray.config import Config, FinetuneConfig
 from hnlm_ray.finetune.baselines import Ridge, probe, start_head
@@ -268,14 +271,32 @@ def save(worker: Worker, step: int) -> None:
     dist.barrier()
 
 
+_UNREADABLE = (RuntimeError, ValueError, LookupError, EOFError, AttributeError, TypeError, pickle.UnpicklingError)
+"""What torch and DeepSpeed raise of a file that is not what they wrote."""
+
+
 def restore(worker: Worker) -> int:
-    """Go on from the latest checkpoint; returns the step to train next."""
+    """Go on from the latest checkpoint; returns the step to train next.
+
+    Raises
+    ------
+    WorkspaceError
+        When a file of it can't be read as what was written.
+    """
     found = worker.checkpoints.latest()
     if found is None:
         return 0
     with tempfile.TemporaryDirectory(prefix="hnlm-checkpoint-") as local:
         folder = worker.checkpoints.download(found, local)
-        worker.engine.load_checkpoint(folder, tag=_TAG, load_module_strict=False)
+        try:
+            worker.engine.load_checkpoint(folder, tag=_TAG, load_module_strict=False)
+        except torch.OutOfMemoryError:
+            raise
+        except _UNREADABLE as error:
+            raise WorkspaceError(
+                f"the checkpoint of step {found.step} in {worker.checkpoints.folder} is damaged ({first_line(error)}): "
+                "remove that folder and run the same command again, it then begins anew"
+            ) from error
     log.warning("fine-tuning goes on after step %d", found.step)
     return found.step
 

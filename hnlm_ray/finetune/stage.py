@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 import ray
 from ray.actor import ActorHandle
 
-from hnlm_ray.base.errors import InputError, StageError
+from hnlm_ray.base.errors import HnlmError, InputError, StageError, error_of, kind_of
 from hnlm_ray.base.progress import Progress
+from hnlm_ray.base.text import named
 from hnlm_ray.cf import DivergedError
 from hnlm_ray.config import Config
 from hnlm_ray.finetune.checkpoints import Checkpoints
@@ -33,7 +36,7 @@ class _Steps:
 
     def __init__(self) -> None:
         self._planned, self._done, self._tokens = 0, 0, 0
-        self._failure: str | None = None
+        self._failure: tuple[str, str] | None = None
 
     def plan(self, steps: int, done: int) -> None:
         """Say how many steps there are, and where training starts."""
@@ -43,11 +46,11 @@ class _Steps:
         """Say that a step is done."""
         self._done, self._tokens = step, self._tokens + tokens
 
-    def fail(self, reason: str) -> None:
-        """Say why training can't go on; starting it again would not help."""
-        self._failure = reason
+    def fail(self, kind: str, sentence: str) -> None:
+        """Say why training can't go on, by an error's class and sentence; starting it again would not help."""
+        self._failure = kind, sentence
 
-    def failure(self) -> str | None:
+    def failure(self) -> tuple[str, str] | None:
         """Return why training couldn't go on, if so."""
         return self._failure
 
@@ -67,13 +70,21 @@ class FinetuneJob:
 
 
 def run_worker(job: FinetuneJob) -> None:
-    """Train in a Ray Train worker; what would fail again is told and ends it, for Ray Train tries an error anew."""
+    """Train in a Ray Train worker; what would fail again is told and ends it, for Ray Train tries an error anew.
+
+    Only what all workers meet together may end one quietly: others wait for it otherwise, and are ended by its error.
+    """
     from ray import train
 
+    if ray.get(job.steps.failure.remote()):
+        return
     try:
         _train_worker(job, train.get_context().get_world_rank())
     except DivergedError as error:
-        ray.get(job.steps.fail.remote(str(error)))
+        ray.get(job.steps.fail.remote(kind_of(StageError()), str(error)))
+    except HnlmError as error:
+        ray.get(job.steps.fail.remote(kind_of(error), str(error)))
+        raise
 
 
 def _train_worker(job: FinetuneJob, rank: int) -> None:
@@ -129,11 +140,13 @@ def finetune(run: StageRun) -> Outcome:
     Raises
     ------
     StageError
-        When workers died more often than ``finetune.max_failures`` allows (the checkpoints stay), or the loss is
-        not finite.
+        When workers died or failed more often than ``finetune.max_failures`` allows (the checkpoints stay), or the
+        loss is not finite; the sentence is the first worker's own.
     """
     log = run.chunked("finetune_log")
-    checkpoints = Checkpoints(run.workspace, run.fingerprint[:16])
+    checkpoints = Checkpoints.of(run.workspace, run.fingerprint)
+    if not log.written():
+        checkpoints.remove()  # left of a fine-tuning that was published: its log went then
     if not checkpoints.has(TRAINED_FILE):
         _train(run, checkpoints, log)
     rows = log.sorted_rows()
@@ -145,7 +158,7 @@ def finetune(run: StageRun) -> Outcome:
 
 
 def _train(run: StageRun, checkpoints: Checkpoints, log: ChunkedTable) -> None:
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchTrainer
 
     settings = run.config.finetune
@@ -170,11 +183,59 @@ def _train(run: StageRun, checkpoints: Checkpoints, log: ChunkedTable) -> None:
                 worker_runtime_env={"env_vars": worker_environment(run.config)},
             ),
         )
-        trainer.fit()
-    if failure := ray.get(steps.failure.remote()):
-        raise StageError(failure)
+        try:
+            trainer.fit()
+        except TrainingFailedError as error:
+            raise _told(steps) or training_error(error) from error
+    if failure := _told(steps):
+        raise failure
     if not checkpoints.has(TRAINED_FILE):
         raise StageError("the fine-tuning ended without trained weights: see the log, and run the same command again")
+
+
+def _told(steps: ActorHandle) -> HnlmError | None:
+    """Return the error that a worker told; none: no such error."""
+    failure = ray.get(steps.failure.remote())
+    return None if failure is None else error_of(*failure)
+
+
+def training_error(error: Exception) -> StageError:
+    """Return what the user reads of a failed Ray Train: the cause of the worker that failed first, and its remedy."""
+    failures: Mapping[int, Exception] = getattr(error, "worker_failures", {})
+    if not failures:
+        return StageError(
+            f"the fine-tuning's workers failed: {named(getattr(error, 'controller_failure', error))}; {_GO_ON}"
+        )
+    rank, cause = min(failures.items(), key=lambda one: (_order(one[1]), one[0]))
+    return StageError(f"worker {rank} of the fine-tuning failed: {named(cause)}: {_remedy(cause)}; {_GO_ON}")
+
+
+_GO_ON: Final = "the same command goes on after the latest checkpoint"
+_FOLLOWS: Final = re.compile(r"(?i)gloo|nccl|process group|connection (reset|closed|refused)|broken pipe|timed out")
+_DIED: Final = re.compile(r"(?i)actor (died|is )|worker (died|crashed)|ActorDied|ActorUnavailable|health check")
+_REMEDIES: Final = {
+    re.compile(r"(?i)no space left|disk quota|PytorchStreamWriter|unexpected pos"): (
+        "free space in the workspace and where temporary files go (TMPDIR)"
+    ),
+    re.compile(r"(?i)out of memory|can't allocate memory|MemoryError|low on memory"): (
+        "lower finetune.micro_batch or finetune.max_tokens"
+    ),
+    _DIED: "give it memory, or lower finetune.micro_batch or finetune.workers",
+    _FOLLOWS: "see that its nodes reach each other",
+}
+
+
+def _order(cause: Exception) -> int:
+    """Return 0 of an error of a worker's own, 1 of a process that died, 2 of what others meet when one is gone."""
+    text = named(cause)
+    return 2 if _FOLLOWS.search(text) else int(bool(_DIED.search(text)))
+
+
+def _remedy(cause: Exception) -> str:
+    text = named(cause)
+    return next(
+        (remedy for sign, remedy in _REMEDIES.items() if sign.search(text)), "mend that; its log has the traceback"
+    )
 
 
 def _check_records(config: Config, workspace: Workspace) -> None:

@@ -210,6 +210,11 @@ class Method:
     reads_profiles: bool = True
 
     @property
+    def has_vectors(self) -> bool:
+        """Tell whether it ends in vectors of users and items, without which it can't recommend to everybody."""
+        return self.model != "ease" and self.fixed.get("fusion", "none") == "none"
+
+    @property
     def space(self) -> Space:
         """What it searches."""
         return {name: dimension for name, dimension in self.drawn.items() if name not in self.fixed}

@@ -75,6 +75,7 @@ def semantic_negative_task(config: Config, workspace: Workspace) -> LLMTask:
         max_tokens=negatives.max_tokens,
         prompt=load_prompt(negatives.prompt),
         simple=load_prompt(negatives.simple_prompt),
+        limit="negatives.max_tokens",
     )
 
 

@@ -1,4 +1,4 @@
-"""The failed rows of one LLM stage, asked again: of its published table, or of an unfinished run of it."""
+"""The failed rows of one stage, made again: of its published table, or of an unfinished run of it."""
 
 from __future__ import annotations
 

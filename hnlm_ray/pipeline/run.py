@@ -40,7 +40,7 @@ def run_stages(
     """
     workspace.create()
     with Session(workspace) as session:
-        before = statuses(config, workspace)
+        before = statuses(config, workspace, asked=only)
         if only is not None:
             before = until(only, before)
         announce(before)
@@ -74,7 +74,8 @@ def run_stage(run: StageRun, status: StageStatus, session: Session) -> StageStat
         session.end(error=first_line(own))
         raise own from error
     session.end()
-    return next(after for after in statuses(run.config, run.workspace) if after.stage == status.stage)
+    known = statuses(run.config, run.workspace, asked=status.stage)
+    return next(after for after in known if after.stage == status.stage)
 
 
 def tokens_spent(known: Sequence[StageStatus], running: Stage, workspace: Workspace) -> tuple[int, int]:
@@ -120,8 +121,10 @@ def _run_stage(run: StageRun, status: StageStatus, session: Session) -> None:
     outcome = stage.run(run)
     if outcome.rows.todo:
         raise StageError(f"stage {stage.name} left {outcome.rows.todo} rows undone: run the same command again")
+    session.check_held()
     for name in stage.outputs:
         workspace.table(name).publish(_manifest(run, name, status, outcome, session.seconds()))
+    stage.tidy(workspace, run.fingerprint)
 
 
 def _manifest(run: StageRun, table: str, status: StageStatus, outcome: Outcome, seconds: float) -> Manifest:

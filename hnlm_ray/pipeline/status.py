@@ -55,17 +55,17 @@ def find_stage(name: str) -> Stage:
     raise InputError(f"there is no stage '{name}': choose one of {', '.join(stage.name for stage in STAGES)}")
 
 
-def llm_stage(name: str) -> Stage:
-    """Return a stage that asks an LLM row by row, by name.
+def retried_stage(name: str) -> Stage:
+    """Return a stage whose failed rows can be made again, by name: it asks an LLM row by row, or trains.
 
     Raises
     ------
     InputError
         When there is none of that name; the sentence lists those there are.
     """
-    known = {stage.name: stage for stage in STAGES if stage.asks_llm}
+    known = {stage.name: stage for stage in STAGES if stage.retried}
     if name not in known:
-        raise InputError(f"no stage '{name}' asks an LLM row by row: choose one of {', '.join(known)}")
+        raise InputError(f"no stage '{name}' asks an LLM or trains row by row: choose one of {', '.join(known)}")
     return known[name]
 
 
@@ -77,13 +77,21 @@ def until(last: Stage, before: list[StageStatus]) -> list[StageStatus]:
     return before[: stages.index(last) + 1]
 
 
-def statuses(config: Config, workspace: Workspace, stages: Sequence[Stage] | None = None) -> list[StageStatus]:
-    """Compare what a configuration asks for with what the workspace holds; nothing is run or written."""
+def statuses(
+    config: Config, workspace: Workspace, stages: Sequence[Stage] | None = None, *, asked: Stage | None = None
+) -> list[StageStatus]:
+    """Compare what a configuration asks for with what the workspace holds; nothing is run or written.
+
+    Parameters
+    ----------
+    asked
+        A stage that is wanted by name: it and what it reads are among them, also those that run on request alone.
+    """
     beat = read_beat(workspace)
     fingerprints: dict[str, str] = {}
     result = []
     for stage in STAGES if stages is None else stages:
-        if not stage.enabled(config):
+        if not (stage.enabled(config) or _is_asked(stage, asked)):
             continue
         depends_on = _flatten(json.loads(json.dumps(stage.depends_on(config), default=str)))
         inputs = {table: fingerprints[table] for table in stage.inputs if table in fingerprints}
@@ -92,6 +100,23 @@ def statuses(config: Config, workspace: Workspace, stages: Sequence[Stage] | Non
         result.append(_status(stage, workspace, own, depends_on, inputs, running=running))
         fingerprints |= dict.fromkeys(stage.outputs, result[-1].content)
     return result
+
+
+def _is_asked(stage: Stage, asked: Stage | None) -> bool:
+    if asked is None or not stage.on_request:
+        return False
+    return stage == asked or bool(set(stage.outputs) & set(asked.inputs))
+
+
+def maker_of(table: str) -> Stage | None:
+    """Return the stage that makes a table; none: no stage does."""
+    return next((stage for stage in STAGES if table in stage.outputs), None)
+
+
+def made_on_request(workspace: Workspace) -> Stage | None:
+    """Return the last stage that runs on request and has a table in the workspace; none: no such one."""
+    made = [stage for stage in STAGES if stage.on_request and workspace.table(stage.outputs[0]).manifest() is not None]
+    return made[-1] if made else None
 
 
 def _status(
@@ -175,7 +200,7 @@ def what_differs(config: Config, workspace: Workspace, table: str) -> str | None
 
     The first stage that would come out otherwise is named, for what follows differs by that alone.
     """
-    for status in statuses(config, workspace):
+    for status in statuses(config, workspace, asked=maker_of(table)):
         old = status.manifest
         if old is None or old.fingerprint != status.fingerprint:
             return f"{status.stage.name}: {_difference(status)}"

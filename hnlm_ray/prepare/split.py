@@ -6,8 +6,10 @@ Chance comes from hashes of (seed, user id, item id), never from a generator tha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -37,13 +39,35 @@ def pair_keys(user_keys: Keys, item_keys: Keys) -> Keys:
     return _splitmix64(user_keys + _splitmix64(item_keys))
 
 
+@dataclass(frozen=True)
+class Cuts:
+    """A split by time: rows from ``test`` on (seconds) test, earlier ones from ``validation`` on validate."""
+
+    validation: int
+    test: int
+
+    def of(self, times: Integers) -> Codes:
+        """Return the split of rows with these times."""
+        codes = np.where(times >= self.test, TEST, np.where(times >= self.validation, VALIDATION, TRAIN))
+        return codes.astype(np.int8)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The method and its shares, where the cuts of a split by time are, and whether validation rows were given."""
+
+    config: SplitConfig
+    cuts: Cuts | None = None
+    given_validation: bool = False
+
+
 def assign(  # noqa: PLR0917 - one array a column, in the order of the table
     users: npt.NDArray[np.int32],
     items: npt.NDArray[np.int32],
     keys: Keys,
     timestamps: Integers,
-    trains: npt.NDArray[np.bool_],
-    config: SplitConfig,
+    given: Codes,
+    rules: Rules,
 ) -> Codes:
     """Return the split of each row; the rows hold all positives of their users.
 
@@ -54,11 +78,11 @@ def assign(  # noqa: PLR0917 - one array a column, in the order of the table
     keys
         :func:`pair_keys` of each row.
     timestamps
-        Seconds; looked at by leave_last_out only.
-    trains
-        Whether the source put the row into train; looked at by given only.
-    config
-        The method and its shares.
+        Seconds; looked at by leave_last_out and time only.
+    given
+        The split that the source put the row into; looked at by given only.
+    rules
+        The method.
 
     Notes
     -----
@@ -68,12 +92,16 @@ def assign(  # noqa: PLR0917 - one array a column, in the order of the table
         The last by (timestamp, item) tests if n >= 2; the one before validates if n >= 3 and the share
         of validation is not 0.
     given
-        Test as the source says; validation is drawn from the user's training rows, of which one stays.
+        As the source says; where it has no validation rows, they are drawn from the user's training rows, of which
+        one stays.
+    time
+        By the cuts, which are the same for all users.
 
     With a ``train_share`` below 1, ``floor(n * share + 0.5)`` of a user's n training rows stay, one at least; the
     others are LEFT_OUT. Those of a smaller share are among those of a larger one; no held-out row changes.
     """
-    return _thinned(users, items, keys, _assigned(users, items, keys, timestamps, trains, config), config.train_share)
+    codes = _assigned(users, items, keys, timestamps, given, rules)
+    return _thinned(users, items, keys, codes, rules.config.train_share)
 
 
 def _assigned(  # noqa: PLR0917 - as above
@@ -81,16 +109,21 @@ def _assigned(  # noqa: PLR0917 - as above
     items: npt.NDArray[np.int32],
     keys: Keys,
     timestamps: Integers,
-    trains: npt.NDArray[np.bool_],
-    config: SplitConfig,
+    given: Codes,
+    rules: Rules,
 ) -> Codes:
+    config = rules.config
+    if rules.cuts is not None:
+        return rules.cuts.of(timestamps)
     if config.method == "leave_last_out":
         rank, count = _rank_in_user(users, (items, timestamps))
         return _last_out(count - 1 - rank, count, config)
     if config.method == "random":
         rank, count = _rank_in_user(users, (items, keys))
         return _shares(rank, count, test=config.test, validation=config.validation)
-    codes = np.full(len(users), TEST, dtype=np.int8)
+    if rules.given_validation:
+        return given.astype(np.int8)
+    trains, codes = given == TRAIN, np.full(len(users), TEST, dtype=np.int8)
     rank, count = _rank_in_user(users[trains], (items[trains], keys[trains]))
     codes[trains] = _shares(rank, count, test=0.0, validation=config.validation)
     return codes
@@ -167,15 +200,114 @@ def _splitmix64(values: Keys) -> Keys:
     return mixed ^ (mixed >> np.uint64(31))
 
 
+BINS: Final = 4096
+"""Of a histogram of times: a few of them, each of one bin of the one before, find any row's time exactly."""
+Count = Callable[[int, int], Integers]
+"""From the first second and the width of the first bin in seconds: how many rows are before all bins, in each, after.
+"""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Some rows: how many, and their first and last time."""
+
+    rows: int
+    first: int
+    last: int
+
+
+def histogram(times: Integers, first: int, width: int) -> Integers:
+    """Count times before, in and after :data:`BINS` bins of ``width`` seconds from ``first`` on: int64[BINS + 2]."""
+    places = np.clip((times - first) // width, -1, BINS)
+    return np.bincount(places + 1, minlength=BINS + 2)
+
+
+def joined_span(spans: Iterable[Span]) -> Span:
+    """Return the span of the rows of several."""
+    filled = [span for span in spans if span.rows]
+    if not filled:
+        return Span(0, 0, 0)
+    rows = sum(span.rows for span in filled)
+    return Span(rows, min(span.first for span in filled), max(span.last for span in filled))
+
+
+def span_of(times: Integers) -> Span:
+    """Return the span of rows with these times."""
+    return Span(len(times), int(times.min()), int(times.max())) if len(times) else Span(0, 0, 0)
+
+
+def find_cuts(span: Span, count: Count, config: SplitConfig) -> Cuts:
+    """Find where test and validation begin: on the day that is asked for, else by the share of all rows.
+
+    Of a share ``floor(n * share + 0.5)`` of the n rows, the last ones, are wanted. Rows of one time fall on one side:
+    as many as come nearest, of equally near ones the fewer, and never all.
+
+    Parameters
+    ----------
+    span
+        Of all rows.
+    count
+        Their histogram, asked for a few times: memory does not grow with the rows.
+    config
+        The shares or days.
+    """
+    if config.test_from is not None:
+        test = _midnight(config.test_from)
+        before = int(count(test, 1)[0])
+    else:
+        test, before = _cut(span, span.rows, count, int(np.floor(span.rows * config.test + 0.5)))
+    if config.validation_from is not None:
+        return Cuts(_midnight(config.validation_from), test)
+    wanted = min(before, int(np.floor(span.rows * config.validation + 0.5)))
+    validation, _ = _cut(span, before, count, wanted)
+    return Cuts(min(validation, test), test)
+
+
+def _cut(span: Span, rows: int, count: Count, wanted: int) -> tuple[int, int]:
+    """Return the time from which about the last ``wanted`` of the first ``rows`` rows are, and the rows before it."""
+    if not wanted or not rows:
+        return span.last + 1, rows
+    time_there, before, at = _row_of_rank(span, count, rows - wanted)
+    more, fewer = rows - before - wanted, wanted - (rows - before - at)
+    return (time_there, before) if before and more < fewer else (time_there + 1, before + at)
+
+
+def _row_of_rank(span: Span, count: Count, rank: int) -> tuple[int, int, int]:
+    """Return the time of the row of a rank (0: the first), how many rows are before it, and how many have it."""
+    first, width = span.first, -(-(span.last - span.first + 1) // BINS)
+    while True:
+        upto = np.cumsum(count(first, width))  # its first entry is of the rows before all bins
+        place = int(np.searchsorted(upto, rank, side="right"))
+        first += (place - 1) * width
+        if width == 1:
+            return first, int(upto[place - 1]), int(upto[place] - upto[place - 1])
+        width = -(-width // BINS)
+
+
+def _midnight(day: date) -> int:
+    return int(datetime.combine(day, time(), UTC).timestamp())
+
+
 def check_held_out(counts: Mapping[str, int], config: SplitConfig) -> None:
     """Raise InputError where rows were asked for and no user has positives enough to give one.
 
     Told here, not by the comparison that needs them: an LLM would have worked for hours in between.
     """
-    asked = {"validation": config.validation > 0, "test": config.method != "random" or config.test > 0}
+    shared = config.method in {"random", "time"}
+    asked = {
+        "validation": config.validation > 0 or config.validation_from is not None,
+        "test": not shared or config.test > 0 or config.test_from is not None,
+    }
     empty = [name for name in ("validation", "test") if asked[name] and not counts[name]]
     if empty and config.method == "given" and "test" in empty:
         raise InputError("prepare.split.method is given, but no test row of the source is left; choose random")
+    if empty and config.method == "time":
+        raise InputError(
+            f"no positive is left for {' and '.join(empty)} by prepare.split (method time): "
+            f"{counts['rows_of_users_without_training']} later positives are of users and "
+            f"{counts['rows_of_items_without_training']} of items without an earlier one; choose other days or shares, "
+            "or another method"
+        )
     if empty:
         raise InputError(
             f"no positive is left for {' and '.join(empty)}: each of the {counts['users']} users has too few for "

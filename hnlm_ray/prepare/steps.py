@@ -8,8 +8,9 @@ Positives by ranges of users, one row a pair: the driver's side, which holds ref
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import PrepareConfig
 from hnlm_ray.prepare import blocks, index, kcore, split, tasks
 from hnlm_ray.prepare import filter as positive_filter
+from hnlm_ray.prepare.duplicates import Repeats
 from hnlm_ray.prepare.tasks import RawPart, Workers
 from hnlm_ray.workspace.tables import SPLITS
 
@@ -41,12 +43,15 @@ class Ranges:
         Code of the first user of each range, and the number of users.
     pairs
         Each range's rows, sorted by (user, item): columns of :func:`hnlm_ray.prepare.blocks.encode`.
+    given_validation
+        Some rows came as validation rows.
     """
 
     user_ids: pa.Array
     item_ids: pa.Array
     bounds: npt.NDArray[np.int64]
     pairs: Refs
+    given_validation: bool
 
     def each(self) -> list[tuple[ray.ObjectRef, int, int]]:
         """Return each range's rows, its first user and its end."""
@@ -76,12 +81,14 @@ def unique_pairs(parts: Sequence[RawPart], config: PrepareConfig, workers: Worke
     tally = positive_filter.total(note.tally for note in found)
     positive_filter.check(tally, config)
     counts |= {"rows": tally.rows, "below_rating": tally.below_rating, "outside_window": tally.outside_window}
-    user_ids, users = index.vocabulary([note.users for note in found])
-    item_ids, items = index.vocabulary([note.items for note in found])
+    counts |= {"without_rating": tally.unrated} if tally.unrated else {}
+    user_ids, users = blocks.vocabulary([note.users for note in found])
+    item_ids, items = blocks.vocabulary([note.items for note in found])
     bounds = _bounds(len(user_ids), sum(note.bytes for note in found))
     scattered = _scattered([rows for _, rows in encoded], users, items, bounds, workers)
     del encoded
-    return Ranges(user_ids, item_ids, bounds, _unique(scattered, workers, counts))
+    pairs = _unique(scattered, config, workers, counts)
+    return Ranges(user_ids, item_ids, bounds, pairs, given_validation=tally.given_validation > 0)
 
 
 def _bounds(users: int, size: int) -> npt.NDArray[np.int64]:
@@ -102,13 +109,18 @@ def _scattered(
     return [piece if ranges > 1 else [piece] for piece in pieces]
 
 
-def _unique(scattered: list[Refs], workers: Workers, counts: dict[str, int]) -> Refs:
+def _unique(scattered: list[Refs], config: PrepareConfig, workers: Workers, counts: dict[str, int]) -> Refs:
     joined = []
     while scattered[0]:  # the last reference to a piece goes with its task, and with it the piece's memory
-        joined.append(workers.submit(tasks.unique, *(pieces.pop(0) for pieces in scattered), returns=2))
-    for note in workers.phase([note for note, _ in joined]):
-        for name, value in note.items():
-            counts[name] = counts.get(name, 0) + value
+        pieces = [pieces.pop(0) for pieces in scattered]
+        joined.append(workers.submit(tasks.unique, config, *pieces, returns=2))
+        del pieces
+    found: list[Repeats] = list(workers.phase([note for note, _ in joined]))
+    total = {field.name: sum(getattr(one, field.name) for one in found) for field in fields(Repeats)}
+    # Of a pair that was taken back one positive is counted as such, and those beyond it as repeats.
+    counts |= {"repeats": total["rows"], "repeated_pairs": total["pairs"], "taken_back": total["taken_back"]}
+    if config.split.method == "given":
+        counts |= {name: total[name] for name in ("in_train_and_test", "in_validation_too")}
     return [rows for _, rows in joined]
 
 
@@ -161,30 +173,37 @@ def prepare(
     """
     counts: dict[str, int] = {}
     ranges = unique_pairs(parts, config, workers, counts)
-    first = _candidates(ranges, config, seed, workers)
+    first = _candidates(ranges, config, seed, workers, counts)
     counts |= {"users_before": len(ranges.user_ids), "items_before": len(ranges.item_ids)}
     counts["users_not_sampled"] = len(ranges.user_ids) - int(first.users.sum())
     members = _members(ranges, first, config, workers, counts)
     _check_left(members, config, counts)
+    cuts, members = _cut_by_time(ranges, members, config, workers, counts)
     user_table = index.user_table(ranges.user_ids.filter(pa.array(members.users)))
     item_table = index.item_table(ranges.item_ids.filter(pa.array(members.items)), items)
     item_keys = split.id_keys(item_table["item_id"].to_pylist(), seed, "item")
-    numbering = blocks.Numbering(index.dense(members.items), item_keys, seed, config)
+    given = ranges.given_validation
+    numbering = blocks.Numbering(index.dense(members.items), item_keys, seed, config, cuts, given_validation=given)
     buckets = _buckets(ranges, ranges.kept_users(members.users), numbering, workers, counts)
     counts |= {"users": user_table.num_rows, "items": item_table.num_rows}
     counts["items_without_title"] = item_table["title"].null_count
     return Prepared(user_table, item_table, buckets, counts)
 
 
-def _candidates(ranges: Ranges, config: PrepareConfig, seed: int, workers: Workers) -> kcore.Members:
+def _candidates(
+    ranges: Ranges, config: PrepareConfig, seed: int, workers: Workers, counts: dict[str, int]
+) -> kcore.Members:
     """Return everybody, or a sample of the users who have enough positives at all."""
     users, items = len(ranges.user_ids), len(ranges.item_ids)
     everybody = kcore.Members(np.ones(users, dtype=bool), np.ones(items, dtype=bool))
     if config.max_users is None:
         return everybody
-    counted = [workers.submit(tasks.degrees, *one, everybody.items) for one in ranges.each()]
-    eligible = np.concatenate(ray.get(counted)) >= config.user_core
-    return kcore.Members(_sample(ranges.user_ids, eligible, config.max_users, seed), everybody.items)
+    counted = ray.get([workers.submit(tasks.degrees, *one, everybody.items) for one in ranges.each()])
+    degrees, rows = (np.concatenate(column) for column in zip(*counted, strict=True))
+    eligible = degrees >= config.user_core
+    chosen = _sample(ranges.user_ids, eligible, config.max_users, seed)
+    counts["dropped_by_sample"] = int(rows[eligible & ~chosen].sum())
+    return kcore.Members(chosen, everybody.items)
 
 
 def _sample(user_ids: pa.Array, eligible: kcore.Mask, size: int, seed: int) -> kcore.Mask:
@@ -216,6 +235,60 @@ def _members(
         items = smaller
 
 
+def _cut_by_time(
+    ranges: Ranges, members: kcore.Members, config: PrepareConfig, workers: Workers, counts: dict[str, int]
+) -> tuple[split.Cuts | None, kcore.Members]:
+    """Find the moments of a split by time, and leave out who and what has nothing to train on: it can't be tested."""
+    if config.split.method != "time":
+        return None, members
+    each = _Staying(ranges, members, workers)
+    span = split.joined_span(each.run(tasks.span))
+    cuts = split.find_cuts(
+        span, lambda begin, width: np.sum(each.run(tasks.histogram, begin, width), axis=0), config.split
+    )
+    parts = each.run(tasks.trained, min(cuts.validation, cuts.test))
+    left = kcore.Members(np.concatenate([users for users, _ in parts]), np.any([items for _, items in parts], axis=0))
+    counts |= _untrained(ranges, members, left, workers)
+    users, items = int(left.users.sum()), int(left.items.sum())
+    if min(users, items) < 2:
+        raise InputError(
+            f"prepare.split (method time) leaves {users} users and {items} items with positives to train on, and two "
+            "of each are needed; choose later days or smaller shares of validation and test"
+        )
+    return cuts, left
+
+
+class _Staying:
+    """Runs a task on the pairs that stay of each range."""
+
+    def __init__(self, ranges: Ranges, members: kcore.Members, workers: Workers) -> None:
+        self.ranges, self.members, self.workers = ranges, members, workers
+        self.items = ray.put(members.items)
+
+    def run(self, task: Any, *more: int) -> list[Any]:  # noqa: ANN401 - Ray's tasks are untyped
+        """Return the task's result of each range."""
+        started = [
+            self.workers.submit(task, pairs, start, self.members.users[start:end], self.items, *more)
+            for pairs, start, end in self.ranges.each()
+        ]
+        found: list[Any] = ray.get(started)
+        return found
+
+
+def _untrained(ranges: Ranges, before: kcore.Members, after: kcore.Members, workers: Workers) -> dict[str, int]:
+    """Count the users and items that have nothing to train on, and their pairs."""
+    gone = {"users": before.users & ~after.users, "items": before.items & ~after.items}
+    counts = Counter({f"{name}_without_training": int(mask.sum()) for name, mask in gone.items()})
+    items = ray.put(before.items), ray.put(after.items)
+    started = [
+        workers.submit(tasks.untrained, pairs, start, before.users[start:end], after.users[start:end], *items)
+        for pairs, start, end in ranges.each()
+    ]
+    for note in ray.get(started):
+        counts.update(note)
+    return dict(counts)
+
+
 def _one_by_one(references: Refs) -> Iterator[Any]:
     """Yield results and let go of each: its memory is freed with its last reference."""
     while references:
@@ -239,13 +312,15 @@ def _buckets(
     counts["interactions"] = sum(counts[name] for name in SPLITS)
     left_out = sum(note[blocks.LEFT_OUT] for note in notes)
     counts |= {blocks.LEFT_OUT: left_out} if left_out else {}
-    counts["dropped_by_sample_and_kcore"] = _positives(counts) - counts["interactions"] - left_out
+    untrained = sum(counts.get(f"rows_of_{name}_without_training", 0) for name in ("users", "items"))
+    counts["dropped_by_sample_and_kcore"] = _positives(counts) - counts["interactions"] - left_out - untrained
     filled = min(numbering.config.buckets, sum(len(users.ids) for users in kept))
     return [(bucket, [pieces[1 + bucket] for pieces in done]) for bucket in range(filled)]
 
 
 def _positives(counts: dict[str, int]) -> int:
-    dropped = ("below_rating", "outside_window", "duplicates")
+    """Return how many pairs are positives."""
+    dropped = ("below_rating", "without_rating", "outside_window", "repeats", "taken_back")
     return counts["rows"] - sum(counts.get(name, 0) for name in dropped)
 
 
@@ -253,11 +328,22 @@ def _check_left(members: kcore.Members, config: PrepareConfig, counts: dict[str,
     users, items = int(members.users.sum()), int(members.items.sum())
     if users >= 2 and items >= 2:
         return
+    sampled = counts.get("dropped_by_sample", 0) > 0
+    of_sample = f" a sample of {config.max_users} of them (prepare.max_users) was taken, of which" if sampled else ""
+    positives = f"{_positives(counts)} positives of {counts['users_before']} users and {counts['items_before']} items"
+    more_users = "raise prepare.max_users or remove it, or " if sampled else ""
     raise InputError(
         f"{users} users and {items} items are left, but two of each are needed: of {counts['rows']} rows "
-        f"{counts['below_rating']} were below prepare.min_rating, {counts['outside_window']} outside prepare.since/"
-        f"until, {counts.get('duplicates', 0)} duplicates; of the {_positives(counts)} positives of "
-        f"{counts['users_before']} users and {counts['items_before']} items the k-core (user_core {config.user_core}, "
-        f"item_core {config.item_core}) left too few; lower prepare.user_core, prepare.item_core or "
-        "prepare.min_rating, or widen the window"
+        f"{counts['below_rating']} were below prepare.min_rating{_unrated(counts)}, {counts['outside_window']} outside "
+        f"prepare.since/until, {counts['repeats']} repeats of pairs{_taken_back(counts)}; of the {positives}{of_sample}"
+        f" the k-core (user_core {config.user_core}, item_core {config.item_core}) left too few; {more_users}lower "
+        "prepare.user_core, prepare.item_core or prepare.min_rating, or widen the window"
     )
+
+
+def _taken_back(counts: dict[str, int]) -> str:
+    return f", {counts['taken_back']} positives taken back by a later rating" if counts["taken_back"] else ""
+
+
+def _unrated(counts: dict[str, int]) -> str:
+    return f", {counts['without_rating']} without a rating" if counts.get("without_rating") else ""

@@ -22,8 +22,8 @@ import ray
 from pyarrow import fs
 
 from hnlm_ray.config import PrepareConfig
-from hnlm_ray.prepare import blocks, kcore
-from hnlm_ray.prepare.duplicates import REVIEW, drop_duplicates
+from hnlm_ray.prepare import blocks, kcore, split
+from hnlm_ray.prepare.duplicates import REVIEW, Repeats, drop_duplicates
 from hnlm_ray.workspace import TableStore
 from hnlm_ray.workspace.tables import TABLES
 
@@ -117,11 +117,10 @@ def scatter(coded: pa.Table, users: blocks.Codes, items: blocks.Codes, bounds: B
 
 
 @ray.remote(num_returns=2)
-def unique(*pieces: pa.Table) -> tuple[dict[str, int], pa.Table]:
-    """Join a range's pieces: counts, and one row a pair."""
-    rows = pa.concat_tables(pieces)
-    pairs, in_both = drop_duplicates(rows)
-    return {"duplicates": rows.num_rows - pairs.num_rows, "in_train_and_test": in_both}, pairs
+def unique(config: PrepareConfig, *pieces: pa.Table) -> tuple[Repeats, pa.Table]:
+    """Join a range's pieces: what repeats, and one row a pair."""
+    pairs, found = drop_duplicates(pa.concat_tables(pieces), config.min_rating, count=config.repeats == "weight")
+    return found, pairs
 
 
 @ray.remote
@@ -134,9 +133,40 @@ def users_round(
 
 
 @ray.remote
-def degrees(pairs: pa.Table, first: int, end: int, items: kcore.Mask) -> kcore.Degrees:
-    """Count the positives of a range's users."""
-    return blocks.user_rows(pairs, first, end).degrees(items)
+def degrees(pairs: pa.Table, first: int, end: int, items: kcore.Mask) -> tuple[kcore.Degrees, kcore.Degrees]:
+    """Count the positives of a range's users: those that the k-core counts, and all."""
+    rows = blocks.user_rows(pairs, first, end)
+    return rows.degrees(items), np.diff(rows.starts)
+
+
+@ray.remote
+def span(pairs: pa.Table, first: int, users: kcore.Mask, items: kcore.Mask) -> split.Span:
+    """Return how many pairs of a range stay, and from when to when."""
+    return split.span_of(blocks.staying_times(pairs, first, users, items))
+
+
+@ray.remote
+def histogram(  # noqa: PLR0917 - a task's arguments
+    pairs: pa.Table, first: int, users: kcore.Mask, items: kcore.Mask, begin: int, width: int
+) -> split.Integers:
+    """Count the times of a range's pairs that stay."""
+    return split.histogram(blocks.staying_times(pairs, first, users, items), begin, width)
+
+
+@ray.remote
+def trained(
+    pairs: pa.Table, first: int, users: kcore.Mask, items: kcore.Mask, cut: int
+) -> tuple[kcore.Mask, kcore.Mask]:
+    """Tell which users of a range, and which items, have a pair that stays before a time."""
+    return blocks.trained(pairs, first, users, items, cut)
+
+
+@ray.remote
+def untrained(  # noqa: PLR0917 - a task's arguments
+    pairs: pa.Table, first: int, users: kcore.Mask, users_left: kcore.Mask, items: kcore.Mask, items_left: kcore.Mask
+) -> dict[str, int]:
+    """Count a range's pairs that go because their user, or else their item, has none to train on."""
+    return blocks.untrained(pairs, first, (users, items), (users_left, items_left))
 
 
 @ray.remote

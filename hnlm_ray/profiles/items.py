@@ -79,6 +79,7 @@ def item_profile_task(config: Config, workspace: Workspace) -> LLMTask:
         max_tokens=profiles.item_max_tokens,
         prompt=load_prompt(profiles.item_prompt),
         simple=load_prompt(profiles.item_simple_prompt),
+        limit="profiles.item_max_tokens",
     )
 
 

@@ -86,6 +86,7 @@ def user_profile_task(config: Config, workspace: Workspace) -> LLMTask:
         max_tokens=profiles.user_max_tokens,
         prompt=load_prompt(profiles.user_prompt),
         simple=load_prompt(profiles.user_simple_prompt),
+        limit="profiles.user_max_tokens",
     )
 
 

@@ -61,14 +61,14 @@ def choose_winner(
     StageError
         No method that can recommend finished.
     """
-    groups = [group for group in group_rows(trials, results) if _has_vectors(group, methods)]
+    groups = [group for group in group_rows(trials, results) if methods[method_of(group.name, methods)].has_vectors]
     entries = _entries(groups, metric, methods)
     names = [best_by_validation(entries, of_family, metric) for of_family in ("classical", "semantic", "text")]
     found = [group for name in names for group in groups if group.name == name]
     if not found:
         raise StageError(
-            "no method that can recommend (controls can't, nor can ease or a late fusion) finished its refits: see "
-            "the errors in the results table, mend their cause and run the same command again"
+            "no method that can recommend (controls can't, nor can ease or a late fusion) finished its refits: add one "
+            "to tune.methods, or see `hnlm failures --stage results`, mend the cause and use `--retry failed`"
         )
     best = _best_search(max(found, key=lambda group: _validation(group, metric) or 0.0), metric)
     epochs = sum(int(row["best_epoch"]) for row in best.refits) / len(best.refits)
@@ -87,11 +87,6 @@ def _best_search(group: MethodRows, metric: str) -> MethodRows:
         for search in group.searches
     ]
     return max(searches, key=lambda one: _validation(one, metric) or 0.0)
-
-
-def _has_vectors(group: MethodRows, methods: Mapping[MethodName, Method]) -> bool:
-    method = methods[method_of(group.name, methods)]
-    return method.model != "ease" and method.fixed.get("fusion", "none") == "none"
 
 
 def _entries(

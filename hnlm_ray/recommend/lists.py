@@ -17,7 +17,7 @@ import numpy.typing as npt
 import ray
 
 from hnlm_ray.base.errors import StageError
-from hnlm_ray.recommend.model_tables import ModelRows, read_bucket, read_items, seen_pairs
+from hnlm_ray.recommend.model_tables import Ints, ModelRows, read_bucket, read_items, seen_pairs
 from hnlm_ray.recommend.ranking import Catalogue, list_lengths, recommendation_rows
 from hnlm_ray.workspace import ChunkedTable, Rows, Workspace
 from hnlm_ray.workspace.chunks import bucket_prefix
@@ -39,6 +39,8 @@ class ListJob:
     cpus: float
     gpus: float
     users_per_chunk: int = USERS_PER_CHUNK
+    keeps_seen: bool = False
+    """True: nothing is masked."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,20 @@ def plan_lists(job: ListJob, bucket: int) -> ListPlan:
     """Cut a bucket into chunks, and find those that an earlier run finished."""
     users = job.workspace.table("model_users").read_file(bucket, ["user"])["user"].to_numpy().astype(np.int64)
     cold = read_cold(job.workspace)
-    row, item = seen_pairs(job.workspace, bucket, users, all_seen=job.all_seen)
+    row, item = _masked_pairs(job, bucket, users)
     seen = np.bincount(row[~cold[item]], minlength=len(users))
     lengths = list_lengths(seen, int((~cold).sum()), job.k)
     starts = range(0, len(users), job.users_per_chunk)
     stops = [min(start + job.users_per_chunk, len(users)) for start in starts]
     cut = tuple(Chunk(bucket, a, b, int(lengths[a:b].sum())) for a, b in zip(starts, stops, strict=True))
     return ListPlan(cut, _whole(job, bucket, cut), int((lengths < job.k).sum()))
+
+
+def _masked_pairs(job: ListJob, bucket: int, users: Ints) -> tuple[Ints, Ints]:
+    """Return (row, item) of what is not to be in the lists of some users of a bucket."""
+    if job.keeps_seen:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    return seen_pairs(job.workspace, bucket, users, all_seen=job.all_seen)
 
 
 def read_cold(workspace: Workspace) -> npt.NDArray[np.bool_]:
@@ -112,7 +121,7 @@ def rank_chunk(job: ListJob, items: ModelRows, chunk: Chunk) -> int:
     torch.set_num_threads(max(1, int(job.cpus)))
     device = "cuda" if job.gpus and torch.cuda.is_available() else "cpu"
     users = read_bucket(job.workspace.table("model_users"), chunk.bucket).part(chunk.start, chunk.stop)
-    row, seen = seen_pairs(job.workspace, chunk.bucket, users.index, all_seen=job.all_seen)
+    row, seen = _masked_pairs(job, chunk.bucket, users.index)
     found, scores = Catalogue(items, device).best(users.matrix, row, seen, job.k)
     table = recommendation_rows(users.index, found, scores)
     if table.num_rows != chunk.rows:
@@ -135,7 +144,7 @@ _load = ray.remote(num_cpus=0.5)(read_items)
 
 
 def recommend_to_all(run: StageRun) -> Outcome:
-    """Give each user the ``recommend.k`` best items that the user has not seen and that are not cold."""
+    """Give each user the ``recommend.k`` best items that are not cold, without those seen unless they are kept."""
     job = _job(run)
     buckets = range(len(run.workspace.table("model_users").published().files))
     plans: list[ListPlan] = ray.get([_plan.remote(job, bucket) for bucket in buckets])
@@ -166,6 +175,7 @@ def _job(run: StageRun) -> ListJob:
         cpus=settings.cpus_per_trial,
         gpus=settings.gpus_per_trial,
         users_per_chunk=USERS_PER_CHUNK,
+        keeps_seen=run.config.recommend.seen == "keep",
     )
 
 

@@ -92,16 +92,20 @@ class Recommended:
 
 
 class Recommender:
-    """The published model in memory: its items; users are read as they are asked for."""
+    """The published model in memory: its items; users are read as they are asked for.
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+    With ``keeps_seen`` lists may hold what a user has chosen before.
+    """
+
+    def __init__(self, workspace: Workspace, *, keeps_seen: bool = False) -> None:
+        self.workspace, self.keeps_seen = workspace, keeps_seen
         self.items: ModelRows = read_items(workspace)
         self.catalogue = Catalogue(self.items)
         self.all_seen = workspace.table("model_items").published().counts.get("train_on") == "all"
 
     def for_vector(self, vector: Matrix, seen: Sequence[int], k: int) -> list[Recommended]:
-        """Return the k best unseen items for a user's vector, float32[d]."""
+        """Return the k best items for a user's vector, float32[d], without those seen unless they are kept."""
+        seen = () if self.keeps_seen else seen
         rows = np.zeros(len(seen), np.int64)
         found, scores = self.catalogue.best(vector[None], rows, np.asarray(seen, np.int64), k)
         return [
@@ -109,13 +113,14 @@ class Recommender:
         ]
 
     def for_history(self, history: Sequence[int], k: int) -> list[Recommended]:
-        """Fold in a user with this history, of at least one item that is not cold; returns the k best other items."""
+        """Fold in a user with this history, of at least one item that is not cold; returns the k best items."""
         seen = np.unique(np.asarray(history, np.int64))
         mean = history_means(self.items, np.zeros_like(seen), seen, 1)
         return self.for_vector((mean @ self.fold_in)[0].astype(np.float32), seen.tolist(), k)
 
     def popular(self, seen: Sequence[int], k: int) -> list[Recommended]:
-        """Return the k unseen items with most positives; of equals the lower index first."""
+        """Return the k items with most positives, as :meth:`for_vector`; of equals the lower index first."""
+        seen = () if self.keeps_seen else seen
         order = np.lexsort((self.items.index, -self.items.positives))
         left = order[~np.isin(order, np.asarray(seen, np.int64)) & ~self.items.cold[order]]
         return [Recommended(int(item), None) for item in left[:k]]

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from hnlm_ray.base.errors import SourceError
 from hnlm_ray.base.hashing import fingerprint_files
-from hnlm_ray.config import Config
+from hnlm_ray.config import Config, TableSource
+from hnlm_ray.config.sources import AnySource
 from hnlm_ray.sources import Rejects, read_interactions, read_items, source_files
 from hnlm_ray.workspace import Rows
 from hnlm_ray.workspace.stage import Outcome, StageRun
@@ -58,7 +59,7 @@ def _work(items: Iterator[T], ahead: queue.Queue[T], over: threading.Event) -> N
 
 
 _ROWS_PER_PART = 1 << 20
-_PATHS = {"path", "reviews", "metadata"}
+_PATHS = {"path", "validation_path", "test_path", "reviews", "metadata"}
 _LATER: dict[str, object] = {
     "skip_lines": 0,
     "comment": None,
@@ -113,7 +114,18 @@ def source_identity(config: Config) -> dict[str, object]:
     """Return what ingest depends on: the source's settings and the content of its files."""
     settings = _as_before(config.source.model_dump(mode="json", exclude={"max_bad_share"}))
     files = [(file.filesystem, file.path) for file in source_files(config.source)]
-    return {"source": settings, "files": fingerprint_files(files)}
+    return {"source": settings, "files": fingerprint_files(files), **_split_content(config.source)}
+
+
+def _split_content(source: AnySource) -> dict[str, object]:
+    """Return which of the files are of which split, as their numbers in order; nothing where they are of none."""
+    if not isinstance(source, TableSource) or source.interactions.test_path is None:
+        return {}
+    from hnlm_ray.sources.readers.files import find_files
+    from hnlm_ray.sources.table import split_paths
+
+    paths = split_paths(source.interactions)
+    return {"split_files": {str(split): len(find_files(path)) for split, path in paths.items()}}
 
 
 def _as_before(tree: object) -> object:

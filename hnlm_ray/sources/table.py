@@ -35,13 +35,32 @@ _SEPARATORS: Final = {"csv": ",", "tsv": "\t"}
 
 def source_files(source: TableSource) -> list[RawFile]:
     """Find all files that the source reads."""
-    options = [source.interactions, *([source.items] if source.items else []), *source.more_items]
-    return [file for option in options for file in find_files(option.path)]
+    options = [*([source.items] if source.items else []), *source.more_items]
+    paths = [*split_paths(source.interactions).values(), *(option.path for option in options)]
+    return [file for path in paths for file in find_files(path)]
+
+
+def split_paths(options: InteractionFile) -> dict[str | None, str]:
+    """Return the paths of the interactions by the split that their rows are of; None: the source gives none."""
+    if options.test_path is None:
+        return {None: options.path}
+    validation: dict[str | None, str] = {}
+    if options.validation_path is not None:
+        validation["validation"] = options.validation_path
+    return {"train": options.path, **validation, "test": options.test_path}
 
 
 def read_interactions(source: TableSource, rejects: Rejects) -> Iterator[pa.Table]:
-    """Yield interactions; schema ``TABLES["raw_interactions"]``."""
-    return interaction_tables(source.interactions, source, rejects)
+    """Yield interactions, of train first where the source is split; schema ``TABLES["raw_interactions"]``."""
+    for split, path in split_paths(source.interactions).items():
+        options = source.interactions.model_copy(update={"path": path})
+        for table in interaction_tables(options, source, rejects):
+            yield table if split is None else _of_split(table, split)
+
+
+def _of_split(table: pa.Table, split: str) -> pa.Table:
+    place = table.schema.get_field_index("source_split")
+    return table.set_column(place, table.schema.field(place), pa.repeat(split, table.num_rows))
 
 
 def read_items(source: TableSource, rejects: Rejects) -> Iterator[pa.Table]:

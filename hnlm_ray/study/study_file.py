@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, Final
 from hnlm_ray.base.errors import ConfigError, InputError
 from hnlm_ray.base.redaction import redacted
 from hnlm_ray.config import Config
-from hnlm_ray.config.loading import validated
+from hnlm_ray.config.loading import is_run, validated
 from hnlm_ray.config.presets import base_tree, merged, read_preset, with_space_files
 from hnlm_ray.config.study import Changes, StudyConfig
 from hnlm_ray.workspace import Workspace
@@ -60,9 +61,12 @@ def load_study(path: str, workspace: str | None = None) -> Study:
     Raises
     ------
     ConfigError
-        With one line for each value that is wrong, in the file or in what a run's configuration becomes with it.
+        With one line for each value that is wrong, in the file or in what a run's configuration becomes with it; or it
+        is a run's file.
     """
     tree = read_preset(path)
+    if is_run(tree):
+        raise ConfigError(f"{path} is a run's file, not a study's: use `hnlm run --config {shlex.quote(path)}`")
     if workspace is not None:
         tree["workspace"] = workspace
     study = validated(StudyConfig, tree, [], path)

@@ -16,7 +16,7 @@ import ray
 from numpy.typing import NDArray
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.cf import CFData, NegativePool, PairVectors, Positives
+from hnlm_ray.cf import CFData, NegativePool, PairVectors, PairWeights, Positives
 from hnlm_ray.config import CFTeacherConfig, Config
 from hnlm_ray.evidence.arrays import with_evidence
 from hnlm_ray.methods.known import RunMethods, makes_negatives
@@ -153,7 +153,8 @@ def load_cf_data(config: Config, workspace: Workspace) -> CFData:
     """
     users = workspace.table("users").read(["user"]).num_rows
     items = workspace.table("items").read(["item"]).num_rows
-    rows = workspace.table("interactions").read(["user", "item", "split"])
+    weighs = config.prepare.repeats == "weight"
+    rows = workspace.table("interactions").read(["user", "item", "split", *(["repeats"] if weighs else [])])
     train = _positives(rows, "train", users)
     made, methods = makes_negatives(config), RunMethods.of(config.tune)
     assert train is not None  # noqa: S101  prepare leaves each user a training row
@@ -167,8 +168,14 @@ def load_cf_data(config: Config, workspace: Workspace) -> CFData:
         vectors=_vectors(config, workspace, train, items) if made and config.finetune.enabled else None,
         item_text=encode_item_text(config, workspace) if methods.reads_text else None,
         facts_text=encode_item_text(config, workspace, "facts") if methods.reads_facts else None,
+        weights=_weights(rows, items) if weighs else None,
     )
     return with_evidence(data, config, workspace) if methods.reads_evidence else data
+
+
+def _weights(rows: pa.Table, items: int) -> PairWeights:
+    user, item, repeats = (rows[name].to_numpy() for name in ("user", "item", "repeats"))
+    return PairWeights.from_pairs(user, item, repeats, items)
 
 
 def _positives(rows: pa.Table, split: str, users: int) -> Positives | None:

@@ -70,7 +70,7 @@ class Ending:
     Attributes
     ----------
     status
-        ok, pruned, diverged or failed.
+        ok, pruned, diverged, failed or lost.
     value
         Its best validation figure; none where it has none.
     cpu_seconds
@@ -102,7 +102,7 @@ class Told:
         The best validation metric; none of one that failed or diverged, which counts as the worst, and of one that
         still runs.
     status
-        'ok', 'pruned', 'diverged', 'failed' or 'running'.
+        'ok', 'pruned', 'diverged', 'failed' or 'running'; of one that was lost nothing is told.
     """
 
     trial: int

@@ -12,7 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from hnlm_ray.base.errors import InputError, StageError
+from hnlm_ray.base.text import folded, shown
 from hnlm_ray.cf import CFData
+from hnlm_ray.cf.training.settings_read import reads_weights
 from hnlm_ray.config import CFConfig, Config, TuneConfig
 from hnlm_ray.methods.known import Compared, RunMethods, makes_negatives, nested_in, trials_of
 from hnlm_ray.tune.data import load_cf_data
@@ -30,7 +32,8 @@ from hnlm_ray.tune.run.sweep import Sweep, reads_of_test
 from hnlm_ray.tune.search.job_queue import ListedJobs, Searched, SearchedJobs
 from hnlm_ray.tune.search.suggest import Suggestions, search_seed
 from hnlm_ray.workspace import Rows
-from hnlm_ray.workspace.stage import Outcome, StageRun
+from hnlm_ray.workspace.stage import RETRIED_TRAININGS, Outcome, StageRun
+from hnlm_ray.workspace.tables import LOST
 
 log = logging.getLogger(__name__)
 
@@ -88,18 +91,29 @@ def search(run: StageRun) -> Outcome:
     queue = SearchedJobs(
         searched_methods(run.config, data),
         cpu_seconds=settings.cpu_seconds,
-        begun=sweep.shared.rows.states.begun(),
+        begun=sweep.begun,
     )
     rows = sweep.run_all(queue)
-    return replace(_outcome(rows), counts=search_counts(settings, rows))
+    counts = {**search_counts(settings, rows), **_without_weights(run.config, rows)}
+    return replace(_outcome(rows), counts=counts)
+
+
+def _without_weights(config: Config, rows: pa.Table) -> dict[str, str]:
+    """Name the methods in whose trainings the repeats of a pair don't weigh, where they are to."""
+    if config.prepare.repeats == "once":
+        return {}
+    settings = zip(rows["method"].to_pylist(), map(_settings, rows["config"].to_pylist()), strict=True)
+    unread = sorted({method for method, one in settings if not reads_weights(one)})
+    return {"repeats_do_not_weigh_in": ", ".join(unread)} if unread else {}
 
 
 def search_counts(settings: TuneConfig, rows: pa.Table) -> dict[str, int | float | str | None]:
     """Return the budget that every method had, how many trials were ended early, and the methods without a winner."""
     budget = {"cpu_seconds_a_method": settings.cpu_seconds} if settings.cpu_seconds else {}
-    statuses = zip(rows["method"].to_pylist(), rows["status"].to_pylist(), strict=True)
+    statuses = list(zip(rows["method"].to_pylist(), rows["status"].to_pylist(), strict=True))
     finished = {method for method, status in statuses if status in FINISHED}
-    failed = sorted(set(rows["method"].to_pylist()) - finished)
+    failed = sorted({method for method, status in statuses if status != LOST} - finished)
+    lost = sum(status == LOST for _, status in statuses)
     same = RunMethods.of(settings).same_by_facts
     return {
         "trials_a_method": settings.trials,
@@ -108,6 +122,7 @@ def search_counts(settings: TuneConfig, rows: pa.Table) -> dict[str, int | float
         **({"left_out_as_the_run_reads_facts": ", ".join(same)} if same else {}),
         **({"pruned": rows["status"].to_pylist().count("pruned")} if settings.stopping != "none" or budget else {}),
         **({"methods_all_of_whose_trials_failed": ", ".join(failed)} if failed else {}),
+        **({"trials_lost_with_their_process": lost} if lost else {}),
     }
 
 
@@ -144,13 +159,25 @@ def compare(run: StageRun) -> Outcome:
         raise InputError("there are no test rows to compare on: set prepare.split.test above 0")
     jobs = refit_jobs(run.config, run.workspace.table("trials").read().to_pylist())
     if not jobs:
-        raise StageError("all trials of all methods failed: see `hnlm status` and the errors in the trials table")
+        raise StageError(none_finished(run.workspace.table("trials").read(["status", "error"])))
     rows = Sweep.open(run, "results", data).run_all(ListedJobs(jobs))
     write_guard_fits(run, data)
     frontier = write_frontier(run, data, rows)
     of_texts = _false_in_texts(run, data) if makes_negatives(run.config) else {}
     counts = {**pool_false_negatives(data), **of_texts, **random_false_negatives(data), **_repeated_reads(run, jobs)}
     return replace(_outcome(rows), counts={**counts, **frontier})
+
+
+def none_finished(trials: pa.Table) -> str:
+    """Return what the user is told where no trial came to a figure: the most frequent reason, and the way on."""
+    reasons = Counter(folded(shown(error)) for error in trials["error"].to_pylist())
+    (reason, count), total = reasons.most_common(1)[0], trials.num_rows
+    again = any(status in RETRIED_TRAININGS for status in trials["status"].to_pylist())
+    mended = "; once that is mended, `hnlm stage trials --retry failed` makes them again" if again else ""
+    return (
+        f"none of the {total} trials came to a figure, {count} of them by: {reason[:110]}; `hnlm failures --stage "
+        f"trials` lists them{mended}"
+    )
 
 
 def _false_in_texts(run: StageRun, data: CFData) -> Counts:

@@ -1,6 +1,6 @@
 """What a stage is: a function with declared tables and the part of the configuration it depends on.
 
-Also which failed rows of an LLM stage are to be asked again, and what the table is then called.
+Also which failed rows of a stage are to be made again, and what the table is then called.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from hnlm_ray.base.hashing import fingerprint_of
 from hnlm_ray.base.progress import Progress
 from hnlm_ray.config import Config
 from hnlm_ray.workspace import ChunkedTable, Rows, TableStore, Tokens, Workspace
-from hnlm_ray.workspace.tables import STATUSES, TABLES
+from hnlm_ray.workspace.tables import LOST, STATUSES, TABLES
 
 _ALL = "failed"
 _FINAL = {"ok", "none", "no_vector"}
 RETRIED = tuple(status for status in STATUSES if status not in _FINAL)
 """Statuses of rows that another attempt may mend; a pair that the teacher has no vector for isn't one of them."""
+RETRIED_TRAININGS = ("failed", LOST)
+"""The same of CF trainings; one that diverged would do so again."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,17 @@ class Retry:
     """The rows of ``statuses`` of a published table, or of an unfinished stage's chunks, are asked again.
 
     ``wanted`` is how the command line names them: 'failed' or 'failed:STATUS'. ``of``: the content of the published
-    table; empty for the chunks of an unfinished stage.
+    table; empty for the chunks of an unfinished stage. ``among``: the statuses that 'failed' stands for.
     """
 
     wanted: str
     of: str = ""
+    among: tuple[str, ...] = RETRIED
 
     @property
     def statuses(self) -> tuple[str, ...]:
         """Statuses of the rows to ask again."""
-        return RETRIED if self.wanted == _ALL else (self.wanted.removeprefix(f"{_ALL}:"),)
+        return self.among if self.wanted == _ALL else (self.wanted.removeprefix(f"{_ALL}:"),)
 
     @property
     def revision(self) -> str:
@@ -47,8 +50,8 @@ class Retry:
         return replace(self, of=content)
 
 
-def parse_retry(text: str) -> Retry:
-    """Read 'failed' or 'failed:STATUS'.
+def parse_retry(text: str, among: tuple[str, ...] = RETRIED) -> Retry:
+    """Read 'failed' or 'failed:STATUS', for a stage whose rows are asked again with the statuses ``among``.
 
     Raises
     ------
@@ -56,11 +59,11 @@ def parse_retry(text: str) -> Retry:
         When it is neither; the sentence lists the statuses.
     """
     start, colon, status = text.partition(":")
-    if start != _ALL or (colon and status not in RETRIED):
+    if start != _ALL or (colon and status not in among):
         raise InputError(
-            f"--retry takes '{_ALL}' or '{_ALL}:STATUS', got '{text}': STATUS is one of {', '.join(RETRIED)}"
+            f"--retry takes '{_ALL}' or '{_ALL}:STATUS', got '{text}': STATUS is one of {', '.join(among)}"
         )
-    return Retry(text)
+    return Retry(text, among=among)
 
 
 Bundle = dict[str, float]
@@ -123,10 +126,14 @@ class Stage:
     """Raises an InputError for what can be known to fail before hours of other stages have run."""
     enabled: Callable[[Config], bool] = lambda _: True
     """False: the configuration leaves the stage out, and those after it go without its tables."""
+    on_request: bool = False
+    """True: it runs when it is asked for by name, also where :attr:`enabled` leaves it out."""
     enabled_by: str = "finetune.enabled=true and stages=all"
     """The settings that put it back in, as a sentence names them."""
     intact: Callable[[Workspace], bool] = lambda _: True
     """Tells whether what the stage wrote beside its tables is still there."""
+    tidy: Callable[[Workspace, str], None] = lambda *_: None
+    """Removes, once its tables are published, what only an unfinished run of this fingerprint needs."""
     version: int = 1
     """Raised when the code changes what comes out for the same input."""
     cost: str = ""
@@ -141,6 +148,18 @@ class Stage:
     def writes_texts(self) -> bool:
         """Tell whether what it asks an LLM for is text, and no vector."""
         return self.asks_llm and "vector" not in TABLES[self.outputs[0]].names
+
+    @property
+    def trains(self) -> bool:
+        """Tell whether its rows are CF trainings, each made by itself."""
+        return self.resumes and {"config", "status", "validation"} <= set(TABLES[self.outputs[0]].names)
+
+    @property
+    def retried(self) -> tuple[str, ...]:
+        """The statuses of rows that `--retry failed` makes again; empty: its rows are not made one by one."""
+        if self.trains:
+            return RETRIED_TRAININGS
+        return RETRIED if self.asks_llm else ()
 
 
 def chunks_of(fingerprint: str) -> str:

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from hnlm_ray.base.errors import WorkspaceError
 from hnlm_ray.workspace.manifest import Manifest, TableFile
-from hnlm_ray.workspace.tables import TABLES
+from hnlm_ray.workspace.tables import MORE, TABLES
 
 
 def listed(filesystem: pafs.FileSystem, folder: str) -> list[pafs.FileInfo]:
@@ -62,10 +62,17 @@ class TableStore:
         """The table's declared schema."""
         return TABLES[self.name]
 
+    @property
+    def _fields(self) -> dict[str, pa.Field]:
+        """The fields that its files may have, by name."""
+        more = MORE.get(self.name, pa.schema([]))
+        return {field.name: field for field in [*self.schema, *more]}
+
     def write_part(self, fingerprint: str, part: str, rows: pa.Table) -> TableFile:
         """Write one part whole; visible only once a manifest lists it."""
-        buffer = pa.BufferOutputStream()
-        pq.write_table(rows.select(self.schema.names).cast(self.schema), buffer, compression="zstd")
+        there = [field for name, field in self._fields.items() if name in {*self.schema.names, *rows.column_names}]
+        schema, buffer = pa.schema(there), pa.BufferOutputStream()
+        pq.write_table(rows.select(schema.names).cast(schema), buffer, compression="zstd")
         data = buffer.getvalue()
         path = f"{fingerprint[:_FINGERPRINT_CHARS]}/{part}.parquet"
         self.filesystem.create_dir(self.parts_folder(fingerprint), recursive=True)
@@ -111,7 +118,7 @@ class TableStore:
     def read_parts(self, files: Iterable[TableFile], columns: list[str] | None = None) -> pa.Table:
         """Read these parts, in the order given; WorkspaceError where one is damaged."""
         wanted = columns or self.schema.names
-        schema = pa.schema([self.schema.field(name) for name in wanted])
+        schema = pa.schema([self._fields[name] for name in wanted])
         tables = [self._read_part(file.path, schema) for file in files]
         return pa.concat_tables(tables) if tables else schema.empty_table()
 

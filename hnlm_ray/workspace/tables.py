@@ -14,6 +14,8 @@ SPLITS: Final = ("train", "validation", "test")
 STATUSES: Final = ("ok", "none", "truncated", "invalid", "refused", "too_long", "engine_error", "no_vector")
 """Outcomes of an LLM row. ``none``: the model said that it can't tell; only ``ok`` carries text or a vector;
 ``no_vector``: the teacher has none for its user or item."""
+LOST: Final = "lost"
+"""Status of a CF training whose process was lost, which says nothing of what was trained."""
 
 _USER: Final = pa.field("user", pa.int32(), nullable=False)
 _ITEM: Final = pa.field("item", pa.int32(), nullable=False)
@@ -49,8 +51,8 @@ def _interval(name: str, *more: str) -> list[pa.Field]:
     return [pa.field(name, pa.float64()), *(pa.field(f"{name}_{end}", pa.float64()) for end in ("low", "high", *more))]
 
 
-# Of a CF training. config: JSON of the `cf` section. status: ok, pruned (ended early; its figures count), diverged or
-# failed; error: why, of all but ok.
+# Of a CF training. config: JSON of the `cf` section. status: ok, pruned (ended early; its figures count), diverged,
+# failed, or lost with its process (tune.lost: leave_out); error: why, of all but ok.
 _TRAINING: Final = [
     pa.field("config", pa.string(), nullable=False),
     pa.field("status", pa.string(), nullable=False),
@@ -68,7 +70,7 @@ _TRAINED: Final = [
 ]
 
 TABLES: Final[dict[str, pa.Schema]] = {
-    # What a source gave, before any choice. source_split: 'train' or 'test' where it came split.
+    # What a source gave, before any choice. source_split: 'train', 'validation' or 'test' where it came split.
     "raw_interactions": pa.schema(
         [
             pa.field("user_id", pa.string(), nullable=False),
@@ -379,3 +381,9 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "recommendations": ("user", "rank"),
 }
 """The columns that name a row: no two rows of a table agree on them."""
+
+MORE: Final[dict[str, pa.Schema]] = {
+    # repeats: how often the pair came, with prepare.repeats weight.
+    "interactions": pa.schema([pa.field("repeats", pa.int32(), nullable=False)]),
+}
+"""Columns that a table has only where a setting asks for them; they are read by name alone."""

@@ -44,6 +44,17 @@ def test_an_engine_must_fit_on_one_node():
         require("the cluster", [{"CPU": 1}] * 8, config(), [find_stage("item_profiles")])
 
 
+def test_a_joined_ray_that_is_too_small_is_told_with_the_command_that_starts_a_larger_one():
+    with pytest.raises(ResourceError) as told:
+        require("the cluster", [{"CPU": 2}], config(), [find_stage("trials")], joined=True)
+    assert "needs 2.5 CPUs and the cluster has 2: start a node with `ray start --num-cpus 3` or more" in str(told.value)
+    assert "ray.cpus" not in str(told.value)
+    with pytest.raises(ResourceError, match=r"needs 2 CPUs on one node and no node has that: start a node with `ray "):
+        require("the cluster", [{"CPU": 1}] * 8, config(), [find_stage("item_profiles")], joined=True)
+    with pytest.raises(ResourceError, match=r"has 2: raise ray\.cpus, "):
+        require("this machine's Ray (ray.cpus)", [{"CPU": 2}], config(), [find_stage("trials")])
+
+
 def test_needs_follow_the_engines():
     asking = config()
     more = asking.model_copy(update={"llm": asking.llm.model_copy(update={"engines": 3})})

@@ -1,5 +1,6 @@
 """`hnlm failures` and `hnlm stage --retry`, as the command line shows them: small stages, no Ray."""
 
+import io
 import json
 import subprocess
 import sys
@@ -7,11 +8,16 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from hnlm_ray.cli import app
+from hnlm_ray.commands.stages.failures import describe, show_failures
+from hnlm_ray.config import Config
 from hnlm_ray.pipeline import status
-from hnlm_ray.workspace import Rows, Workspace
+from hnlm_ray.pipeline.status import find_stage
+from hnlm_ray.tune.run.board import LostTraining, LostTrainings
+from hnlm_ray.workspace import ChunkedTable, Rows, Workspace
 from hnlm_ray.workspace.stage import RETRIED, Outcome, chunks_of
 from hnlm_ray.workspace.tables import TABLES
 
@@ -77,11 +83,12 @@ def test_before_a_run_there_are_no_rows(call):
 
 
 @pytest.mark.parametrize("command", [("failures", "--stage"), ("stage", "--retry", "failed")])
-def test_a_stage_that_asks_no_llm_names_those_that_do(finished, command):
+def test_a_stage_that_makes_no_row_by_itself_names_those_that_do(finished, command):
     for name in ("ingest", "nonsense"):
         done = finished(*command, name)
         assert done.exit_code == 2
-        assert f"no stage '{name}' asks an LLM row by row: choose one of user_profiles, negatives" in done.stderr
+        told = f"no stage '{name}' asks an LLM or trains row by row: choose one of user_profiles, negatives"
+        assert told in done.stderr
 
 
 def test_no_example_is_shown_where_none_is_wanted(finished):
@@ -123,6 +130,39 @@ def test_control_characters_and_secrets_of_a_message_are_not_shown(finished, wor
     assert "s3cr3t" not in done.stdout
     assert "\\u001b" not in done.stdout
     assert "\x1b" not in finished("failures").stdout
+
+
+def test_trainings_that_failed_or_were_lost_are_listed_with_their_reasons(tmp_path):
+    config = Config.model_validate(
+        {"name": "x", "workspace": str(tmp_path), "source": {"format": "movielens_100k"}, "llm": {"engine": "scripted"}}
+    )
+    workspace, store = Workspace.open(str(tmp_path)), Workspace.open(str(tmp_path)).table("trials")
+    settings = {"config": "{}", "epochs": 0, "best_epoch": 0, "seconds": 0.0, "cpu_seconds": 0.0, "started_epoch": 0}
+    ends = [("ok", None), ("pruned", "ended by asha"), ("failed", "no text"), ("failed", "no text")]
+    rows = [
+        {"method": "mf-rns", "search": 0, "trial": n, "status": status, "error": error, **settings}
+        for n, (status, error) in enumerate(ends)
+    ]
+    fingerprint, chunks = "a" * 64, chunks_of("a" * 64)
+    for row in rows:
+        store.write_part(chunks, f"mf-rns-0-{row['trial']}", pa.Table.from_pylist([row], schema=TABLES["trials"]))
+    stage = find_stage("trials")
+    standing = status.StageStatus(stage, fingerprint, {}, {}, "partial", "", None, 4, None, fingerprint, fingerprint)
+    found = describe(standing, workspace, 1, "--config x")
+    (group,) = found["groups"]
+    assert (found["rows"], group["status"], group["message"], group["rows"]) == (4, "failed", "no text", 2)
+    assert group["examples"] == [{"method": "mf-rns", "search": 0, "trial": 2, "error": "no text"}]
+    assert found["retry"] == "hnlm stage trials --retry failed --config x"
+    console = Console(file=io.StringIO(), width=160)
+    show_failures(console, [found])
+    assert "2 (50.0%) failed: no text\n      method mf-rns search 0 trial 2: no text" in console.file.getvalue()
+    for row in rows[2:]:
+        store.remove_part(chunks, f"mf-rns-0-{row['trial']}")
+    lost = LostTraining(key={"method": "mf-rns", "search": 0, "trial": 3}, config=config.cf, reason="its process died")
+    LostTrainings(trainings=(lost,)).write(ChunkedTable(store, chunks, fingerprint))
+    found = describe(standing, workspace, 1, "--config x")
+    assert [(group["status"], group["message"]) for group in found["groups"]] == [("lost", "its process died")]
+    assert (found["rows"], found["failed"], found["retry"]) == (3, 1, "hnlm stage trials --config x")
 
 
 def test_reading_failures_needs_no_ray():

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from hnlm_ray.base.csv_text import unescaped
 from hnlm_ray.cli import app
+from hnlm_ray.commands.show.recommend import _reason
+from hnlm_ray.config import PrepareConfig
 from hnlm_ray.recommend.model_tables import ModelRows, model_table
 from hnlm_ray.teacher.own_vectors import read_own
 from hnlm_ray.workspace import Manifest, Workspace
@@ -111,6 +113,22 @@ def test_a_known_user_gets_the_table_s_list(answer):
     }
     assert ids(found) == ["i1", "i2", "i3"]
     assert found["fresh"] is False
+
+
+def test_what_was_chosen_before_is_listed_where_it_is_kept(answer, call):
+    assert not set(ids(answer("--user", "u3", "-k", "9"))) & {ITEM_IDS[item] for item in liked(3)}
+    keep = ("--set", "recommend.seen=keep")
+    for arguments in (("--user", "u3"), ("--user", "u3", "-k", "9")):
+        found = json.loads(call(*arguments, *keep, "--json").stdout)
+        assert set(ids(found)) & {ITEM_IDS[item] for item in liked(3)}
+    assert "i2" in ids(json.loads(call("--history", "i2", *keep, "-k", "9", "--json").stdout))
+
+
+def test_a_user_without_an_early_positive_is_told_so():
+    kept = pa.table({"item_id": ["i0", "i2"]})
+    config = PrepareConfig(user_core=1, split={"method": "time"})
+    told = _reason(config, 3, kept, ["i0"])
+    assert told.startswith("not in the model: 2 positives, 1 of items in the model: none of them is early enough")
 
 
 def test_another_length_is_computed_from_the_vectors_without_what_was_seen(answer, workspace):

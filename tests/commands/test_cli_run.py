@@ -24,6 +24,7 @@ def test_status_works_before_anything_ran_and_changes_nothing(hnlm):
     assert states(answer) == dict.fromkeys(ALL, "missing")
     assert set(answer["stages"][0]) == {
         "name", "state", "reason", "rows", "repaired", "failed_by_reason", "tokens", "seconds", "planned", "outputs",
+        "warnings", "notes",
     }  # fmt: skip
     assert not hnlm.workspace.exists()
 
@@ -135,7 +136,7 @@ def test_a_second_run_at_the_same_time_is_refused(hnlm):
     assert first.returncode == 0
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_says_how_it_goes_on_and_shuts_ray_down(hnlm, number, code):
     process = hnlm.start("run", FAKE_SLOW="1")
     wait_for(lambda: hnlm.calls_file.exists() and "profile 0" in hnlm.calls_file.read_text(encoding="utf-8"))

@@ -113,6 +113,26 @@ def test_a_method_whose_trials_all_failed_is_listed_with_null_figures():
     assert entry["versus_best_classical"] == unknown
 
 
+def test_a_training_that_was_lost_with_its_process_is_no_fault_and_no_figure_of_its_method():
+    old = {**trial("lightgcn-pool", "failed", number=2), "error": "its process died twice: give it memory"}
+    gone = [trial("mf-pns", "lost", number=n) for n in range(2)]
+    refits = [refit("lightgcn-dns", 9, 0.0, 0.0, "lost")]
+    found, methods = board(GOOD, [trial("lightgcn-pool", "lost", number=1), old, *gone], refits)
+    entry = methods["lightgcn-pool"]
+    assert (entry["trials"], entry["errors"], entry["reasons"]) == (1, {"trials": {}, "seeds": {}}, [])
+    assert entry["lost"] == {"trials": 2}
+    assert methods["lightgcn-dns"]["lost"] == {"seeds": 1}
+    assert methods["lightgcn-rns"]["lost"] == {}
+    assert found["failed_methods"] == [{"name": "mf-pns", "trials": {"lost": 2}, "errors": []}]
+    told = "4 trials were lost with their processes, which is no method's fault: `hnlm stage trials --retry failed`"
+    assert told in found["verdict"]
+    assert "1 refit was lost with its process, which is no method's fault" in found["verdict"]
+    assert "No trial of mf-pns finished (2 lost)" in found["verdict"]
+    whole, clean = board(GOOD)
+    assert clean["lightgcn-pool"]["versus_best_classical"] == entry["versus_best_classical"]
+    assert "fault" not in whole["verdict"]
+
+
 def test_only_seeds_that_both_finished_are_compared():
     means = {name: figures for name, figures in GOOD.items() if name != "lightgcn-pool"}
     rows = [refit("lightgcn-pool", 1, 0.05, 0.24), refit("lightgcn-pool", 2, 0.0, 0.0, "failed")]

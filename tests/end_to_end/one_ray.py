@@ -4,7 +4,7 @@ import contextlib
 from types import SimpleNamespace
 
 from hnlm_ray.cluster import connect as cluster
-from hnlm_ray.config import RayConfig
+from hnlm_ray.config import RayConfig, TuneConfig
 
 CPUS = 16
 """Logical ones; as many as any test asks for."""
@@ -25,7 +25,7 @@ def start():
     import ray
 
     if not ray.is_initialized():
-        _KEPT.enter_context(cluster.connected(SimpleNamespace(ray=RayConfig(cpus=CPUS)), []))
+        _KEPT.enter_context(cluster.connected(SimpleNamespace(ray=RayConfig(cpus=CPUS), tune=TuneConfig()), []))
 
 
 def stop():

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from hnlm_ray.finetune.checkpoints import Checkpoints
+from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.workspace import Workspace
 
 
@@ -50,6 +51,19 @@ def test_a_checkpoint_with_a_file_cut_short_does_not_count(checkpoints, tmp_path
     with open(f"{checkpoints.folder}/step-000010/deepspeed/rank1.pt", "wb") as stream:
         stream.write(b"x")
     assert checkpoints.latest() is None
+
+
+def test_nothing_is_left_once_the_export_is_published(checkpoints, tmp_path):
+    checkpoints.remove()  # of one that has none
+    save(checkpoints, tmp_path, 10)
+    (tmp_path / "trained.bin").write_bytes(b"weights")
+    checkpoints.put(str(tmp_path / "trained.bin"))
+    other = Checkpoints.of(checkpoints.workspace, "other" * 20)
+    save(other, tmp_path, 20)
+    find_stage("finetune").tidy(checkpoints.workspace, checkpoints.name)
+    assert not os.path.exists(checkpoints.folder)
+    assert (checkpoints.latest(), checkpoints.has("trained.bin")) == (None, False)
+    assert other.latest().step == 20
 
 
 def test_a_file_put_beside_them_counts_when_whole_and_outlives_the_steps(checkpoints, tmp_path):

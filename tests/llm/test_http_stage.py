@@ -4,6 +4,7 @@ import io
 import json
 import re
 import threading
+from collections import Counter
 
 import one_ray
 import pytest
@@ -96,14 +97,53 @@ def test_a_server_that_goes_away_stops_the_stage_which_goes_on_with_what_was_lef
 
 
 @pytest.mark.real
-def test_answers_that_had_to_be_mended_are_marked_in_their_rows_and_counted_apart(tmp_path):
-    def fenced(asked):
-        """Wrap the answers about every third item in what a chat puts around code."""
-        title = re.search(r"Unique Title (\d+)", json.dumps(asked.body["messages"]))
-        text = json.dumps(dict.fromkeys(("summarization", "reasoning"), f"{title[0]} is calm"))
-        return chat(f"Here you are:\n```json\n{text}\n```" if int(title[1]) % 3 == 0 else text)
+def test_answers_of_models_that_nobody_guides_are_read_as_they_are(tmp_path):
+    forms = ["```json\n%s\n```", "<think>{short}?</think>%s", "Here you are: %s\nMore?", '[{"answer": %s}]']
 
-    with HostileServer(fenced) as server:
+    def unguided(asked):
+        """Wrap the answers in what chats put around them; thoughts stand in a field of their own besides."""
+        title = re.search(r"Unique Title (\d+)", json.dumps(asked.body["messages"]))
+        text = json.dumps({"Summarization": f"{title[0]} is calm", "reasoning": "genre"})
+        return chat(forms[int(title[1]) % len(forms)] % text, reasoning_content="hm")
+
+    with HostileServer(unguided) as server:
+        config = server_config(tmp_path, server.url, llm__http__structured="none")
+        rows = profiles(run(config)[0])
+    assert {(row["status"], row["error"], row["attempts"]) for row in rows} == {("ok", None, 1)}
+    assert all(re.fullmatch(r"Unique Title \d+ is calm", row["summary"]) for row in rows)
+    assert len(server.asked) == ITEMS
+
+
+@pytest.mark.real
+def test_a_stage_whose_first_50_rows_all_fail_alike_asks_no_more_and_goes_on_later(tmp_path):
+    def chatty(asked):
+        """Talk where a negative is asked for; what else is asked is answered."""
+        return chat("Let me \x1b[2J think.") if "hard_negative" in json.dumps(asked.body) else answer(asked)
+
+    with HostileServer(chatty) as server:
+        config = server_config(tmp_path, server.url, llm__max_failed_share=0.7)
+        run(config, "user_profiles")
+        before = len(server.asked)
+        with pytest.raises(StageError, match="the first 50 rows all ended as 'invalid'") as caught:
+            run(config, "semantic_negatives")
+        for told in ("one answer was 'Let me [2J think.'", "llm.http.structured", "--retry failed:invalid"):
+            assert told in str(caught.value)
+        assert len(server.asked) - before == 3 * 50
+        server.script = answer
+        rows = run(config, "semantic_negatives")[0].table("semantic_negatives").read().to_pylist()
+        assert len(server.asked) - before == 3 * 50 + 30
+    assert Counter(row["status"] for row in rows) == {"invalid": 50, "ok": 30}
+
+
+@pytest.mark.real
+def test_answers_that_had_to_be_mended_are_marked_in_their_rows_and_counted_apart(tmp_path):
+    def quoted(asked):
+        """Put the answers about every third item into single quotes."""
+        title = re.search(r"Unique Title (\d+)", json.dumps(asked.body["messages"]))
+        value = dict.fromkeys(("summarization", "reasoning"), f"{title[0]} is calm")
+        return chat(str(value) if int(title[1]) % 3 == 0 else json.dumps(value))
+
+    with HostileServer(quoted) as server:
         config = server_config(tmp_path, server.url, llm__repair_json=True)
         workspace, _ = run(config)
     rows = profiles(workspace)

@@ -1,3 +1,4 @@
+import re
 from datetime import date
 
 import numpy as np
@@ -10,7 +11,7 @@ from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import PrepareConfig
 from hnlm_ray.prepare import blocks, index
 from hnlm_ray.prepare import filter as positive_filter
-from hnlm_ray.prepare.duplicates import drop_duplicates
+from hnlm_ray.prepare.duplicates import GIVEN_SPLITS, TRAINS, Repeats, drop_duplicates
 from hnlm_ray.prepare.index import RawItems, item_table
 from hnlm_ray.workspace.tables import TABLES
 
@@ -24,20 +25,22 @@ def raw(*rows):
 
 
 def kept(table, **config):
-    return positive_filter.positives(table, PrepareConfig(**config))
+    rows, positive, tally = positive_filter.kept_rows(table, PrepareConfig(**config))
+    return rows.filter(pa.array(positive)), tally
 
 
-def coded(table, *, given=False):
+def coded(table, *, given=False, **config):
     """Give rows the codes that a vocabulary of their own ids gives."""
-    split = {"method": "given"} if given else {}
-    found, rows = blocks.encode(table, PrepareConfig(split=split))
-    users, items = (index.vocabulary([ids])[1][0] for ids in (found.users, found.items))
-    return blocks.scatter(rows, users, items, np.array([0, len(users)]))[0]
+    split = {"split": {"method": "given"}} if given else {}
+    found, rows = blocks.encode(table, PrepareConfig(**split, **config))
+    (ids, (users,)), (_, (items,)) = (blocks.vocabulary([own]) for own in (found.users, found.items))
+    return blocks.scatter(rows, users, items, np.array([0, len(ids)]))[0]
 
 
-def unique_rows(*rows, given=False):
-    unique, both = drop_duplicates(coded(raw(*rows), given=given))
-    return [tuple(row.values()) for row in unique.to_pylist()], both
+def unique_rows(*rows, given=False, count=False, **config):
+    table = coded(raw(*rows), given=given, **config)
+    unique, found = drop_duplicates(table, config.get("min_rating"), count=count)
+    return [tuple(row.values()) for row in unique.to_pylist()], found
 
 
 def test_rating_and_window_decide_and_are_counted():
@@ -52,7 +55,7 @@ def test_rating_and_window_decide_and_are_counted():
     )
     rows, tally = kept(table, min_rating=4, since=date(1970, 1, 2), until=date(1970, 1, 4))
     assert rows["item_id"].to_pylist() == ["a", "g"]
-    assert (tally.rows, tally.below_rating, tally.outside_window, tally.positives) == (7, 2, 3, 2)
+    assert (tally.rows, tally.below_rating, tally.unrated, tally.outside_window, tally.positives) == (7, 1, 1, 3, 2)
     assert kept(table)[0].num_rows == 7
 
 
@@ -62,6 +65,11 @@ def test_rating_and_window_decide_and_are_counted():
         (("u", "i", None, 1, None), {"min_rating": 4}, r"min_rating is 4.0, but no row has a rating; map"),
         (("u", "i", 1.0, None, None), {"since": date(2018, 1, 1)}, r"no row has a timestamp; map .* or remove"),
         (("u", "i", 1.0, None, None), {"split": {"method": "leave_last_out"}}, "1 of 1 positives have no timestamp"),
+        (
+            ("u", "i", 1.0, None, None),
+            {"split": {"method": "time"}},
+            "method is time, but 1 of 1 positives have no time",
+        ),
         (("u", "i", 1.0, 1, None), {"split": {"method": "given"}}, "1 of 1 positives came without a split"),
     ],
 )
@@ -93,7 +101,7 @@ def test_the_latest_then_the_highest_row_of_a_pair_stays():
     expected = [(0, 2, None, None), (1, 0, 1.0, 5), (1, 1, 3.0, 5), (1, 2, None, 1), (1, 3, -2.0, 1)]
     for order in (rows, rows[::-1], rows[3:] + rows[:3]):
         assert [row[:4] for row in unique_rows(*order)[0]] == expected
-    assert unique_rows() == ([], 0)
+    assert unique_rows() == ([], Repeats())
 
 
 def test_no_two_ratings_tie_that_have_other_bytes():
@@ -111,9 +119,83 @@ def test_a_review_goes_with_its_row_and_settles_what_is_left():
 
 def test_a_pair_in_both_splits_trains_and_is_counted():
     rows = [("u", "a", None, 9, "test"), ("u", "a", None, 1, "train"), ("u", "b", None, 1, "test")]
-    unique, both = unique_rows(*rows, given=True)
-    assert [row[4] for row in unique] == [1, 0]
-    assert both == 1
+    unique, found = unique_rows(*rows, given=True)
+    assert [GIVEN_SPLITS[row[4]] for row in unique] == ["train", "test"]
+    assert (found.in_train_and_test, found.in_validation_too) == (1, 0)
+
+
+def test_a_pair_in_validation_and_test_validates_and_is_counted_apart():
+    rows = [("u", "a", None, 9, "test"), ("u", "a", None, 1, "validation"), ("u", "b", None, 1, "validation")]
+    unique, found = unique_rows(*rows, given=True)
+    assert [GIVEN_SPLITS[row[4]] for row in unique] == ["validation"] * 2
+    assert (found.in_train_and_test, found.in_validation_too) == (0, 1)
+
+
+def test_a_rating_that_is_taken_back_is_no_positive_and_is_counted():
+    rows = [("u", "a", 5.0, 1), ("u", "a", 1.0, 2), ("u", "b", 1.0, 1), ("u", "b", 5.0, 2), ("u", "c", 5.0, 1)]
+    rows += [("v", "c", 4.0, 1), ("v", "c", 5.0, 2), ("v", "c", 2.0, 3)]
+    for order in (rows, rows[::-1], rows[3:] + rows[:3]):
+        kept, found = unique_rows(*order, min_rating=4)
+        assert kept == [(0, 1, 5.0, 2, None), (0, 2, 5.0, 1, None)]
+        assert (found.taken_back, found.rows, found.pairs) == (2, 1, 1)
+
+
+def test_only_a_later_row_with_a_rating_and_a_time_takes_one_back():
+    rows = [("u", "a", 5.0, 1), ("u", "a", None, 2), ("u", "b", 5.0, 1), ("u", "b", 1.0, None)]
+    rows += [("u", "c", 5.0, 1), ("u", "c", 1.0, 1), ("u", "d", 5.0, None), ("u", "d", 1.0, None)]
+    for order in (rows, rows[::-1]):
+        kept, found = unique_rows(*order, min_rating=4)
+        assert [row[2] for row in kept] == [5.0] * 4
+        assert found.taken_back == 0
+    later = [("u", "a", 5.0, DAY, None), ("u", "a", 1.0, 4 * DAY, None)]
+    assert len(unique_rows(*later, min_rating=4, until=date(1970, 1, 4))[0]) == 1
+
+
+def test_a_later_row_of_test_takes_nothing_back_in_train():
+    rows = [("u", "a", 5.0, 1, "train"), ("u", "a", 1.0, 2, "test"), ("u", "b", 5.0, 1, "train")]
+    rows += [("u", "b", 1.0, 2, "train"), ("u", "b", 5.0, 3, "test")]
+    unique, found = unique_rows(*rows, given=True, min_rating=4)
+    assert [GIVEN_SPLITS[row[4]] for row in unique] == ["train", "test"]
+    assert (found.taken_back, found.in_train_and_test) == (0, 1)
+
+
+def test_rows_below_of_users_and_items_without_a_positive_leave_no_trace():
+    rows = [("u", "a", 5.0, 1), ("zero", "a", 1.0, 1), ("u", "nothing", 1.0, 1)]
+    found, _ = blocks.encode(raw(*rows), PrepareConfig(min_rating=4))
+    assert found.users.positives.to_pylist() == ["u"]
+    assert found.users.others.to_pylist() == ["zero"]
+    assert unique_rows(*rows, min_rating=4)[0] == [(0, 0, 5.0, 1, None)]
+
+
+def test_how_often_a_pair_came_is_counted_where_it_is_wanted():
+    rows = [("u", "a", None, time) for time in (1, 2, 3)] + [("u", "b", None, 1)]
+    kept, found = unique_rows(*rows, count=True)
+    assert [row[-1] for row in kept] == [3, 1]
+    assert (found.rows, found.pairs) == (2, 1)
+    split = [("u", "a", None, 1, "train"), ("u", "a", None, 2, "train"), ("u", "a", None, 3, "test")]
+    assert [row[-1] for row in unique_rows(*split, given=True, count=True)[0]] == [2]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("uv"),
+            st.sampled_from("ab"),
+            st.sampled_from([None, 1.0, 3.0, 5.0]),
+            st.sampled_from([None, 1, 2, 3]),
+        ),
+        max_size=12,
+    )
+)
+def test_the_last_row_of_a_pair_decides(rows):
+    expected = {}
+    for user, item, rating, time in rows:
+        if rating is not None:
+            key = (time is not None, time or 0, rating)
+            expected[user, item] = max(expected.get((user, item), key), key)
+    table = blocks.unique_positives(raw(*rows), PrepareConfig(min_rating=3))
+    found = {(row["user_id"], row["item_id"]): row["rating"] for row in table.to_pylist()}
+    assert found == {pair: rating for pair, (_, _, rating) in expected.items() if rating >= 3}
 
 
 def test_positives_of_one_user_come_with_the_ids_of_the_source():
@@ -125,8 +207,8 @@ def test_positives_of_one_user_come_with_the_ids_of_the_source():
     ]
     config = PrepareConfig(min_rating=4, split={"method": "given"})
     assert blocks.unique_positives(raw(*rows), config).to_pylist() == [
-        {"user_id": "u", "item_id": "a", "rating": 4.0, "timestamp": 1, "trains": 1, "review": None},
-        {"user_id": "u", "item_id": "b", "rating": 4.0, "timestamp": 1, "trains": 0, "review": None},
+        {"user_id": "u", "item_id": "a", "rating": 4.0, "timestamp": 1, "given": TRAINS, "review": None},
+        {"user_id": "u", "item_id": "b", "rating": 4.0, "timestamp": 1, "given": 0, "review": None},
     ]
     assert blocks.unique_positives(raw(), config).num_rows == 0
 
@@ -172,3 +254,77 @@ def test_items_without_a_row_get_one_with_nulls():
     ]
     none = RawItems(pa.chunked_array([], pa.string()), [])
     assert item_table(pa.array(["w"]), none)["title"].null_count == 1
+
+
+COUNTS = {
+    "rows": 1000,
+    "without_rating": 0,
+    "below_rating": 100,
+    "outside_window": 0,
+    "repeats": 300,
+    "repeated_pairs": 50,
+    "taken_back": 0,
+    "dropped_by_sample": 0,
+    "dropped_by_sample_and_kcore": 564,
+    "train": 30,
+    "validation": 3,
+    "test": 3,
+    "interactions": 36,
+}
+ALL_STAY = {"dropped_by_sample_and_kcore": 0}
+SETTINGS = {"prepare.user_core": 10, "prepare.item_core": 5, "prepare.min_rating": 4.0, "prepare.max_users": 30}
+
+
+def test_a_share_above_a_fifth_is_warned_about_with_what_to_type():
+    assert positive_filter.warnings_of("prepare", COUNTS, SETTINGS) == [
+        "the k-core took 94% of the positives (564 of 600): lower prepare.user_core 10 or prepare.item_core 5"
+    ]
+    assert positive_filter.warnings_of("results", COUNTS, SETTINGS) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"below_rating": 300, **ALL_STAY}, "30% of the ratings .300 of 1,000. are below prep"),
+        (
+            {"without_rating": 600, "below_rating": 0, "dropped_by_sample_and_kcore": 0},
+            "60% of the rows .600 of 1,000. have no rating",
+        ),
+        (
+            {"outside_window": 400, "dropped_by_sample_and_kcore": 0},
+            "44% of the rows .400 of 900. are outside prepare.s",
+        ),
+        ({"taken_back": 200, **ALL_STAY}, "33% of the pairs with a positive .200 of 600. are left out"),
+        ({"in_train_and_test": 7, **ALL_STAY}, "70% of the pairs in test .7 of 10. are in train too"),
+        ({"dropped_by_sample": 560}, "the sample of prepare.max_users 30 left out 93% of the positives .560 of 600."),
+        ({"dropped_by_sample_and_kcore": 9, "train_left_out": 30}, "left out 50% of the training rows .30 of 60."),
+        (
+            {"dropped_by_sample_and_kcore": 9, "rows_of_users_without_training": 6},
+            "50% of the validation and test rows .6 of 12. are left out",
+        ),
+    ],
+)
+def test_each_thing_that_takes_rows_is_warned_about(changed, told):
+    (sentence,) = positive_filter.warnings_of("prepare", COUNTS | changed, SETTINGS)
+    assert re.search(told, sentence)
+
+
+def test_lines_that_cannot_be_used_are_warned_about():
+    counts = {"lines": 10, "interactions": 7, "rejected: rating is {no} number": 3}
+    assert positive_filter.warnings_of("ingest", counts, {}) == [
+        "30% of the lines (3 of 10) can't be used: rating is {no} number"
+    ]
+
+
+def test_repeats_are_told_in_words():
+    (told,) = positive_filter.notes_of(COUNTS, SETTINGS)
+    assert told == "300 repeats of 50 pairs: bought, seen or rated again; a pair counts once (prepare.repeats)"
+    (of_before,) = positive_filter.notes_of({"rows": 5, "duplicates": 2}, {})
+    assert of_before.startswith("2 repeats: ")
+    found = positive_filter.notes_of({"taken_back": 4, "in_train_and_test": 2, "users_without_training": 1}, {})
+    assert [sentence.split(" ", 2)[:2] for sentence in found] == [["4", "pairs"], ["2", "pairs"], ["1", "users"]]
+
+
+@pytest.mark.parametrize("counts", [{}, {"rows": None, "below_rating": "x"}, {"dropped_by_sample": 5}])
+def test_counts_of_another_version_are_no_fault(counts):
+    assert positive_filter.warnings_of("prepare", counts, {}) == []

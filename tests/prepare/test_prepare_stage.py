@@ -97,9 +97,9 @@ def test_tables_and_counts_fit_together(prepared):
     counts = result.counts
     assert counts["rows"] == 3000
     assert counts["interactions"] == everything.num_rows == counts["train"] + counts["validation"] + counts["test"]
-    assert counts["rows"] - counts["below_rating"] - counts["duplicates"] - counts["dropped_by_sample_and_kcore"] == (
-        everything.num_rows
-    )
+    assert counts["rows"] - counts["below_rating"] - counts["repeats"] - counts["taken_back"] - counts[
+        "dropped_by_sample_and_kcore"
+    ] == (everything.num_rows)
     assert np.bincount(everything["user"]).min() >= 6
     assert np.bincount(everything["item"]).min() >= 7
     assert (counts["users"], counts["items"]) == (result.users.num_rows, result.items.num_rows)
@@ -195,3 +195,66 @@ def test_training_rows_that_are_left_out_are_nowhere_and_counted(prepared):
     assert half.counts["dropped_by_sample_and_kcore"] == whole.counts["dropped_by_sample_and_kcore"]
     told = reviews_of(half)
     assert set(zip(told["user"].to_pylist(), told["item"].to_pylist(), strict=True)) <= after.keys()
+
+
+def test_a_split_by_time_is_the_same_whatever_the_parts_and_tests_nothing_new(prepared):
+    table = raw(users=200, items=90)
+    config = {"split": {"method": "time", "validation": 0.1, "test": 0.3}, "user_core": 2, "item_core": 2, "buckets": 4}
+    result = prepared(table, max_users=150, **config)
+    expected = in_bytes(result)
+    for parts, range_bytes in ((1, 10**6), (9, 5_000)):
+        shuffled = table.take(np.random.default_rng(parts).permutation(table.num_rows))
+        assert in_bytes(prepared(shuffled, parts, range_bytes=range_bytes, max_users=150, **config)) == expected
+    rows, counts = rows_of(result), result.counts
+    latest = {
+        split: max(row["timestamp"] for row in rows if row["split"] == split) for split in ("train", "validation")
+    }
+    first = {split: min(row["timestamp"] for row in rows if row["split"] == split) for split in ("validation", "test")}
+    assert latest["train"] < first["validation"] <= latest["validation"] < first["test"]
+    for name, ids in (("user", result.users), ("item", result.items)):
+        assert {row[name] for row in rows if row["split"] == "train"} == set(range(ids.num_rows))
+    untested = counts["rows_of_users_without_training"] + counts["rows_of_items_without_training"]
+    whole = counts["interactions"] + untested
+    assert abs(counts["train"] - 0.6 * whole) <= 1
+    assert counts["users_without_training"] + counts["items_without_training"] > 0 < untested
+    left = counts["rows"] - counts["repeats"] - counts["dropped_by_sample_and_kcore"] - untested
+    assert left == counts["interactions"]
+
+
+def test_a_split_by_time_that_leaves_nothing_is_told(prepared):
+    with pytest.raises(InputError, match="leaves 0 users and 0 items with positives to train on"):
+        prepared(raw(), split={"method": "time", "test_from": "1970-01-01", "validation": 0})
+
+
+def test_how_often_a_pair_came_is_written_where_it_is_asked_for(prepared):
+    table = raw(reviews=False)
+    weighed = prepared(table, repeats="weight", user_core=1, item_core=1, split={"train_share": 0.5})
+    once = prepared(table, user_core=1, item_core=1, split={"train_share": 0.5})
+    rows = rows_of(weighed)
+    assert "repeats" not in rows_of(once)[0]
+    assert [{name: row[name] for name in row if name != "repeats"} for row in rows] == rows_of(once)
+    users, items = weighed.users["user_id"].to_pylist(), weighed.items["item_id"].to_pylist()
+    pairs = list(zip(table["user_id"].to_pylist(), table["item_id"].to_pylist(), strict=True))
+    assert all(row["repeats"] == pairs.count((users[row["user"]], items[row["item"]])) for row in rows[:200])
+    assert weighed.counts["repeats"] == len(pairs) - len(set(pairs))
+
+
+def test_a_sample_that_leaves_none_names_the_sample(prepared):
+    with pytest.raises(InputError, match=r"sample of 3 of them \(prepare.max_users\).* raise prepare.max_users"):
+        prepared(raw(), max_users=3, user_core=5, item_core=4)
+
+
+def test_a_validation_split_that_is_given_validates(prepared):
+    splits = [
+        ("a", "1", "train"),
+        ("a", "2", "validation"),
+        ("b", "1", "train"),
+        ("b", "2", "train"),
+        ("b", "3", "test"),
+    ]
+    table = pa.Table.from_pylist(
+        [{"user_id": user, "item_id": item, "source_split": split} for user, item, split in splits],
+        TABLES["raw_interactions"],
+    )
+    result = prepared(table, user_core=1, item_core=1, split={"method": "given", "validation": 0.4}, buckets=1)
+    assert [row["split"] for row in rows_of(result)] == [split for *_, split in splits]

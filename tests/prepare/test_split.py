@@ -14,8 +14,8 @@ def assign(pairs, config, seed=1, times=None, trains=None):
     item_keys = split.id_keys(map(str, range(items.max() + 1)), seed, "item")
     keys = split.pair_keys(user_keys[users], item_keys[items])
     times = np.zeros(len(users), np.int64) if times is None else np.array(times)
-    trains = np.ones(len(users), dtype=bool) if trains is None else np.array(trains)
-    return split.assign(users, items, keys, times, trains, config)
+    given = np.where(np.ones(len(users), dtype=bool) if trains is None else trains, split.TRAIN, split.TEST)
+    return split.assign(users, items, keys, times, given.astype(np.int8), split.Rules(config))
 
 
 @given(
@@ -132,3 +132,61 @@ def test_a_share_of_the_training_rows_stays_and_no_held_out_row_changes(pairs, m
         own = users == user
         there = int((whole[own] == split.TRAIN).sum())
         assert (less[own] == split.TRAIN).sum() == max(1, int(there * smaller + 0.5))
+
+
+def cuts_of(times, **config):
+    """Return the split of rows with these times, as found in blocks of three rows."""
+    times = np.array(times, np.int64)
+    blocks = np.array_split(times, max(1, len(times) // 3))
+
+    def count(begin, width):
+        return np.sum([split.histogram(block, begin, width) for block in blocks], axis=0)
+
+    span = split.joined_span(map(split.span_of, blocks))
+    return split.find_cuts(span, count, SplitConfig(method="time", **config)).of(times)
+
+
+@given(
+    st.lists(st.one_of(st.integers(-5, 5), st.integers(-(10**10), 2 * 10**11)), min_size=1, max_size=60),
+    st.floats(0, 0.49),
+    st.floats(0, 0.49),
+)
+def test_time_goes_by_exact_shares_of_all_rows_and_never_cuts_a_moment(times, validation, test):
+    codes = cuts_of(times, validation=validation, test=test)
+    ordered = sorted(zip(times, codes.tolist(), strict=True))
+    assert [code for _, code in ordered] == sorted(codes.tolist())
+    assert len(set(zip(times, codes.tolist(), strict=True))) == len(set(times))
+    assert codes.tolist().count(split.TRAIN) >= 1
+    if len(set(times)) == len(times):
+        wanted = int(len(times) * test + 0.5)
+        assert codes.tolist().count(split.TEST) == min(wanted, len(times) - 1)
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([*range(8), 8, 8], [0] * 7 + [1, 2, 2]),
+        ([*range(7), 7, 8, 8, 8], [0] * 7 + [1, 2, 2, 2]),  # of eleven two are wanted, and three are nearer than none
+        ([0, 1, 2, 3, 9, 9, 9, 9, 9, 9], [0, 0, 0, 0] + [0] * 6),
+        ([5] * 10, [0] * 10),
+    ],
+)
+def test_rows_of_one_time_fall_on_the_nearer_side(times, expected):
+    assert cuts_of(times, validation=0.1, test=0.2).tolist() == expected
+
+
+def test_days_cut_where_they_begin():
+    day = 86_400
+    times = [0, day - 1, day, 2 * day - 1, 2 * day, 9 * day]
+    days = {"validation_from": "1970-01-02", "test_from": "1970-01-03"}
+    assert cuts_of(times, **days).tolist() == [0, 0, 1, 1, 2, 2]
+    by_share = cuts_of(times, test_from="1970-01-03", validation=0.17)
+    assert by_share.tolist() == [0, 0, 0, 1, 2, 2]
+    assert cuts_of(times, test_from="1970-01-03", validation=0).tolist() == [0, 0, 0, 0, 2, 2]
+
+
+def test_given_validation_rows_validate():
+    codes = np.array([split.TRAIN] * 3 + [split.VALIDATION, split.TEST], np.int8)
+    users, items, keys = np.zeros(5, np.int32), np.arange(5, dtype=np.int32), np.arange(5, dtype=np.uint64)
+    rules = split.Rules(SplitConfig(method="given", validation=0.5), given_validation=True)
+    assert split.assign(users, items, keys, np.zeros(5, np.int64), codes, rules).tolist() == codes.tolist()

@@ -189,6 +189,28 @@ def test_lists_are_those_of_a_literal_ranking_and_nothing_seen_is_in_them(runs, 
     assert told[1] == ["recommendations", USERS * K, USERS * K]
 
 
+def test_what_was_chosen_before_is_in_the_lists_where_it_is_kept(runs):
+    config, workspace, *_ = runs["all"]
+    kept = config.model_copy(update={"recommend": config.recommend.model_copy(update={"seen": "keep"})})
+    run = run_of(kept, workspace, "f" * 64)
+    outcome, store = recommend_to_all(run), workspace.table("recommendations")
+    found = {}
+    for row in store.read_parts(store.parts("f" * 64)).to_pylist():
+        found.setdefault(row["user"], []).append(row["item"])
+    store.remove_parts("f" * 64)
+    (users, _), (items, positives) = (
+        vectors(workspace, "model_users", "user"),
+        vectors(workspace, "model_items", "item"),
+    )
+    for user in range(USERS):
+        scores = items @ users[user]
+        warm = [item for item in range(len(items)) if positives[item]]
+        assert found[user] == sorted(warm, key=lambda item: (-scores[item], item))[:K]
+    seen = seen_by(workspace, splits_of("all"))
+    assert any(set(found[user]) & seen[user] for user in range(USERS))
+    assert outcome.counts["short_lists"] == 0
+
+
 def test_finished_chunks_are_not_ranked_again(runs, monkeypatch):
     config, workspace, *_ = runs["all"]
     run = run_of(config, workspace, "d" * 64)

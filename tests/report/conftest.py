@@ -93,6 +93,7 @@ def comparison_rows(word=lambda: "plain words"):
     ]
     lost = {"method": "mf-pns", "status": "failed", "validation": None, "curve": None, "config": "{}"}
     trials += [{**trials[0], **lost, "trial": n, "error": word()} for n in (0, 1)]
+    trials.append({**trials[0], **lost, "trial": 2, "status": "lost", "error": word()})
     groups = {"history_short": 0.1, "history_short_users": 4, "items_rare": 0.3, "items_rare_rows": 7}
     results = [
         trained(

@@ -264,8 +264,10 @@ def test_budget_and_failed_methods_are_told_with_the_comparison(make_page, tmp_p
     comparison = section(write(make_page, tmp_path, "words"), "comparison")
     assert "Tuning of each method: 2 to 21 trials over 0 to 3 dimensions and 2.0 to 21 CPU seconds." in comparison
     assert (
-        "No trial of <bdi>mf-pns</bdi> came to a figure (2 <bdi>failed</bdi>); 2 times: <bdi>words</bdi>." in comparison
+        "No trial of <bdi>mf-pns</bdi> came to a figure (2 <bdi>failed</bdi>, 1 <bdi>lost</bdi>); 2 times: "
+        "<bdi>words</bdi>." in comparison
     )
+    assert "<td>2 trials; 1 trials lost with their process, no fault of the method</td>" in comparison
     assert "12, 0, 0</td>" in comparison
     groups = section(write(make_page, tmp_path / "other", "words"), "slices")
     assert "Differences to mf-dns by group" in groups

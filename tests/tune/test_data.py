@@ -6,8 +6,11 @@ import pytest
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import Positives
+from hnlm_ray.config import CFConfig
+from hnlm_ray.config.loading import load_config
 from hnlm_ray.profiles.texts import item_profile_texts
-from hnlm_ray.tune.data import load_pair_vectors
+from hnlm_ray.tune.data import _weights, load_pair_vectors
+from hnlm_ray.tune.stage import _without_weights
 from hnlm_ray.workspace import Manifest, Rows, Workspace
 from hnlm_ray.workspace.tables import TABLES
 
@@ -45,6 +48,29 @@ def load(workspace, *parts):
     publish(workspace, "teacher_items", [{"item": item, "vector": vectors[item]} for item in range(ITEMS)])
     train = Positives.from_pairs(*np.array(TRAIN).T, 3)
     return load_pair_vectors(workspace, train, ITEMS)
+
+
+def test_repeats_of_any_split_are_weights():
+    columns = {"user": [0, 0, 1], "item": [1, 3, 1], "split": ["test", "train", "train"], "repeats": [1, 4, 2]}
+    weights = _weights(pa.table(columns), ITEMS)
+    found = weights.of(Positives.from_pairs([0, 0, 1, 1], [1, 3, 1, 4], 2), ITEMS)
+    assert found.tolist() == [1.0, 4.0, 2.0, 1.0]
+
+
+def test_methods_that_do_not_draw_pairs_are_named(config_file):
+    rows = pa.table(
+        {
+            "method": ["mf-rns", "ease", "mf-softmax", "ease"],
+            "config": [
+                CFConfig.model_validate(one).model_dump_json()
+                for one in ({"model": "mf"}, {"model": "ease"}, {"model": "mf", "loss": "softmax"}, {"model": "ease"})
+            ],
+        }
+    )
+    config = load_config(str(config_file))
+    weighing = load_config(str(config_file), ["prepare.repeats=weight"])
+    assert _without_weights(config, rows) == {}
+    assert _without_weights(weighing, rows) == {"repeats_do_not_weigh_in": "ease, mf-softmax"}
 
 
 def test_a_borrowed_vector_is_the_lenders_row(workspace):

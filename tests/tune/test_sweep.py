@@ -1,5 +1,6 @@
 """Sweeps on a real Ray: what is tried, ended early, lost and gone on with."""
 
+import contextlib
 import io
 import threading
 import time
@@ -11,6 +12,7 @@ import pytest
 from one_ray import connected
 from rich.console import Console
 
+from hnlm_ray.base.errors import StageError
 from hnlm_ray.base.progress import LineProgress
 from hnlm_ray.cf import CFData, Positives
 from hnlm_ray.config import Config
@@ -169,20 +171,24 @@ class Killer(threading.Thread):
             return False
 
 
-@pytest.mark.parametrize(("kills", "status"), [(1, "ok"), (2, "failed")])
-def test_a_training_whose_process_dies_is_tried_once_more_and_the_sweep_goes_on(
-    ray_runs, data, tmp_path, kills, status
+@pytest.mark.usefixtures("ray_runs")
+@pytest.mark.parametrize(("kills", "lost", "status"), [(1, "stop", "ok"), (2, "stop", None), (2, "leave_out", "lost")])
+def test_a_training_whose_process_dies_is_tried_once_more_and_then_by_the_next_start(
+    data, tmp_path, kills, lost, status
 ):
     workspace = open_workspace(tmp_path / "ws")
-    settings = config(trials=1, methods=["rns"], cf={"epochs": 1500, "patience": 1500})
+    settings = config(trials=1, methods=["rns"], lost=lost, cf={"epochs": 1500, "patience": 1500})
     killer = Killer(kills)
     killer.start()
-    (row,) = sweep(settings, data, workspace)
+    with contextlib.nullcontext() if status else pytest.raises(StageError, match="1 of 1 trainings were lost with"):
+        (row,) = sweep(settings, data, workspace)
+        assert row["status"] == status
+        assert (row["error"] or "").startswith("its process died twice" if status == "lost" else "")
     killer.left = 0
     killer.join()
     assert len(killer.killed) == kills
-    assert row["status"] == status
-    assert (row["error"] or "").startswith("its process died twice" if status == "failed" else "")
+    if status is None:
+        assert [row["status"] for row in sweep(settings, data, workspace)] == ["ok"]
 
 
 def test_a_training_that_can_not_write_its_row_says_so_and_the_others_go_on(ray_runs, data, tmp_path):
@@ -191,7 +197,7 @@ def test_a_training_that_can_not_write_its_row_says_so_and_the_others_go_on(ray_
     # A folder stands where the row is to be written.
     blocked = tmp_path / "ws" / "tables" / "trials" / store.parts_folder(chunks_of(FINGERPRINT)).rpartition("/")[2]
     (blocked / "mf-rns-0-1.parquet").mkdir(parents=True)
-    with pytest.raises(OSError, match=r"mf-rns-0-1\.parquet"):
+    with pytest.raises(StageError, match=r"1 of 3 trainings were lost .*mf-rns-0-1: .*mend that first"):
         sweep(config(trials=3, methods=["rns"]), data, workspace)
     assert [path.rpartition("/")[2] for path in chunk_files(workspace)[1]] == [
         "mf-rns-0-0.parquet",

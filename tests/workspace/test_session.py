@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import threading
 import time
 
@@ -22,15 +21,7 @@ def workspace(tmp_path):
 
 
 def beat(**changes):
-    import psutil
-
-    mine = {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "process_started": psutil.Process().create_time(),
-        "beat": time.time(),
-    }
-    return Beat.model_validate({**mine, **changes})
+    return Beat.of_this_process().model_copy(update=changes)
 
 
 def test_a_second_session_is_refused_while_the_first_lives(workspace):
@@ -46,9 +37,11 @@ def test_a_second_session_is_refused_while_the_first_lives(workspace):
     [
         beat(pid=2**22 + 1),
         beat(process_started=12345.0),
-        beat(host="elsewhere", beat=time.time() - 3600),
+        beat(boot="elsewhere", beat=time.time() - 3600),
+        beat(namespace="pid:[1]", beat=time.time() - 3600),
+        beat(host="elsewhere", boot="", namespace="", beat=time.time() - 3600),
     ],
-    ids=["dead", "its pid was given to another", "silent elsewhere"],
+    ids=["dead", "its pid was given to another", "silent elsewhere", "silent container", "old file"],
 )
 def test_a_lock_whose_owner_is_gone_is_taken_over(workspace, owner):
     workspace.write_json("session.json", owner)
@@ -57,10 +50,34 @@ def test_a_lock_whose_owner_is_gone_is_taken_over(workspace, owner):
         assert read_beat(workspace).pid == os.getpid()
 
 
+def test_a_killed_container_s_lock_is_taken_over_at_once_where_it_held_the_file_s(workspace):
+    workspace.write_json("session.json", beat(namespace="pid:[1]", locked=True))
+    with Session(workspace):
+        assert read_beat(workspace).namespace == beat().namespace
+
+
 @pytest.mark.parametrize(
     "owner",
-    [beat(), beat(host="elsewhere", beat=time.time() + 3600), beat(beat=0.0)],
-    ids=["here", "elsewhere", "slow disk"],
+    [
+        beat(),
+        beat(boot="elsewhere", beat=time.time() + 3600),
+        beat(beat=0.0),
+        beat(namespace="pid:[1]", process_started=1.0),
+        beat(boot="elsewhere", locked=True),
+        beat(boot="elsewhere", process_started=1.0),
+        beat(boot="", namespace=""),
+        beat(host="renamed"),
+    ],
+    ids=[
+        "here",
+        "elsewhere",
+        "slow disk",
+        "a container of this host's name, with a process of this number",
+        "a locked file elsewhere: its file system's locks may not reach here",
+        "a machine of this host's name",
+        "a file of before",
+        "this host has another name by now",
+    ],
 )
 def test_a_lock_whose_owner_lives_is_respected(workspace, owner):
     workspace.write_json("session.json", owner)
@@ -142,7 +159,8 @@ def test_ending_without_a_stage_is_nothing(workspace):
 def test_the_lock_file_is_plain_json(workspace, tmp_path):
     with Session(workspace):
         held = json.loads((tmp_path / "ws" / "session.json").read_text(encoding="utf-8"))
-    assert set(held) == {"host", "pid", "process_started", "beat", "token", "stage"}
+    told = {"host", "pid", "process_started", "beat", "token", "stage", "boot", "namespace", "locked"}
+    assert set(held) == told
 
 
 def test_a_heartbeat_that_fails_for_a_moment_is_followed_by_the_next(workspace, monkeypatch, caplog):
@@ -154,6 +172,76 @@ def test_a_heartbeat_that_fails_for_a_moment_is_followed_by_the_next(workspace, 
             wait_for(lambda: "the store is away" in caplog.text)
         wait_for(lambda: read_beat(workspace).beat > first.beat)
     assert not workspace.exists("session.json")
+
+
+def test_a_file_lock_decides_between_two_that_start_at_the_same_moment(workspace, tmp_path):
+    lock = sessions.FileLock(str(tmp_path / "ws" / "session.lock"))
+    assert lock.take()
+    with pytest.raises(ResourceError, match="in use by another process"), Session(workspace):
+        pass
+    lock.release()
+    with Session(workspace):
+        assert not sessions.FileLock(str(tmp_path / "ws" / "session.lock")).take()
+    assert not (tmp_path / "ws" / "session.lock").exists()
+
+
+def test_a_lock_whose_file_was_removed_in_between_is_taken_anew(workspace, tmp_path, monkeypatch):
+    path, real = tmp_path / "ws" / "session.lock", sessions.fcntl.flock
+    removed = []
+
+    def flock(*arguments):
+        real(*arguments)
+        if not removed:
+            removed.append(path.unlink())
+
+    monkeypatch.setattr(sessions.fcntl, "flock", flock)
+    lock = sessions.FileLock(str(path))
+    assert lock.take()
+    assert lock.held
+    assert path.exists()
+    lock.release()
+
+
+@pytest.mark.parametrize("error", [OSError(38, "Function not implemented"), OSError(95, "Not supported")])
+def test_where_files_have_no_locks_heartbeats_decide(workspace, monkeypatch, caplog, error):
+    def flock(*_):
+        raise error
+
+    monkeypatch.setattr(sessions.fcntl, "flock", flock)
+    with Session(workspace):
+        assert not read_beat(workspace).locked
+        with pytest.raises(ResourceError, match=f"process {os.getpid()}"), Session(workspace):
+            pass
+    assert "heartbeats alone" in caplog.text
+
+
+def test_a_store_without_file_locks_waits_as_long_as_its_writes_take(workspace, monkeypatch):
+    waited, write = [], Workspace.write_json
+
+    def slow(*arguments):
+        time.sleep(0.3)
+        write(*arguments)
+
+    monkeypatch.setattr(Workspace, "write_json", slow)
+    monkeypatch.setattr(sessions.Session, "_keep_beating", lambda _: None)
+    sleep = time.sleep
+    monkeypatch.setattr(sessions.time, "sleep", lambda s: (waited.append(s), sleep(s if s == 0.3 else 0)))
+    with Session(workspace):
+        pass
+    assert max(waited) >= 4 * 0.3
+
+
+def test_a_run_whose_workspace_was_taken_over_stops_and_leaves_the_lock_alone(workspace):
+    other = beat(token="other", beat=time.time() + 3600)
+    with Session(workspace) as session:
+        session.begin("ingest", "f")
+        workspace.write_json("session.json", other)
+        with pytest.raises(ResourceError, match="is in use by process"):
+            session.check_held()
+        session.end(error="stopped")
+        with pytest.raises(ResourceError, match="is in use by process"):
+            session.count(1, 1)
+    assert read_beat(workspace) == other
 
 
 def failing(*_):

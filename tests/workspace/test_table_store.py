@@ -118,6 +118,17 @@ def test_a_published_table_is_read_back(workspace):
     assert workspace.table("items").manifest() is None
 
 
+def test_a_column_that_a_setting_asks_for_is_kept_and_read_by_its_name(workspace):
+    store = workspace.table("interactions")
+    rows = pa.Table.from_pylist([{"user": 0, "item": 1, "split": "train"}], TABLES["interactions"])
+    weighed = rows.append_column("repeats", pa.array([3], pa.int32()))
+    files = [store.write_part(FIRST, "part-0", rows), store.write_part(FIRST, "part-1", weighed)]
+    assert store.read_parts(files).column_names == TABLES["interactions"].names
+    assert store.read_parts(files[1:], ["item", "repeats"]).to_pylist() == [{"item": 1, "repeats": 3}]
+    with pytest.raises(WorkspaceError, match="is damaged"):
+        store.read_parts(files[:1], ["repeats"])
+
+
 def test_parts_are_invisible_before_they_are_published(workspace):
     store = workspace.table("users")
     store.write_part(FIRST, "part-0", users(0, 3))

@@ -66,16 +66,31 @@ class TrainingPairs:
         self.items = torch.from_numpy(items.astype(np.int64)).to(device)
         self.edges = torch.from_numpy(edges).to(device)
         self.indptr = torch.from_numpy(data.train.indptr).to(device)
+        self.upto = self._upto(data)
         self.owners = torch.from_numpy(np.flatnonzero((degree > 0) & (degree < data.items))).to(device)
+
+    def _upto(self, data: CFData) -> Tensor | None:
+        """Return the sums of the pairs' weights up to each, float64, as shares of all; none: all weigh the same."""
+        if data.weights is None:
+            return None
+        upto = torch.from_numpy(data.weights.of(data.train, data.items)).to(self.device)[self.edges].cumsum(0)
+        return upto / upto[-1]
 
     def __len__(self) -> int:
         return len(self.edges)
 
-    def batches(self, shuffle: torch.Generator, size: int) -> Iterator[Batch]:
-        """Yield every pair once, in a new order, ``size`` at a time."""
+    def _order(self, shuffle: torch.Generator) -> Tensor:
+        """Return the places of an epoch's pairs: every one once or, where they weigh, as many drawn in proportion."""
         # Half the bytes of int64, which half a cache's misses.
         kind = torch.int32 if len(self.edges) < 2**31 else torch.int64
-        order = torch.randperm(len(self.edges), generator=shuffle, device=self.device, dtype=kind)
+        if self.upto is None:
+            return torch.randperm(len(self.edges), generator=shuffle, device=self.device, dtype=kind)
+        drawn = torch.rand(len(self.edges), generator=shuffle, device=self.device, dtype=torch.float64)
+        return torch.searchsorted(self.upto, drawn, right=True).clamp_(max=len(self.edges) - 1).to(kind)
+
+    def batches(self, shuffle: torch.Generator, size: int) -> Iterator[Batch]:
+        """Yield an epoch's pairs, in a new order, ``size`` at a time."""
+        order = self._order(shuffle)
         for places in torch.split(order, max(1, PAIRS_OF_BLOCK // size) * size):
             edges = places.long() if self.skipped == 0 else self.edges.index_select(0, places)
             block = Batch(self.users.index_select(0, edges), self.items.index_select(0, edges), edges)

@@ -14,7 +14,7 @@ from hnlm_ray.base.errors import DivergedError, InputError
 from hnlm_ray.cf.data.judgements import Judgements
 from hnlm_ray.cf.data.pair_vectors import PairVectors
 from hnlm_ray.cf.data.pool import NegativePool
-from hnlm_ray.cf.data.positives import Positives, check_size, contains
+from hnlm_ray.cf.data.positives import PairWeights, Positives, check_size, contains
 from hnlm_ray.cf.scoring import Scorer
 
 HeldOut = Literal["validation", "test"]
@@ -50,6 +50,9 @@ class CFData:
         Augmented triples, int64[n, 3]: user, preferred item, rejected item (model llmrec).
     teacher
         Scores that are distilled into the model.
+    weights
+        How often each positive is drawn, by losses of pairs; none: equally often. Solved models and losses that take
+        whole users don't read them (:func:`hnlm_ray.cf.training.settings_read.reads_weights`).
 
     Raises
     ------
@@ -72,6 +75,7 @@ class CFData:
     judgements: Judgements | None = None
     triples: NDArray[np.int64] | None = None
     teacher: Scorer | None = None
+    weights: PairWeights | None = None
 
     def __post_init__(self) -> None:
         check_size("users", self.users)

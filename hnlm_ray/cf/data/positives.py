@@ -126,6 +126,40 @@ class Positives:
             raise InputError(f"{name}: items of a user must be sorted and unique; build it by from_pairs")
 
 
+@dataclass(frozen=True, eq=False)
+class PairWeights:
+    """How much some (user, item) pairs weigh in training, such as how often each came; all others weigh 1.
+
+    Parameters
+    ----------
+    keys
+        ``user * items + item``, int64[n], rising.
+    weights
+        float64[n], finite and above 0.
+    """
+
+    keys: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def from_pairs(cls, users: ArrayLike, items: ArrayLike, weights: ArrayLike, n_items: int) -> PairWeights:
+        """Sort the weights of pairs; InputError where one is no finite number above 0, or a pair comes twice."""
+        user, item = whole_numbers(users, items)
+        given = np.asarray(weights, np.float64)
+        if given.shape != user.shape or not (np.isfinite(given).all() and (given > 0).all()):
+            raise InputError("weights of pairs must be one finite number above 0 each; leave out pairs that weigh 1")
+        keys = user * n_items + item
+        order = np.argsort(keys)
+        if (np.diff(keys[order]) == 0).any():
+            raise InputError("a pair has two weights; give one each")
+        return cls(keys[order], given[order])
+
+    def of(self, positives: Positives, n_items: int) -> NDArray[np.float64]:
+        """Return the weight of each pair, float64[pairs], in the order of :meth:`Positives.pairs`."""
+        found = positions(self.keys, positives.keys(n_items))
+        return np.where(found >= 0, self.weights[found], 1.0) if len(self.keys) else np.ones(len(positives))
+
+
 def whole_numbers(*columns: ArrayLike) -> tuple[NDArray[np.int64], ...]:
     """Return columns of indices, int64[n] each; InputError for other numbers, or for columns of several lengths."""
     found = tuple(_indices(column) for column in columns)

@@ -128,6 +128,12 @@ def unread_settings(config: CFConfig, paths: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def reads_weights(config: CFConfig) -> bool:
+    """Tell whether a training draws pairs, and so can draw them by their weights (``CFData.weights``)."""
+    loss = _loss(config)
+    return loss is not None and not loss.whole_users
+
+
 def reject_ignored_settings(config: CFConfig) -> None:
     """Raise InputError where a setting would change nothing, such as a guard without candidates."""
     _reject_settings_of_candidates(config)

@@ -109,7 +109,8 @@ def init(paths: Sequence[str], wanted: Wanted, output: Output) -> None:
     answer = {"config": out, **plan.tree, "columns": [vars(use) for use in found.uses], "questions": answers.asked}
     answer |= {"read": _counts(measured, seen), "examples": examples}
     losses = losses_of(found, measured, seen, core)
-    warnings = [*found.warnings, *(_asked(one) for one in answers.asked), *warnings_of(losses)]
+    taken = [_asked(one) for one in answers.asked] if answers.yes else []
+    warnings = [*found.warnings, *taken, *warnings_of(losses)]
     answer |= {"warnings": warnings, "left_out": [vars(loss) for loss in losses]}
     output.emit(answer, lambda console: _show(console, found, answer, examples))
 
@@ -129,7 +130,10 @@ def _core(found: Understanding, measured: Measured, most_users: int | None) -> C
         return Core(1, 1, 0, 0, 0)
     core = core_of(measured, found.min_rating, most_users)
     if core is None:
-        raise InputError(f"no row has a rating of {found.min_rating:g} or more, so none is a positive; name --rating")
+        raise InputError(
+            f"no row has a rating of {found.min_rating:g} or more that is the last one of its user and item, so none "
+            "is a positive; name another column with --rating"
+        )
     if core.users < 2 or core.items < 2:
         raise InputError(
             f"{core.users} users and {core.items} items have positives{_threshold(found)}, and two of each are needed; "
@@ -186,10 +190,8 @@ def _show(
     console: Console, found: Understanding, answer: Mapping[str, Any], examples: Sequence[Mapping[str, Any]]
 ) -> None:
     table = Table("file", "column", "used as", "because", box=None, pad_edge=False)
-    order = sorted(found.uses, key=lambda use: use.role == LEFT)
-    for use in order:
-        style = "dim" if use.role == LEFT else ""
-        table.add_row(*(Text(clean(cell), style=style) for cell in (use.file, use.column, use.role, use.why)))
+    for use in (use for use in found.uses if use.role != LEFT):
+        table.add_row(*(Text(clean(cell)) for cell in (use.file, use.column, use.role, use.why)))
     console.print(table)
     read = answer["read"]
     whole = "" if read["complete"] else " (the first rows of a large file)"

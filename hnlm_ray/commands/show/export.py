@@ -16,7 +16,7 @@ from hnlm_ray.commands.output import Output, open_console, say
 from hnlm_ray.config import Config
 from hnlm_ray.export import embeddings, negatives, recommendations
 from hnlm_ray.export.files import Target, write_rows
-from hnlm_ray.pipeline.status import what_differs
+from hnlm_ray.pipeline.status import maker_of, what_differs
 from hnlm_ray.sources.readers.files import file_in
 from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.shown_tables import ShownTables
@@ -79,11 +79,11 @@ def _check_tables(tables: ShownTables, needed: Iterable[str], what: str) -> None
     uri = redacted(tables.workspace.uri)
     for table in needed:
         if tables.published.state(table) == "absent":
-            raise WorkspaceError(f"there is no {what} in {uri} yet: run `hnlm run` with the same options first")
+            raise WorkspaceError(f"there is no {what} in {uri} yet: run {_command(table)} with the same options first")
         if newer := tables.published.made_anew(table):
             raise WorkspaceError(
                 f"the {what} in {uri} was made from other data than is there now ({', '.join(newer)}): "
-                "run `hnlm run` with the same options first"
+                f"run {_command(table)} with the same options first"
             )
 
 
@@ -96,8 +96,14 @@ def freshness(config: Config, workspace: Workspace, table: str, what: str) -> tu
     if reason is None:
         return True, None
     told, note = redacted(reason), f"note: this {what} is not of the configuration given"
-    say(open_console(stderr=True), f"{note} ({told}): `hnlm run` makes that")
+    say(open_console(stderr=True), f"{note} ({told}): {_command(table)} makes that")
     return False, told
+
+
+def _command(table: str) -> str:
+    """Return what makes a table, whichever stages the configuration leaves out."""
+    maker = maker_of(table)
+    return "`hnlm recommend`" if maker is not None and maker.on_request else "`hnlm run`"
 
 
 def _write_rows(workspace: Workspace, request: ExportRequest) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from hnlm_ray.commands.stages.execution import Execution
 from hnlm_ray.config import Config, PrepareConfig
 from hnlm_ray.pipeline.status import find_stage
 from hnlm_ray.prepare.blocks import unique_positives
-from hnlm_ray.prepare.duplicates import TRAINS
+from hnlm_ray.prepare.duplicates import GIVEN, TRAINS
 from hnlm_ray.recommend.recommender import Recommended, Recommender
 from hnlm_ray.sources.readers.files import file_in
 from hnlm_ray.workspace import Workspace
@@ -83,11 +83,16 @@ def prepared_by(depends_on: Mapping[str, object]) -> PrepareConfig:
 
 def _reason(config: PrepareConfig, rows: int, kept: pa.Table, known_items: Sequence[str]) -> str:
     given = config.split.method == "given"
-    counted = kept.filter(kept[TRAINS].cast(pa.bool_())) if given else kept  # as the k-core counts
+    counted = kept.filter(pc.equal(kept[GIVEN], TRAINS)) if given else kept  # as the k-core counts
     count, known = counted.num_rows, len(set(counted["item_id"].to_pylist()) & set(known_items))
     what = "training positives" if given else "positives"
     if count < config.user_core:
         return f"not in the model: {count} {what} of {rows} interactions, prepare.user_core {config.user_core}"
+    if config.split.method == "time":
+        return (
+            f"not in the model: {count} {what}, {known} of items in the model: none of them is early enough to train "
+            "on (prepare.split, method time), or too few of its items stayed"
+        )
     if config.max_users is not None:
         return (
             f"not in the model: not in the sample of prepare.max_users {config.max_users}, or too few of its items "
@@ -108,9 +113,10 @@ class Answers:
     """Answers from the published model, on a workspace's tables as they were at one moment."""
 
     tables: ShownTables
+    seen: Literal["drop", "keep"]
 
     @classmethod
-    def open(cls, tables: ShownTables) -> Answers:
+    def open(cls, tables: ShownTables, seen: Literal["drop", "keep"]) -> Answers:
         """Check that there is a model made from the data that is there.
 
         Raises
@@ -126,12 +132,12 @@ class Answers:
                 f"the final model in {uri} was made from other data than is there now: run `hnlm recommend` without "
                 "a user first"
             )
-        return cls(tables)
+        return cls(tables, seen)
 
     @cached_property
     def recommender(self) -> Recommender:
         """The model in memory."""
-        return Recommender(self.tables.workspace)
+        return Recommender(self.tables.workspace, keeps_seen=self.seen == "keep")
 
     @cached_property
     def catalogue(self) -> pa.Table:
@@ -157,7 +163,7 @@ class Answers:
 
     def _known(self, user_id: str, user: int, k: int) -> Row:
         listed = self.tables.published.manifests.get("recommendations")
-        if listed and self.tables.readable("recommendations") and listed.depends_on.get("recommend.k") == k:
+        if listed and self.tables.readable("recommendations") and self._is_listed(listed.depends_on, k):
             rows = sorted(self.tables.rows_where("recommendations", user=user), key=lambda row: int(row["rank"]))
             found = [Recommended(row["item"], row["score"]) for row in rows]
             positives = self.tables.rows_where("model_users", user=user)[0]["positives"]
@@ -170,6 +176,9 @@ class Answers:
         ]
         found = self.recommender.for_vector(np.array(row["vector"], np.float32), seen, k)
         return self._answer(user_id, "model", row["positives"], found, None)
+
+    def _is_listed(self, made_with: Mapping[str, object], k: int) -> bool:
+        return made_with.get("recommend.k") == k and made_with.get("recommend.seen", "drop") == self.seen
 
     def for_history(self, given: Sequence[str], k: int) -> Row:
         """Return what a new user with this history gets; ``unknown_items`` names the ids that are no items.
@@ -255,6 +264,7 @@ def read_summary(workspace: Workspace) -> dict[str, Any]:
         "users": lists.counts["users"],
         "rows": sum(file.rows for file in lists.files),
         "k": lists.depends_on["recommend.k"],
+        "seen": lists.depends_on.get("recommend.seen", "drop"),
         "short_lists": lists.counts["short_lists"],
         "cold_users": cold,
         "cold_items": lists.counts["cold_items"],
@@ -266,6 +276,11 @@ def _show_summary(console: Console, answer: dict[str, Any], options: str) -> Non
     model = answer["model"]
     say(console, f"{model['method']}, trained on {model['positives']:,} positives ({model['train_on']})")
     say(console, f"{answer['rows']:,} recommendations for {answer['users']:,} users in {answer['table']}")
+    if answer["seen"] == "keep":
+        say(
+            console,
+            "they may hold what a user chose before (recommend.seen keep); `hnlm results` is of new items alone",
+        )
     cold_users = "unknown" if answer["cold_users"] is None else f"{answer['cold_users']:,}"
     say(console, f"{cold_users} users of the source are not in the model: --user folds one in from what it knows")
     say(console, f"{answer['cold_items']:,} items without a positive are recommended to nobody")
@@ -286,7 +301,7 @@ def recommend_to_one(
     """
     if user is not None and history:
         raise InputError("--user and --history exclude each other: a user of the source has a history of its own")
-    answers = Answers.open(ShownTables.open(workspace))
+    answers = Answers.open(ShownTables.open(workspace), config.recommend.seen)
     fresh, reason = freshness(config, workspace, "model_users", "model")
     wanted = config.recommend.k if k is None else k
     found = answers.for_history(history, wanted) if user is None else answers.for_user(user, wanted)

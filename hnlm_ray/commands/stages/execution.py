@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from hnlm_ray.base.progress import BarProgress, LineProgress, Progress, open_progress
-from hnlm_ray.commands.invocation import Invocation, unwind_on_sigterm
+from hnlm_ray.commands.invocation import Invocation
 from hnlm_ray.commands.output import Output
-from hnlm_ray.commands.stages.narration import say_finished, say_plan, say_retry
+from hnlm_ray.commands.stages.narration import say_finished, say_plan, say_retry, say_unread
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline.retry import PlannedRetry, run_retry
 from hnlm_ray.pipeline.run import run_stages
@@ -40,6 +40,7 @@ class Execution:
 
         def announce(before: list[StageStatus]) -> None:
             say_plan(console, self.config.name, self.workspace, before, log)
+            say_unread(console, self.config, before)
             begun.update(status.stage.name for status in before if status.state == "partial")
 
         with self._cluster_at_need(console, log) as (progress, prepare):
@@ -116,7 +117,6 @@ class Execution:
         streams = stack.enter_context(quiet(log))
         console.file = streams.err if self.output.as_json else streams.out
         stack.enter_context(connected(self.config, stages))
-        unwind_on_sigterm()
 
 
 def log_path(workspace: Workspace, name: str) -> str:

@@ -12,9 +12,10 @@ from rich.text import Text
 
 from hnlm_ray.base.redaction import redacted
 from hnlm_ray.base.text import clean, duration
-from hnlm_ray.llm.text.repair import REPAIRED
+from hnlm_ray.llm.text.objects import REPAIRED
 from hnlm_ray.pipeline.status import StageStatus, State
 from hnlm_ray.plan.figures import Promise
+from hnlm_ray.prepare.filter import notes_of, warnings_of
 from hnlm_ray.workspace import Manifest, Rows, Tokens, Workspace
 from hnlm_ray.workspace.stage import chunks_of
 
@@ -22,7 +23,8 @@ Figure = TypeVar("Figure")
 TokenCounts = TypedDict("TokenCounts", {"in": int, "out": int})
 """Tokens read and written."""
 _STYLES = {"fresh": "green", "stale": "yellow", "partial": "yellow", "running": "cyan", "missing": "dim"}
-_DONE = ("ok", "none")
+_COUNTED = ("status", "error", "tokens_in", "tokens_out")
+_DONE = ("ok", "none", "pruned")
 
 
 class RowCounts(TypedDict):
@@ -64,6 +66,14 @@ class StageRow(StageCost):
     reason: str
     planned: Foreseen | None
     outputs: list[str]
+    warnings: list[str]
+    notes: list[str]
+
+
+def told_of(manifest: Manifest) -> tuple[list[str], list[str]]:
+    """Return what a stage's table warns about, and what else it tells of its rows."""
+    warnings = warnings_of(manifest.stage, manifest.counts, manifest.depends_on)
+    return warnings, notes_of(manifest.counts, manifest.depends_on) if manifest.stage == "prepare" else []
 
 
 def row_counts(rows: Rows) -> RowCounts:
@@ -81,8 +91,11 @@ def stage_row(status: StageStatus, workspace: Workspace, promise: Promise | None
 
     ``rows`` speaks of the table that the configuration asks for: published, in the making, or none
     yet; ``repaired`` of them have an answer that was mended (``llm.repair_json``). ``todo`` is null where nobody has
-    counted yet. ``planned`` is what `hnlm plan` foresaw of this very work.
+    counted yet. ``planned`` is what `hnlm plan` foresaw of this very work. ``warnings`` say what took more than a fifth
+    of the data, ``notes`` what else became of rows.
     """
+    fresh = status.manifest if status.state == "fresh" else None
+    warnings, notes = told_of(fresh) if fresh is not None else ([], [])
     return {
         "name": status.stage.name,
         "state": status.state,
@@ -90,6 +103,8 @@ def stage_row(status: StageStatus, workspace: Workspace, promise: Promise | None
         **_cost(status, workspace),
         "planned": _planned(status, promise),
         "outputs": list(status.stage.outputs),
+        "warnings": warnings,
+        "notes": notes,
     }
 
 
@@ -137,13 +152,13 @@ def _chunks(status: StageStatus, workspace: Workspace) -> tuple[Counter[str], in
     store = workspace.table(status.stage.outputs[0])
     if not (status.stage.resumes and status.done_rows and "status" in store.schema.names):
         return Counter(), 0, {"in": 0, "out": 0}
+    columns = [name for name in _COUNTED if name in store.schema.names]  # CF trainings take no tokens
     try:
-        table = store.read_parts(store.parts(chunks_of(status.target)), ["status", "error", "tokens_in", "tokens_out"])
+        rows = store.read_parts(store.parts(chunks_of(status.target)), columns).to_pydict()
     except FileNotFoundError:  # the run that is at work has just published the table and removed its chunks
         return Counter(), 0, {"in": 0, "out": 0}
-    read, written = (sum(table[f"tokens_{way}"].to_pylist()) for way in ("in", "out"))
-    repaired = table["error"].to_pylist().count(REPAIRED)
-    return Counter(table["status"].to_pylist()), repaired, {"in": read, "out": written}
+    tokens: TokenCounts = {"in": sum(rows.get("tokens_in", ())), "out": sum(rows.get("tokens_out", ()))}
+    return Counter(rows["status"]), rows.get("error", []).count(REPAIRED), tokens
 
 
 def rows_text(rows: RowCounts) -> str:
@@ -188,3 +203,7 @@ def show_status(console: Console, workspace: str, rows: Sequence[StageRow]) -> N
         )
     console.print(Text(f"workspace {clean(workspace)}"))
     console.print(table)
+    for row in rows:
+        for kind, told in (("warning", row["warnings"]), ("note", row["notes"])):
+            for sentence in told:
+                console.print(Text(f"{kind}: {row['name']}: {clean(sentence)}"))

@@ -21,6 +21,8 @@ MISSING: Final = frozenset(
 """Words that programs write for a missing value; a cell that is one of them, case and all, has none."""
 DASHES: Final = frozenset({"-", "--", "---", "?", "??", ".", "*", "x", "X", "/", "\u2013", "\u2014", "\u2212"})
 """Signs that people write for a missing number or time; an id or a title may be one."""
+ZERO_DATES: Final = frozenset({"0000-00-00", "0000-00-00 00:00:00", "00.00.0000", "00/00/0000"})
+"""Dates that are none: what data bases write for an unknown one."""
 _UNIT: Final = r"(?:EUR|Euro|USD|GBP|CHF|kg|g|l|ml|cm|mm|[$%\x{20ac}\x{00a3}\x{00a5}])?"
 _BLANK: Final = r"[\s\x{00a0}]*"
 _GROUPS: Final = r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:[.,' \x{2019}\x{00a0}\x{202f}][0-9]{3})+)(?:[.,][0-9]+)?"
@@ -116,6 +118,10 @@ class Column:
         trimmed = pc.utf8_trim_whitespace(self.uniques)
         places = np.flatnonzero(pc.is_in(trimmed, value_set=pa.array(sorted(words))).to_numpy(zero_copy_only=False))
         return {str(trimmed[int(at)]): int(self.counts[at]) for at in places}
+
+    def rows_matching(self, pattern: str) -> int:
+        """Return how many rows have a value that matches a pattern."""
+        return int(self.counts[self._matching(pattern)].sum())
 
     @cached_property
     def parsed(self) -> npt.NDArray[np.float64]:

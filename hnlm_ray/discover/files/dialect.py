@@ -44,7 +44,8 @@ def header_of(rows: Sequence[Sequence[str]]) -> Header:
     if any(_contrasts(column) for column in columns):
         return Header(there=True, sure=True, told="the first line holds names, those below hold numbers")
     known = sum(max(name_score(role, cell) for role in _ROLES) >= 0.8 or only_id(cell) for cell in first)
-    recurs = any(cell in column for cell, column in zip(first, columns, strict=True) if cell)
+    others = [row for row in rest if len(row) == len(first) and [*row] != [*first]]  # a header that comes again is one
+    recurs = any(cell in {row[at] for row in others} for at, cell in enumerate(first) if cell)
     if recurs and known < len(first) / 2:
         return Header(there=False, sure=True, told="a value of the first line stands in its column again")
     if known >= max(2, len(first) / 2):
@@ -170,13 +171,16 @@ def _names_in_comment(text: str, comment: str, found: Dialect) -> tuple[str, ...
 
 def _above(text: str, found: Dialect) -> int:
     """Count the lines above the table: those before the first with all fields, where a title or a blank stands."""
-    head = next(iter(_rows(text, found.separator or ",", quoting=found.quoting)), [])
-    if len(head) in {found.width, found.width - 1}:
+    head = list(islice(_rows(text, found.separator or ",", quoting=found.quoting), 1))
+    if head and len(head[0]) in {found.width, found.width - 1} and _filled(head[0]) > 1:
         return 0
     rows = _rows_and_lines(text, found)
-    first = next((line for line, row in rows if len(row) in {found.width, found.width - 1} and len(row) > 1), 0)
-    short = all(len(row) < found.width - 1 or len(row) == 1 for line, row in rows if line < first)
-    return first if 0 < first <= _MOST_ABOVE and short else 0
+    first = next((line for line, row in rows if len(row) in {found.width, found.width - 1} and _filled(row) > 1), 0)
+    return first if first <= _MOST_ABOVE else 0
+
+
+def _filled(row: Sequence[str]) -> int:
+    return sum(bool(cell.strip()) for cell in row)
 
 
 def _rows_and_lines(text: str, found: Dialect) -> list[tuple[int, list[str]]]:

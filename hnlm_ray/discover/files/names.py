@@ -13,10 +13,26 @@ from hnlm_ray.base.yaml_text import parse_yaml
 
 _TYPED: Final = re.compile(r":(token|float|token_seq|float_seq)$")  # RecBole's atomic files
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\x00-\x7f])(?=[A-Z])")
-_NUMBERS: Final = ("nummer", "nr", "kennung", "schlussel", "code", "id")
+_NUMBERS: Final = (
+    "nummer",
+    "nr",
+    "kennung",
+    "schlussel",
+    "code",
+    "id",
+    "编号",
+    "番号",
+    "コード",
+    "代码",
+    "号码",
+    "번호",
+    "코드",
+    "号",
+)
 _LEAST_PART = 4
 
 
+@lru_cache(maxsize=16384)
 def name_score(role: str, name: str) -> float:
     """Say how clearly a name tells a role of ``words.yaml``: 1 it is one of its words, 0 it holds none."""
     words, parts = _words()[role], tokens(name)
@@ -26,11 +42,26 @@ def name_score(role: str, name: str) -> float:
         return 1.0
     if any(not words.isdisjoint(_bases(part)) for part in telling):
         return 0.9
+    return _headed(telling, words) or _part_score(telling, words)
+
+
+def _part_score(telling: Sequence[str], words: frozenset[str]) -> float:
+    """Judge names of which a part is a word: the last one says most, also in compounds ('Kundenbewertung')."""
     if telling and telling[-1] in words:
         return 0.8
     if not words.isdisjoint(telling):
         return 0.6
-    return 0.5 if any(_holds(part, word) for part in telling for word in words) else 0.0
+    held = [(part, word) for part in telling for word in words if _holds(part, word)]
+    return 0.7 if any(part.endswith(word) for part, word in held) else 0.5 * bool(held)
+
+
+def _headed(telling: Sequence[str], words: frozenset[str]) -> float:
+    """Judge names whose first word says what they are: 'note_client' is a note, 'date of order' a date."""
+    if len(telling) < 2 or telling[0] not in _words()["head"]:
+        return 0.0
+    if telling[0] in words:
+        return 0.85
+    return 0.6 if telling[-1] in words else 0.0
 
 
 def is_word(role: str, value: str) -> bool:
@@ -82,7 +113,7 @@ def _is_latin(text: str, at: int) -> bool:
 
 def _bases(part: str) -> set[str]:
     """Return what a German compound numbers: 'kundennummer' and 'kundennr' number 'kunde'."""
-    ending = next((one for one in _NUMBERS if part.endswith(one) and len(part) > len(one) + 2), None)
+    ending = next((one for one in _NUMBERS if part.endswith(one) and len(part) > len(one) + 2 * one.isascii()), None)
     base = part.removesuffix(ending) if ending else ""
     return {base.removesuffix(joint) for joint in ("", "n", "en", "s")} - {""}
 

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.discover.files.columns import MISSING, Column, number_of
-from hnlm_ray.discover.files.names import name_score
+from hnlm_ray.discover.files.columns import DASHES, MISSING, Column, number_of
+from hnlm_ray.discover.files.names import name_score, tokens
 from hnlm_ray.discover.files.sample import Ask, Question, Table
 from hnlm_ray.discover.overrides import Overrides
 
@@ -17,6 +17,8 @@ MOST_EVENTS = 30
 """Kinds of events at most; a column of more different words names something else."""
 _NAMED, _EVENT = 0.8, 0.8
 _STRONG_SHARE = 0.1
+_MOSTLY = 0.95
+_NAME_THEM = "those that --events names"
 _FLAGS: Final = frozenset(
     {"0", "1", "0.0", "1.0", "true", "false", "t", "f", "yes", "no", "y", "n", "ja", "nein", "j", "oui", "non", "o"}
 )
@@ -24,8 +26,12 @@ _FLAGS: Final = frozenset(
 
 def is_flag(column: Column) -> bool:
     """Tell whether the values are yes and no."""
-    texts = {text.strip().casefold() for text in column.head[:3] if text not in MISSING}
-    return 0 < len(texts) <= 2 and column.distinct - len(column.missing) <= 2 and texts <= _FLAGS
+    if not 0 < column.distinct <= MOST_EVENTS:
+        return False
+    texts = [str(text).strip() for text in column.uniques.to_pylist()]
+    rows = {text: int(count) for text, count in zip(texts, column.counts, strict=True) if text not in MISSING}
+    flags = {text: count for text, count in rows.items() if text.casefold() in _FLAGS}
+    return len({text.casefold() for text in flags}) in {1, 2} and sum(flags.values()) >= _MOSTLY * sum(rows.values())
 
 
 def is_events(column: Column) -> bool:
@@ -38,6 +44,13 @@ def is_events(column: Column) -> bool:
     return bool(texts) and (len(known) >= max(1, 0.5 * len(texts)) or (named and len(known) > 0))
 
 
+def names_events(column: Column) -> bool:
+    """Tell whether a column that is named as kinds of events has a few, whatever they are called: 1, 2, 3."""
+    return (
+        name_score("event", column.name) == 1.0 and 1 < column.distinct <= MOST_EVENTS and len(tokens(column.name)) > 1
+    )
+
+
 def event_role(text: str) -> str | None:
     """Name what a kind of event says of a user's liking: strong, weak or rejecting; None for an unknown word."""
     return next((role for role in ("rejecting", "strong", "weak") if name_score(role, text) >= _EVENT), None)
@@ -45,14 +58,14 @@ def event_role(text: str) -> str | None:
 
 def events_of(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask) -> tuple[str | None, tuple[str, ...]]:
     """Ask which kinds of events count, where a column names several."""
-    column = next((one for one in rest if is_events(one) and one.distinct - len(one.missing) > 1), None)
+    found = (one for one in rest if (is_events(one) or names_events(one)) and _kinds(one) > 1)
+    column = next(found, None)
     if column is None:
         if wanted.events:
             raise InputError(f"--events: no column of {table.place.shown} names kinds of events; leave it out")
         return None, ()
-    rows = {
-        str(kind).strip(): int(count) for kind, count in zip(column.uniques.to_pylist(), column.counts, strict=True)
-    }
+    counted = zip(column.uniques.to_pylist(), column.counts, strict=True)
+    rows = {str(kind).strip(): int(count) for kind, count in counted if kind.strip() not in MISSING | DASHES}
     if wanted.events:
         return column.name, _wanted_events(table, column, wanted.events, rows)
     choices = _choices_of_events(rows)
@@ -60,8 +73,16 @@ def events_of(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask)
         f"{kind} {count / column.rows:.0%}" for kind, count in sorted(rows.items(), key=lambda k: -k[1])[:8]
     )
     text = f"which events of {table.place.shown}:{column.name} count as a positive ({shown})?"
-    chosen = choices[ask(Question(text, tuple(" and ".join(kinds)[:200] for kinds in choices), "--events"))]
+    shown_choices = tuple(" and ".join(kinds)[:200] for kinds in choices)
+    at = ask(Question(text, shown_choices if len(choices) > 1 else (*shown_choices, _NAME_THEM), "--events"))
+    if at == len(choices):
+        raise InputError(f"{table.place.shown}:{column.name} holds {shown}: name those that count with --events A,B")
+    chosen = choices[at]
     return (column.name, chosen) if len(chosen) < len(rows) else (None, ())
+
+
+def _kinds(column: Column) -> int:
+    return column.distinct - len(column.rows_of(MISSING | DASHES))
 
 
 def _wanted_events(table: Table, column: Column, wanted: Sequence[str], rows: Mapping[str, int]) -> tuple[str, ...]:
@@ -84,19 +105,19 @@ def _choices_of_events(rows: Mapping[str, int]) -> list[tuple[str, ...]]:
 
 
 def quantity_of(table: Table, rest: Sequence[Column], ask: Ask) -> str | None:
-    """Ask about quantities of 0 or less: returns and corrections, which are no choice of an item."""
+    """Ask about negative quantities: returns and corrections, which are no choice of an item."""
     for column in rest:
-        if name_score("quantity", column.name) >= _NAMED and column.amounts and (share := _not_positive(column)) > 0:
-            text = f"{table.place.shown}:{column.name} is 0 or less in {share:.1%} of the rows; what are these?"
+        if name_score("quantity", column.name) >= _NAMED and column.amounts and (share := _negative(column)) > 0:
+            text = f"{table.place.shown}:{column.name} is negative in {share:.1%} of the rows; what are these?"
             choices = ("returns: left out, counted", "positives like the others")
             return None if ask(Question(text, choices, "--yes")) else column.name
     return None
 
 
-def _not_positive(column: Column) -> float:
-    """Return the share of rows with 0 or less, 0 to 1."""
+def _negative(column: Column) -> float:
+    """Return the share of rows with less than 0, 0 to 1."""
     numbers = column.parsed
     if np.isnan(numbers).all():
         read = [number_of(str(text).strip()) for text in column.uniques.to_pylist()]
         numbers = np.array([np.nan if number is None else number for number in read])
-    return float(column.counts[numbers <= 0].sum() / max(1, column.rows))
+    return float(column.counts[numbers < 0].sum() / max(1, column.rows))

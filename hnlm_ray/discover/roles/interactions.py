@@ -1,7 +1,4 @@
-"""The roles of the columns of a file of interactions.
-
-Which column of a file of interactions says when.
-"""
+"""The roles of the columns of a file of interactions."""
 
 from __future__ import annotations
 
@@ -15,157 +12,30 @@ from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.files.columns import MISSING, Column, number_of
 from hnlm_ray.discover.files.names import has_id, name_score, tokens
 from hnlm_ray.discover.files.sample import Ask, Question, Table
-from hnlm_ray.discover.overrides import Overrides
+from hnlm_ray.discover.overrides import NONE, Overrides
 from hnlm_ray.discover.roles.events import events_of, is_flag, quantity_of
-from hnlm_ray.discover.roles.items import tells_of
-from hnlm_ray.discover.roles.pairs import Pair, close_rivals, is_timed
+from hnlm_ray.discover.roles.items import unfit
+from hnlm_ray.discover.roles.pairs import Pair, close_rivals
 from hnlm_ray.discover.roles.scale import Scale, least_positive, scale_of
-from hnlm_ray.discover.roles.times import Times, reads, times_of
+from hnlm_ray.discover.roles.times import Times, is_dated, times_of
+from hnlm_ray.discover.roles.when import says_the_same, time_column
 
-_OF_ONE_SIDE = 5.0
-"""More than all else: a date of the user or of the item is taken only where there is no other."""
-
-
-def time_column(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> tuple[str | None, Times | None]:
-    """Return the column of the times and how they are written; None when there is none.
-
-    Raises
-    ------
-    InputError
-        When what the user said of the times fits no column.
-    """
-    if wanted.time == NONE:
-        return None, None
-    if wanted.time is not None:
-        return wanted.time, _of_named(table, table.column(wanted.time), wanted, ask)
-    rest = [column for column in table.columns if column.name not in {pair.user, pair.item, wanted.rating}]
-    fitting = _with_format(rest, wanted.time_format) if wanted.time_format is not None else _fitting(table, rest, pair)
-    best = max(fitting, key=lambda name: _score(table, pair, table.column(name), fitting[name]), default=None)
-    if best is None:
-        _ask_of_unread(table, rest, ask)
-        return None, None
-    return best, _chosen(table, table.column(best), fitting[best], ask)
-
-
-def _ask_of_unread(table: Table, rest: Sequence[Column], ask: Ask) -> None:
-    """Ask about a column that is named as times and is read by no format: to go without times is the user's choice."""
-    unread = [column for column in rest if _named_time(column) and _is_unread(column)]
-    for column in unread[:1]:
-        shown = ", ".join(map(repr, column.head[:3]))
-        text = (
-            f"{table.place.shown}:{column.name} is named as times, but no format that is known reads its values "
-            f"({shown}); how does it go on?"
-        )
-        if ask(Question(text, ("without times", "say how they are written"), "--time-format or --time none")):
-            raise InputError(
-                f"{table.place.shown}:{column.name} holds times such as {shown}: say how they are written with "
-                f"--time {column.name} --time-format '%d.%m.%Y' (as Python's strptime has it)"
-            )
-
-
-def _is_unread(column: Column) -> bool:
-    """Tell whether values could be times in an unknown form: no yes and no, no hours of a day or days of a week."""
-    part = column.numeric and np.max(column.numbers, initial=0.0) < _PART_OF_A_TIME
-    approved = name_score("approval", column.name) >= _NAMED
-    return column.distinct > 1 and not (part or approved or is_flag(column) or times_of(column, named=True))
-
-
-def _of_named(table: Table, column: Column, wanted: Overrides, ask: Ask) -> Times:
-    if wanted.time_format is not None:
-        return Times(wanted.time_format, "as you said")
-    found = times_of(column, named=True)
-    if not found:
-        raise InputError(
-            f"--time {wanted.time}: its values ({', '.join(column.head[:3])}) are no times that are known; add "
-            "--time-format, for example --time-format '%d.%m.%Y'"
-        )
-    return _chosen(table, column, found, ask)
-
-
-def _with_format(rest: Sequence[Column], time_format: str) -> dict[str, list[Times]]:
-    fitting = {column.name: [Times(time_format, "as you said")] for column in rest if reads(column, time_format)}
-    if not fitting:
-        raise InputError(
-            f"--time-format {time_format!r} reads none of the columns {', '.join(repr(c.name) for c in rest[:10])}; "
-            "correct it, or name the column with --time"
-        )
-    return fitting
-
-
-def _named_time(column: Column) -> bool:
-    return name_score("time", column.name) >= _NAMED
-
-
-def _fitting(table: Table, rest: Sequence[Column], pair: Pair) -> dict[str, list[Times]]:
-    found = {column.name: times_of(column, named=_named_time(column)) for column in rest}
-    return {name: times for name, times in found.items() if times and _may_be_time(table, pair, name, times)}
-
-
-def _may_be_time(table: Table, pair: Pair, name: str, times: Sequence[Times]) -> bool:
-    """Numbers without a name of times must be no id, no count, and no fact of a user or an item."""
-    column = table.column(name)
-    if name_score("time", name) > 0 or column.typed_time or not column.numeric:
-        return True
-    if times[0].told.startswith("digits") or has_id(name) or _counts_up(column) or not is_timed(table, column):
-        return False
-    other = max(name_score(role, name) for role in ("row", "user", "item", "count"))
-    return other < 0.6 and not _of_one_side(table, pair, column)
-
-
-def _counts_up(column: Column) -> bool:
-    """Tell whether the values number the rows."""
-    return bool(column.all_distinct and np.ptp(column.numbers) < 2 * column.rows)
-
-
-def _score(table: Table, pair: Pair, column: Column, found: Sequence[Times]) -> float:
-    """Prefer times of the interaction, then named columns, then those without a format, then finer ones."""
-    return (
-        name_score("time", column.name)
-        + 0.5 * (found[0].time_format is None)
-        + 0.3 * column.filled
-        + len(found[0].told) / 1e4
-        - _OF_ONE_SIDE * _of_one_side(table, pair, column)
-    )
-
-
-def _of_one_side(table: Table, pair: Pair, column: Column) -> bool:
-    """Tell whether all rows of a user, or of an item, say the same: its sign-up, its release."""
-    return any(tells_of(table.column(name), column) for name in (pair.user, pair.item))
-
-
-def _chosen(table: Table, column: Column, found: Sequence[Times], ask: Ask) -> Times:
-    shown = f"{table.place.shown}:{column.name}"
-    if len(found) == 1:
-        return _accepted(shown, found[0], ask)
-    text = f"how are the times of {shown} written ({', '.join(column.head[:3])})?"
-    choices = tuple(str(times.time_format) for times in found[:4])
-    return found[ask(Question(text, choices, "--time-format"))]
-
-
-def _accepted(shown: str, times: Times, ask: Ask) -> Times:
-    """Ask where some cells are no times: those rows would have none."""
-    odd = ", ".join(map(repr, times.odd[:3]))
-    told = [f"some values ({odd}) are no {times.told}"] if times.odd else []
-    told += ["numbers such as 0 are no time since 1970"] if times.outside else []
-    told += [f"{' and '.join(times.units)} stand beside each other"] if len(times.units) > 1 else []
-    if told:
-        text = f"{shown}: {', '.join(told)}; how are they read?"
-        first = "each by its size" if len(times.units) > 1 and len(told) == 1 else "these are missing times, counted"
-        if ask(Question(text, (first, "stop, the file is mended first"), "--yes")):
-            raise InputError(f"{shown}: {', '.join(told)}; mend the file, or name another column with --time")
-    return times
-
-
-NONE: Final = "none"
-"""What the user names as a column when there is to be none."""
 _NAMED = 0.8
 _REVIEW_WORDS = 6
 _MOST_REVIEWS = 2
 _MOSTLY_DIGITS = 0.4
-_PART_OF_A_TIME = 3000
+_SURELY, _REPEATED, _PARTLY = 1.0, 1.5, 0.6
+_MOST_STEPS = 21
+_NO_RATING: Final = (
+    *("count", "quantity", "time", "row", "user", "item", "person", "aggregate", "average", "not_when", "event"),
+    *("title", "text", "review"),
+)
 _BEST_IS_LEAST: Final = frozenset({"note", "noten", "schulnote", "schulnoten", "zensur", "zensuren"})
 _TOP_GRADE = 6.0
 _USUAL_TOPS = frozenset({5.0, 10.0, 100.0})
+_TOPS: Final = frozenset({1.0, 3.0, 4.0, 5.0, 6.0, 7.0, 10.0, 20.0, 100.0})
+_LOWS: Final = frozenset({0.0, 0.5, 1.0})
+_HALF_NAMED, _UNSURE, _MOST_RIVALS = 0.5, 0.8, 4
 
 
 @dataclass(frozen=True)
@@ -192,10 +62,11 @@ class InteractionRoles:
 
 
 def choose_pair(table: Table, pairs: Sequence[Pair], ask: Ask) -> Pair:
-    """Take the best pair; ask when others fit as well, or when nothing tells user from item."""
+    """Take the best pair; ask when others fit as well, or when a name of the two tells nothing and others could do."""
     best = pairs[0]
-    named = name_score("user", best.user) >= 0.5 or name_score("item", best.item) >= 0.5
-    rivals = close_rivals([pair for pair in pairs if not named or _names_nothing(pair, best)])
+    unsure = [name for name, role in ((best.user, "user"), (best.item, "item")) if name_score(role, name) < _HALF_NAMED]
+    alike = [pair for pair in pairs if pair.score >= best.score - (_UNSURE if len(unsure) == 1 else 0.0)]
+    rivals = alike[:_MOST_RIVALS] if len(unsure) == 1 else close_rivals([*pairs] if unsure else [best])
     if len(rivals) < 2 or rivals[0] != best:
         return best
     shown = tuple(
@@ -205,20 +76,17 @@ def choose_pair(table: Table, pairs: Sequence[Pair], ask: Ask) -> Pair:
     return rivals[ask(Question(f"which columns of {table.place.shown} are user and item?", shown, "--user and --item"))]
 
 
-def _names_nothing(pair: Pair, best: Pair) -> bool:
-    return pair == best or (name_score("user", pair.user) >= 0.5) == (name_score("user", best.user) >= 0.5)
-
-
 def _count(table: Table, name: str) -> str:
     return f"{table.column(name).distinct:,} values, such as {', '.join(table.column(name).head[:3])}"[:80]
 
 
 def interaction_roles(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> InteractionRoles:
     """Give the other columns their roles: time first, then rating, what happened, then what the user wrote."""
+    table = _with_both(table, pair)
     rest = [column for column in table.columns if column.name not in {pair.user, pair.item}]
     timestamp, times = time_column(table, pair, wanted, ask)
     rest = [column for column in rest if column.name != timestamp]
-    rating, scale = _rating(table, rest, wanted, ask)
+    rating, scale = _rating(table, pair, rest, wanted, ask)
     rest = [column for column in rest if column.name != rating]
     event, events = events_of(table, rest, wanted, ask)
     quantity = quantity_of(table, rest, ask)
@@ -237,11 +105,22 @@ def interaction_roles(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> 
     )
 
 
+def _with_both(table: Table, pair: Pair) -> Table:
+    """Leave out the rows without a user or an item: a line of totals tells nothing of the other columns."""
+    user, item = table.column(pair.user), table.column(pair.item)
+    there = np.flatnonzero((user.codes >= 0) & (item.codes >= 0))
+    if len(there) == table.rows:
+        return table
+    return replace(table, columns=tuple(column.taken(there) for column in table.columns))
+
+
 def _id_told(column: Column) -> str:
     return f"{column.distinct:,} distinct values, {column.repetition:.1f} rows each"
 
 
-def _rating(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask) -> tuple[str | None, Scale | None]:
+def _rating(
+    table: Table, pair: Pair, rest: Sequence[Column], wanted: Overrides, ask: Ask
+) -> tuple[str | None, Scale | None]:
     if wanted.rating == NONE:
         return None, None
     if wanted.rating is not None:
@@ -252,14 +131,74 @@ def _rating(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask) -
                 "ratings, numbers from -100 to 100 or words of approval; name another column"
             )
         return wanted.rating, _settled(table, wanted.rating, scale, wanted, ask)
-    read = {column.name: scale_of(column, named=_named_rating(column)) for column in rest}
+    rest = [column for column in rest if not _is_fact(table, pair, column)]
+    read = {
+        column.name: scale_of(column, named=_named_rating(column) or not _told_otherwise(column.name))
+        for column in rest
+    }
     scales = {column.name: scale for column in rest if (scale := read[column.name]) and _is_rating(column, scale)}
     best = max(scales, key=lambda name: _rating_score(table.column(name), scales[name]), default=None)
     if best is None:
         _refuse_unread(table, rest)
-        return None, None
+        return _asked_rating(table, read, ask)
     best = _of_several_approvals(table, best, scales, ask)
     return best, _settled(table, best, scales[best], wanted, ask)
+
+
+def _is_fact(table: Table, pair: Pair, column: Column) -> bool:
+    """Tell whether a column sums up what many think: a mean, a count of votes, the same in all rows of an item."""
+    counted = max(name_score("aggregate", column.name), name_score("count", column.name))
+    if counted >= max(_NAMED, name_score("rating", column.name)) and column.amounts and not is_flag(column):
+        return name_score("rating", column.name) < _SURELY or not _is_usual(scale_of(column, named=True))
+    averaged = name_score("average", column.name) > 0
+    item = table.column(pair.item)
+    if name_score("rating", column.name) >= _NAMED:
+        return averaged
+    return averaged or (says_the_same(item, column))
+
+
+def _is_usual(scale: Scale | None) -> bool:
+    return scale is not None and scale.high in _USUAL_TOPS and scale.low in {0.5, 1.0} and scale.steps <= _MOST_STEPS
+
+
+def _asked_rating(table: Table, read: Mapping[str, Scale | None], ask: Ask) -> tuple[str | None, Scale | None]:
+    """Ask about a column whose name tells no other role, and whose numbers could be ratings."""
+    found = {name: scale for name, scale in read.items() if scale is not None and _could_be_rating(table, name, scale)}
+    if not found:
+        return None, None
+    order = sorted(found, key=lambda name: (name_score("rating", name), _is_usual(found[name])), reverse=True)
+    name, scale = order[0], found[order[0]]
+    text = f"{table.place.shown}:{name} holds {scale.steps} numbers from {scale.low:g} to {scale.high:g}: ratings?"
+    likely = _is_usual(scale) or name.startswith("column_") or name_score("rating", name) > 0
+    choices = ("yes, ratings", "no") if likely else ("no", "yes, ratings")
+    taken = choices[ask(Question(text, choices, "--rating"))] == "yes, ratings"
+    return (name, scale) if taken else (None, None)
+
+
+def _could_be_rating(table: Table, name: str, scale: Scale) -> bool:
+    """Tell whether a column of an unknown name holds numbers of a usual scale that are no fact of an order."""
+    other = max(name_score(role, name) for role in _NO_RATING)
+    if other >= _HALF_NAMED or (has_id(name) and not name.startswith("column_")):
+        return False
+    if name.startswith("column_"):
+        return True
+    round_top = scale.high in _TOPS and (scale.low in _LOWS or scale.low == -scale.high)
+    orders = [one for one in table.columns if name_score("row", one.name) >= _NAMED and one.repetition >= _REPEATED]
+    return scale.steps > 2 and round_top and not any(says_the_same(one, table.column(name)) for one in orders)
+
+
+def unused(column: Column) -> str:
+    """Say why a column of the interactions has no role, and what to type if it has one."""
+    if name_score("rating", column.name) >= _NAMED:
+        return (
+            f"named as ratings, but not taken as such ({', '.join(column.head[:3])}); --rating {column.name} takes it"
+        )
+    scale = scale_of(column)
+    if scale is not None and scale.high in _USUAL_TOPS and scale.steps >= 3:
+        return f"{scale.told}; if these are ratings: --rating {column.name}"
+    if name_score("time", column.name) >= _NAMED:
+        return f"named as times, but not taken as such; --time {column.name} takes it"
+    return unfit(column) or "no role in an interaction"
 
 
 def _fitting_not(column: Column) -> str:
@@ -332,13 +271,18 @@ def _inverted(scale: Scale, column: Column) -> Scale:
     return replace(turned, min_rating=least_positive(scale.low, scale.high, known))
 
 
+def _told_otherwise(name: str) -> bool:
+    return max(name_score(role, name) for role in _NO_RATING) >= _HALF_NAMED
+
+
 def _named_rating(column: Column) -> bool:
-    return name_score("rating", column.name) >= 0.6 and name_score("count", column.name) < 0.8
+    named = name_score("rating", column.name)
+    return named >= 0.6 and name_score("count", column.name) < max(_NAMED, named)
 
 
 def _is_rating(column: Column, scale: Scale) -> bool:
     """Ask for a name of ratings, or approval in words or as 0 and 1; without names only 1 to 5 and the like will do."""
-    yes_or_no = (scale.low, scale.high, scale.steps) == (0.0, 1.0, 2) and name_score("approval", column.name) >= 0.6
+    yes_or_no = (scale.low, scale.high, scale.steps) == (0.0, 1.0, 2) and _named_approval(column)
     if _named_rating(column) or yes_or_no:
         return True
     nameless = column.name.startswith("column_")
@@ -346,17 +290,24 @@ def _is_rating(column: Column, scale: Scale) -> bool:
     return (nameless and usual) or (bool(scale.values) and not column.numeric and "approval" in scale.told)
 
 
+def _named_approval(column: Column) -> bool:
+    """Tell whether a word of the name is one of approval; 'reordered' only ends in one."""
+    words = [part for part in tokens(column.name) if name_score("approval", part) == 1.0]
+    return bool(words) or name_score("approval", column.name) >= _NAMED
+
+
 def _rating_score(column: Column, scale: Scale) -> float:
     named = max(name_score("rating", column.name), 0.8 * name_score("approval", column.name))
+    named -= 0.5 * (name_score("aggregate", column.name) >= _NAMED)
     return named + column.filled + 0.2 * (scale.steps > 2)
 
 
 def _reviews(rest: Sequence[Column]) -> tuple[str, ...]:
     """Texts that users wrote: several words, hardly one twice; no times and no codes, which have few letters."""
     texts = [column for column in rest if not column.urls and not column.listed and not column.amounts]
-    texts = [column for column in texts if not _named_time(column) and column.digits < _MOSTLY_DIGITS]
+    texts = [column for column in texts if name_score("time", column.name) < _NAMED and column.digits < _MOSTLY_DIGITS]
     named = [c for c in texts if name_score("review", c.name) >= 0.6 and c.words >= 2 and c.repetition < 3]
     unnamed = [c for c in texts if c not in named and c.words >= _REVIEW_WORDS and c.repetition < 1.5]
-    unnamed = [column for column in unnamed if not times_of(column, named=True)]
+    unnamed = [column for column in unnamed if not times_of(column, named=True) and not is_dated(column)]
     kept = sorted((named or unnamed)[:_MOST_REVIEWS], key=lambda column: column.words)
     return tuple(column.name for column in kept)

@@ -13,7 +13,7 @@ import numpy as np
 from hnlm_ray.discover.files.columns import Column, distinct_pairs
 from hnlm_ray.discover.files.names import has_id, name_score, only_id
 from hnlm_ray.discover.files.sample import Table
-from hnlm_ray.discover.roles.events import is_events, is_flag
+from hnlm_ray.discover.roles.events import is_events, is_flag, names_events
 from hnlm_ray.discover.roles.items import could_be_title, tells_of
 from hnlm_ray.discover.roles.scale import scale_of
 from hnlm_ray.discover.roles.times import times_of
@@ -24,10 +24,12 @@ _LEAST_SCORE = 0.4
 _CLOSE = 0.25
 _LEAST_SPREAD = 0.25
 _LONG_TEXT = 12
-_NAMED = 0.8
-_FIRST, _LATER, _ID_PLACES = 0.3, 0.05, 2
-_REPEATED = 1.3
+_NAMED, _PARTLY = 0.8, 0.7
+_FIRST, _LATER, _ID_PLACES = 0.3, 0.2, 2
+_REPEATED, _TOGETHER = 1.3, 1.1
 _RANK, _RATED = 0.5, 0.4
+_MOSTLY = 0.9
+_SOME, _FEW_IDS = 0.6, 8
 _FEW_STEPS, _LEAST_RANKS, _LEAST_OWNERS = 21, 3, 5
 
 
@@ -65,9 +67,11 @@ def ranked_pairs(
     scored_users = {name: _user_score(name, ids[name], alone) for name in ids} if user is None else {user: 2.0}
     things = [name for name in ids if name_score("item", name) >= _NAMED or name_score("row", name) < _NAMED]
     scored_items = {name: _item_score(name, ids[name], links) for name in things} if item is None else {item: 2.0}
+    happened = _times(table)
     if user is None:
-        happened = _times(table)
         scored_users = {name: score - _of_one_time(table, name, happened) for name, score in scored_users.items()}
+    if item is None:
+        scored_items = {name: score - _of_one_time(table, name, happened) for name, score in scored_items.items()}
     pairs = [
         Pair(one, other, scored_users[one] + scored_items[other], _order(table, one, other))
         for one, other in product(_best(scored_users), _best(scored_items))
@@ -75,7 +79,9 @@ def ranked_pairs(
     ]
     good = [pair for pair in pairs if user or item or pair.score >= _LEAST_SCORE]
     ranked = sorted(good, key=lambda pair: -pair.score - pair.order)[: 2 * _CANDIDATES]
-    return [pair for pair in ranked if (user and item) or not _is_one_thing(table, pair)]
+    if user and item:
+        return ranked
+    return [pair for pair in ranked if not _is_one_thing(table, pair) and not _counts_within(table, pair)]
 
 
 def _order(table: Table, user: str, item: str) -> float:
@@ -89,17 +95,25 @@ def _order(table: Table, user: str, item: str) -> float:
 
 def _times(table: Table) -> list[Column]:
     """Return the columns that say when, however they are called."""
-    found = [column for column in table.columns if name_score("time", column.name) >= _NAMED and times_of(column)]
-    return found or [column for column in table.columns if is_timed(table, column)]
+    rest = [column for column in table.columns if name_score("not_when", column.name) < _PARTLY]
+    found = [column for column in rest if name_score("time", column.name) >= _PARTLY and times_of(column, named=True)]
+    return found or [column for column in rest if is_timed(table, column)]
 
 
 def _of_one_time(table: Table, name: str, happened: Sequence[Column]) -> float:
     """Take points off orders, baskets and sessions: all rows of each have one time, while a user comes again."""
     column = table.column(name)
-    if name_score("user", name) >= _NAMED or column.repetition < _REPEATED:
+    named = max(name_score("user", name), name_score("item", name))
+    if named >= _NAMED or column.repetition < _REPEATED:
         return 0.0
     others = [one for one in happened if one.name != name and one.repetition < column.rows / 2]
-    return 1.0 if others and all(tells_of(column, one) for one in others) else 0.0
+    return 1.0 if others and _stands_together(column) and all(tells_of(column, one) for one in others) else 0.0
+
+
+def _stands_together(column: Column) -> bool:
+    """Tell whether the rows of each value follow each other, as those of an order do."""
+    codes = column.codes[column.codes >= 0]
+    return bool(1 + np.count_nonzero(np.diff(codes)) <= _TOGETHER * column.distinct)
 
 
 def is_transaction(table: Table, name: str) -> bool:
@@ -122,19 +136,38 @@ def _id_score(table: Table, column: Column) -> float | None:
     """Say how well a column's values do as ids, 0 to 1; None when they can't be."""
     if column.distinct < 2 or column.filled < 0.3 or column.urls or column.listed or column.words > _MOST_WORDS:
         return None
-    if (column.amounts and not column.whole) or column.typed_time or _numbers_rows(column) or is_flag(column):
-        return None
     named = max(name_score("user", column.name), name_score("item", column.name))
-    if is_events(column) or (named < _NAMED and (name_score("time", column.name) >= _NAMED or is_timed(table, column))):
+    fractions = column.amounts and not column.whole and not (named >= _NAMED and has_id(column.name))
+    if fractions or column.typed_time or _numbers_rows(column) or is_flag(column):
         return None
-    told = max(name_score(role, column.name) for role in ("rating", "count"))
-    if told >= _NAMED and told >= named and not (has_id(column.name) and named >= _NAMED):
+    timed = name_score("time", column.name) >= _PARTLY or is_timed(table, column)
+    if is_events(column) or (named < _NAMED and (names_events(column) or timed)):
+        return None
+    told = max(name_score(role, column.name) for role in ("rating", "count", "quantity", "person"))
+    if told >= _SOME and told >= named and not (has_id(column.name) and named >= _NAMED):
         return None
     spread = math.log(column.distinct) / math.log(max(2, column.rows))
     rank = _RANK if named < _NAMED and _is_rank(column) else 0.0
     first = table.names.index(column.name) < _ID_PLACES  # without names ids come first, and ratings after them
     rated = _RATED if named < _NAMED and not first and column.distinct <= _FEW_STEPS and scale_of(column) else 0.0
-    return spread - (0.5 if spread < _LEAST_SPREAD and column.rows > 50 else 0.0) - rank - rated
+    few = column.rows > 50 and (spread < _LEAST_SPREAD or (named < _NAMED and column.distinct < _FEW_IDS))
+    return spread - (0.5 if few else 0.0) - rank - rated
+
+
+def _counts_within(table: Table, pair: Pair) -> bool:
+    """Tell whether the item's column only counts each user's rows from 1 on: the place in an order, the nth order."""
+    user, item = table.column(pair.user), table.column(pair.item)
+    told = name_score("item", pair.item) >= _NAMED or pair.item.startswith("column_")
+    if told or not item.whole or item.numbers.min() not in {0.0, 1.0}:
+        return False
+    rows = (user.codes >= 0) & (item.codes >= 0)
+    users, numbers = user.codes[rows], item.parsed[item.codes[rows]]
+    order = np.lexsort((numbers, users))
+    users, numbers = users[order], numbers[order]
+    same = users[1:] == users[:-1]
+    firsts = numbers[np.append(True, ~same)]
+    from_one = np.mean(firsts <= 1) >= _MOSTLY
+    return bool(from_one and same.any() and np.mean(numbers[1:][same] - numbers[:-1][same] == 1) >= _MOSTLY)
 
 
 def _is_rank(column: Column) -> bool:
@@ -177,13 +210,17 @@ def lists_things(table: Table, pair: Pair) -> bool:
     """Tell whether a file has a row a thing (item, person), so that no two columns of it are an interaction."""
     if name_score("user", pair.user) >= 0.5 and name_score("item", pair.item) >= 0.5:
         return False
-    keyed = any(
-        _numbers_rows(c) and c.words <= 1 and name_score("row", c.name) < 0.8 and not is_timed(table, c)
-        for c in table.columns
-    )
+    keyed = any(_keys_things(table, column) for column in table.columns)
     titled = any(could_be_title(column) or column.words >= _LONG_TEXT for column in table.columns)
     happened = any(is_timed(table, column) or name_score("rating", column.name) >= 0.8 for column in table.columns)
     return keyed and (titled or not happened)
+
+
+def _keys_things(table: Table, column: Column) -> bool:
+    """Tell whether a column numbers the rows' things: no row numbers, times, prices or texts."""
+    counted = name_score("row", column.name) >= _NAMED or name_score("count", column.name) >= _PARTLY
+    plain = column.words <= 1 and (column.whole or not column.amounts) and not counted
+    return plain and _numbers_rows(column) and not is_timed(table, column)
 
 
 def _user_score(name: str, spread: float, links: Mapping[str, float]) -> float:
@@ -192,9 +229,11 @@ def _user_score(name: str, spread: float, links: Mapping[str, float]) -> float:
 
 
 def _item_score(name: str, spread: float, links: Mapping[str, float]) -> float:
+    """Score a column as items; one that is named as their titles is no id: beside 'item name' a code is better."""
     other = max(name_score("user", name), 0.5 * name_score("title", name), name_score("row", name))
     bare = 0.5 * only_id(name)
-    return 0.6 * spread + 2 * name_score("item", name) + 0.2 * has_id(name) + bare + links.get(name, 0.0) - other
+    called = 0.0 if name_score("title", name) >= _NAMED else 2 * name_score("item", name)
+    return 0.6 * spread + called + 0.2 * has_id(name) + bare + links.get(name, 0.0) - other
 
 
 def _is_one_thing(table: Table, pair: Pair) -> bool:

@@ -44,7 +44,8 @@ _POSITIVE_FROM: Final = {
 """From which rating a scale with this top counts as liked: 4 of 5, 7 of 10."""
 _UNIT: Final = r"stars?|sterne?n?|étoiles?|estrellas?|stelle|points?|punkte|pts?|星|점|★|%|点|分"
 _OF: Final = r"/|von|out of|of|sur|de|su|av"
-_NUMBER: Final = re.compile(rf"(-?\d+(?:[.,]\d+)?)(?:\s*(?:{_OF})\s*\d+)?\s*(?:{_UNIT})?", re.IGNORECASE)
+_LEAD: Final = r"(?:(?:rated|rating|score|bewertung|bewertet mit|note|mit)\s*:?\s*)?"
+_NUMBER: Final = re.compile(rf"{_LEAD}(-?\d+(?:[.,]\d+)?)(?:\s*(?:{_OF})\s*\d+)?\s*(?:{_UNIT})?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def scale_of(column: Column, *, named: bool = False) -> Scale | None:
 
 def _without_rating(column: Column) -> npt.NDArray[np.int64]:
     """Return the places of the distinct values that say that there is no rating, and of a header that comes again."""
-    words = pa.array(sorted(MISSING | DASHES | {column.name}))
+    again = column.rows_of(frozenset({column.name}))
+    words = pa.array(sorted(MISSING | DASHES | {name for name, rows in again.items() if rows <= _RARE * column.rows}))
     found = pc.is_in(pc.utf8_trim_whitespace(column.uniques), value_set=words)
     return np.flatnonzero(found.to_numpy(zero_copy_only=False))
 
@@ -154,7 +156,7 @@ def _plain(text: str, decimal: str) -> float | None:
 
 def _one_top(texts: Sequence[str]) -> bool:
     """Tell whether no two tops are written: 4/5 beside 8/10 is no scale."""
-    return len({found for text in texts if (found := text.rpartition("/")[2].strip()) and "/" in text}) < 2
+    return len({text.rpartition("/")[2].strip() for text in texts if re.fullmatch(r"[\d.,]+\s*/\s*\d+", text)}) < 2
 
 
 def _top(texts: Sequence[str]) -> float:
@@ -198,14 +200,15 @@ def within_scale(numbers: Numbers, rows: npt.NDArray[np.int64]) -> npt.NDArray[n
     """Mark the numbers of the scale itself: not those beyond a gap that is wider than the scale.
 
     Above it are usual numbers for "not rated", such as 99 of -10 to 10, or few rows of others: slips of the pen, sums.
-    Below it is one of the usual numbers for "not rated", under a scale from 0 or more. At least three steps stay.
+    Below it is one of the usual numbers for "not rated", under a scale from 0 or more. At least three steps
+    stay, or 0 and 1.
     """
     inside = np.ones(len(numbers), dtype=bool)
     while (above := _beyond_gap(numbers, rows, inside)) is not None:
         inside[above] = False
     rest = np.flatnonzero(inside)[np.argsort(numbers[inside])]
-    if len(rest) > _LEAST_STEPS and numbers[rest[0]] in _UNRATED and numbers[rest[1]] >= 0:
-        inside[rest[0]] = False
+    if len(rest) > _LEAST_STEPS and numbers[rest[0]] < 0 <= numbers[rest[1]]:
+        inside[rest[0]] = numbers[rest[0]] not in _UNRATED and rows[rest[0]] > _RARE * rows.sum() + 1
     return inside
 
 
@@ -215,13 +218,16 @@ def _beyond_gap(
     """Return the places of the numbers above a gap, the highest gap first; None when there is none."""
     falling = np.flatnonzero(inside)[np.argsort(-numbers[inside])]
     rare = _RARE * rows.sum() + 1
-    for cut in range(1, len(falling) - _LEAST_STEPS + 1):
+    for cut in range(1, len(falling) - 1):
         above, below = falling[:cut], falling[cut:]
+        if len(below) < _LEAST_STEPS and not {*numbers[below]} <= {0.0, 1.0}:
+            return None
         gap = numbers[above].min() - numbers[below].max()
         unusual = sum(int(rows[at]) for at in above if numbers[at] not in _SENTINELS)
         if unusual > rare:
             return None
-        if gap > np.ptp(numbers[below]):
+        span = np.ptp(numbers[below])
+        if gap > span or (gap == span and not unusual):
             return above
     return None
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from hnlm_ray.discover.files.columns import DASHES, MISSING, Column
+from hnlm_ray.discover.files.columns import DASHES, MISSING, ZERO_DATES, Column
 
 _DATES: Final = (
     *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y-%m-%d", "%Y%m%d"),
@@ -58,8 +58,13 @@ _CONSISTENT = 0.98
 _MOST_DIGITS = 0.9
 _LONGEST = 80
 _TRIED = 8
-_NO_TIME: Final = frozenset({"0", "-1", "0000-00-00", "0000-00-00 00:00:00", "00.00.0000", "00/00/0000"})
+_NO_TIME: Final = frozenset({"0", "-1"}) | ZERO_DATES
 """What stands for an unknown time in columns of times."""
+_UNKNOWN: Final = (
+    r"^\s*(?:(?:1970|1900|1899|0001|9999)[-/.](?:0?1|12)[-/.](?:0?1|3[01])|(?:0?1|3[01])[./-](?:0?1|12)[./-](?:1970|1900|0001|9999)"
+    r"|12/3[01]/(?:1969|1899|9999))(?:\D|$)"
+)
+"""Dates that programs write for an unknown one: the first of their calendar, or its last."""
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
 _SECONDS: Final = (5e7, 4.2e9)
 """1971 to 2103: smaller numbers are years, days or counts."""
@@ -69,6 +74,11 @@ _DIGITS: Final = ((8, "%Y%m%d"), (10, "%Y%m%d%H"), (12, "%Y%m%d%H%M"), (14, "%Y%
 """Digits of a date by their number; before epochs, which are as long. Six digits are a date by name alone."""
 _UNITS: Final = (("seconds", 1.0), ("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
 _BRACKETS: Final = re.compile(r"\s*\([^()]*\)$")
+_MONTH: Final = re.compile(
+    r"\b(jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|ao[uû]t|sep|o[ck]t|nov|d[eé][cz]|f[eé]v|mon|tue|wed|thu|fri|sat|sun)",
+    re.IGNORECASE,
+)
+_YEAR: Final = re.compile(r"\b(19|20)\d\d\b")
 _HALF = 0.5
 _MOST_ODD = 20
 
@@ -123,12 +133,20 @@ def times_of(column: Column, *, named: bool = False) -> list[Times]:
     if column.numeric or (named and np.mean(~np.isnan(column.parsed)) >= _HALF):
         return _numbers(column, named=named)
     least = _HALF if named else _CONSISTENT
+    zeros = tuple(column.rows_of(_NO_TIME - ZERO_DATES)) if named else ()
+    unknown = bool(zeros or column.rows_matching(_UNKNOWN))
     if _share(texts, None) >= least:
-        return [Times(None, "ISO 8601", _odd(texts, None))]
+        return [Times(None, "ISO 8601", _odd(texts, None), unknown)]
     return [
-        Times(found, f"dates such as {texts[0]}, read as {found}", _odd(texts, found))
+        Times(found, f"dates such as {texts[0]}, read as {found}", (*_odd(texts, found), *zeros), unknown)
         for found in _fitting(texts, least)
     ]
+
+
+def is_dated(column: Column) -> bool:
+    """Tell whether most values are short texts with a month or a weekday and a year: dates in an unknown form."""
+    dated = [len(text) <= _LONGEST and _MONTH.search(text) and _YEAR.search(text) for text in column.head]
+    return bool(dated) and float(np.mean([bool(one) for one in dated])) >= _MOST_DIGITS
 
 
 def _odd(texts: Sequence[str], time_format: str | None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.config.llm import HttpConfig
 from hnlm_ray.llm.text.answers import AnswerFormat
+from hnlm_ray.llm.text.objects import THINKING_OFF
 
 CHARS_PER_TOKEN: Final = 4
 """Estimated of a tokenizer that is not here."""
@@ -17,18 +18,22 @@ CHARS_PER_TOKEN: Final = 4
 
 @dataclass(frozen=True)
 class Request:
-    """One prompt. ``id`` is unique in its stage; another ``attempt`` at the same id draws another answer."""
+    """One prompt. ``id`` is unique in its stage; another ``attempt`` at the same id draws another answer.
+
+    ``limit``: the setting that ``max_tokens`` comes from.
+    """
 
     id: str
     messages: list[dict[str, str]]
     max_tokens: int
     expected: AnswerFormat
     attempt: int = 1
+    limit: str = "max_tokens"
 
 
 @dataclass(frozen=True)
 class Generated:
-    """What an engine gave: ``error`` and its status are set when it gave no text."""
+    """What an engine gave: ``error`` and its status are set when it gave no text that can be an answer."""
 
     text: str = ""
     tokens_in: int = 0
@@ -120,6 +125,15 @@ def settings_of(llm: LLMConfig, *names: str) -> dict[str, Any]:
     """Return some settings of ``llm`` as JSON, for fingerprints."""
     values = llm.model_dump(mode="json")
     return {name: values[name] for name in names}
+
+
+def out_of_tokens(request: Request, *, thought: bool) -> str:
+    """Say that an answer reached its limit and, where the model ``thought``, which settings are to be changed."""
+    limit = f"({request.limit} {request.max_tokens})"
+    if not thought:
+        return f"the answer reached its token limit {limit}"
+    raised = "raise it (its field: llm.http.limit_field)"
+    return f"the token limit {limit} went to the model's thoughts: {raised}, or set {THINKING_OFF}"
 
 
 def estimated_tokens(request: Request) -> int:

@@ -16,10 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hnlm_ray.base.errors import HnlmError, error_of, kind_of
-from hnlm_ray.llm.engines.base import EngineDied, Generated, Request, TextEngine
+from hnlm_ray.llm.engines.base import EngineDied, Generated, Request, TextEngine, out_of_tokens
+from hnlm_ray.llm.rows.failures import FirstRows
 from hnlm_ray.llm.rows.job import NOTHING, Key, LLMTask, RowJob, RowPrompt, Spent, llm_identity
 from hnlm_ray.llm.rows.journal import LONE_DEATHS
 from hnlm_ray.llm.text.answers import Parsed, parse_answer
+from hnlm_ray.llm.text.objects import thinks
 
 _FINAL = {"ok", "none"}
 _SIMPLER_AT_ONCE = {"too_long"}
@@ -52,6 +54,7 @@ class Asking:
     """Asks an engine for rows of a task.
 
     ``repair``: answers that are almost JSON are mended.
+    ``first``: the rows by which it is judged whether the others are asked.
     ``timeout_s`` bounds each attempt; none: the engine itself bounds its waits. Where nothing at all was answered
     meanwhile, the engine hangs, not the row; but for a row that hung before, while others were answered.
     """
@@ -62,6 +65,7 @@ class Asking:
     timeout_s: float | None
     purse: Purse | None = None
     repair: bool = False
+    first: FirstRows = field(default_factory=FirstRows)
     _answered: float = field(default_factory=time.monotonic)
 
     async def outcome(self, key: Key, data: Mapping[str, Any], before: Spent = NOTHING) -> Outcome | None:
@@ -74,7 +78,19 @@ class Asking:
         ------
         EngineDied
             When the engine is to be started again: the row has no outcome yet.
+        StageError
+            When the first rows all failed, and this one is not asked.
         """
+        await self.first.enter()
+        outcome, answers = None, list[str]()
+        try:
+            outcome = await self._outcome(key, data, before, answers)
+        finally:
+            await self.first.leave(None if outcome is None else outcome.parsed, next(filter(None, answers), ""))
+        return outcome
+
+    async def _outcome(self, key: Key, data: Mapping[str, Any], before: Spent, answers: list[str]) -> Outcome | None:
+        """Do it; the texts that the engine gave are added to ``answers``."""
         tokens_in, tokens_out = before.tokens_in, before.tokens_out
         attempt, simple, hung = 0, False, False
         while True:
@@ -85,6 +101,7 @@ class Asking:
                 return None
             generated = await self._paid(request, hung=hung)
             tokens_in, tokens_out = tokens_in + generated.tokens_in, tokens_out + generated.tokens_out
+            answers.append(generated.text)
             parsed = self._parsed(generated, request)
             last = attempt >= self.max_attempts or (simple and _is_hopeless(generated))
             if parsed.status in _FINAL or last:
@@ -114,9 +131,10 @@ class Asking:
         return generated
 
     def _parsed(self, generated: Generated, request: Request) -> Parsed:
+        if generated.status is None and not generated.finished:
+            return Parsed("truncated", error=out_of_tokens(request, thought=thinks(generated.text)))
         if generated.status is None:
-            expected, finished = request.expected, generated.finished
-            return parse_answer(generated.text, expected, finished=finished, repair=self.repair)
+            return parse_answer(generated.text, request.expected, finished=True, repair=self.repair)
         status = "engine_error" if generated.status == HUNG else generated.status
         return Parsed(status, error=generated.error)
 

@@ -23,7 +23,7 @@ from hnlm_ray.base.hashing import fingerprint_of
 from hnlm_ray.llm.rows.job import NOTHING, Key, LLMTask, RowJob, RowPrompt, RowTask, Spent
 from hnlm_ray.llm.rows.journal import Journal, chunk_name
 from hnlm_ray.llm.rows.quality import TextSample, key_hashes, lowest, sampled
-from hnlm_ray.llm.text.repair import REPAIRED
+from hnlm_ray.llm.text.objects import REPAIRED
 from hnlm_ray.workspace import ChunkedTable, TableFile
 from hnlm_ray.workspace.chunks import bucket_prefix
 

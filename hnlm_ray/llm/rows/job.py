@@ -60,7 +60,10 @@ class RowTask:
 
 @dataclass(frozen=True)
 class LLMTask(RowTask):
-    """What an LLM stage asks: a prompt a row, an answer of known fields; ``simple`` is the prompt of the last try."""
+    """What an LLM stage asks: a prompt a row, an answer of known fields; ``simple`` is the prompt of the last try.
+
+    ``limit``: the setting that ``max_tokens`` comes from, for errors.
+    """
 
     expected: AnswerFormat
     columns: Mapping[str, str]
@@ -68,6 +71,7 @@ class LLMTask(RowTask):
     max_tokens: int
     prompt: Prompt
     simple: Prompt
+    limit: str = "max_tokens"
 
     def prompt_of(self, *, simple: bool) -> Prompt:
         """Return the prompt, or the simpler one."""
@@ -78,7 +82,7 @@ class LLMTask(RowTask):
         asked = cast("Mapping[str, Any]", simpler(data)) if simple else data
         expected = (self.expected.deciding_alone() if simple else self.expected).of(asked)
         messages = self.prompt_of(simple=simple).messages(asked)
-        return Request("-".join(map(str, key)), messages, self.max_tokens, expected, attempt)
+        return Request("-".join(map(str, key)), messages, self.max_tokens, expected, attempt, self.limit)
 
 
 Task_co = TypeVar("Task_co", bound=RowTask, covariant=True)
@@ -97,6 +101,8 @@ class RowJob(Generic[Task_co]):
     retry: Retry | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that the actors' processes need from their start."""
+    first_rows: int = 0
+    """So many rows decide for each engine whether the others are asked (:mod:`hnlm_ray.llm.rows.failures`); 0: none."""
 
     @property
     def llm(self) -> LLMConfig:

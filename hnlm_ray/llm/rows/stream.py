@@ -27,6 +27,7 @@ from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.rows.attempts import ChunkReport
 from hnlm_ray.llm.rows.buckets import BucketPlan, BucketSummary, bucket_chunks, gather_bucket, plan_bucket
 from hnlm_ray.llm.rows.budget import open_ledger
+from hnlm_ray.llm.rows.failures import first_rows, remedy_of
 from hnlm_ray.llm.rows.job import LLMTask, RowJob, RowTask, RowWorker
 from hnlm_ray.llm.rows.quality import Figures, text_figures
 from hnlm_ray.llm.rows.worker import EngineWorker
@@ -106,12 +107,13 @@ def run_rows(
     if done < total:
         before = [run.spent, *((plan.tokens_in, plan.tokens_out) for plan in plans)]
         spent = sum(one[0] for one in before), sum(one[1] for one in before)
-        _answer(run, replace(job, ledger=open_ledger(job.llm, spent)), plans, worker)
+        first = first_rows(job.llm.max_failed_share, total, total - done)
+        _answer(run, replace(job, ledger=open_ledger(job.llm, spent), first_rows=first), plans, worker)
     run.progress.finish()
     shared = ray.put(job)
     # One after the other: each has a sample of texts.
     summaries = (ray.get(found) for found in [_gather.remote(shared, bucket) for bucket in range(task.buckets)])
-    outcome = _outcome(run.config.llm, total, summary := reduce(BucketSummary.plus, summaries, BucketSummary()))
+    outcome = _outcome(job, total, summary := reduce(BucketSummary.plus, summaries, BucketSummary()))
     return replace(outcome, counts=_text_counts(summary)) if isinstance(task, LLMTask) else outcome
 
 
@@ -177,13 +179,14 @@ def _answered(
         yield from ChunkReport.from_arrow(batch)
 
 
-def _outcome(llm: LLMConfig, total: int, summary: BucketSummary) -> Outcome:
+def _outcome(job: RowJob[RowTask], total: int, summary: BucketSummary) -> Outcome:
+    allowed = job.llm.max_failed_share
     failed = {status: count for status, count in sorted(summary.by_status.items()) if status not in _DONE}
-    if summary.rows and sum(failed.values()) > llm.max_failed_share * summary.rows:
+    if summary.rows and sum(failed.values()) > allowed * summary.rows:
         worst = max(failed, key=lambda status: failed[status])
         raise StageError(
             f"{sum(failed.values())} of {summary.rows} rows failed, most as '{worst}' (allowed: llm.max_failed_share "
-            f"{llm.max_failed_share:g}): `hnlm failures` tells why; mend the model, the prompt or the limits"
+            f"{allowed:g}): `hnlm failures` tells why; {remedy_of(worst, job)}"
         )
     ok, none = (summary.by_status[status] for status in _DONE)
     return Outcome(

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import cast
 
 import pyarrow as pa
@@ -24,6 +25,7 @@ from hnlm_ray.llm.engines.base import EngineDied
 from hnlm_ray.llm.rows.attempts import Asking, ChunkReport, Outcome, failed, outcome_table, poisonous
 from hnlm_ray.llm.rows.buckets import chunk_rows
 from hnlm_ray.llm.rows.budget import BudgetPurse
+from hnlm_ray.llm.rows.failures import FirstRows, remedy_of
 from hnlm_ray.llm.rows.job import Key, LLMTask, RowJob, RowPrompt
 from hnlm_ray.llm.rows.journal import Journal, Piece, chunk_name
 
@@ -106,7 +108,8 @@ class EngineWorker:
         self._engine = kind.open(job.llm, job.config.seed)
         purse = None if job.ledger is None else BudgetPurse(job.ledger)
         attempts, timeout_s, repair = job.llm.max_attempts, kind.row_timeout_s(job.llm), job.llm.repair_json
-        self._asking = Asking(self._engine, self._task, attempts, timeout_s, purse, repair)
+        first = FirstRows(job.first_rows, partial(remedy_of, job=job))
+        self._asking = Asking(self._engine, self._task, attempts, timeout_s, purse, repair, first)
         self._stop: HnlmError | None = None
         self._gate, self._restarting, self._incarnation = SharedLock(), asyncio.Lock(), 0
         self._watched = False

@@ -1,24 +1,36 @@
 """From an LLM's text to typed fields: every answer gets a status, none raises.
 
-The engine is asked for JSON by guided decoding, yet its text stays hostile until parsed here.
+The engine is asked for JSON by guided decoding, yet its text stays hostile until parsed here. What is read is never
+a guess: of two different objects with the fields asked for none is taken.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from hnlm_ray.llm.text.repair import REPAIRED, repaired
+from hnlm_ray.llm.text.objects import REPAIRED, THINKING_OFF, Said, repaired, said_in
 
-_MAX_CHARS = 20_000
 # Letters and marks that show nothing: fillers, of which a title could be made, and variation selectors, of which there
 # is one for each byte of a message that nobody sees.
 _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
-_NONE = {"none", "n/a", "null", "unknown"}
-_REFUSAL = re.compile(r"\s*(?:i(?:'m| am)? (?:sorry|can(?:no|')t|unable)|as an ai)\b", re.IGNORECASE)
+_NONE = {"none", "n/a", "n.a", "null", "unknown", "not available", "not applicable"}
+_APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u00b4\u0060\uff07", "'"))
+_CANT = r"(?:can(?:no|')t|can not|won't|will not|(?:am|'m) (?:unable|not able))"
+_REFUSAL = re.compile(
+    rf"\W*(?:(?:i(?:'m| am) )?(?:(?:very|so|really) )?sorry|i(?:'m| am) (?:afraid|unable|not able)|i {_CANT}|"
+    r"i (?:must|have to) decline|i apologi[sz]e|(?:my )?apologies|as an? (?:ai|artificial|large language|language))\b",
+    re.IGNORECASE,
+)
+_REFUSED_FIELD = re.compile(
+    rf"\W*(?:i(?:'m| am) )?(?:\w+ )?sorry\b,? (?:but )?(?:as an ai\b.{{0,40}} )?i ?{_CANT}\b", re.IGNORECASE
+)
+_USABLE = ("ok", "none")
+_DEEPEST = 8
+"""Objects and lists around an answer."""
 _WORDS_EACH = 6
 
 
@@ -26,7 +38,7 @@ _WORDS_EACH = 6
 class Parsed:
     """A status of :data:`hnlm_ray.workspace.tables.STATUSES`, the fields of an ``ok`` answer, else why not.
 
-    A usable answer has an ``error`` too where it was mended: :data:`hnlm_ray.llm.text.repair.REPAIRED`.
+    A usable answer has an ``error`` too where it was mended: :data:`hnlm_ray.llm.text.objects.REPAIRED`.
     """
 
     status: str
@@ -72,17 +84,26 @@ class AnswerFormat:
         }
         return json.dumps(schema)
 
+    def is_meant_by(self, value: Mapping[str, object]) -> bool:
+        """Tell whether a JSON object is an answer, whole or not, and not only what stands around one."""
+        return any(_folded(name) == _folded(self.deciding) for name in value)
+
     def parsed(self, value: Mapping[str, object]) -> Parsed:
         """Read an answer that is a JSON object."""
+        if self.is_meant_by(value) and _says_none(field_of(value, self.deciding)):
+            return Parsed("none")
         fields = {}
         for name, length in self.fields.items():
-            got = value.get(name)
+            got = field_of(value, name)
             if not isinstance(got, str):
                 return Parsed("invalid", error=f"field {name} is {type(got).__name__}, not a string")
             fields[name] = shorten(clean(got), length)
-        decision = fields[self.deciding].strip(" .\"'")
-        if decision.lower() in _NONE:
-            return Parsed("none")
+        return self._judged(fields)
+
+    def _judged(self, fields: Mapping[str, str]) -> Parsed:
+        decision = fields[self.deciding]
+        if _REFUSED_FIELD.match(decision.translate(_APOSTROPHES)):
+            return Parsed("refused", error=decision[:120])
         if not any(char.isalnum() for char in decision):
             return Parsed("invalid", error=f"field {self.deciding} has no letter or digit")
         return Parsed("ok", fields)
@@ -96,29 +117,77 @@ class AnswerFormat:
 
 
 def parse_answer(text: str, expected: AnswerFormat, *, finished: bool, repair: bool = False) -> Parsed:
-    """Read one answer; ``finished`` is False when it stopped at its token limit; ``repair``: mend what is no JSON."""
+    """Read one answer; ``finished`` is False when it stopped at its token limit; ``repair``: mend what is no JSON.
+
+    The answer is the one object with the fields asked for: the text itself, or within other words, lists and objects.
+    """
     if not finished:
         return Parsed("truncated", error="the answer reached its token limit")
-    text = text[:_MAX_CHARS]
     if not text.strip():
         return Parsed("invalid", error="the answer is empty")
-    if _REFUSAL.match(text):
-        return Parsed("refused", error=clean(text)[:120])
-    try:
-        value = json.loads(text, object_pairs_hook=expected.of_pairs)
-    except (ValueError, RecursionError):  # ValueError: no JSON, or a number of over 4,300 digits
-        mended = _mended(text, expected) if repair else None
-        return mended or Parsed("invalid", error=f"no JSON: {clean(text)[:80]!r}")
-    if not isinstance(value, dict):
-        return Parsed("invalid", error=f"JSON {type(value).__name__} instead of an object")
-    return expected.parsed(value)
+    said = said_in(text, expected.of_pairs)
+    found = [expected.parsed(answer) for value in said.values for answer in _answers(value, expected, _DEEPEST)]
+    usable = [one for place, one in enumerate(found) if one.status in _USABLE and one not in found[:place]]
+    if len(usable) > 1:
+        return Parsed("invalid", error=f"it holds {len(usable)} different objects with the fields asked for")
+    return usable[0] if usable else _unusable(said, expected, found, repair=repair)
+
+
+def _answers(value: object, expected: AnswerFormat, depth: int) -> Iterator[Mapping[str, Any]]:
+    """Yield the answers in a JSON value: itself, or those within its lists, objects and texts."""
+    if isinstance(value, Mapping) and expected.is_meant_by(value):
+        yield value
+    elif isinstance(value, Mapping | list) and depth:
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _answers(inner, expected, depth - 1)
+    elif isinstance(value, str) and "{" in value and depth:
+        for inner in said_in(value, expected.of_pairs).values:
+            yield from _answers(inner, expected, depth - 1)
+
+
+def _unusable(said: Said, expected: AnswerFormat, found: Sequence[Parsed], *, repair: bool) -> Parsed:
+    """Say why an answer can't be used, where it can't be mended either."""
+    if _REFUSAL.match(clean(said.text).translate(_APOSTROPHES)):
+        return Parsed("refused", error=clean(said.text)[:120])
+    mended = _mended(said.text, expected) if repair and not said.thinking else None
+    if mended is not None:
+        return mended
+    if found:
+        return found[-1]
+    if said.values:
+        return _without_fields(said.values[-1], expected)
+    if said.thinking or not said.text.strip():
+        return Parsed("invalid", error=f"no JSON, but the model's thoughts: make them end, or set {THINKING_OFF}")
+    return Parsed("invalid", error=f"no JSON{' that is whole' if said.cut else ''}: {clean(said.text)[:80]!r}")
+
+
+def _without_fields(value: object, expected: AnswerFormat) -> Parsed:
+    if isinstance(value, Mapping):
+        return expected.parsed(value)
+    return Parsed("invalid", error=f"JSON {type(value).__name__} instead of an object")
 
 
 def _mended(text: str, expected: AnswerFormat) -> Parsed | None:
     """Read a mended answer, if it is usable; not where it matters which keys of any part stood in it twice."""
     value = repaired(text, expected.fields) if expected.of_pairs is dict else None
     parsed = None if value is None else expected.parsed(value)
-    return replace(parsed, error=REPAIRED) if parsed is not None and parsed.status in {"ok", "none"} else None
+    return replace(parsed, error=REPAIRED) if parsed is not None and parsed.status in _USABLE else None
+
+
+def field_of(value: Mapping[str, object], name: str) -> object:
+    """Return what an object holds under a name, also in other case or with other separators; of several the last."""
+    if name in value:
+        return value[name]
+    return next((value[key] for key in reversed(list(value)) if _folded(key) == _folded(name)), None)
+
+
+def _folded(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
+def _says_none(decision: object) -> bool:
+    """Tell whether the model says that it can't tell."""
+    return decision is None or (isinstance(decision, str) and clean(decision).strip(" .\"'()[]<>*`").lower() in _NONE)
 
 
 def clean(text: str) -> str:

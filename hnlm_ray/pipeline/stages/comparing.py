@@ -86,7 +86,8 @@ def _results(config: Config) -> Mapping[str, object]:
 
 def _check_comparison(config: Config) -> None:
     check_event_files(config)
-    if config.prepare.split.method == "random" and not config.prepare.split.test:
+    split = config.prepare.split
+    if split.method in {"random", "time"} and not split.test and split.test_from is None:
         raise InputError("methods are compared on test rows, and there are none: set prepare.split.test above 0")
 
 

@@ -30,10 +30,15 @@ _INGEST = Stage(
 
 def _prepare(config: Config) -> Mapping[str, object]:
     """Return what counts as a positive, and the split."""
-    values = section(config, "prepare")
-    if config.prepare.split.train_share == 1:  # nothing is left out, as before there was this setting
-        del values["prepare"]["split"]["train_share"]
-    return {**values, "seed": config.seed}
+    prepare = section(config, "prepare")["prepare"]
+    # Settings that are newer than workspaces that may be there: their defaults leave the identity as it was.
+    prepare["split"] = _without(prepare["split"], {"train_share": 1.0, "validation_from": None, "test_from": None})
+    return {"prepare": _without(prepare, {"repeats": "once"}), "seed": config.seed}
+
+
+def _without(values: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
+    """Leave out the settings that have the default given here."""
+    return {name: value for name, value in values.items() if name not in defaults or value != defaults[name]}
 
 
 _PREPARE = Stage(

@@ -32,24 +32,27 @@ _FINAL_MODEL = Stage(
     depends_on=_final_model,
     run=later("hnlm_ray.recommend.final_model:train_final_model"),
     enabled=wants_all,
+    on_request=True,
     bundles=one_trial,
     cost="hnlm_ray.plan.estimate.stage_costs:FINAL_MODEL",
 )
 
 
 def _recommendations(config: Config) -> Mapping[str, object]:
-    """Return how long a list is, and what counts as seen."""
-    return section(config, "recommend", "k", "train_on")
+    """Return how long a list is, what counts as seen, and whether that is kept (drop: as before there was this)."""
+    keys = ("k", "train_on") if config.recommend.seen == "drop" else ("k", "train_on", "seen")
+    return section(config, "recommend", *keys)
 
 
 _RECOMMENDATIONS = Stage(
     name="recommendations",
-    purpose="the best unseen items of every user",
+    purpose="the best items of every user: unseen ones, or all (recommend.seen)",
     inputs=("model_users", "model_items", "interactions"),
     outputs=("recommendations",),
     depends_on=_recommendations,
     run=later("hnlm_ray.recommend.lists:recommend_to_all"),
     enabled=wants_all,
+    on_request=True,
     resumes=True,
     bundles=one_trial,
     cost="hnlm_ray.plan.estimate.stage_costs:RECOMMENDATIONS",

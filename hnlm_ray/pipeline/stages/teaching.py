@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hnlm_ray.config import CFConfig, Config, FinetuneConfig
+from hnlm_ray.finetune.checkpoints import Checkpoints
 from hnlm_ray.finetune.query import load_query
 from hnlm_ray.llm.models import base_model, check_model, model_identity
 from hnlm_ray.methods.known import makes_negatives, trained_classes
@@ -19,6 +20,7 @@ from hnlm_ray.pipeline.declaring import (
     tunes,
     wants_all,
 )
+from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.folder import export_is_whole
 from hnlm_ray.workspace.stage import Bundle, Stage
 
@@ -112,6 +114,10 @@ def _check_base_model(config: Config) -> None:
     check_model(base_model(config))
 
 
+def _forget_checkpoints(workspace: Workspace, fingerprint: str) -> None:
+    Checkpoints.of(workspace, fingerprint).remove()
+
+
 _FINETUNE = Stage(
     name="finetune",
     purpose="fine-tunes the LLM on the records, on Ray Train with DeepSpeed",
@@ -125,6 +131,7 @@ _FINETUNE = Stage(
     check=_check_base_model,
     enabled=tunes,
     intact=export_is_whole,
+    tidy=_forget_checkpoints,
     cost="hnlm_ray.plan.estimate.stage_costs:FINETUNE",
 )
 

@@ -57,6 +57,7 @@ def _entry(entry: Mapping[str, Any], metric: str, rank: int) -> Facts:
         "p": versus["p_holm"],
         **{name: versus[name] for name in ("relative", "effect_size", "wins", "ties", "losses", "by_group")},
         "failed": {what: count for what, count in failed.items() if count},
+        "lost": entry.get("lost", {}),
         "versus_controls": [{**one, "without": without(one["takes"])} for one in entry.get("versus_controls", ())],
     }
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from hnlm_ray.prepare.filter import notes_of, warnings_of
 from hnlm_ray.report.words import masked
 from hnlm_ray.workspace import Manifest
 from hnlm_ray.workspace.shown_tables import ShownTables
@@ -16,10 +17,16 @@ from hnlm_ray.workspace.shown_tables import ShownTables
 Facts = dict[str, Any]
 Counts = Mapping[str, int | float | str | None]
 _DROPPED: Final = {
+    "without_rating": "without a rating, where prepare.min_rating asks for one",
     "below_rating": "rated below prepare.min_rating",
     "outside_window": "outside prepare.since and prepare.until",
-    "duplicates": "the same user and item again",
+    "duplicates": "repeats of a pair: the same user and item again",
+    "repeats": "repeats of a pair: the same user and item again",
+    "taken_back": "positives of a pair whose last rating is none",
     "dropped_by_sample_and_kcore": "of users or items outside the sample or with too few positives (k-core)",
+    "train_left_out": "training rows left out by prepare.split.train_share",
+    "rows_of_users_without_training": "later rows of users without an earlier one, by the split by time",
+    "rows_of_items_without_training": "later rows of items without an earlier one, by the split by time",
 }
 _SPLITS: Final = ("train", "validation", "test")
 _POINTS: Final = 200
@@ -37,6 +44,10 @@ def data_facts(tables: ShownTables) -> Facts | None:
         "filters": made_with(prepared, "prepare"),
         "sizes": {name: _rows(tables, name) for name in ("users", "items", "interactions")},
         "lost": lost({} if raw is None else raw.counts, {} if raw is None else raw.failed_by_reason, prepared.counts),
+        "told": [
+            *warnings_of("prepare", prepared.counts, prepared.depends_on),
+            *notes_of(prepared.counts, prepared.depends_on),
+        ],
         "splits": {name: prepared.counts[name] for name in _SPLITS if name in prepared.counts},
         "tail": tail_facts(item_popularity(tables)),
     }

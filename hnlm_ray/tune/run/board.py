@@ -1,4 +1,7 @@
-"""Where a sweep stands, as a small file in the workspace: ``hnlm status --follow`` reads it from anywhere."""
+"""Where a sweep stands, as small files in the workspace that can be read from anywhere while it runs.
+
+The board is what ``hnlm status --follow`` shows; a note beside the rows names the trainings that were lost.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,15 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from hnlm_ray.base.redaction import redacted
 from hnlm_ray.base.text import first_line
-from hnlm_ray.tune.job import FINISHED, Ending, Job, TrainingKey
-from hnlm_ray.workspace import Workspace
+from hnlm_ray.config import CFConfig
+from hnlm_ray.tune.job import FINISHED, Ending, Job, TrainingKey, part_of
+from hnlm_ray.workspace import ChunkedTable, Workspace
 from hnlm_ray.workspace.manifest import Counted, Seconds
 
 log = logging.getLogger(__name__)
@@ -44,6 +48,46 @@ class SweepState(BaseModel):
     best: dict[str, Best] = {}
     seconds_left: Seconds | None = None
     """None before a training has ended in this run."""
+
+
+class LostTraining(BaseModel):
+    """A training that has no row: its process was lost, or its row is to be made again; what it was, and why."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    key: dict[str, str | int]
+    config: CFConfig
+    reason: str
+
+
+class LostTrainings(BaseModel):
+    """The trainings that the stage's next start has to make, with the settings that they had."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    trainings: tuple[LostTraining, ...] = ()
+
+    @classmethod
+    def read(cls, table: ChunkedTable) -> Self:
+        """Return those that are noted and still have no row."""
+        try:
+            noted = cls.model_validate_json(table.read_note(_LOST_NOTE))
+        except (FileNotFoundError, ValidationError):  # none, or cut off while it was written
+            return cls()
+        there = table.written()
+        return cls(trainings=tuple(one for one in noted.trainings if part_of(one.key) not in there))
+
+    def write(self, table: ChunkedTable) -> None:
+        """Note them, in the place of those noted before."""
+        table.write_note(_LOST_NOTE, self.model_dump_json())
+
+    @property
+    def configs(self) -> dict[str, CFConfig]:
+        """The settings of each, by the name of its part."""
+        return {part_of(one.key): one.config for one in self.trainings}
+
+
+_LOST_NOTE: Final = "lost.json"
 
 
 def board_path(stage: str) -> str:

@@ -5,31 +5,36 @@ Ray Tune gets its trials from a :class:`~hnlm_ray.tune.search.job_queue.JobQueue
 
 from __future__ import annotations
 
+import builtins
 import json
 import logging
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 from ray import tune
 from ray.tune.search import Searcher
 
+from hnlm_ray.base.errors import StageError
 from hnlm_ray.base.hashing import fingerprint_of
 from hnlm_ray.cf import CFData
 from hnlm_ray.config import CFConfig
-from hnlm_ray.tune.job import Ending, Job, Row, TrainingKey
-from hnlm_ray.tune.run.board import Board, SweepState
+from hnlm_ray.tune.job import Ending, Job, Row, TrainingKey, part_of
+from hnlm_ray.tune.run.board import Board, LostTraining, LostTrainings, SweepState
 from hnlm_ray.tune.run.reads_of_test import ReadsOfTest
 from hnlm_ray.tune.run.stopping import MethodStopping, open_rule
 from hnlm_ray.tune.run.training_row import failed_row
 from hnlm_ray.tune.run.worker import Shared, TrainingRows, run_training
 from hnlm_ray.tune.search.job_queue import JobQueue, ListedJobs
-from hnlm_ray.workspace.stage import StageRun
+from hnlm_ray.workspace import ChunkedTable
+from hnlm_ray.workspace.stage import Retry, StageRun
+from hnlm_ray.workspace.tables import LOST
 
 
 class JobSearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
@@ -112,7 +117,13 @@ def _ending(report: Mapping[str, Any]) -> Ending | None:
 
 log = logging.getLogger(__name__)
 DIED_TWICE: Final = "its process died twice: give it memory or a smaller model"
-_ACTOR_DIED: Final = ("ActorDiedError", "ActorUnavailableError", "The actor died", "WorkerCrashedError")
+_FAILED_TWICE: Final = "it failed twice: "
+_DIED: Final = re.compile(
+    r"The actor died|node running low on memory|"
+    r"\b(Actor(Died|Unavailable|Unschedulable)|WorkerCrashed|NodeDied|LocalRayletDied|Owner(Died|Unavailable)|"
+    r"Object\w*Lost|RaySystem)Error\b|ray\.exceptions\.OutOfMemoryError"
+)
+"""What Ray says of a worker that is gone, whatever ended it."""
 _OF_ENDING: Final = ("config", "status", "validation", "cpu_seconds", "curve")
 TRIALS_A_RUN: Final = 500
 """Tune keeps what it knows of every trial in memory (some 27 kB each), so a long sweep is several runs of it."""
@@ -130,40 +141,61 @@ class Sweep:
 
     @classmethod
     def open(cls, run: StageRun, table: str, data: CFData) -> Sweep:
-        """Read what is there."""
+        """Read what is there, but for the rows that a retry is about."""
         settings = run.config.tune
         rows = TrainingRows(run.chunked(table))
+        if run.retry is not None:
+            make_again(rows.table, run.retry)
         watched = table == "trials" and (settings.stopping != "none" or settings.cpu_seconds is not None)
         shared = Shared(data, settings, rows, reads_of_test(run), run.config.seed, watched, _events_folder(run, table))
         return cls(run, table, shared, _finished(rows, settings.metric))
 
+    @property
+    def begun(self) -> dict[str, CFConfig]:
+        """What was being trained when a run ended, or was lost in it, by part: such a training keeps its settings."""
+        return {**LostTrainings.read(self.shared.rows.table).configs, **self.shared.rows.states.begun()}
+
     def run_all(self, queue: JobQueue) -> pa.Table:
         """Run what the queue gives; returns all rows, in key order.
 
-        A training whose process dies (out of memory, a lost node) is tried once more, alone, then recorded as failed.
+        A training whose process dies (out of memory, a lost node) is tried once more, alone. One that fails by itself
+        then is recorded as failed; one that is lost again is noted, and the next start of the stage makes it.
+
+        Raises
+        ------
+        StageError
+            When trainings were lost and ``tune.lost`` does not leave them out; all others have their rows.
         """
         self.run.progress.start(self.table, queue.total, len(self.finished), unit="trainings")
         board = self._open_board(queue)
-        finished = self.finished
-        while lost := self._train(queue, board, self.shared, finished):
-            log.warning("the processes of %d trainings died: trying these once more, one at a time", len(lost))
-            parts = self._once_more([job for job, _ in lost], board)
+        finished, lost = self.finished, list[LostTraining]()
+        while gone := self._train(queue, board, self.shared, finished):
+            log.warning("the processes of %d trainings died: trying these once more, one at a time", len(gone))
+            lost += self._once_more([job for job, _ in gone], board)
             finished = _finished(self.shared.rows, self.shared.settings.metric)
+            parts = {job.part for job, _ in gone}
             for training, ending in finished:
                 if training.part in parts:
                     queue.end(training, ending)  # what nests in it can start now
         self.run.progress.finish()
         board.remove()
+        if lost:
+            LostTrainings(trainings=tuple(lost)).write(self.shared.rows.table)
+            raise StageError(lost_sentence(lost, queue.total))
         rows = self.shared.rows.table.sorted_rows()
         self.shared.rows.table.write_final(rows)
         return rows
 
-    def _once_more(self, lost: Sequence[Job], board: Board) -> set[str]:
-        """Train each alone, and record those that are lost again; returns the parts of all of them."""
+    def _once_more(self, gone: Sequence[Job], board: Board) -> list[LostTraining]:
+        """Train each alone; records those that fail, and returns those that are lost again where they are kept."""
         alone = replace(self.shared, settings=self.shared.settings.model_copy(update={"concurrent": 1}), watched=False)
-        for job, why in self._train(ListedJobs(lost), board, alone, []):
-            self._write(job, failed_row(job, why))
-        return {job.part for job in lost}
+        lost = []
+        for job, why in self._train(ListedJobs(gone), board, alone, []):
+            if why.status == LOST and self.shared.settings.lost == "stop":
+                lost.append(LostTraining(key=dict(job.key), config=job.config, reason=why.reason))
+            else:
+                self._write(job, failed_row(job, why.reason, why.status))
+        return lost
 
     def _open_board(self, queue: JobQueue) -> Board:
         metric = self.shared.settings.metric
@@ -175,13 +207,13 @@ class Sweep:
         board.begin(queue.left()[0])
         return board
 
-    def _train(self, queue: JobQueue, board: Board, shared: Shared, finished: Finished) -> list[tuple[Job, str]]:
+    def _train(self, queue: JobQueue, board: Board, shared: Shared, finished: Finished) -> list[tuple[Job, Why]]:
         """Run a queue to its end; returns the trainings that ended without a row, and why."""
         settings = shared.settings if shared.watched else shared.settings.model_copy(update={"stopping": "none"})
         stopping = MethodStopping(lambda: open_rule(settings, self.run.config.cf.epochs), queue, settings.stopping)
         for training, ending in finished:
             stopping.replay(training, ending)
-        lost: list[tuple[Job, str]] = []
+        lost: list[tuple[Job, Why]] = []
         while (first := queue.next()) is not None:
             searcher = JobSearcher(
                 first, TRIALS_A_RUN, queue, board, metric=settings.metric, ended=self.run.progress.advance
@@ -189,7 +221,7 @@ class Sweep:
             stopping.pruned = self._prune_in(searcher)
             steps = _Steps(board)
             _tune(shared, searcher, stopping, steps)
-            lost += [(job, steps.errors.get(job.part, DIED_TWICE)) for job in searcher.lost]
+            lost += [(job, steps.errors.get(job.part, _GONE)) for job in searcher.lost]
         return lost
 
     def _prune_in(self, searcher: JobSearcher) -> Callable[[Job, Row], None]:
@@ -201,6 +233,41 @@ class Sweep:
 
     def _write(self, job: Job, row: Row) -> None:
         self.shared.rows.write(job, row)
+
+
+def make_again(table: ChunkedTable, retry: Retry) -> None:
+    """Make trainings to do of the rows that a retry is about, and note their settings; it may be stopped and repeated.
+
+    All other rows of a published table become the first rows of the table to come.
+    """
+    rows = table.store.read_parts(table.store.parts(retry.of)) if retry.of else table.sorted_rows()
+    parts = [part_of(dict(zip(table.keys, key, strict=True))) for key in table.keys_of(rows)]
+    again = [status in retry.statuses for status in rows["status"].to_pylist()]
+    noted = LostTrainings.read(table).trainings
+    chosen = rows.select([*table.keys, "config", "error"]).filter(pa.array(again, pa.bool_())).to_pylist()
+    LostTrainings(trainings=(*noted, *(_as_lost(row, table.keys) for row in chosen))).write(table)
+    there = table.written()
+    for place, (part, retried) in enumerate(zip(parts, again, strict=True)):
+        if retried and not retry.of:
+            table.remove(part)
+        elif not retried and part not in there:
+            table.write(part, rows.slice(place, 1))
+
+
+def _as_lost(row: Row, keys: Sequence[str]) -> LostTraining:
+    return LostTraining(key={name: row[name] for name in keys}, config=_config(row), reason=row["error"] or "")
+
+
+def lost_sentence(lost: Sequence[LostTraining], total: int) -> str:
+    """Return what the user is told of lost trainings: how many of ``total``, why the first one, and the way on."""
+    first = lost[0]
+    died = any(one.reason == DIED_TWICE for one in lost)
+    mend = "give them memory (tune.concurrent=1, a smaller cf.dim)" if died else "mend that first"
+    why = first.reason.partition(" twice: ")[2 * first.reason.startswith(_FAILED_TWICE)][:90]
+    return (
+        f"{len(lost)} of {total} trainings were lost with their process, each twice ({part_of(first.key)}: {why}): the "
+        f"same command makes them again; {mend}, or go on without them by tune.lost=leave_out"
+    )
 
 
 def reads_of_test(run: StageRun) -> ReadsOfTest:
@@ -231,7 +298,7 @@ class _Steps(tune.Callback):  # type: ignore[misc]  # Ray is untyped
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self.errors: dict[str, str] = {}
+        self.errors: dict[str, Why] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Stay out of Tune's own snapshots."""
@@ -245,11 +312,28 @@ class _Steps(tune.Callback):  # type: ignore[misc]  # Ray is untyped
             self.errors[Job.from_json(trial.config["job"]).part] = why_lost(stream.read())
 
 
-def why_lost(error: str) -> str:
-    """Return why a training has no row, from what Ray says of its worker: its process died, or an error of its own."""
-    if any(sign in error for sign in _ACTOR_DIED):
-        return DIED_TWICE
-    return f"it failed twice: {error.strip().splitlines()[-1][:300]}"
+class Why(NamedTuple):
+    """Why a training has no row: it was lost to the machine, or failed by an error of its own."""
+
+    status: str
+    reason: str
+
+
+_GONE: Final = Why(LOST, DIED_TWICE)
+
+
+def why_lost(error: str) -> Why:
+    """Return why a training has no row, from what Ray says of its worker.
+
+    Its process died, or the operating system refused it something (a full disk, a file that can't be read): both say
+    nothing of what was trained. Any other error is its own.
+    """
+    if _DIED.search(error):
+        return _GONE
+    last = error.strip().splitlines()[-1][:300]
+    kind = getattr(builtins, last.partition(":")[0].rpartition(".")[2], None)
+    refused = isinstance(kind, type) and issubclass(kind, OSError)
+    return Why(LOST if refused else "failed", f"{_FAILED_TWICE}{last}")
 
 
 def _tune(shared: Shared, searcher: JobSearcher, stopping: MethodStopping, steps: _Steps) -> None:

@@ -71,9 +71,9 @@ def training_row(job: Job, data_of: DataOf, settings: TuneConfig, attendance: At
     return running.row() | figures
 
 
-def failed_row(job: Job, reason: str) -> Row:
-    """Return the row of a training of which nothing is known but that it failed."""
-    return _empty_row(job) | _times(Curve()) | _ended_badly("failed", reason)
+def failed_row(job: Job, reason: str, status: str = "failed") -> Row:
+    """Return the row of a training of which nothing is known but that it failed, or was lost."""
+    return _empty_row(job) | _times(Curve()) | _ended_badly(status, reason)
 
 
 def _ended_badly(status: str, reason: str) -> Row:

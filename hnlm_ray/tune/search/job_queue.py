@@ -15,6 +15,7 @@ from hnlm_ray.config import CFConfig
 from hnlm_ray.config.spaces import Reads
 from hnlm_ray.tune.job import FINISHED, Ending, Job, Told, TrainingKey, part_of
 from hnlm_ray.tune.search.suggest import Suggestions
+from hnlm_ray.workspace.tables import LOST
 
 log = logging.getLogger(__name__)
 SearchKey = tuple[int, str]
@@ -137,7 +138,10 @@ class Searched:
         value = ending.value if ending.status in FINISHED else None
         if value is not None and (self.best is None or (value, -trial) > (self.best[0], -self.best[1])):
             self.best = value, trial, config
-        self._tell(Told(trial, config, value, ending.status))
+        if ending.status == LOST:
+            self.told.pop(trial, None)  # that it was lost says nothing of its settings
+        else:
+            self._tell(Told(trial, config, value, ending.status))
 
     def _tell(self, told: Told) -> None:
         if self.learns:

@@ -11,7 +11,7 @@ def test_a_date_of_the_user_or_the_item_comes_after_the_time_of_the_interaction(
     of_side = [f"2015-01-{n % 28 + 1:02}" for n in side]
     assert roles(**{name: of_side, "watch_date": DAYS}).timestamp == "watch_date"
     assert roles(**{name: of_side, "zz": DAYS}).timestamp == "zz"
-    assert roles(**{name: of_side}).timestamp == name
+    assert roles(**{name: of_side}).timestamp is None
 
 
 def test_ids_and_row_numbers_are_no_times_though_their_numbers_would_do():

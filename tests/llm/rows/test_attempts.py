@@ -70,11 +70,18 @@ def test_an_invalid_answer_is_drawn_again_and_its_tokens_are_counted():
 
 
 def test_an_answer_that_is_almost_json_is_mended_where_that_is_asked_for_and_not_drawn_again():
-    almost = Generated(GOOD.replace("}", ",}"), 10, 5)
+    almost = Generated(GOOD.replace('"', "'"), 10, 5)
     mending = Asking(Playback(almost), TASK, 3, 5.0, repair=True)
     outcome = asyncio.run(mending.outcome((1,), DATA))
     assert (outcome.parsed.status, outcome.parsed.error, outcome.attempts) == ("ok", "repaired JSON", 1)
     assert ask(Playback(almost, Generated(GOOD))).attempts == 2
+
+
+@pytest.mark.parametrize(("text", "told"), [("hm", "max_tokens 32"), ("<think>hm", "enable_thinking: false")])
+def test_an_answer_that_reached_its_limit_names_the_setting_to_change(text, told):
+    outcome = ask(Playback(Generated(text, finished=False)), attempts=1)
+    assert outcome.parsed.status == "truncated"
+    assert told in outcome.parsed.error
 
 
 def test_the_last_attempt_is_asked_in_a_simpler_way_and_then_the_failure_is_recorded():

@@ -101,7 +101,7 @@ def test_a_run_that_begins_blames_nobody_who_was_asked_together_with_others(job)
 
 def test_the_summary_accounts_for_every_row(job):
     write(job, ["ok", "none", "invalid", "ok", "ok"])
-    outcome = batch._outcome(job.llm, 5, gather_bucket(job, 0))
+    outcome = batch._outcome(job, 5, gather_bucket(job, 0))
     assert (outcome.rows.ok, outcome.rows.none, outcome.rows.failed, outcome.rows.todo) == (3, 1, 1, 0)
     assert outcome.failed_by_reason == {"invalid": 1}
     assert (outcome.tokens.tokens_in, outcome.tokens.tokens_out) == (50, 25)
@@ -114,7 +114,7 @@ def test_too_many_failed_rows_stop_the_stage_with_their_reason(job):
     write(job, ["ok", "invalid", "invalid", "truncated", "invalid"])
     summary = gather_bucket(job, 0)
     with pytest.raises(StageError, match=r"4 of 5 rows failed, most as 'invalid'"):
-        batch._outcome(job.llm, 5, summary)
+        batch._outcome(job, 5, summary)
 
 
 def test_a_row_twice_is_never_published(job):

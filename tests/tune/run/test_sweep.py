@@ -12,7 +12,6 @@ from hnlm_ray.config import CFConfig, Config, TuneConfig
 from hnlm_ray.methods.known import METHODS, RunMethods
 from hnlm_ray.tune.control_data import read_data
 from hnlm_ray.tune.job import Ending, Job
-from hnlm_ray.tune.run.sweep import DIED_TWICE, why_lost
 from hnlm_ray.tune.run.training_row import Attendance, training_row
 from hnlm_ray.tune.search.job_queue import SearchedJobs
 from hnlm_ray.tune.stage import refit_jobs, search_counts, searched_methods
@@ -265,14 +264,3 @@ def test_the_budget_and_the_methods_that_failed_are_counted():
 def test_a_pruned_trial_may_win(data):
     rows = [trial("mf-rns", 0, 0.2), trial("mf-rns", 1, 0.3) | {"status": "pruned"}]
     assert {job.config.dim for job in refit_jobs(config(models=["mf"]), rows)} == {5}
-
-
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        ("Failure # 1\nray.exceptions.ActorDiedError: The actor died unexpectedly\n\tclass_name: x", DIED_TWICE),
-        ("Failure # 1\nray::ImplicitFunc.train()\n  File x\nKeyError: 'a'\n", "it failed twice: KeyError: 'a'"),
-    ],
-)
-def test_a_training_without_a_row_says_why(error, told):
-    assert why_lost(error) == told

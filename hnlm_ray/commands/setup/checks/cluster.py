@@ -1,12 +1,14 @@
-"""Ray: can it be imported, does the cluster that is named listen."""
+"""Ray: can it be imported and start here, does the cluster that is named listen."""
 
 from __future__ import annotations
 
 import os
 import socket
+import sys
 from importlib.util import find_spec
 
 from hnlm_ray.cluster.connect import cluster_address
+from hnlm_ray.cluster.place import Lack, lacking, shadowed_module
 from hnlm_ray.commands.setup.checks.check import Check
 from hnlm_ray.config import Config, RayConfig
 
@@ -17,12 +19,19 @@ def cluster_checks(config: Config | None) -> list[Check]:
     """Check Ray without starting it."""
     if find_spec("ray") is None:
         return [Check("ray cluster", "fail", "ray can't be imported", "run `make setup`")]
-    address = cluster_address(RayConfig() if config is None else config.ray)
+    settings = RayConfig() if config is None else config.ray
+    address = cluster_address(settings)
     if address is None:
-        return [Check("ray cluster", "ok", "one is started here")]
+        return [_lack(lack) for lack in lacking(settings)] or [Check("ray cluster", "ok", "one is started here")]
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", "auto")  # Ray looks there first
-    return [Check("ray cluster", "ok", "found by Ray itself") if address == "auto" else _reach(address)]
+    hidden = shadowed_module(os.getcwd(), sys.path)
+    found = Check("ray cluster", "ok", "found by Ray itself") if address == "auto" else _reach(address)
+    return [found, *([_lack(hidden)] if hidden else [])]
+
+
+def _lack(lack: Lack) -> Check:
+    return Check(lack.name, "fail", lack.found, lack.remedy)
 
 
 def _reach(address: str) -> Check:

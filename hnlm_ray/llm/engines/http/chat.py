@@ -1,4 +1,7 @@
-"""Chat completions as OpenAI's interface has them: a request's body, and what a reply to it says."""
+"""Chat completions as OpenAI's interface has them: a request's body, and what a reply to it says.
+
+Servers add a reasoning model's thoughts in fields of their own; what stands in these is never read as an answer.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hnlm_ray.config import LLMConfig
 from hnlm_ray.config.llm import HttpConfig
-from hnlm_ray.llm.engines.base import CHARS_PER_TOKEN, Generated, Request, estimated_tokens
+from hnlm_ray.llm.engines.base import CHARS_PER_TOKEN, Generated, Request, estimated_tokens, out_of_tokens
 from hnlm_ray.llm.engines.http.errors import is_filtered, is_too_long, server_error
 from hnlm_ray.llm.engines.http.transport import Reply, ServerKey
 from hnlm_ray.llm.text.answers import AnswerFormat
+from hnlm_ray.llm.text.objects import THINKING_OFF
 
 _MOST_TOKENS = 10**8
 
@@ -21,9 +25,32 @@ class _Lenient(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
+class _Part(_Lenient):
+    type: str = "text"
+    text: str | None = None
+
+
 class _Message(_Lenient):
-    content: str | None = None
+    content: str | list[_Part] | None = None
     refusal: str | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    reasoning_details: Any = None
+    thinking: Any = None
+
+    @property
+    def text(self) -> str:
+        """What is said; of several parts the texts, without thoughts and pictures."""
+        if isinstance(self.content, list):
+            return "".join(part.text or "" for part in self.content if part.type in {"text", "output_text"})
+        return self.content or ""
+
+    @property
+    def thought(self) -> bool:
+        """Whether thoughts stand beside what is said."""
+        parts = self.content if isinstance(self.content, list) else ()
+        beside = (self.reasoning_content, self.reasoning, self.reasoning_details, self.thinking)
+        return any(beside) or any(part.type in {"thinking", "reasoning"} for part in parts)
 
 
 class _Choice(_Lenient):
@@ -80,12 +107,32 @@ def read_chat(reply: Reply, request: Request, key: ServerKey) -> Generated:
     except ValidationError as error:
         return Generated(status="engine_error", error=_no_completion(reply, error, key))
     choice, message = completion.choices[0], completion.choices[0].message
-    text = key.out_of_answer(message.content or "")
+    text = key.out_of_answer(message.text)
     tokens = counted_tokens(completion.usage) or (estimated_tokens(request), -(-len(text) // CHARS_PER_TOKEN))
     if choice.finish_reason == "content_filter" or message.refusal:
         told = key.out_of_message(message.refusal or "the server's content filter stopped it")
         return Generated("", *tokens, status="refused", error=told)
-    return Generated(text, *tokens, finished=choice.finish_reason != "length")
+    return _answered(text, tokens, request, choice, thought=message.thought or _reasoning_tokens(completion.usage) > 0)
+
+
+def _answered(text: str, tokens: tuple[int, int], request: Request, choice: _Choice, *, thought: bool) -> Generated:
+    """Return the text, but where a model's thoughts took its place."""
+    finished = choice.finish_reason != "length"
+    if thought and not finished:
+        return Generated(text, *tokens, finished=False, status="truncated", error=out_of_tokens(request, thought=True))
+    if thought and not text.strip():
+        told = (
+            f"the answer is empty, though the model thought: set {THINKING_OFF}, or have the server part both otherwise"
+        )
+        return Generated("", *tokens, status="invalid", error=told)
+    return Generated(text, *tokens, finished=finished)
+
+
+def _reasoning_tokens(usage: object) -> int:
+    """Return the tokens of thoughts that a server counted; 0 where it gives no sane number."""
+    details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
+    count = details.get("reasoning_tokens") if isinstance(details, dict) else None
+    return count if _is_count(count) else 0
 
 
 def _refused(reply: Reply, key: ServerKey) -> Generated:

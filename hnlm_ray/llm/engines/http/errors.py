@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -13,8 +14,13 @@ from hnlm_ray.config.llm import HttpServer
 from hnlm_ray.llm.engines.http.transport import Reply, ServerKey
 
 _TOO_LONG = re.compile(
-    r"context[ _](?:length|window|size)|max(?:imum)?[ _]model[ _]len(?:gth)?|too many (?:input )?tokens|"
-    r"(?:prompt|input|request) is too long|(?:inputs|max_new_tokens)\W.{0,40}must (?:be|have)",
+    r"context[ _]?(?:length|window|size|limit)|max(?:imum)?[ _]model[ _]len(?:gth)?|"
+    r"too many (?:input |prompt )?tokens|(?:prompt|input|request|messages?) (?:is|are) too long|"
+    r"(?:inputs|max_new_tokens)\W.{0,40}must (?:be|have)|reduce the length of the (?:messages|prompt|input)|"
+    r"(?:input|prompt)[ _]tokens?(?: count| length)?\b.{0,40}exceed|token count\b.{0,40}exceed|"
+    r"\btokens (?:is |are )?too (?:large|long|many) for|"
+    r"(?:at most|no more than|up to) \d[\d,.]* (?:input |prompt |context |total )?tokens|"
+    r"exceeds?\b.{0,40}(?:number|limit|length|maximum) of.{0,20} tokens",
     re.IGNORECASE,
 )
 _FILTERED = re.compile(r"content[ _](?:filter|policy|management)|moderation", re.IGNORECASE)
@@ -36,16 +42,39 @@ def server_error(reply: Reply) -> ServerError:
         value = from_json(reply.body)
     except ValueError:
         return ServerError("", _page(reply))
-    while isinstance(value, dict):
-        inner = value.get("error", value.get("detail"))
-        if inner is None:
-            break
-        value = inner
-    if not isinstance(value, dict):
-        return ServerError("", value if isinstance(value, str) else "")
-    code, text = value.get("code"), value.get("message")
-    code = code if isinstance(code, str) else value.get("type")
-    return ServerError(code if isinstance(code, str) else "", text if isinstance(text, str) else "")
+    told = list(_told(value, _DEEPEST))
+    return ServerError(next(_codes(value, _DEEPEST), ""), "; ".join(dict.fromkeys(told)))
+
+
+_DEEPEST = 6
+_MOST_TOLD = 4
+_WITHIN = ("error", "errors", "detail", "message", "msg")
+
+
+def _told(value: object, depth: int) -> Iterator[str]:
+    """Yield the sentences of an error: of lists the first ones, of a field that is wrong with its place."""
+    if isinstance(value, str) and value.strip():
+        yield value
+    elif isinstance(value, list) and depth:
+        for one in value[:_MOST_TOLD]:
+            yield from _told(one, depth - 1)
+    elif isinstance(value, dict) and depth:
+        place = ".".join(map(str, value["loc"])) if isinstance(value.get("loc"), list) else ""
+        for name in _WITHIN:
+            for told in _told(value.get(name), depth - 1):
+                yield f"{place}: {told}" if place else told
+
+
+def _codes(value: object, depth: int) -> Iterator[str]:
+    """Yield the codes and types of an error, the innermost first; a number in quotes is no code."""
+    if isinstance(value, list) and depth:
+        for one in value[:_MOST_TOLD]:
+            yield from _codes(one, depth - 1)
+    elif isinstance(value, dict) and depth:
+        for name in _WITHIN:
+            yield from _codes(value.get(name), depth - 1)
+        codes = (value.get(name) for name in ("code", "type", "status"))
+        yield from (code for code in codes if isinstance(code, str) and code and not code.isdecimal())
 
 
 def _page(reply: Reply) -> str:
@@ -110,7 +139,8 @@ class CircuitBreaker:
     def refused(self, told: str) -> None:
         """Note that a request was refused for good; each of the first ones: then it is not the rows."""
         if not self._useful:
-            self.failed(f"it refuses every request; check {self._setting}.structured and {self._setting}.extra; {told}")
+            at = self._setting
+            self.failed(f"it refuses every request; check {at}.structured, {at}.limit_field and {at}.extra; {told}")
 
     def failed(self, told: str) -> None:
         """Note a request without an answer, all its tries over."""
