@@ -192,7 +192,8 @@ def _unread(counts: Numbers, _: Mapping[str, object]) -> Iterator[Loss]:
     for name, count in counts.items():
         if name.startswith("rejected: "):
             why = name.removeprefix("rejected: ").replace("{", "{{").replace("}", "}}")
-            yield Loss(count, counts["lines"], f"{{share}} of the lines ({{figures}}) can't be used: {why}")
+            told = f"{{share}} of the lines ({{figures}}) are left out, or a value of theirs: {why}"
+            yield Loss(count, counts["lines"], told)
 
 
 def repeats_in(counts: Numbers) -> int:

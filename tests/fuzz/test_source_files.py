@@ -61,13 +61,24 @@ NAMES = st.one_of(st.text(max_size=8), st.sampled_from(["u", "i", "\0", "\ud800"
 
 @cases(300)
 @given(
-    columns=st.fixed_dictionaries({}, optional=dict.fromkeys(("user", "item", "rating", "timestamp"), NAMES)),
+    columns=st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(("user", "item", "rating", "timestamp", "event", "quantity"), NAMES)
+    ),
+    folds=st.lists(st.sampled_from(["blanks", "decimals", "zeros", "case", "unicode"]), max_size=3),
     options=st.fixed_dictionaries(
         {},
         optional={
             "separator": st.text(min_size=1, max_size=4),
             "encoding": st.one_of(st.text(max_size=6), st.sampled_from(["utf-16", "utf-7", "cp037", "hz", "punycode"])),
-            "format": st.sampled_from(["csv", "tsv", "jsonl", "parquet"]),
+            "format": st.sampled_from(["csv", "tsv", "jsonl", "literals", "parquet"]),
+            "skip_lines": st.integers(-1, 3),
+            "comment": st.text(max_size=2),
+            "missing": st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=3),
+            "rating_range": st.lists(st.floats(), min_size=2, max_size=2),
+            "decimal": st.sampled_from([".", ","]),
+            "time_range": st.lists(st.dates().map(str), min_size=2, max_size=2),
+            "unreadable": st.sampled_from(["reject", "missing"]),
+            "events": st.lists(st.text(max_size=3), max_size=2),
             "compression": st.sampled_from(["none", "gzip", "bz2", "xz", "zip"]),
             "member": st.text(max_size=5),
             "header": st.booleans(),
@@ -77,7 +88,7 @@ NAMES = st.one_of(st.text(max_size=8), st.sampled_from(["u", "i", "\0", "\ud800"
         },
     ),
 )
-def test_any_options_are_refused_or_read(tmp_path, columns, options):
+def test_any_options_are_refused_or_read(tmp_path, columns, folds, options):
     from hnlm_ray.config.loading import load_config
 
     write_files(tmp_path, {"e.csv": VALID["csv"][1]["events.csv"]})
@@ -86,6 +97,7 @@ def test_any_options_are_refused_or_read(tmp_path, columns, options):
         import json
 
         tree = {"format": "table", "interactions": {"path": f"{tmp_path}/e.csv", "columns": columns, **options}}
+        tree["fold_ids"] = folds
         (tmp_path / "c.yaml").write_text("name: a\nworkspace: nowhere\n", encoding="utf-8")
         config = load_config(str(tmp_path / "c.yaml"), [f"source={json.dumps(tree)}", "source.max_bad_share=1.0"])
         return read_all(config.source)

@@ -312,7 +312,7 @@ def test_each_thing_that_takes_rows_is_warned_about(changed, told):
 def test_lines_that_cannot_be_used_are_warned_about():
     counts = {"lines": 10, "interactions": 7, "rejected: rating is {no} number": 3}
     assert positive_filter.warnings_of("ingest", counts, {}) == [
-        "30% of the lines (3 of 10) can't be used: rating is {no} number"
+        "30% of the lines (3 of 10) are left out, or a value of theirs: rating is {no} number"
     ]
 
 

@@ -117,7 +117,7 @@ def test_each_control_stands_below_its_method(results_rows):
 def test_what_was_left_out_has_its_reason_and_zeros_are_not_told():
     rows = lost({"interactions": 100}, {"no number": 3}, {"below_rating": 40, "duplicates": 0, "rows": 100})
     assert [(row["count"], row["why"], row["subtracted"]) for row in rows] == [
-        (3, "can't be read: no number", False),
+        (3, "left out: no number", False),
         (100, "read from the source", False),
         (40, "rated below prepare.min_rating", True),
     ]

@@ -75,9 +75,9 @@ def settings(tree: Any, prefix: str = "") -> list[tuple[str, str]]:  # noqa: ANN
 def lost(ingest: Counts, rejected: Mapping[str, int], prepare: Counts) -> list[Facts]:
     """Return what was left out between the files and the split, how many, and why.
 
-    Lines that can't be read come first: they are no part of the rows read, from which only ``subtracted`` ones go.
+    What the readers left out comes first: it is no part of the rows read, from which only ``subtracted`` ones go.
     """
-    unread = [("lines", count, f"can't be read: {why}", False) for why, count in rejected.items()]
+    unread = [("lines or values", count, f"left out: {why}", False) for why, count in rejected.items()]
     read = [("rows", ingest["interactions"], "read from the source", False)] if ingest else []
     dropped = [(prepare.get(name), why) for name, why in _DROPPED.items()]
     gone = [("rows", count, why, True) for count, why in dropped if count]

@@ -36,6 +36,9 @@ PIECES = [
 PIECES += ["\\", "'", "\x85", "\u2028", "\t", "#", "u,i,3\n", "v,j,4\n", "w,k,\n"]
 
 
+SETTINGS = {"skip_lines": 1, "comment": "u", "missing": ["NA", "1"], "unreadable": "missing", "rating_range": [2, 9]}
+
+
 def read(path, **options):
     """Return the rows, what was rejected, and the error if there is one."""
     columns = {"user": "0", "item": "1", "rating": "2"}
@@ -60,7 +63,7 @@ def both(path, block=lines.READ_BYTES, **options):
 
 @given(
     st.lists(st.sampled_from(PIECES), max_size=40),
-    st.sampled_from([{}, {"quoting": False}, {"separator": "::"}, {"separator": "\t"}]),
+    st.sampled_from([{}, {"quoting": False}, {"separator": "::"}, {"separator": "\t"}, {"comment": "#"}, SETTINGS]),
     st.sampled_from([7, 16, 64, 4096]),
 )
 @example(["u,i,3\n", "v,j,4"], {}, 4096)
