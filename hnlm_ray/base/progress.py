@@ -1,19 +1,48 @@
-"""Progress of a run: bars on a terminal, one line every few seconds elsewhere."""
+"""Progress of a run: bars on a terminal, one line every few seconds elsewhere.
+
+When the state of something that runs is worth writing.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichBars
 
 from hnlm_ray.base.errors import interrupt
+
+EVERY_S: Final = 5.0
+SHARE: Final = 0.05
+"""A state is written at most every so many seconds, and in so much of the time: of a run of seconds there is none."""
+
+
+class SavePace:
+    """Tells when the next state is due, from how long ago the last was written and how long that took."""
+
+    def __init__(self) -> None:
+        self._written, self._took = time.monotonic(), 0.0
+
+    @property
+    def due(self) -> bool:
+        """Whether a state is to be written now."""
+        return time.monotonic() - self._written >= max(EVERY_S, self._took / SHARE)
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Measure how long a state takes to be made and written."""
+        started = time.monotonic()
+        yield
+        self._written = time.monotonic()
+        self._took = self._written - started
+
 
 LINE_EVERY_S = 5.0
 

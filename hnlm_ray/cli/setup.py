@@ -123,7 +123,7 @@ def init(
     """
     from hnlm_ray.commands.setup.init import Wanted
     from hnlm_ray.commands.setup.init import init as write_configuration
-    from hnlm_ray.discover.overrides import Overrides, listed
+    from hnlm_ray.discover.files.sample import Overrides, listed
 
     overrides = Overrides(
         *(user, item, rating, time, title, time_format, header, listed(events), best, listed(fold_ids)),

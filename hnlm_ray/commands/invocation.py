@@ -15,8 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from hnlm_ray.base.errors import HnlmError, Terminated
-from hnlm_ray.base.redaction import redacted
-from hnlm_ray.base.text import clean_lines
+from hnlm_ray.base.text import clean_lines, redacted
 
 CTRL_C: Final = 128 + signal.SIGINT
 CLOSED_PIPE: Final = 128 + signal.SIGPIPE

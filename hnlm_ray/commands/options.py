@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hnlm_ray.base.errors import ConfigError
-from hnlm_ray.base.redaction import MASK, is_secret_name
+from hnlm_ray.base.text import MASK, is_secret_name
 from hnlm_ray.commands.invocation import current
 
 if TYPE_CHECKING:

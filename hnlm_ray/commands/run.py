@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 from rich.console import Console
 
-from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import redacted
 from hnlm_ray.commands.output import say
 from hnlm_ray.commands.results.report import make_report
 from hnlm_ray.commands.results.results import read_results, show_results

@@ -8,9 +8,8 @@ from typing import Any, Final
 
 from hnlm_ray.discover.files.columns import DASHES, MISSING, ZERO_DATES
 from hnlm_ray.discover.files.inputs import Place
-from hnlm_ray.discover.files.sample import Ask, Question, Table
+from hnlm_ray.discover.files.sample import Ask, Overrides, Question, Table
 from hnlm_ray.discover.found import LEFT, Understanding, Use
-from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.roles.items import ItemRoles, described_by, item_roles
 from hnlm_ray.discover.roles.links import (
     Dress,

@@ -1,20 +1,107 @@
-"""The interactions as the real reader gives them: how many lines are bad, and how dense the positives are."""
+"""The interactions as the real reader gives them: how many lines are bad, and how dense the positives are.
+
+Which k-core leaves data: tried on the interactions themselves.
+
+What a configuration leaves out of the files: rows, values, columns and files, with the way to have it otherwise.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import Config
-from hnlm_ray.discover.cores import Core, choose_core
+from hnlm_ray.discover.found import LEFT, Understanding
 from hnlm_ray.sources import Rejects, read_interactions, read_items
+
+CORES: Final = ((5, 5), (5, 3), (5, 2), (3, 3), (3, 2), (5, 1), (3, 1), (2, 2), (2, 1), (1, 1))
+"""User's and item's least positives, the strictest first; users with fewer than 3 have nothing to test on."""
+_KEPT_SHARE = 0.5
+_FEW_USERS, _FEW_ITEMS = 30, 30
+_SEED = 42
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Core:
+    """A k-core and what it leaves of the positives that the sample of users had."""
+
+    user_core: int
+    item_core: int
+    users: int
+    items: int
+    positives: int
+    sampled: int = 0
+
+
+def choose_core(users: Ids, items: Ids, most_users: int | None) -> Core:
+    """Return the strictest core that keeps at least half of the positives, some users and some items.
+
+    Parameters
+    ----------
+    users, items
+        Codes of the positives, int64, each pair once.
+    most_users
+        Size of the sample of users that is taken first, as ``prepare.max_users`` does; None: all.
+    """
+    found = [_core(users, items, one, most_users) for one in CORES]
+    least_users = min(_FEW_USERS, len(np.unique(users)) // 3)
+    fitting = (
+        core
+        for core, whole in found
+        if core.positives >= _KEPT_SHARE * whole
+        and core.users >= least_users
+        and core.items >= min(_FEW_ITEMS, len(np.unique(items)) // 3)
+    )
+    return next(fitting, max((core for core, _ in found), key=lambda core: core.positives))
+
+
+def _core(users: Ids, items: Ids, least: tuple[int, int], most_users: int | None) -> tuple[Core, int]:
+    """Return a core and the positives of the sample it was taken of."""
+    inside = _sampled(users, least[0], most_users)
+    whole = int(inside.sum())
+    kept = k_core(users[inside], items[inside], *least)
+    kept_users, kept_items = users[inside][kept], items[inside][kept]
+    return Core(*least, len(np.unique(kept_users)), len(np.unique(kept_items)), int(kept.sum()), whole), whole
+
+
+def _sampled(users: Ids, user_core: int, most_users: int | None) -> npt.NDArray[np.bool_]:
+    degrees = np.bincount(users)
+    able = np.flatnonzero(degrees >= user_core)
+    if most_users is None or len(able) <= most_users:
+        return np.ones(len(users), dtype=bool)
+    chosen = np.random.default_rng(_SEED).choice(able, most_users, replace=False)
+    member = np.zeros(len(degrees), dtype=bool)
+    member[chosen] = True
+    return member[users]
+
+
+def k_core(users: Ids, items: Ids, user_core: int, item_core: int) -> npt.NDArray[np.bool_]:
+    """Mark the pairs whose user and item both keep enough positives, again and again until nobody goes."""
+    kept = np.ones(len(users), dtype=bool)
+    while kept.any():
+        enough_users = np.bincount(users[kept], minlength=_size(users)) >= user_core
+        enough_items = np.bincount(items[kept], minlength=_size(items)) >= item_core
+        still = kept & enough_users[users] & enough_items[items]
+        if still.sum() == kept.sum():
+            break
+        kept = still
+    return kept
+
+
+def _size(codes: Ids | Sequence[int]) -> int:
+    return int(np.max(codes, initial=-1)) + 1
+
 
 MOST_ROWS = 2_000_000
 """Rows that are read at most, for a measure of a large file."""
@@ -132,3 +219,124 @@ def look_up(tree: Mapping[str, Any], wanted: list[str]) -> ItemsSeen:
         hits = batch.filter(pc.is_in(batch["item_id"], value_set=pa.array(wanted, pa.string())))
         found |= {row["item_id"]: row for row in hits.to_pylist()}
     return ItemsSeen(found, count, rejects.bad / max(1, rejects.lines), dict(rejects.by_reason))
+
+
+WARNED_SHARE: Final = 0.2
+"""Share above which what is left out is warned about."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One kind of thing that is left out.
+
+    Attributes
+    ----------
+    what
+        Rows, values, columns or files, and of which file.
+    count, of
+        How many, and of how many; ``of`` is 0 where that is no share of anything.
+    why
+        The reason.
+    instead
+        What to type, or to do, to have it otherwise.
+    warned
+        A share above 20% is worth a warning.
+    """
+
+    what: str
+    count: int
+    of: int
+    why: str
+    instead: str
+    warned: bool = True
+
+
+_INSTEAD: Final = {
+    "event": "--events A,B names the kinds that count",
+    "quantity": "--yes takes returns out; the configuration's columns.quantity",
+    "rating": "--rating COLUMN, or mend the file",
+    "timestamp": "--time COLUMN --time-format FORMAT, or mend the file",
+    "user": "--user COLUMN, or mend the file",
+    "item": "--item COLUMN, or mend the file",
+    "duplicate": "the first row of an item counts: put the best first",
+    "number of fields": "mend the lines, or their quotes",
+}
+
+
+def losses_of(found: Understanding, measured: Measured, seen: ItemsSeen, core: Core) -> list[Loss]:
+    """List all that is left out, rows first."""
+    return [
+        *(Loss("interactions", count, measured.lines, why, _instead(why)) for why, count in measured.reasons.items()),
+        *_missing(found, measured),
+        *_of_positives(found, measured, core),
+        *(Loss("items", count, 0, why, _instead(why)) for why, count in seen.reasons.items()),
+        *_unused(found),
+    ]
+
+
+def _instead(why: str) -> str:
+    return next((told for start, told in _INSTEAD.items() if start in why), "mend the lines")
+
+
+def _missing(found: Understanding, measured: Measured) -> list[Loss]:
+    """Count the rows without a rating or a time, where the files have a column of them."""
+    columns = found.source.get("interactions", {}).get("columns", {})
+    rows = measured.rows.num_rows
+    nulls = {role: measured.rows[role].null_count for role in ("rating", "timestamp") if columns.get(role)}
+    told = {"rating": "a row without a rating is no positive", "timestamp": "a row without a time"}
+    return [
+        Loss(f"values of {columns[role]}", count, rows, told[role], _INSTEAD[role])
+        for role, count in nulls.items()
+        if count
+    ]
+
+
+def _of_positives(found: Understanding, measured: Measured, core: Core) -> list[Loss]:
+    liked = positives(measured, found.min_rating)
+    rows = measured.rows.num_rows
+    below = rows - liked.num_rows - (measured.rows["rating"].null_count if found.min_rating is not None else 0)
+    pairs = liked.group_by(["user_id", "item_id"]).aggregate([]).num_rows
+    repeats = liked.num_rows - pairs
+    losses = [
+        Loss("rows", below, rows, f"rated below {found.min_rating:g}", "prepare.min_rating", warned=False)
+        if found.min_rating is not None
+        else None,
+        Loss("repeats", repeats, liked.num_rows, "the same user and item again: a pair counts once", "prepare.repeats")
+        if repeats
+        else None,
+    ]
+    if not found.given and core.positives:
+        of = core.sampled or pairs
+        told = (
+            f"the k-core: users with fewer than {core.user_core} and items with fewer than {core.item_core} positives"
+        )
+        losses.append(Loss("positives", of - core.positives, of, told, "prepare.user_core, prepare.item_core"))
+    return [loss for loss in losses if loss is not None and loss.count > 0]
+
+
+def _unused(found: Understanding) -> list[Loss]:
+    """List files that are not used one by one, and columns by their reason."""
+    files = [use for use in found.uses if use.role == LEFT and not use.column]
+    columns = Counter((use.file, use.why) for use in found.uses if use.role == LEFT and use.column)
+    names = {
+        key: ", ".join(use.column for use in found.uses if (use.file, use.why) == key and use.role == LEFT)
+        for key in columns
+    }
+    told = "name it in the configuration's columns"
+    return [
+        *(Loss(f"file {use.file}", 1, 0, use.why, "--interactions FILE, or name other files") for use in files),
+        *(
+            Loss(f"columns of {file}: {names[file, why]}", count, 0, why, told)
+            for (file, why), count in columns.items()
+        ),
+    ]
+
+
+def warnings_of(losses: Sequence[Loss]) -> list[str]:
+    """Put what is left out into sentences where it is more than a fifth."""
+    return [
+        f"{loss.count / loss.of:.0%} of the {loss.what} are left out ({loss.count:,} of {loss.of:,}): {loss.why}; to "
+        f"change it: {loss.instead}"
+        for loss in losses
+        if loss.warned and loss.of and loss.count > WARNED_SHARE * loss.of
+    ]

@@ -11,9 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from hnlm_ray.discover.cores import Core
 from hnlm_ray.discover.found import Comments, Understanding
-from hnlm_ray.discover.measure import Measured, allowed_share
+from hnlm_ray.discover.measure import Core, Measured, allowed_share
 
 FIRST_LOOK: Final = "laptop"
 FIRST_LOOK_USERS = 300

@@ -9,10 +9,9 @@ from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.files.heads import Head, read_head
 from hnlm_ray.discover.files.inputs import Place, expand
 from hnlm_ray.discover.files.names import name_score, tokens
-from hnlm_ray.discover.files.sample import Ask, Question, Table, read_table
+from hnlm_ray.discover.files.sample import Ask, Overrides, Question, Table, read_table
 from hnlm_ray.discover.found import LEFT, Comments, Understanding, Use, path_of, same_columns, split_of
 from hnlm_ray.discover.item_files import FOLDED, ItemFiles, describe_by_interactions, missing_words
-from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.published import Published, known_layout
 from hnlm_ray.discover.roles.interactions import InteractionRoles, choose_pair, interaction_roles, unused
 from hnlm_ray.discover.roles.links import about_items, close_links, dress_within

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import redacted
 from hnlm_ray.config import Config
 from hnlm_ray.llm.engines import engine_kind
 from hnlm_ray.llm.models import encoder_identity, encoder_path

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.base.hashing import fingerprint_of
-from hnlm_ray.base.redaction import is_secret_name
+from hnlm_ray.base.text import is_secret_name
 from hnlm_ray.config import Config
 from hnlm_ray.pipeline.stages import STAGES
 from hnlm_ray.workspace import Manifest, TableStore, Workspace

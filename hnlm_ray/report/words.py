@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from hnlm_ray.base.redaction import redacted, redacted_tree
-from hnlm_ray.base.text import duration, shorten
+from hnlm_ray.base.text import duration, redacted, redacted_tree, shorten
 
 METRICS: Final = {
     "ndcg": "how high the items that people went on to like stand among the first {k} shown (1 is perfect)",

@@ -8,8 +8,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from hnlm_ray.base.redaction import redacted
-from hnlm_ray.base.text import clean
+from hnlm_ray.base.text import clean, redacted
 from hnlm_ray.compare.ranks import Ranking
 from hnlm_ray.export.files import Target, write_file, write_rows
 from hnlm_ray.report.plots.ranks import rank_diagram

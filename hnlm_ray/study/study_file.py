@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hnlm_ray.base.errors import ConfigError, InputError
-from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import redacted
 from hnlm_ray.config import Config
 from hnlm_ray.config.loading import is_run, validated
 from hnlm_ray.config.presets import base_tree, merged, read_preset, with_space_files

@@ -26,8 +26,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from hnlm_ray.base.errors import HnlmError, ResourceError
-from hnlm_ray.base.redaction import redacted
-from hnlm_ray.base.text import first_line
+from hnlm_ray.base.text import first_line, redacted
 from hnlm_ray.workspace import Workspace
 from hnlm_ray.workspace.manifest import Counted, Seconds
 

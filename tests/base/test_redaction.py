@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from hnlm_ray.base.redaction import redacted, redacted_tree
+from hnlm_ray.base.text import redacted, redacted_tree
 from hnlm_ray.commands.options import same_options
 
 

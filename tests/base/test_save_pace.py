@@ -2,8 +2,8 @@
 
 import pytest
 
-from hnlm_ray.base import save_pace
-from hnlm_ray.base.save_pace import SavePace
+from hnlm_ray.base import progress as save_pace
+from hnlm_ray.base.progress import SavePace
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hnlm_ray.base import save_pace
+from hnlm_ray.base import progress as save_pace
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.cf import EmbeddingScores, train
 from hnlm_ray.commands.cf.checkpoint import FileCheckpoints, digest

@@ -405,7 +405,7 @@ def test_a_diverging_training_stops_with_code_1_and_says_what_to_do(folder):
 
 def program(folder, *arguments, every_epoch=True):
     """Return the command as a process of its own; ``every_epoch``: a checkpoint after each, not every 5 seconds."""
-    eager = "import hnlm_ray.base.save_pace as p; p.EVERY_S = 0; p.SHARE = 1e9; " if every_epoch else ""
+    eager = "import hnlm_ray.base.progress as p; p.EVERY_S = 0; p.SHARE = 1e9; " if every_epoch else ""
     # A parent in a background shell ignores Ctrl-C, and so would its child.
     ours = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code = f"{ours}{eager}from hnlm_ray.cli import main; main()"

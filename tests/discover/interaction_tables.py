@@ -4,8 +4,7 @@ import pyarrow as pa
 
 from hnlm_ray.discover.files.columns import Column
 from hnlm_ray.discover.files.inputs import Place
-from hnlm_ray.discover.files.sample import Table
-from hnlm_ray.discover.overrides import Overrides
+from hnlm_ray.discover.files.sample import Overrides, Table
 from hnlm_ray.discover.roles.interactions import interaction_roles
 from hnlm_ray.discover.roles.pairs import Pair
 

@@ -16,10 +16,9 @@ from made_columns import Ratings
 from made_tables import Made, Row, made_table
 
 from hnlm_ray.base.errors import HnlmError
-from hnlm_ray.discover.files.sample import Question
+from hnlm_ray.discover.files.sample import Overrides, Question
 from hnlm_ray.discover.found import Understanding
 from hnlm_ray.discover.measure import Measured, core_of, measure
-from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.understanding import understand
 
 RIGHT, ASKED, COUNTED, REFUSED, SILENT = "right", "asked", "counted", "refused", "silently wrong"

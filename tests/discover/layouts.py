@@ -6,9 +6,9 @@ from pathlib import Path
 
 from judged_tables import Asking
 
+from hnlm_ray.discover.files.sample import Overrides
 from hnlm_ray.discover.found import Understanding
 from hnlm_ray.discover.measure import Measured, look_up, measure
-from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.understanding import understand
 
 DAY = 86_400

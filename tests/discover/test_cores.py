@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlm_ray.discover.cores import choose_core, k_core
+from hnlm_ray.discover.measure import choose_core, k_core
 
 PAIRS = st.sets(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=200)
 

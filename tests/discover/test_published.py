@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from hnlm_ray.discover.overrides import Overrides
+from hnlm_ray.discover.files.sample import Overrides
 from hnlm_ray.discover.understanding import understand
 
 

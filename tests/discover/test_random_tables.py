@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from judged_tables import judged_seeds, scoreboard, shares
 from made_tables import made_table
 
+from hnlm_ray.discover.files.sample import Overrides
 from hnlm_ray.discover.measure import measure
-from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.understanding import understand
 
 USERS = ["user_id", "reviewerID", "Kundennummer", "utilisateur", "ユーザーID", "visitor: \u2028 #id"]

@@ -11,8 +11,8 @@ import pytest
 from judged_tables import Asking
 from made_columns import FIRST, LAST, LOOKS, THINGS
 
+from hnlm_ray.discover.files.sample import Overrides
 from hnlm_ray.discover.measure import look_up, measure
-from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.understanding import understand
 
 

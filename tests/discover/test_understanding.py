@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.discover.overrides import Overrides
+from hnlm_ray.discover.files.sample import Overrides
 from hnlm_ray.discover.understanding import understand
 
 META_2023 = '{"parent_asin": "B", "title": "t"}'

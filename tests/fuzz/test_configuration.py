@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnlm_ray.base.errors import ConfigError
-from hnlm_ray.base.redaction import redacted, redacted_tree
+from hnlm_ray.base.text import redacted, redacted_tree
 from hnlm_ray.config import Config
 from hnlm_ray.config.loading import load_config
 from hnlm_ray.methods.known import RunMethods

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from hnlm_ray.base.errors import ConfigError
-from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import redacted
 from hnlm_ray.base.yaml_text import parse_yaml
 from hnlm_ray.cli import app
 from hnlm_ray.config import Config, LLMConfig

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.base.save_pace import SavePace
+from hnlm_ray.base.progress import SavePace
 from hnlm_ray.config import CFConfig
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ State = dict[str, Any]
 class FileCheckpoints:
     """The state after an epoch, in one file that is replaced whole.
 
-    Written after the last epoch, and before it as :class:`~hnlm_ray.base.save_pace.SavePace` says. A state belongs to
+    Written after the last epoch, and before it as :class:`~hnlm_ray.base.progress.SavePace` says. A state belongs to
     its settings, its data and ``belongs``.
 
     Raises

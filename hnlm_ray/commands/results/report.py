@@ -8,7 +8,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from hnlm_ray.base.errors import InputError, WorkspaceError
-from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import redacted
 from hnlm_ray.commands.output import Output, say
 from hnlm_ray.commands.results.results import read_results
 from hnlm_ray.commands.stages.stage_rows import stage_row

@@ -12,7 +12,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from hnlm_ray.base.errors import InputError, WorkspaceError
-from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import redacted
 from hnlm_ray.commands.output import Output, open_console, say
 from hnlm_ray.commands.results.results_table import results_table
 from hnlm_ray.compare.method_rows import refit_rows

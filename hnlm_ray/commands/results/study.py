@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hnlm_ray.base.errors import HnlmError, StageError
-from hnlm_ray.base.redaction import redacted, redacted_tree
-from hnlm_ray.base.text import first_line
+from hnlm_ray.base.text import first_line, redacted, redacted_tree
 from hnlm_ray.commands.invocation import Invocation
 from hnlm_ray.commands.output import Output, say
 from hnlm_ray.commands.results.results_table import figure, p_value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 from rich.console import Console
 
-from hnlm_ray.base.redaction import redacted_tree
+from hnlm_ray.base.text import redacted_tree
 from hnlm_ray.commands.output import Output, say
 from hnlm_ray.config import Config
 

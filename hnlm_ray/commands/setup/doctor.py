@@ -8,8 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from hnlm_ray.base.redaction import redacted
-from hnlm_ray.base.text import clean
+from hnlm_ray.base.text import clean, redacted
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.setup.checks import (
     Check,

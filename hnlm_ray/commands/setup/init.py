@@ -21,12 +21,9 @@ from hnlm_ray.base.errors import ConfigError, InputError
 from hnlm_ray.base.text import clean, shorten
 from hnlm_ray.commands.output import Output, say
 from hnlm_ray.commands.setup.checks.machine import has_gpu
-from hnlm_ray.discover.cores import Core
-from hnlm_ray.discover.files.sample import Question
+from hnlm_ray.discover.files.sample import Overrides, Question
 from hnlm_ray.discover.found import LEFT, Understanding
-from hnlm_ray.discover.losses import losses_of, warnings_of
-from hnlm_ray.discover.measure import ItemsSeen, Measured, core_of, look_up, measure
-from hnlm_ray.discover.overrides import Overrides
+from hnlm_ray.discover.measure import Core, ItemsSeen, Measured, core_of, look_up, losses_of, measure, warnings_of
 from hnlm_ray.discover.plan import FIRST_LOOK_USERS, make_plan, name_of
 from hnlm_ray.discover.render import render
 from hnlm_ray.discover.understanding import understand

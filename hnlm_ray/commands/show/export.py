@@ -11,7 +11,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from hnlm_ray.base.errors import InputError, WorkspaceError
-from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import redacted
 from hnlm_ray.commands.output import Output, open_console, say
 from hnlm_ray.config import Config
 from hnlm_ray.export import embeddings, negatives, recommendations

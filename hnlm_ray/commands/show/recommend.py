@@ -20,8 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hnlm_ray.base.errors import InputError, WorkspaceError
-from hnlm_ray.base.redaction import redacted
-from hnlm_ray.base.text import clean
+from hnlm_ray.base.text import clean, redacted
 from hnlm_ray.commands.output import Output, say
 from hnlm_ray.commands.show.export import freshness
 from hnlm_ray.commands.show.show import no_such

@@ -10,8 +10,7 @@ from typing import Literal
 import pyarrow.compute as pc
 
 from hnlm_ray.base.errors import InputError, WorkspaceError
-from hnlm_ray.base.redaction import redacted
-from hnlm_ray.base.text import named
+from hnlm_ray.base.text import named, redacted
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.show.show_text import show_item, show_user
 from hnlm_ray.evidence.answers import WORDS

@@ -14,7 +14,7 @@ import pyarrow.dataset as pads
 from rich.console import Console
 
 from hnlm_ray.base.errors import WorkspaceError
-from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import redacted
 from hnlm_ray.commands.output import Output, say
 from hnlm_ray.commands.stages.stage_rows import TokenCounts, tokens_text
 from hnlm_ray.config import Config

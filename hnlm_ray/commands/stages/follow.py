@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from hnlm_ray.base.redaction import redacted
-from hnlm_ray.base.text import clean, duration
+from hnlm_ray.base.text import clean, duration, redacted
 from hnlm_ray.commands.output import Output, open_console, say
 from hnlm_ray.tune.run.board import SweepState, board_path
 from hnlm_ray.workspace import Workspace

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
 
-from hnlm_ray.base.redaction import redacted
-from hnlm_ray.base.text import duration
+from hnlm_ray.base.text import duration, redacted
 from hnlm_ray.commands.output import say
 from hnlm_ray.commands.stages.stage_rows import row_counts, rows_text, token_counts, tokens_text, told_of
 from hnlm_ray.config import Config

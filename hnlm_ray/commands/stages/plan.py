@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hnlm_ray.base.redaction import redacted
-from hnlm_ray.base.text import clean, duration
+from hnlm_ray.base.text import clean, duration, redacted
 from hnlm_ray.commands.stages.execution import Execution
 from hnlm_ray.commands.stages.stage_rows import StageRow, stage_row
 from hnlm_ray.config import Config

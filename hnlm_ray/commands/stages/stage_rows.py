@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hnlm_ray.base.redaction import redacted
-from hnlm_ray.base.text import clean, duration
+from hnlm_ray.base.text import clean, duration, redacted
 from hnlm_ray.llm.text.objects import REPAIRED
 from hnlm_ray.pipeline.status import StageStatus, State
 from hnlm_ray.plan.figures import Promise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import redacted
 from hnlm_ray.commands.output import Output
 from hnlm_ray.commands.stages.stage_rows import StageRow, show_status, stage_row
 from hnlm_ray.config import Config

@@ -17,6 +17,7 @@ from typing import Final, Literal
 from hnlm_ray.discover.files.columns import MISSING
 from hnlm_ray.discover.files.names import name_score, only_id
 from hnlm_ray.sources.readers.literals import parse_line
+from hnlm_ray.sources.readers.records import table_names
 from hnlm_ray.sources.rows.values import NUMBER
 
 _NUMBER: Final = re.compile(NUMBER)
@@ -171,8 +172,9 @@ def _names_in_comment(text: str, comment: str, found: Dialect) -> tuple[str, ...
 
 def _above(text: str, found: Dialect) -> int:
     """Count the lines above the table: those before the first with all fields, where a title or a blank stands."""
-    head = list(islice(_rows(text, found.separator or ",", quoting=found.quoting), 1))
-    if head and len(head[0]) in {found.width, found.width - 1} and _filled(head[0]) > 1:
+    head, *below = [*islice(_rows(text, found.separator or ",", quoting=found.quoting), _MOST_ABOVE)] or [[]]
+    names = len(table_names(head, [row for row in below if row]))
+    if found.width in {len(head), len(head) + 1, names} and _filled(head) > 1:
         return 0
     rows = _rows_and_lines(text, found)
     first = next((line for line, row in rows if len(row) in {found.width, found.width - 1} and _filled(row) > 1), 0)

@@ -10,8 +10,7 @@ import numpy as np
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.files.columns import DASHES, MISSING, Column, number_of
 from hnlm_ray.discover.files.names import name_score, tokens
-from hnlm_ray.discover.files.sample import Ask, Question, Table
-from hnlm_ray.discover.overrides import Overrides
+from hnlm_ray.discover.files.sample import Ask, Overrides, Question, Table
 
 MOST_EVENTS = 30
 """Kinds of events at most; a column of more different words names something else."""

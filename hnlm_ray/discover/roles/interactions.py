@@ -11,8 +11,7 @@ import numpy as np
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.files.columns import MISSING, Column, number_of
 from hnlm_ray.discover.files.names import has_id, name_score, tokens
-from hnlm_ray.discover.files.sample import Ask, Question, Table
-from hnlm_ray.discover.overrides import NONE, Overrides
+from hnlm_ray.discover.files.sample import NONE, Ask, Overrides, Question, Table
 from hnlm_ray.discover.roles.events import events_of, is_flag, quantity_of
 from hnlm_ray.discover.roles.items import unfit
 from hnlm_ray.discover.roles.pairs import Pair, close_rivals

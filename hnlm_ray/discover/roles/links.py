@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 
 from hnlm_ray.discover.files.columns import Column, share_found
 from hnlm_ray.discover.files.names import name_score, only_id, same_name
-from hnlm_ray.discover.files.sample import Table
-from hnlm_ray.discover.overrides import FOLDS
+from hnlm_ray.discover.files.sample import FOLDS, Table
 from hnlm_ray.sources.rows.values import folded
 
 _LEAST_FOUND = 0.3

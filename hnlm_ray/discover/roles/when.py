@@ -9,8 +9,7 @@ import numpy as np
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.files.columns import Column
 from hnlm_ray.discover.files.names import has_id, name_score
-from hnlm_ray.discover.files.sample import Ask, Question, Table
-from hnlm_ray.discover.overrides import NONE, Overrides
+from hnlm_ray.discover.files.sample import NONE, Ask, Overrides, Question, Table
 from hnlm_ray.discover.roles.events import is_flag
 from hnlm_ray.discover.roles.items import tells_of
 from hnlm_ray.discover.roles.pairs import Pair, is_timed

@@ -13,8 +13,7 @@ import ray
 from ray.exceptions import RayError
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.base.redaction import redacted
-from hnlm_ray.base.text import first_line
+from hnlm_ray.base.text import first_line, redacted
 from hnlm_ray.cf import CFData, DivergedError, Trainer, train
 from hnlm_ray.cf.training.hardness import Ranked
 from hnlm_ray.compare.method_rows import group_rows, refit_rows

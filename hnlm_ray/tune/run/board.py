@@ -13,8 +13,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
-from hnlm_ray.base.redaction import redacted
-from hnlm_ray.base.text import first_line
+from hnlm_ray.base.text import first_line, redacted
 from hnlm_ray.config import CFConfig
 from hnlm_ray.tune.job import FINISHED, Ending, Job, TrainingKey, part_of
 from hnlm_ray.workspace import ChunkedTable, Workspace

@@ -17,7 +17,7 @@ from typing import Any, Final
 from pyarrow import fs as pafs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hnlm_ray.base.save_pace import SavePace
+from hnlm_ray.base.progress import SavePace
 from hnlm_ray.config import CFConfig
 from hnlm_ray.tune.job import Job
 from hnlm_ray.tune.run.curve import Curve

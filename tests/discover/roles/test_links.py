@@ -2,8 +2,8 @@ import random
 
 import pytest
 
+from hnlm_ray.discover.files.sample import Overrides
 from hnlm_ray.discover.found import LEFT
-from hnlm_ray.discover.overrides import Overrides
 from hnlm_ray.discover.understanding import understand
 
 WORDS = ("red", "blue", "tall", "small", "old", "new", "fine", "dark")

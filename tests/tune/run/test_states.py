@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pyarrow import fs as pafs
 
-from hnlm_ray.base import save_pace
+from hnlm_ray.base import progress as save_pace
 from hnlm_ray.cf import CFData, Positives
 from hnlm_ray.config import CFConfig, TuneConfig
 from hnlm_ray.tune.job import Job

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from hnlm_ray.base.redaction import redacted
+from hnlm_ray.base.text import redacted
 
 GIB = 1 << 30
 

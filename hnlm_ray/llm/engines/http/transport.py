@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from hnlm_ray.base.errors import InputError
-from hnlm_ray.base.redaction import MASK, redacted
+from hnlm_ray.base.text import MASK, redacted
 from hnlm_ray.config.llm import HttpServer
 from hnlm_ray.llm.text.answers import clean
 
