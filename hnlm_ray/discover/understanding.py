@@ -13,6 +13,7 @@ from hnlm_ray.discover.files.sample import Ask, Overrides, Question, Table, read
 from hnlm_ray.discover.found import LEFT, Comments, Understanding, Use, path_of, same_columns, split_of
 from hnlm_ray.discover.item_files import FOLDED, ItemFiles, describe_by_interactions, missing_words
 from hnlm_ray.discover.published import Published, known_layout
+from hnlm_ray.discover.roles.events import has_commas
 from hnlm_ray.discover.roles.interactions import InteractionRoles, choose_pair, interaction_roles, unused
 from hnlm_ray.discover.roles.links import about_items, close_links, dress_within
 from hnlm_ray.discover.roles.pairs import Pair, is_transaction, lists_things, ranked_pairs
@@ -109,7 +110,10 @@ def _from_tables(tables: list[Table], wanted: Overrides, ask: Ask, uses: list[Us
     paths = _paths_of_split(split, parts, uses) if split else {"path": path_of(main, parts, uses)}
     exact = [name for name in (roles.rating, roles.timestamp) if name is not None]
     options = {**main.options, **paths, **missing_words(main, roles.used, (pair.user, pair.item), exact)}
-    found = Understanding({"format": "table", "interactions": _interaction_tree(options, roles)}, uses=uses)
+    commas = roles.quantity is not None and has_commas(main.column(roles.quantity))
+    found = Understanding(
+        {"format": "table", "interactions": _interaction_tree(options, roles, commas=commas)}, uses=uses
+    )
     found.min_rating = roles.scale.min_rating if roles.scale else None
     found.given = bool(split)
     found.split = wanted.split
@@ -228,6 +232,7 @@ def _rivals(one: tuple[float, Table, list[Pair]], best: tuple[float, Table, list
     """Tell whether another file, of other columns, plainly has a user beside an item as the best one has."""
     plain = all(
         min(name_score("user", pairs[0].user), name_score("item", pairs[0].item)) >= _NAMED
+        or (pairs[0].user.startswith("column_") and pairs[0].item.startswith("column_"))
         for _, _, pairs in (one, best)
     )
     return plain and not same_columns(one[1], best[1]) and best[0] - one[0] < _CLEARLY
@@ -254,7 +259,7 @@ def _no_interactions(tables: Sequence[Table]) -> str:
     )
 
 
-def _interaction_tree(options: dict[str, Any], roles: InteractionRoles) -> dict[str, Any]:
+def _interaction_tree(options: dict[str, Any], roles: InteractionRoles, *, commas: bool) -> dict[str, Any]:
     columns: dict[str, Any] = {"user": roles.user, "item": roles.item}
     columns |= {"rating": roles.rating} if roles.rating else {}
     columns |= {"timestamp": roles.timestamp} if roles.timestamp else {}
@@ -268,12 +273,12 @@ def _interaction_tree(options: dict[str, Any], roles: InteractionRoles) -> dict[
     odd = False
     if roles.scale is not None:
         tree |= {"rating_values": dict(roles.scale.values)} if roles.scale.values else {}
-        tree |= {"decimal": roles.scale.decimal} if roles.scale.decimal != "." else {}
         tree |= {"rating_range": [roles.scale.low, roles.scale.high]} if roles.scale.outside else {}
         odd = bool(roles.scale.odd)
     if roles.times is not None:
         tree |= {"time_range": [*_KNOWN_TIMES]} if roles.times.outside else {}
         odd = odd or bool(roles.times.odd)
+    tree |= {"decimal": ","} if commas or (roles.scale is not None and roles.scale.decimal == ",") else {}
     return tree | ({"unreadable": "missing"} if odd else {})
 
 

@@ -26,7 +26,8 @@ ZERO_DATES: Final = frozenset({"0000-00-00", "0000-00-00 00:00:00", "00.00.0000"
 _UNIT: Final = r"(?:EUR|Euro|USD|GBP|CHF|kg|g|l|ml|cm|mm|[$%\x{20ac}\x{00a3}\x{00a5}])?"
 _BLANK: Final = r"[\s\x{00a0}]*"
 _GROUPS: Final = r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:[.,' \x{2019}\x{00a0}\x{202f}][0-9]{3})+)(?:[.,][0-9]+)?"
-_AMOUNT: Final = f"^{_BLANK}{_UNIT}{_BLANK}{_GROUPS}{_BLANK}{_UNIT}{_BLANK}$"
+_MONEY: Final = r"(?:(?:EUR|USD|GBP|CHF)\s|[$\x{20ac}\x{00a3}\x{00a5}])?"
+_AMOUNT: Final = f"^{_BLANK}{_MONEY}{_BLANK}{_GROUPS}{_BLANK}{_UNIT}{_BLANK}$"
 """A number with a decimal comma, with thousands or beside a currency: 7,85 or 1.234,50 \u20ac or $ 12.00."""
 _COMMA: Final = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:[.' \u00a0\u202f\u2019]\d{3})+)(?:,\d+)?")
 _PARTS: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")

@@ -92,6 +92,13 @@ def same_name(left: str, right: str) -> bool:
     return bool(tokens(left)) and "".join(tokens(left)) == "".join(tokens(right))
 
 
+def same_thing(left: str, right: str) -> bool:
+    """Tell whether two names name the same thing, the marks of ids apart: 'gadget' and 'Gadget_ID'."""
+    marks = _words()["id"]
+    one, other = ({part.removesuffix("s") for part in tokens(name) if part not in marks} for name in (left, right))
+    return bool(one & other)
+
+
 @lru_cache(maxsize=4096)
 def tokens(name: str) -> tuple[str, ...]:
     """Split a name into folded words: 'reviewerID' is ('reviewer', 'id')."""
@@ -119,7 +126,8 @@ def _bases(part: str) -> set[str]:
 
 
 def _singular(part: str, words: frozenset[str]) -> str:
-    return part[:-1] if part not in words and part.endswith("s") and part[:-1] in words else part
+    bases = (part.removesuffix(ending) for ending in ("s", "n", "en", "es") if part.endswith(ending))
+    return part if part in words else next((base for base in bases if base in words), part)
 
 
 def _holds(part: str, word: str) -> bool:

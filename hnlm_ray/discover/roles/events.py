@@ -18,9 +18,11 @@ _NAMED, _EVENT = 0.8, 0.8
 _STRONG_SHARE = 0.1
 _MOSTLY = 0.95
 _NAME_THEM = "those that --events names"
-_FLAGS: Final = frozenset(
+FLAGS: Final = frozenset(
     {"0", "1", "0.0", "1.0", "true", "false", "t", "f", "yes", "no", "y", "n", "ja", "nein", "j", "oui", "non", "o"}
 )
+
+TRUE: Final = frozenset({"1", "1.0", "true", "t", "yes", "y", "ja", "j", "oui", "o"})
 
 
 def is_flag(column: Column) -> bool:
@@ -29,7 +31,7 @@ def is_flag(column: Column) -> bool:
         return False
     texts = [str(text).strip() for text in column.uniques.to_pylist()]
     rows = {text: int(count) for text, count in zip(texts, column.counts, strict=True) if text not in MISSING}
-    flags = {text: count for text, count in rows.items() if text.casefold() in _FLAGS}
+    flags = {text: count for text, count in rows.items() if text.casefold() in FLAGS}
     return len({text.casefold() for text in flags}) in {1, 2} and sum(flags.values()) >= _MOSTLY * sum(rows.values())
 
 
@@ -104,19 +106,25 @@ def _choices_of_events(rows: Mapping[str, int]) -> list[tuple[str, ...]]:
 
 
 def quantity_of(table: Table, rest: Sequence[Column], ask: Ask) -> str | None:
-    """Ask about negative quantities: returns and corrections, which are no choice of an item."""
-    for column in rest:
-        if name_score("quantity", column.name) >= _NAMED and column.amounts and (share := _negative(column)) > 0:
+    """Ask about negative quantities, or sums of money: returns and corrections, which are no choice of an item."""
+    named = [column for column in rest if name_score("quantity", column.name) >= _NAMED and column.amounts]
+    money = [column for column in rest if name_score("count", column.name) >= _NAMED and column.amounts]
+    for column in [*named, *(one for one in money if one not in named)]:
+        if (share := _negative(column)) > 0:
             text = f"{table.place.shown}:{column.name} is negative in {share:.1%} of the rows; what are these?"
             choices = ("returns: left out, counted", "positives like the others")
-            return None if ask(Question(text, choices, "--yes")) else column.name
+            return None if ask(Question(text, choices, "run without --yes")) else column.name
     return None
+
+
+def has_commas(column: Column) -> bool:
+    """Tell whether numbers of a column have a comma, which the plain reader does not read."""
+    return bool(column.rows_matching(r"^\s*[+-]?[0-9.]*[0-9],[0-9]"))
 
 
 def _negative(column: Column) -> float:
     """Return the share of rows with less than 0, 0 to 1."""
-    numbers = column.parsed
-    if np.isnan(numbers).all():
-        read = [number_of(str(text).strip()) for text in column.uniques.to_pylist()]
-        numbers = np.array([np.nan if number is None else number for number in read])
+    read = [number_of(str(text).strip()) for text in column.uniques.to_pylist()]
+    commas = np.array([np.nan if number is None else number for number in read])
+    numbers = np.where(np.isnan(column.parsed), commas, column.parsed)
     return float(column.counts[numbers < 0].sum() / max(1, column.rows))

@@ -12,8 +12,8 @@ from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.files.columns import MISSING, Column, number_of
 from hnlm_ray.discover.files.names import has_id, name_score, tokens
 from hnlm_ray.discover.files.sample import NONE, Ask, Overrides, Question, Table
-from hnlm_ray.discover.roles.events import events_of, is_flag, quantity_of
-from hnlm_ray.discover.roles.items import unfit
+from hnlm_ray.discover.roles.events import FLAGS, TRUE, events_of, is_flag, quantity_of
+from hnlm_ray.discover.roles.items import AGGREGATE, unfit
 from hnlm_ray.discover.roles.pairs import Pair, close_rivals
 from hnlm_ray.discover.roles.scale import Scale, least_positive, scale_of
 from hnlm_ray.discover.roles.times import Times, is_dated, times_of
@@ -30,7 +30,7 @@ _NO_RATING: Final = (
     *("title", "text", "review"),
 )
 _BEST_IS_LEAST: Final = frozenset({"note", "noten", "schulnote", "schulnoten", "zensur", "zensuren"})
-_TOP_GRADE = 6.0
+_TOP_GRADE, _TOP_GRADES = 6.0, frozenset({4.0, 5.0, 6.0})
 _USUAL_TOPS = frozenset({5.0, 10.0, 100.0})
 _TOPS: Final = frozenset({1.0, 3.0, 4.0, 5.0, 6.0, 7.0, 10.0, 20.0, 100.0})
 _LOWS: Final = frozenset({0.0, 0.5, 1.0})
@@ -130,7 +130,7 @@ def _rating(
                 "ratings, numbers from -100 to 100 or words of approval; name another column"
             )
         return wanted.rating, _settled(table, wanted.rating, scale, wanted, ask)
-    rest = [column for column in rest if not _is_fact(table, pair, column)]
+    rest = [column for column in rest if not _is_fact(table, pair, column) and not _rejects(column)]
     read = {
         column.name: scale_of(column, named=_named_rating(column) or not _told_otherwise(column.name))
         for column in rest
@@ -139,7 +139,8 @@ def _rating(
     best = max(scales, key=lambda name: _rating_score(table.column(name), scales[name]), default=None)
     if best is None:
         _refuse_unread(table, rest)
-        return _asked_rating(table, read, ask)
+        found = _of_rejections(table, pair, wanted, ask)
+        return found if found[0] is not None else _asked_rating(table, read, ask)
     best = _of_several_approvals(table, best, scales, ask)
     return best, _settled(table, best, scales[best], wanted, ask)
 
@@ -157,7 +158,33 @@ def _is_fact(table: Table, pair: Pair, column: Column) -> bool:
 
 
 def _is_usual(scale: Scale | None) -> bool:
-    return scale is not None and scale.high in _USUAL_TOPS and scale.low in {0.5, 1.0} and scale.steps <= _MOST_STEPS
+    """Tell whether a scale is one that people rate on: 1 to 5 or 10, or down, none and up."""
+    if scale is None:
+        return False
+    votes = (scale.low, scale.high) == (-1.0, 1.0) and scale.steps <= _MOST_VOTES
+    return votes or (scale.high in _USUAL_TOPS and scale.low in {0.5, 1.0} and scale.steps <= _MOST_STEPS)
+
+
+def _rejects(column: Column) -> bool:
+    """Tell whether a column of yes and no is named as what a user does not want: disliked, returned, cancelled."""
+    names = [part for part in tokens(column.name) if name_score("rejecting", part) == 1.0 or part in _NOT]
+    return is_flag(column) and (bool(names) or name_score("rejecting", column.name) >= _SOME)
+
+
+def _of_rejections(table: Table, pair: Pair, wanted: Overrides, ask: Ask) -> tuple[str | None, Scale | None]:
+    """Ask about a column that says what users rejected or gave back: its rows are no positives."""
+    rest = (one for one in table.columns if one.name not in {pair.user, pair.item, wanted.time} and _rejects(one))
+    for column in rest:
+        texts = [str(text).strip() for text in column.uniques.to_pylist() if str(text).strip() not in MISSING]
+        marked = {text: float(text.casefold() not in TRUE) for text in texts if text.casefold() in FLAGS}
+        if len({*marked.values()}) < 2:
+            continue
+        text = f"{table.place.shown}:{column.name} seems to say what users rejected or gave back: do such rows count?"
+        choices = ("no, they are no positives", "yes, like the others")
+        if ask(Question(text, choices, f"--rating {column.name} or --rating none")) == 0:
+            told = "a rejection, so that the other rows are the positives"
+            return column.name, Scale(0.0, 1.0, 2, 1.0, told, values=marked)
+    return None, None
 
 
 def _asked_rating(table: Table, read: Mapping[str, Scale | None], ask: Ask) -> tuple[str | None, Scale | None]:
@@ -197,7 +224,10 @@ def unused(column: Column) -> str:
         return f"{scale.told}; if these are ratings: --rating {column.name}"
     if name_score("time", column.name) >= _NAMED:
         return f"named as times, but not taken as such; --time {column.name} takes it"
-    return unfit(column) or "no role in an interaction"
+    told = unfit(column)
+    if told == AGGREGATE:
+        return f"it counts or sums up something; if these are a user's ratings: --rating {column.name}"
+    return told or "no role in an interaction"
 
 
 def _fitting_not(column: Column) -> str:
@@ -219,7 +249,8 @@ def _refuse_unread(table: Table, rest: Sequence[Column]) -> None:
             raise InputError(
                 f"{table.place.shown}:{column.name} is named as ratings, but its values ({_fitting_not(column)}) are "
                 "no scale of ratings, numbers from -100 to 100 or words of approval: name another column with "
-                "--rating, or say --rating none, and every row counts as a positive"
+                "--rating, give each value its number in "
+                "source.interactions.rating_values by hand, or say --rating none, and every row counts as a positive"
             )
 
 
@@ -251,23 +282,28 @@ def _settled(table: Table, name: str, scale: Scale, wanted: Overrides, ask: Ask)
 def _least_is_best(shown: str, column: Column, scale: Scale, ask: Ask) -> bool:
     """Ask about grades from 1 to 6 whose name is that of school grades: in Germany 1 is the best."""
     grades = _BEST_IS_LEAST & {*tokens(column.name), "".join(tokens(column.name))}
-    if not grades or scale.low != 1.0 or scale.high != _TOP_GRADE:
+    if not grades or scale.low != 1.0 or scale.high not in _TOP_GRADES:
         return False
     least, most = f"{scale.low:g} is the best", f"{scale.high:g} is the best"
-    order = (least, most) if _mean(column) < (scale.low + scale.high) / 2 else (most, least)
+    low = scale.mean < (scale.low + scale.high) / 2
+    if scale.high != _TOP_GRADE and not low:
+        return False
+    order = (least, most) if low else (most, least)
     text = f"{shown} holds grades from {scale.low:g} to {scale.high:g}: which is the best?"
     return order[ask(Question(text, order, "--best"))] == least
-
-
-def _mean(column: Column) -> float:
-    there = ~np.isnan(column.parsed)
-    return float(np.average(column.parsed[there], weights=column.counts[there])) if there.any() else np.inf
 
 
 def _inverted(scale: Scale, column: Column) -> Scale:
     turned = scale.inverted([text for text in column.uniques.to_pylist() if text not in scale.odd])
     known = np.array(sorted({*turned.values.values()}))
     return replace(turned, min_rating=least_positive(scale.low, scale.high, known))
+
+
+_NOT: Final = frozenset(
+    {"not", "nicht", "kein", "pas", "down", "dis", "thumbsdown", "blocked", "hide", "hidden", "spam", "reported"}
+)
+_MOST_VOTES = 3
+_SOME = 0.6
 
 
 def _told_otherwise(name: str) -> bool:
@@ -286,7 +322,13 @@ def _is_rating(column: Column, scale: Scale) -> bool:
         return True
     nameless = column.name.startswith("column_")
     usual = scale.high in _USUAL_TOPS and scale.low in {0.5, 1.0} and 3 <= scale.steps <= 20
-    return (nameless and usual) or (bool(scale.values) and not column.numeric and "approval" in scale.told)
+    opinion = bool(scale.values) and "approval" in scale.told and any(map(_is_opinion, scale.values))
+    return (nameless and usual) or (opinion and not column.numeric)
+
+
+def _is_opinion(word: str) -> bool:
+    """Tell whether a word is one of liking by itself; yes and true are of whatever the column's name says."""
+    return word.strip().casefold() not in FLAGS and not name_score("neutral", word)
 
 
 def _named_approval(column: Column) -> bool:

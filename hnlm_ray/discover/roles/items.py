@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from hnlm_ray.discover.files.columns import Column, differing, differing_by_chance
 from hnlm_ray.discover.files.names import has_id, name_score
 from hnlm_ray.discover.files.sample import Table
 from hnlm_ray.discover.roles.scale import scale_of
 
+AGGREGATE: Final = "it counts held-out ratings too"
 MOST_ATTRIBUTES = 10
 MOST_TEXTS = 3
 _TEXT_WORDS = 12
@@ -57,7 +59,7 @@ def unfit(column: Column) -> str:
         and (column.long_lists or (column.listed and column.length > _LIST_LENGTH)),
         "long texts that say the same of many": column.words >= _TEXT_WORDS and column.repetition >= 5,
         "numbers or codes of something else": coded,
-        "it counts held-out ratings too": _is_aggregate(column),
+        AGGREGATE: _is_aggregate(column),
         "a number that is different in every row": column.all_distinct and column.numeric and column.rows >= 20,
     }
     return next((told for told, holds in reasons.items() if holds), "")

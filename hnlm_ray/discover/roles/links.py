@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 
 from hnlm_ray.discover.files.columns import Column, share_found
-from hnlm_ray.discover.files.names import name_score, only_id, same_name
+from hnlm_ray.discover.files.names import name_score, only_id, same_name, same_thing
 from hnlm_ray.discover.files.sample import FOLDS, Table
 from hnlm_ray.sources.rows.values import folded
 
@@ -18,7 +18,7 @@ _KEY_LENGTH = 80
 _COVERED = 0.5
 _CLEARLY = 0.2
 _CLOSE = 0.1
-_NAMED = 0.8
+_NAMED, _LEAST_NAMED = 0.8, 0.5
 _MOST_ROWS_A_KEY = 20
 _LEAST_GAIN = 0.02
 
@@ -108,13 +108,22 @@ def _links(table: Table, other: Table, skip: frozenset[str]) -> list[Link]:
 
 def _link(column: Column, key: Column, other: Table) -> Link:
     """Small whole numbers are found in any key that counts up, so names decide among them."""
-    found = share_found(column, key) if column.repetition > 0 and not column.urls else 0.0
+    able = column.repetition > 0 and not column.urls and _may_be_key_of(column, key)
+    found = share_found(column, key) if able else 0.0
     named = same_name(column.name, key.name) and not column.name.startswith("column_")
     about = max(name_score("item", column.name), name_score("item", key.name)) if only_id(key.name) or named else 0.0
     few = column.distinct < min(50, 0.02 * key.distinct)
     score = found + 0.6 * named + 0.2 * about - 0.8 * few + 0.1 * _id_name(column, other)
     covered = found * column.distinct / max(1, key.distinct)
     return Link(column.name, key.name, found, score, covered, key.repetition)
+
+
+def _may_be_key_of(column: Column, key: Column) -> bool:
+    """Tell whether whole numbers may refer to a key: not where its name is that of another thing, a tag or a store."""
+    if not key.whole or key.name.startswith("column_") or column.name.startswith("column_"):
+        return True
+    items = min(name_score("item", key.name), name_score("item", column.name)) >= _LEAST_NAMED
+    return items or only_id(key.name) or only_id(column.name) or same_thing(column.name, key.name)
 
 
 def _id_name(column: Column, other: Table) -> float:

@@ -29,7 +29,7 @@ _FIRST, _LATER, _ID_PLACES = 0.3, 0.2, 2
 _REPEATED, _TOGETHER = 1.3, 1.1
 _RANK, _RATED = 0.5, 0.4
 _MOSTLY = 0.9
-_SOME, _FEW_IDS = 0.6, 8
+_SOME, _FEW_IDS, _VISIT = 0.6, 8, 0.8
 _FEW_STEPS, _LEAST_RANKS, _LEAST_OWNERS = 21, 3, 5
 
 
@@ -137,7 +137,7 @@ def _id_score(table: Table, column: Column) -> float | None:
     if column.distinct < 2 or column.filled < 0.3 or column.urls or column.listed or column.words > _MOST_WORDS:
         return None
     named = max(name_score("user", column.name), name_score("item", column.name))
-    fractions = column.amounts and not column.whole and not (named >= _NAMED and has_id(column.name))
+    fractions = column.amounts and not column.whole and named < _NAMED
     if fractions or column.typed_time or _numbers_rows(column) or is_flag(column):
         return None
     timed = name_score("time", column.name) >= _PARTLY or is_timed(table, column)
@@ -190,7 +190,8 @@ def is_timed(table: Table, column: Column) -> bool:
     if not found or not column.numeric or found[0].time_format is not None or not found[0].units:
         return bool(found)
     seconds = column.numbers / _FACTORS[found[0].units[0]]
-    if seconds.min() < _FIRST_SECOND or seconds.max() > _LAST_SECOND:
+    seconds = seconds[(seconds >= _EARLIEST) & (seconds <= _LAST_SECOND)]
+    if not len(seconds) or seconds.min() < _FIRST_SECOND:
         return False
     if column.repetition < _REPEATED or bool(np.all(seconds % _DAY == seconds[0] % _DAY)):
         return True
@@ -203,7 +204,7 @@ def _numbers_rows(column: Column) -> bool:
 
 
 _FACTORS: Final = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
-_FIRST_SECOND, _LAST_SECOND, _DAY = 788_918_400, 2_082_758_400, 86_400
+_EARLIEST, _FIRST_SECOND, _LAST_SECOND, _DAY = 50_000_000, 788_918_400, 2_082_758_400, 86_400
 
 
 def lists_things(table: Table, pair: Pair) -> bool:
@@ -225,6 +226,7 @@ def _keys_things(table: Table, column: Column) -> bool:
 
 def _user_score(name: str, spread: float, links: Mapping[str, float]) -> float:
     other = max(name_score("item", name), 0.5 * name_score("title", name), name_score("row", name))
+    other += _VISIT * (name_score("visit", name) >= _NAMED)
     return 0.6 * spread + 2 * name_score("user", name) + 0.2 * has_id(name) - other - 0.5 * links.get(name, 0.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,9 +25,11 @@ _MOST_ODD = 50
 _MOST = 100
 _HALF, _STRICT = 0.5, 0.98
 _LEAST_STEPS = 3
-_RARE = 0.05
+_RARE, _FAR = 0.05, 1.5
+_SCALE_TOPS: Final = (5.0, 10.0, 100.0)
+_MOST_ABOVE, _INSIDE = 2, 0.9
 _SENTINELS: Final = frozenset(
-    {9.0, 11.0, 88.0, 97.0, 98.0, 99.0, 127.0, 255.0, 998.0, 999.0, 1000.0, 9998.0, 9999.0, 99999.0}
+    {9.0, 66.0, 77.0, 88.0, 97.0, 98.0, 99.0, 127.0, 255.0, 998.0, 999.0, 1000.0, 9998.0, 9999.0, 99999.0}
 )
 _UNRATED: Final = frozenset({-1.0, -9.0, -88.0, -98.0, -99.0, -100.0, -999.0, -9999.0})
 _POSITIVE_FROM: Final = {
@@ -67,7 +70,10 @@ class Scale:
     odd
         Cells that are no rating, and their rows; words for a missing value are not among them.
     outside
-        Numbers beyond a gap above or below the scale (99 for "not rated", a slip of the pen), and their rows.
+        Numbers beyond a gap or a usual top, above or below the scale (99 for "not rated", a slip of the pen), and
+        their rows.
+    mean
+        Of the ratings of all rows.
     """
 
     low: float
@@ -79,6 +85,7 @@ class Scale:
     decimal: str = "."
     odd: Mapping[str, int] = field(default_factory=dict)
     outside: Mapping[float, int] = field(default_factory=dict)
+    mean: float = math.inf
 
     def inverted(self, texts: Sequence[str]) -> Scale:
         """Return the scale of grades of which the least is the best: 1 of 6 counts as 6."""
@@ -187,6 +194,7 @@ def _scale(
         read.decimal,
         {str(column.uniques[int(at)]): int(there[at]) for at in np.flatnonzero(~fits & (there > 0))[:_MOST_ODD]},
         dict(zip(map(float, numbers[~inside]), map(int, rows[~inside]), strict=True)),
+        float(np.average(numbers[inside], weights=rows[inside])),
     )
 
 
@@ -206,10 +214,26 @@ def within_scale(numbers: Numbers, rows: npt.NDArray[np.int64]) -> npt.NDArray[n
     inside = np.ones(len(numbers), dtype=bool)
     while (above := _beyond_gap(numbers, rows, inside)) is not None:
         inside[above] = False
+    inside &= ~_above_usual_top(numbers, rows, inside)
     rest = np.flatnonzero(inside)[np.argsort(numbers[inside])]
     if len(rest) > _LEAST_STEPS and numbers[rest[0]] < 0 <= numbers[rest[1]]:
         inside[rest[0]] = numbers[rest[0]] not in _UNRATED and rows[rest[0]] > _RARE * rows.sum() + 1
     return inside
+
+
+def _above_usual_top(
+    numbers: Numbers, rows: npt.NDArray[np.int64], inside: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Mark one or two rare numbers above a usual top that nearly all rows keep to: 11 of 1 to 10, 7 of 1 to 5."""
+    none = np.zeros(len(numbers), dtype=bool)
+    if numbers[inside].min(initial=0.0) < 0:
+        return none
+    for top in _SCALE_TOPS:
+        above, below = inside & (numbers > top), inside & (numbers <= top)
+        few = 0 < above.sum() <= _MOST_ABOVE and rows[above].sum() <= (1 - _INSIDE) * rows[inside].sum()
+        if few and below.sum() > _LEAST_STEPS and numbers[below].max(initial=0.0) == top:
+            return above
+    return none
 
 
 def _beyond_gap(
@@ -237,10 +261,13 @@ def least_positive(low: float, high: float, known: Numbers) -> float:
     top = next((usual for usual in (1.0, 5.0, 10.0, 20.0, 100.0) if high <= usual), high) if low >= 0 else high
     if low >= 0 and high in _POSITIVE_FROM:
         top = high
-    wanted = _POSITIVE_FROM.get(top, top - 0.3 * (top - low)) if low >= 0 else high - 0.3 * (high - low)
+    upper = high - 0.3 * (high - low)
+    wanted = _POSITIVE_FROM.get(top, top - 0.3 * (top - low)) if low >= 0 else upper
     if wanted == 1.0 and len(known) > 3:  # shares from 0 to 1, not yes and no
         wanted = 0.7
-    return float(min((step for step in known if step >= wanted), default=high)) if wanted > high else round(wanted, 4)
+    if top > _FAR * high or wanted > high:  # 1 to 11, 10 to 50: the next usual top is another scale's
+        wanted = float(min(step for step in known if step >= upper))
+    return round(wanted, 4)
 
 
 def _approval(texts: Sequence[str]) -> Numbers:

@@ -79,7 +79,9 @@ _MONTH: Final = re.compile(
     re.IGNORECASE,
 )
 _YEAR: Final = re.compile(r"\b(19|20)\d\d\b")
-_HALF = 0.5
+_HALF, _MOSTLY = 0.5, 0.95
+_NEVER: Final = (2.5e11, 2.6e11)
+"""The year 9999 in seconds."""
 _MOST_ODD = 20
 
 
@@ -157,7 +159,7 @@ def _numbers(column: Column, *, named: bool) -> list[Times]:
     """Numbers are digits of a date, or seconds, milliseconds, ... since 1970, each by its size."""
     there = column.parsed[~np.isnan(column.parsed)]
     rows = column.counts[~np.isnan(column.parsed)]
-    least = _HALF if named else _CONSISTENT
+    least = _HALF if named else _MOSTLY
     texts = [text for text in _looked_at(column) if text.isdecimal()]
     for width, found in _DIGITS[: None if named else -1]:
         like = [text for text in texts if len(text) == width and _date(text, found)]
@@ -166,7 +168,11 @@ def _numbers(column: Column, *, named: bool) -> list[Times]:
     inside = {unit: (_SECONDS[0] * factor <= there) & (there <= _SECONDS[1] * factor) for unit, factor in _UNITS}
     shares = {unit: float(rows[mask].sum() / max(1, rows.sum())) for unit, mask in inside.items()}
     units = sorted((unit for unit, share in shares.items() if share), key=lambda unit: -shares[unit])
-    whole = sum(shares.values())
+    never = units[:1] == ["seconds"] and (there >= _NEVER[0]) & (there <= _NEVER[1])
+    whole = (
+        sum(shares.values()) - float(rows[never].sum() / max(1, rows.sum())) if np.any(never) else sum(shares.values())
+    )
+    units = [unit for unit in units if unit == units[0] or (inside[unit] & ~np.asarray(never)).any()]
     if whole < least or not units or (len(units) > 1 and not named):
         return []
     odd = tuple(text for text in map(str.strip, column.head) if text not in MISSING and not _is_number(text))
