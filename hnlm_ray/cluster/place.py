@@ -35,6 +35,7 @@ _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  looked at, not written
 _SLOW_STORE_BYTES: Final = 10**10
 """Above it Ray refuses an object store that is not in shared memory."""
 _CGROUPS: Final = "/sys/fs/cgroup"
+_OURS: Final = __name__.partition(".")[0]
 _OF_NOBODY: Final = frozenset({"test", "this", "antigravity", "turtle", "turtledemo", "idlelib"})
 """Python's own modules that no program imports: ``test.py`` is a usual name."""
 
@@ -299,11 +300,16 @@ def _source(folder: str, file: str) -> str:
 
 
 def _is_needed(name: str) -> bool:
-    """Tell whether a module is loaded here, or is of a package that this one asks for."""
+    """Tell whether a module is loaded here, or is of a package that this one asks for.
+
+    This package itself is none: a job brings it along in its folder, so that it comes before one that is installed.
+    """
+    if name == _OURS:
+        return False
     if name in sys.modules:
         return True
     try:
-        asked = {Requirement(line).name.lower().replace("_", "-") for line in requires("hnlm_ray") or ()}
+        asked = {Requirement(line).name.lower().replace("_", "-") for line in requires(_OURS) or ()}
     except PackageNotFoundError:
         return True
     given = packages_distributions().get(name, ())
