@@ -27,7 +27,7 @@ _SURELY, _REPEATED, _PARTLY = 1.0, 1.5, 0.6
 _MOST_STEPS = 21
 _NO_RATING: Final = (
     *("count", "quantity", "time", "row", "user", "item", "person", "aggregate", "average", "not_when", "event"),
-    *("title", "text", "review"),
+    *("title", "text", "review", "place"),
 )
 _BEST_IS_LEAST: Final = frozenset({"note", "noten", "schulnote", "schulnoten", "zensur", "zensuren"})
 _TOP_GRADE, _TOP_GRADES = 6.0, frozenset({4.0, 5.0, 6.0})

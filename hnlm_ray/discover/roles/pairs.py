@@ -143,15 +143,16 @@ def _id_score(table: Table, column: Column) -> float | None:
     timed = name_score("time", column.name) >= _PARTLY or is_timed(table, column)
     if is_events(column) or (named < _NAMED and (names_events(column) or timed)):
         return None
-    told = max(name_score(role, column.name) for role in ("rating", "count", "quantity", "person"))
+    told = max(name_score(role, column.name) for role in ("rating", "count", "quantity", "person", "place"))
     if told >= _SOME and told >= named and not (has_id(column.name) and named >= _NAMED):
         return None
     spread = math.log(column.distinct) / math.log(max(2, column.rows))
     rank = _RANK if named < _NAMED and _is_rank(column) else 0.0
     first = table.names.index(column.name) < _ID_PLACES  # without names ids come first, and ratings after them
     rated = _RATED if named < _NAMED and not first and column.distinct <= _FEW_STEPS and scale_of(column) else 0.0
-    few = column.rows > 50 and (spread < _LEAST_SPREAD or (named < _NAMED and column.distinct < _FEW_IDS))
-    return spread - (0.5 if few else 0.0) - rank - rated
+    few = 0.5 if column.rows > 50 and spread < _LEAST_SPREAD else 0.0
+    unsaid = named < _NAMED and not column.name.startswith("column_") and column.distinct < _FEW_IDS
+    return spread - max(few, 0.3 * (unsaid and column.rows > 50)) - rank - rated
 
 
 def _counts_within(table: Table, pair: Pair) -> bool:

@@ -27,7 +27,7 @@ _HALF, _STRICT = 0.5, 0.98
 _LEAST_STEPS = 3
 _RARE, _FAR = 0.05, 1.5
 _SCALE_TOPS: Final = (5.0, 10.0, 100.0)
-_MOST_ABOVE, _INSIDE = 2, 0.9
+_MOST_ABOVE, _INSIDE, _LEAST_RATING = 2, 0.9, 0.5
 _SENTINELS: Final = frozenset(
     {9.0, 66.0, 77.0, 88.0, 97.0, 98.0, 99.0, 127.0, 255.0, 998.0, 999.0, 1000.0, 9998.0, 9999.0, 99999.0}
 )
@@ -226,7 +226,7 @@ def _above_usual_top(
 ) -> npt.NDArray[np.bool_]:
     """Mark one or two rare numbers above a usual top that nearly all rows keep to: 11 of 1 to 10, 7 of 1 to 5."""
     none = np.zeros(len(numbers), dtype=bool)
-    if numbers[inside].min(initial=0.0) < 0:
+    if numbers[inside].min() < _LEAST_RATING:
         return none
     for top in _SCALE_TOPS:
         above, below = inside & (numbers > top), inside & (numbers <= top)

@@ -62,7 +62,7 @@ def test_two_columns_that_cover_the_items_file_alike_are_asked_about(tmp_path):
 def test_a_file_about_the_users_describes_no_items(tmp_path):
     ratings = write(tmp_path / "r.csv", [("account", "thing", "stars"), *rows(300, 500)])
     lines = [("id", "name", "city"), *((at, name, WORDS[at % 8]) for at, name in enumerate(names(300), 1))]
-    answer, _ = read([ratings, write(tmp_path / "profiles.csv", lines)], user="account", item="thing")
+    answer, _ = read([ratings, write(tmp_path / "sheet.csv", lines)], user="account", item="thing")
     assert "items" not in answer.source
-    (use,) = [use for use in answer.uses if use.file.endswith("profiles.csv")]
+    (use,) = [use for use in answer.uses if use.file.endswith("sheet.csv")]
     assert (use.role, use.why) == (LEFT, "id fits the users (account) better than the items (thing)")
