@@ -16,7 +16,7 @@ MOST_EVENTS = 30
 """Kinds of events at most; a column of more different words names something else."""
 _NAMED, _EVENT = 0.8, 0.8
 _STRONG_SHARE = 0.1
-_MOSTLY = 0.95
+_MOSTLY, _FEW = 0.95, 0.25
 _NAME_THEM = "those that --events names"
 FLAGS: Final = frozenset(
     {"0", "1", "0.0", "1.0", "true", "false", "t", "f", "yes", "no", "y", "n", "ja", "nein", "j", "oui", "non", "o"}
@@ -115,6 +115,20 @@ def quantity_of(table: Table, rest: Sequence[Column], ask: Ask) -> str | None:
             choices = ("returns: left out, counted", "positives like the others")
             return None if ask(Question(text, choices, "run without --yes")) else column.name
     return None
+
+
+def cancellations(table: Table) -> list[str]:
+    """Warn of order numbers of which a few have a letter in front, as shops number what was cancelled: C536379."""
+    told = []
+    for column in table.columns:
+        if name_score("row", column.name) >= _NAMED and not column.numeric:
+            marked, rows = column.rows_matching(r"^[A-Za-z]-?[0-9]+$"), column.rows_matching(r"^[0-9]+$")
+            if 0 < marked <= _FEW * rows:
+                told.append(
+                    f"{table.place.shown}:{column.name} has a letter before the number in {marked:,} rows: cancelled "
+                    "orders? They count as positives; leave them out of the file if they are"
+                )
+    return told
 
 
 def has_commas(column: Column) -> bool:

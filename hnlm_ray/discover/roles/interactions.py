@@ -302,6 +302,22 @@ def _inverted(scale: Scale, column: Column) -> Scale:
 _NOT: Final = frozenset(
     {"not", "nicht", "kein", "pas", "down", "dis", "thumbsdown", "blocked", "hide", "hidden", "spam", "reported"}
 )
+_OF_THE_ORDER: Final = frozenset(
+    {
+        "verified",
+        "verifiziert",
+        "verifie",
+        "verifiee",
+        "verificado",
+        "gift",
+        "geschenk",
+        "cadeau",
+        "regalo",
+        "first",
+        "erste",
+    }
+)
+"""Words of flags that tell of the purchase, not of what the user thinks: 'verified_purchase'."""
 _MOST_VOTES = 3
 _SOME = 0.6
 
@@ -333,7 +349,10 @@ def _is_opinion(word: str) -> bool:
 
 def _named_approval(column: Column) -> bool:
     """Tell whether a word of the name is one of approval; 'reordered' only ends in one."""
-    words = [part for part in tokens(column.name) if name_score("approval", part) == 1.0]
+    parts = tokens(column.name)
+    if _OF_THE_ORDER & {*parts}:
+        return False
+    words = [part for part in parts if name_score("approval", part) == 1.0]
     return bool(words) or name_score("approval", column.name) >= _NAMED
 
 

@@ -248,7 +248,7 @@ def _beyond_gap(
             return None
         gap = numbers[above].min() - numbers[below].max()
         unusual = sum(int(rows[at]) for at in above if numbers[at] not in _SENTINELS)
-        if unusual > rare:
+        if unusual > rare and cut > 1:
             return None
         span = np.ptp(numbers[below])
         if gap > span or (gap == span and not unusual):
