@@ -272,7 +272,7 @@ def _settled(table: Table, name: str, scale: Scale, wanted: Overrides, ask: Ask)
     if told:
         spread = f"ratings from {scale.low:g} to {scale.high:g}"
         text = f"{shown} holds {spread}, but {', '.join(told[:5])} of {column.rows:,} rows; what do these mean?"
-        if ask(Question(text, ("no rating: missing, counted", "stop, the file is mended first"), "--yes")):
+        if ask(Question(text, ("no rating: missing, counted", "stop, the file is mended first"), "run without --yes")):
             raise InputError(f"{shown} holds {spread}, but {', '.join(told[:5])}; mend the file and start again")
     if wanted.best == "lowest" or (wanted.best is None and _least_is_best(shown, column, scale, ask)):
         return _inverted(scale, column)

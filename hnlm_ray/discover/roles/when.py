@@ -173,6 +173,6 @@ def _accepted(shown: str, times: Times, ask: Ask) -> Times:
     if told:
         text = f"{shown}: {', '.join(told)}; how are they read?"
         first = "each by its size" if len(times.units) > 1 and len(told) == 1 else "these are missing times, counted"
-        if ask(Question(text, (first, "stop, the file is mended first"), "--yes")):
+        if ask(Question(text, (first, "stop, the file is mended first"), "run without --yes")):
             raise InputError(f"{shown}: {', '.join(told)}; mend the file, or name another column with --time")
     return times
