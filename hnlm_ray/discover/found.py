@@ -136,7 +136,8 @@ def join_files(main: Table, tables: Sequence[Table], wanted: Overrides, ask: Ask
     else:
         groups = _counted(main, alike, wanted.interactions, ask, uses)
         main = main if any(main is table for table in groups) else max(groups, key=lambda table: table.rows)
-        read, options = _read_parts(main, [table for table in groups if table is not main], uses, warnings)
+        rest = [table for table in groups if table is not main]
+        main, read, options = _read_parts(main, rest, uses, warnings)
         others = _without_test(main, others, uses, warnings)
     return Joined(main, tuple(read), tuple(_headless(main, others, uses, warnings)), options, bool(split), warnings)
 
@@ -257,18 +258,21 @@ def _telling(name: str) -> list[str]:
 
 def _read_parts(
     main: Table, parts: Sequence[Table], uses: list[Use], warnings: list[str]
-) -> tuple[list[Table], dict[str, Any]]:
-    """Name several files with the same columns by one glob, where it names just these, and warn where none does."""
+) -> tuple[Table, list[Table], dict[str, Any]]:
+    """Name several files of the same columns by one glob, where it names just these; else take the largest, and warn."""
     for same in ([*parts], [table for table in parts if table.options == main.options]):
         packing = packing_of([main, *same])
         glob = path_of([main, *same]) if same and packing is not None else None
         if glob is not None and packing is not None:
             told = f"the same columns: read as {glob}"
             uses += [Use(table.place.shown, "", "interactions", told) for table in same]
-            _tell_unread(main, [table for table in parts if table not in same], same, uses, warnings)
-            return same, {"path": glob, **packing}
-    _tell_unread(main, parts, [], uses, warnings)
-    return [], {"path": main.place.path}
+            _tell_unread(
+                main, [table for table in parts if not any(table is one for one in same)], same, uses, warnings
+            )
+            return main, same, {"path": glob, **packing}
+    best = max([main, *parts], key=lambda table: table.rows)
+    _tell_unread(best, [table for table in (main, *parts) if table is not best], [], uses, warnings)
+    return best, [], {"path": best.place.path}
 
 
 def _tell_unread(
