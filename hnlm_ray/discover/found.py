@@ -259,7 +259,7 @@ def _telling(name: str) -> list[str]:
 def _read_parts(
     main: Table, parts: Sequence[Table], uses: list[Use], warnings: list[str]
 ) -> tuple[Table, list[Table], dict[str, Any]]:
-    """Name several files of the same columns by one glob, where it names just these; else take the largest, and warn."""
+    """Name several files of the same columns by a glob, where it names just these; else take the largest, and warn."""
     for same in ([*parts], [table for table in parts if table.options == main.options]):
         packing = packing_of([main, *same])
         glob = path_of([main, *same]) if same and packing is not None else None
