@@ -22,6 +22,7 @@ from hnlm_ray.base.errors import InputError
 from hnlm_ray.config import Config
 from hnlm_ray.discover.found import LEFT, Understanding
 from hnlm_ray.sources import Rejects, read_interactions, read_items
+from hnlm_ray.sources.readers.delimited import HEADER_AGAIN
 
 CORES: Final = ((5, 5), (5, 3), (5, 2), (3, 3), (3, 2), (5, 1), (3, 1), (2, 2), (2, 1), (1, 1))
 """User's and item's least positives, the strictest first; users with fewer than 3 have nothing to test on."""
@@ -107,6 +108,10 @@ MOST_ROWS = 2_000_000
 """Rows that are read at most, for a measure of a large file."""
 _KEPT = ("user_id", "item_id", "rating", "timestamp")
 _HALF = 0.5
+_UNWANTED: Final = ("event ", "quantity is 0 or less", HEADER_AGAIN)
+_VALUES: Final = ("rating", "timestamp", "review")
+"""What of a row may have no value while the row stays: the first word of the reason."""
+_STAYS: Final = ("so it is missing", "outside rating_range", "outside time_range", "review has a NUL character")
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,11 @@ class Measured:
     def bad_share(self) -> float:
         """Share of the lines that are unusable, 0 to 1."""
         return self.bad / self.lines if self.lines else 0.0
+
+    @property
+    def unwanted(self) -> int:
+        """Lines that can be read, but are other events, returns, or the line of names again."""
+        return sum(count for why, count in self.reasons.items() if why.startswith(_UNWANTED))
 
 
 @dataclass(frozen=True)
@@ -252,24 +262,27 @@ class Loss:
 
 
 _INSTEAD: Final = {
+    "duplicate": "the first row of an item counts: put the best first",
     "event": "--events A,B names the kinds that count",
-    "quantity": "--yes takes returns out; the configuration's columns.quantity",
+    "quantity": "run without --yes and choose 'positives like the others', or delete columns.quantity",
     "rating": "--rating COLUMN, or mend the file",
     "timestamp": "--time COLUMN --time-format FORMAT, or mend the file",
     "user": "--user COLUMN, or mend the file",
     "item": "--item COLUMN, or mend the file",
-    "duplicate": "the first row of an item counts: put the best first",
     "number of fields": "mend the lines, or their quotes",
+    HEADER_AGAIN: "nothing: it is the line of names",
 }
 
 
 def losses_of(found: Understanding, measured: Measured, seen: ItemsSeen, core: Core) -> list[Loss]:
     """List all that is left out, rows first."""
+    rows = {why: count for why, count in measured.reasons.items() if _value_of(why) is None}
+    described = {} if _describe_themselves(found) else seen.reasons
     return [
-        *(Loss("interactions", count, measured.lines, why, _instead(why)) for why, count in measured.reasons.items()),
+        *(Loss("interactions", count, measured.lines, why, _instead(why)) for why, count in rows.items()),
         *_missing(found, measured),
         *_of_positives(found, measured, core),
-        *(Loss("items", count, 0, why, _instead(why)) for why, count in seen.reasons.items()),
+        *(Loss("items", count, 0, why, _instead(why)) for why, count in described.items()),
         *_unused(found),
     ]
 
@@ -278,16 +291,30 @@ def _instead(why: str) -> str:
     return next((told for start, told in _INSTEAD.items() if start in why), "mend the lines")
 
 
+def _value_of(why: str) -> str | None:
+    """Name the value that a reason leaves out while its row stays; None where the row goes."""
+    return next((role for role in _VALUES if why.startswith(role)), None) if why.endswith(_STAYS) else None
+
+
+def _describe_themselves(found: Understanding) -> bool:
+    """Tell whether the interactions describe their items: that an item comes again is then no loss."""
+    paths = [found.source.get(section, {}).get("path") for section in ("items", "interactions")]
+    return paths[0] is not None and paths[0] == paths[1]
+
+
 def _missing(found: Understanding, measured: Measured) -> list[Loss]:
-    """Count the rows without a rating or a time, where the files have a column of them."""
+    """Count the rows without a rating, a time or a review, where the files have a column of them, each once."""
     columns = found.source.get("interactions", {}).get("columns", {})
     rows = measured.rows.num_rows
     nulls = {role: measured.rows[role].null_count for role in ("rating", "timestamp") if columns.get(role)}
     told = {"rating": "a row without a rating is no positive", "timestamp": "a row without a time"}
-    return [
-        Loss(f"values of {columns[role]}", count, rows, told[role], _INSTEAD[role])
-        for role, count in nulls.items()
-        if count
+    valued = [(role, why, count) for why, count in measured.reasons.items() if (role := _value_of(why))]
+    lost = []
+    for role, count in nulls.items():
+        why = "; ".join([told[role], *(f"{count:,} {why}" for value, why, count in valued if value == role)])
+        lost += [Loss(f"values of {columns[role]}", count, rows, why, _INSTEAD[role])] if count else []
+    return lost + [
+        Loss("reviews", count, rows, why, "mend the file") for role, why, count in valued if role == "review"
     ]
 
 
@@ -295,13 +322,15 @@ def _of_positives(found: Understanding, measured: Measured, core: Core) -> list[
     liked = positives(measured, found.min_rating)
     rows = measured.rows.num_rows
     below = rows - liked.num_rows - (measured.rows["rating"].null_count if found.min_rating is not None else 0)
-    pairs = liked.group_by(["user_id", "item_id"]).aggregate([]).num_rows
+    counts = liked.group_by(["user_id", "item_id"]).aggregate([([], "count_all")])["count_all"]
+    pairs = len(counts)
     repeats = liked.num_rows - pairs
+    again = pc.sum(pc.greater(counts, 1)).as_py()
     losses = [
         Loss("rows", below, rows, f"rated below {found.min_rating:g}", "prepare.min_rating", warned=False)
         if found.min_rating is not None
         else None,
-        Loss("repeats", repeats, liked.num_rows, "the same user and item again: a pair counts once", "prepare.repeats")
+        Loss("repeats", repeats, 0, f"repeats of {again:,} pairs of user and item: a pair counts once", _REPEATS)
         if repeats
         else None,
     ]
@@ -312,6 +341,23 @@ def _of_positives(found: Understanding, measured: Measured, core: Core) -> list[
         )
         losses.append(Loss("positives", of - core.positives, of, told, "prepare.user_core, prepare.item_core"))
     return [loss for loss in losses if loss is not None and loss.count > 0]
+
+
+_REPEATS: Final = "prepare.repeats: weight lets each count"
+_FEW_LIKED, _MANY_LIKED = 0.05, 0.97
+
+
+def odd_threshold(found: Understanding, measured: Measured) -> list[str]:
+    """Warn of a threshold that nearly none or nearly all ratings reach, unless no other would tell them apart."""
+    rated = measured.rows["rating"].drop_null()
+    if found.min_rating is None or not len(rated):
+        return []
+    share = pc.mean(pc.greater_equal(rated, pa.scalar(found.min_rating, pa.float32()))).as_py()
+    if _FEW_LIKED <= share <= _MANY_LIKED or (len(rated.unique()) == 2 and 0 < share < 1):
+        return []
+    span = f"{pc.min(rated).as_py():g} to {pc.max(rated).as_py():g}"
+    told = f"{share:.1%} of the rated rows are positives, rated {found.min_rating:g} or more of {span}"
+    return [f"{told}: that threshold looks wrong; set prepare.min_rating"]
 
 
 def _unused(found: Understanding) -> list[Loss]:

@@ -1,4 +1,7 @@
-"""Data sets as their publishers lay them out, known by names and keys: their own formats then read them."""
+"""Data sets as their publishers lay them out, known by names and keys: their own formats then read them.
+
+Splits that the names of files tell, and the patterns that name several files.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,14 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from hnlm_ray.base.errors import InputError, SourceError
 from hnlm_ray.discover.files.columns import Column
 from hnlm_ray.discover.files.heads import Head
 from hnlm_ray.discover.files.inputs import Place
-from hnlm_ray.discover.files.sample import Table
+from hnlm_ray.discover.files.names import tokens
+from hnlm_ray.discover.files.sample import Ask, Question, Table
+from hnlm_ray.sources.readers.files import find_files, plain_path
+from hnlm_ray.sources.readers.streams import compression_of
 
 _SPLIT_LINE: Final = re.compile(r"[0-9]+(?:[ \t]+[0-9]+)*\s*")
 _ASIN: Final = re.compile(r"[0-9A-Z]{10}")
@@ -200,3 +207,174 @@ def _pairs(used: Sequence[Place], heads: Heads) -> Table:
     items = [item for line in lines if line for item in line[1:]]
     columns = tuple(Column(name, pa.array(ids, pa.string())) for name, ids in (("user", users), ("item", items)))
     return Table(used[0], {}, columns, complete=False)
+
+
+PARTS: Final = {
+    "train": frozenset({"train", "training", "trn", "tr", "trainset", "traindata", "trainings", "trainingsdaten",
+        "trainingsmenge", "lern", "lerndaten", "lernmenge", "apprentissage", "entrainement", "entrenamiento",
+        "addestramento", "treino", "treinamento"}),
+    "validation": frozenset({"valid", "validation", "val", "dev", "vali", "validate", "validierung",
+        "validierungsdaten", "validacion", "validacao", "validazione"}),
+    "test": frozenset({"test", "testing", "tst", "te", "heldout", "holdout", "testset", "testdata", "testdaten",
+        "testmenge", "essai", "essais", "prueba", "pruebas", "teste", "prova"}),
+}  # fmt: skip
+"""Words of names of files and folders that tell the part of a split."""
+_BASE: Final = "base"
+"""Names the train part beside a test part of the same name, as GroupLens's ua.base and ua.test."""
+_PATHS: Final = {"train": "path", "validation": "validation_path", "test": "test_path"}
+Split = dict[str, list[Table]]
+
+
+def split_of(tables: Sequence[Table], ask: Ask, wanted: str | None = None) -> Split:
+    """Return the files of a split that the user made, by part; empty when their names tell none, or it is unwanted."""
+    if wanted not in {None, "given"}:
+        return {}
+    splits = _splits(tables, numbered=True) or _splits(tables, numbered=False)
+    usable = [split for split in splits if paths_of_split(split) is not None]
+    if not splits:
+        return {}
+    if not usable:
+        raise InputError(
+            "train and test lie in one archive, are written in different ways, or several files of a part have no "
+            "pattern of their own: unpack them, write both alike, join the files of a part, and name both files"
+        )
+    shown = [", ".join(table.place.shown for side in split.values() for table in side) for split in usable[:5]]
+    anew = "read all as one and split anew"
+    if len(usable) == 1:
+        if wanted == "given":
+            return usable[0]
+        choices = ("keep it", anew)
+        text = f"{shown[0]} look like a split that was made before: keep it?"
+        return {} if ask(Question(text, choices, "--split given or --split random")) else usable[0]
+    at = ask(Question("the files hold several splits: which one?", (*shown, anew), "name the files of one"))
+    return usable[at] if at < len(shown) else {}
+
+
+def _splits(tables: Sequence[Table], *, numbered: bool) -> list[Split]:
+    """Group files by what their names say beside the part; a file that names no part trains where another tests."""
+    told: dict[tuple[str, ...], Split] = {}
+    for table in tables:
+        key, part = part_of(table.place, numbered=numbered)
+        told.setdefault(key, {}).setdefault(part, []).append(table)
+    for parts in told.values():
+        unnamed = next((part for part in (_BASE, "") if part in parts), None)
+        if "train" not in parts and unnamed is not None:
+            parts["train"] = parts.pop(unnamed)
+    return [{role: parts[role] for role in PARTS if role in parts} for parts in told.values() if _is_whole(parts)]
+
+
+def _is_whole(parts: Split) -> bool:
+    return {"train", "test"} <= parts.keys()
+
+
+def part_of(place: Place, *, numbered: bool) -> tuple[tuple[str, ...], str]:
+    """Return what the name says beside the part, and the part: that of the file, else that of its folder."""
+    *folders, base = plain_path(place.shown).split("/")
+    words, part = _told(tokens(base))
+    if not part and folders and (folder := _told(tokens(folders[-1])))[1] in PARTS:
+        return (*folders[:-1], *folder[0], "/"), folder[1]
+    words = words if numbered else tuple(plain for word in words if (plain := word.strip("0123456789")))
+    return (*(name for name in folders if _told(tokens(name))[1] not in PARTS), *words), part
+
+
+def _told(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Return the words without the one that tells a part, and the part; '' where none or several do."""
+    known = [(word, part) for word in words for part, names in PARTS.items() if word.rstrip("0123456789") in names]
+    found = known or [(word, _BASE) for word in words if word == _BASE]
+    if len(found) != 1:
+        return words, ""
+    (word, part), number = found[0], found[0][0].lstrip("abcdefghijklmnopqrstuvwxyz")
+    return tuple(one for one in (*(word_ for word_ in words if word_ != word), number) if one), part
+
+
+def paths_of_split(split: Split) -> dict[str, Any] | None:
+    """Return the paths of a split that one configuration reads, or None."""
+    paths = {_PATHS[role]: path_of(side) for role, side in split.items()}
+    packing = packing_of([table for side in split.values() for table in side])
+    return None if packing is None or None in paths.values() else {**paths, **packing}
+
+
+def path_of(tables: Sequence[Table]) -> str | None:
+    """Return the path of one file, or the pattern that names several and no other; None where there is none."""
+    paths = [table.place.path for table in tables]
+    return paths[0] if len(paths) == 1 else glob_of(paths)
+
+
+def packing_of(tables: Sequence[Table]) -> dict[str, str] | None:
+    """Return the option ``compression`` that reads all the files, none where they need none; None where none does."""
+    first = tables[0]
+    if any(table.place.member is not None for table in tables):
+        return None
+    if all(table.options == first.options for table in tables):
+        return {}
+    named = all(compression_of(table.place.path, "auto") == table.place.compression for table in tables)
+    return {"compression": "auto"} if named and all(unpacked(table) == unpacked(first) for table in tables) else None
+
+
+def unpacked(table: Table) -> dict[str, Any]:
+    """Return how a file is written, but for its compression."""
+    return {key: value for key, value in table.options.items() if key != "compression"}
+
+
+def glob_of(paths: Sequence[str]) -> str | None:
+    """Return a pattern that names some files and no other: as they are spelt, else with their paths normalised."""
+    wanted = {plain_path(file.name) for path in paths for file in find_files(path)}
+    spelt = [[*paths], [plain_path(path) for path in paths]]
+    patterns = [pattern for propose in (_by_part, _below) for one in spelt for pattern in propose(one)]
+    for pattern in patterns:
+        if {plain_path(file.name) for file in _found(pattern)} == wanted:
+            return pattern
+    return None
+
+
+def _found(pattern: str) -> Sequence[Any]:
+    try:
+        return find_files(pattern)
+    except SourceError:
+        return ()
+
+
+def _by_part(paths: Sequence[str]) -> list[str]:
+    """Propose a star in each part of the path that differs, as in y=*/m=*/part-0.csv."""
+    split = [path.split("/") for path in paths]
+    aligned = len({len(parts) for parts in split}) == 1 and not _has_query(paths)
+    return ["/".join(_starred(part) for part in zip(*split, strict=True))] if aligned else []
+
+
+def _below(paths: Sequence[str]) -> list[str]:
+    """Propose the files of alike names in any folder below the common one."""
+    folder = common_start([path.rpartition("/")[0] + "/" for path in paths]).rpartition("/")[0]
+    names = _starred([path.rpartition("/")[2] for path in paths])
+    return [] if _has_query(paths) else [f"{_escaped(folder)}/**/{names}" if folder else f"**/{names}"]
+
+
+def _has_query(paths: Sequence[str]) -> bool:
+    return any("://" in path and any(char in path for char in "*?[") for path in paths)
+
+
+def _starred(names: Sequence[str]) -> str:
+    start = common_start(names)
+    end = common_start([name[len(start) :][::-1] for name in names])[::-1]
+    same = len({*names}) == 1
+    return _escaped(start) if same else f"{_escaped(start)}*{_escaped(end)}"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"[*?\[]", lambda found: f"[{found.group()}]", text)
+
+
+def common_start(texts: Sequence[str]) -> str:
+    """Return the longest text that all start with."""
+    least, most = min(texts), max(texts)
+    return next((least[:at] for at, char in enumerate(least) if most[at] != char), least)
+
+
+_PAGES: Final = {"<!doctype html": "a HTML page", "<html": "a HTML page", "<?xml": "XML"}
+
+
+def refuse_page(place: Place, head: Head | None) -> None:
+    """Raise InputError for a page or an XML file, as a download that went wrong leaves it."""
+    start = "" if head is None else head.text[:200].lstrip("\ufeff \r\n\t").lower()
+    kind = next((kind for mark, kind in _PAGES.items() if start.startswith(mark)), None)
+    if kind is not None:
+        raise InputError(f"{place.shown} is {kind}, no table: fetch the data file itself, or write its table as CSV")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from hnlm_ray.base.errors import InputError
@@ -10,9 +10,19 @@ from hnlm_ray.discover.files.heads import Head, read_head
 from hnlm_ray.discover.files.inputs import Place, expand
 from hnlm_ray.discover.files.names import name_score, tokens
 from hnlm_ray.discover.files.sample import Ask, Overrides, Question, Table, read_table
-from hnlm_ray.discover.found import LEFT, Comments, Understanding, Use, path_of, same_columns, split_of
+from hnlm_ray.discover.found import (
+    LEFT,
+    Comments,
+    Understanding,
+    Use,
+    check_parts,
+    join_files,
+    refuse_matrix,
+    refuse_unquoted,
+    same_columns,
+)
 from hnlm_ray.discover.item_files import FOLDED, ItemFiles, describe_by_interactions, missing_words
-from hnlm_ray.discover.published import Published, known_layout
+from hnlm_ray.discover.published import Published, known_layout, refuse_page
 from hnlm_ray.discover.roles.events import cancellations, has_commas
 from hnlm_ray.discover.roles.interactions import InteractionRoles, choose_pair, interaction_roles, unused
 from hnlm_ray.discover.roles.links import about_items, close_links, dress_within
@@ -58,7 +68,9 @@ def _heads(places: Sequence[Place]) -> tuple[dict[Place, Head | None], list[Use]
     uses: list[Use] = []
     for place in places:
         try:
-            heads[place] = read_head(place)
+            head = read_head(place)
+            refuse_page(place, head)
+            heads[place] = head
         except InputError as error:
             if place.named:
                 raise
@@ -72,6 +84,7 @@ def _tables(heads: dict[Place, Head | None], wanted: Overrides, ask: Ask) -> tup
     for place, head in heads.items():
         try:
             table = read_table(place, head, ask, header=wanted.header)
+            refuse_unquoted(place, head, table)
         except InputError as error:
             if place.named:
                 raise
@@ -98,27 +111,27 @@ def _published(layout: Published, uses: list[Use]) -> Understanding:
 
 
 def _from_tables(tables: list[Table], wanted: Overrides, ask: Ask, uses: list[Use]) -> Understanding:
-    main, pairs = _interactions(tables, wanted, ask)
+    try:
+        main, pairs = _interactions(tables, wanted, ask)
+    except InputError:
+        refuse_matrix(tables)
+        raise
     _refuse_orders(main, pairs[0], tables, wanted)
+    joined = join_files(main, tables, wanted, ask, uses)
+    main, others = joined.main, joined.others
     pair = choose_pair(main, pairs, ask)
-    parts = [table for table in tables if table is not main and same_columns(table, main)]
-    others = [table for table in tables if table is not main and table not in parts]
-    split = split_of([main, *parts], ask, wanted.split)
-    main = split.get("train", main)
-    parts = [table for table in tables if table is not main and same_columns(table, main)]
     roles = interaction_roles(main, pair, wanted, ask)
-    paths = _paths_of_split(split, parts, uses) if split else {"path": path_of(main, parts, uses)}
     exact = [name for name in (roles.rating, roles.timestamp) if name is not None]
-    options = {**main.options, **paths, **missing_words(main, roles.used, (pair.user, pair.item), exact)}
+    options = {**main.options, **joined.options, **missing_words(main, roles.used, (pair.user, pair.item), exact)}
     commas = roles.quantity is not None and has_commas(main.column(roles.quantity))
-    found = Understanding(
-        {"format": "table", "interactions": _interaction_tree(options, roles, commas=commas)}, uses=uses
-    )
+    tree = _interaction_tree(options, roles, commas=commas)
+    found = Understanding({"format": "table", "interactions": tree}, uses=uses)
     found.min_rating = roles.scale.min_rating if roles.scale else None
-    found.given = bool(split)
+    found.given = joined.given
     found.split = wanted.split
     _check_split(found, wanted)
-    found.warnings += [*main.warnings, *([] if roles.quantity else cancellations(main))]
+    found.warnings += [*main.warnings, *joined.warnings, *check_parts(joined, roles)]
+    found.warnings += [] if roles.quantity else cancellations(main)
     _fold_within(found, main, (pair.user, pair.item), wanted, ask)
     _tell_interactions(found, main, roles)
     ItemFiles(found, main, pair.user, pair.item, wanted, ask, others).add(others)
@@ -158,16 +171,6 @@ def _fold_within(found: Understanding, main: Table, names: Sequence[str], wanted
         if order[ask(Question(text, order, f"--fold-ids {dress.folds[0]}"))] == choices[1]:
             found.source["fold_ids"] = [*dict.fromkeys([*found.source.get("fold_ids", []), *dress.folds])]
             found.comments["source", "fold_ids"] = f"{dress.merged:,} ids become those of others"
-
-
-def _paths_of_split(split: Mapping[str, Table], parts: Sequence[Table], uses: list[Use]) -> dict[str, str]:
-    """Name the files of a split that the user made; further files of the same columns are left out."""
-    for role, table in split.items():
-        uses.append(Use(table.place.shown, "", role, f"its name says that it is the {role} part of a split"))
-    rest = [table for table in parts if table not in split.values()]
-    uses += [Use(table.place.shown, "", LEFT, "no part of the split that train and test are of") for table in rest]
-    options = {"train": "path", "validation": "validation_path", "test": "test_path"}
-    return {options[role]: table.place.path for role, table in split.items()}
 
 
 def _refuse_orders(main: Table, pair: Pair, tables: Sequence[Table], wanted: Overrides) -> None:

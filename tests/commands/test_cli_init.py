@@ -95,3 +95,77 @@ def test_what_is_wrong_ends_with_code_2_and_a_sentence(here, arguments, told):
     assert result.exit_code == 2
     assert told in result.output
     assert "Traceback" not in result.output
+
+
+def answer_of(*arguments):
+    result = call(*arguments, "--yes", "--json", "--out", "o.yaml", "--force")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def table(path, header, rows):
+    path.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]), encoding="utf-8")
+    return path.name
+
+
+def pairs(users=30, items=20, step=7):
+    """Pairs that differ: 15 items of each user."""
+    return [(f"u{user}", f"i{(user * step + item) % items}") for user in range(users) for item in range(15)]
+
+
+def test_missing_cells_are_values_and_no_lost_interactions(here):
+    rows = [(*pair, 99 if at % 3 == 0 else at % 5 + 1) for at, pair in enumerate(pairs())]
+    answer = answer_of(table(here / "r.csv", "user_id,item_id,rating", rows))
+    (loss,) = [one for one in answer["left_out"] if "rating_range" in one["why"]]
+    assert (loss["what"], loss["count"], loss["of"]) == ("values of rating", 150, 450)
+    assert not any("of the interactions are left out" in told for told in answer["warnings"])
+    assert any("of the values of rating are left out" in told for told in answer["warnings"])
+
+
+def test_items_that_the_interactions_describe_come_again_without_a_loss(here):
+    rows = [(*pair, f"The {pair[1]} Film", at % 5 + 1) for at, pair in enumerate(pairs())]
+    answer = answer_of(table(here / "r.csv", "user_id,item_id,title,rating", rows))
+    assert answer["source"]["items"]["path"] == "r.csv"
+    assert not any("duplicate" in one["why"] for one in answer["left_out"])
+
+
+def test_an_item_that_a_file_describes_twice_is_told_with_its_remedy(here):
+    ratings = table(here / "r.csv", "user_id,item_id,rating", [(*pair, at % 5 + 1) for at, pair in enumerate(pairs())])
+    items = table(here / "i.csv", "item_id,title,genre", [(f"i{at % 150}", f"Film no {at}", "g") for at in range(151)])
+    (loss,) = [one for one in answer_of(ratings, items)["left_out"] if "duplicate" in one["why"]]
+    assert (loss["count"], "put the best first" in loss["instead"]) == (1, True)
+
+
+def test_other_events_are_said_apart_from_lines_that_cannot_be_used(here):
+    rows = [(*pair, "purchase" if at % 2 else "view") for at, pair in enumerate(pairs())]
+    name = table(here / "r.csv", "user_id,item_id,event", rows)
+    assert "read 225 interactions from 450 lines, 0 can't be used, 225 are other events" in call(name, "--yes").output
+
+
+def test_repeats_are_told_and_not_warned_about(here):
+    rows = pairs()
+    name = table(here / "r.csv", "user_id,item_id", [*rows, *rows, *rows[:50]])
+    answer = answer_of(name)
+    (loss,) = [one for one in answer["left_out"] if one["what"] == "repeats"]
+    assert (loss["count"], loss["of"]) == (500, 0)
+    assert loss["why"] == "repeats of 450 pairs of user and item: a pair counts once"
+    assert not any("repeats" in told for told in answer["warnings"])
+
+
+def test_what_was_taken_with_yes_is_never_to_be_changed_by_yes(here):
+    rows = [(*pair, -1 if at % 5 == 0 else 2) for at, pair in enumerate(pairs())]
+    answer = answer_of(table(here / "r.csv", "user_id,item_id,quantity", rows))
+    told = " ".join([*answer["warnings"], *(one["instead"] for one in answer["left_out"])])
+    assert "run without --yes and choose" in told
+    assert "(else --yes)" not in told
+    assert "--yes takes" not in told
+
+
+@pytest.mark.parametrize(("rating", "warned"), [
+    (lambda at: 1 + (at % 3) + 2 * (at % 100 == 0), True), (lambda at: 5 - (at % 2) - (at % 100 == 0), True),
+    (lambda at: at % 5 + 1, False), (lambda at: int(at % 50 == 0), False),
+])  # fmt: skip
+def test_a_threshold_that_nearly_all_or_none_reach_is_warned_about(here, rating, warned):
+    rows = [(*pair, rating(at)) for at, pair in enumerate(pairs())]
+    answer = answer_of(table(here / "r.csv", "user_id,item_id,rating", rows))
+    assert any("prepare.min_rating" in told for told in answer["warnings"]) is warned

@@ -1,6 +1,6 @@
 import pytest
 
-from hnlm_ray.discover.found import _glob
+from hnlm_ray.discover.published import glob_of
 
 
 @pytest.fixture
@@ -14,8 +14,8 @@ def parts(tmp_path, monkeypatch):
 @pytest.mark.parametrize("before", ["", "./", ".//", "{folder}/", "{folder}/./", "file://{folder}/"])
 def test_parts_have_one_glob_however_their_folder_is_spelt(parts, tmp_path, before):
     folder = before.format(folder=tmp_path)
-    assert _glob([folder + name for name in parts]) == f"{folder}part-*.csv"
+    assert glob_of([folder + name for name in parts]) == f"{folder}part-*.csv"
 
 
 def test_a_glob_that_names_a_further_file_is_none(parts):
-    assert _glob(["./" + name for name in parts[:2]]) is None
+    assert glob_of(["./" + name for name in parts[:2]]) is None

@@ -23,7 +23,17 @@ from hnlm_ray.commands.output import Output, say
 from hnlm_ray.commands.setup.checks.machine import has_gpu
 from hnlm_ray.discover.files.sample import Overrides, Question
 from hnlm_ray.discover.found import LEFT, Understanding
-from hnlm_ray.discover.measure import Core, ItemsSeen, Measured, core_of, look_up, losses_of, measure, warnings_of
+from hnlm_ray.discover.measure import (
+    Core,
+    ItemsSeen,
+    Measured,
+    core_of,
+    look_up,
+    losses_of,
+    measure,
+    odd_threshold,
+    warnings_of,
+)
 from hnlm_ray.discover.plan import FIRST_LOOK_USERS, make_plan, name_of
 from hnlm_ray.discover.render import render
 from hnlm_ray.discover.understanding import understand
@@ -107,7 +117,7 @@ def init(paths: Sequence[str], wanted: Wanted, output: Output) -> None:
     answer |= {"read": _counts(measured, seen), "examples": examples}
     losses = losses_of(found, measured, seen, core)
     taken = [_asked(one) for one in answers.asked] if answers.yes else []
-    warnings = [*found.warnings, *taken, *warnings_of(losses)]
+    warnings = [*found.warnings, *taken, *odd_threshold(found, measured), *warnings_of(losses)]
     answer |= {"warnings": warnings, "left_out": [vars(loss) for loss in losses]}
     output.emit(answer, lambda console: _show(console, found, answer, examples))
 
@@ -145,7 +155,8 @@ def _threshold(found: Understanding) -> str:
 
 def _asked(asked: Mapping[str, Any]) -> str:
     """Tell a question that --yes answered: what was taken, and what says otherwise."""
-    return f"{asked['question']} Taken: {asked['answer']} (else {asked['option']})"
+    otherwise = "run without --yes and choose" if asked["option"] == "--yes" else asked["option"]
+    return f"{asked['question']} Taken: {asked['answer']} (else {otherwise})"
 
 
 def _write(out: str, text: str) -> None:
@@ -170,6 +181,7 @@ def _counts(measured: Measured, seen: ItemsSeen) -> dict[str, Any]:
         "lines": measured.lines,
         "interactions": measured.rows.num_rows,
         "bad": measured.bad,
+        "unwanted": measured.unwanted,
         "complete": measured.complete,
         "reasons": dict(measured.reasons),
         "items": seen.items,
@@ -195,7 +207,7 @@ def _show(
     told = (
         f"read {read['interactions']:,} interactions from {read['lines']:,} lines{whole}, {read['bad']:,} can't be used"
     )
-    say(console, told)
+    say(console, told + (f", {read['unwanted']:,} are other events or returns" if read["unwanted"] else ""))
     say(console, f"{read['items']:,} items are described" if read["items"] else _UNDESCRIBED)
     for example in examples:
         say(console, f"  {_told(example)}")

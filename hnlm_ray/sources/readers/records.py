@@ -96,8 +96,10 @@ def table_names(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
 
     A name that is there again is followed by '.1', '.2', ..., as in pandas. Most rows may have another number of
     fields than the header. When the surplus of either is blank, separators end the lines: surplus columns of the rows
-    are called '', names without a column go. When nine of ten rows have one field more that is filled, their first
-    holds the rows' names, as R writes them, and is called 'row'.
+    are called '', names without a column go. When nine of ten rows have one field more that is filled, and their first
+    field is another one in each, it holds the rows' names, as R writes them, and is called 'row'. Where it comes again,
+    or a column's cells start with a blank as after a comma of a text, the separator stands unquoted in the cells: the
+    names stay, and those rows are bad lines.
     """
     names = _unique(header)
     width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (len(header), 0)
@@ -110,7 +112,15 @@ def table_names(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
     if blank >= _MOSTLY:
         return [*names, *[""] * (width - len(header))]
     named = width == len(header) + 1 and count >= _MOSTLY * len(rows) and blank <= 1 - _MOSTLY
+    named = named and _names_rows([row for row in rows if len(row) == width])
     return [ROW_NAMES if ROW_NAMES not in names else f"{ROW_NAMES}.0", *names] if named else names
+
+
+def _names_rows(rows: Sequence[Sequence[str]]) -> bool:
+    """Tell whether the first field names each row, and no field is the rest of a text that a comma splits."""
+    cells = [[row[at] for row in rows] for at in range(1, len(rows[0]))]
+    led = [sum(cell[:1] == " " and bool(cell.strip()) for cell in column) >= len(rows) / 2 for column in cells]
+    return len({row[0] for row in rows}) == len(rows) and (all(led) or not any(led))
 
 
 def _unique(header: Sequence[str]) -> list[str]:

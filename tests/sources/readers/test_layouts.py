@@ -117,7 +117,12 @@ def test_names_of_rows_as_r_writes_them(write):
         (["a", "b", "a", "a.1", "a"], [], ["a", "b", "a.2", "a.1", "a.3"]),
         (["a", "b"], [["1", "2"], ["3", "4", "5"]], ["a", "b"]),
         (["a", "b"], [["1", "2", ""], ["3", "4", " "]], ["a", "b", ""]),
-        (["a", "b"], [["1", "2", "3"]] * 9 + [["1", "2"]], ["row", "a", "b"]),
+        (["a", "b"], [[str(at), "2", "3"] for at in range(9)] + [["1", "2"]], ["row", "a", "b"]),
+        # users that come again name no rows: a decimal comma, or a date with one, is damage
+        (["user", "stars"], [[f"u{at % 4}", "3", "5"] for at in range(9)], ["user", "stars"]),
+        # nor do ids, where the rest of a title stands behind a blank
+        (["id", "title"], [[str(at), "Usual Suspects", " The"] for at in range(9)], ["id", "title"]),
+        (["a", "b"], [[str(at), " 2", " 3"] for at in range(9)], ["row", "a", "b"]),
         (["row", "b"], [["1", "2", "3"]], ["row.0", "row", "b"]),
         # a title with a comma in most rows is damage, not a name of each row
         (["id", "title"], [["1", "Usual Suspects", " The"]] * 6 + [["2", "Heat"]] * 3, ["id", "title"]),
