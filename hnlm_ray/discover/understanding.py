@@ -23,7 +23,7 @@ from hnlm_ray.discover.found import (
 )
 from hnlm_ray.discover.item_files import FOLDED, ItemFiles, describe_by_interactions, missing_words
 from hnlm_ray.discover.published import Published, known_layout, refuse_page
-from hnlm_ray.discover.roles.events import cancellations, has_commas
+from hnlm_ray.discover.roles.events import cancellations, guests, has_commas
 from hnlm_ray.discover.roles.interactions import InteractionRoles, choose_pair, interaction_roles, unused
 from hnlm_ray.discover.roles.links import about_items, close_links, dress_within
 from hnlm_ray.discover.roles.pairs import Pair, is_transaction, lists_things, ranked_pairs
@@ -131,7 +131,7 @@ def _from_tables(tables: list[Table], wanted: Overrides, ask: Ask, uses: list[Us
     found.split = wanted.split
     _check_split(found, wanted)
     found.warnings += [*main.warnings, *joined.warnings, *check_parts(joined, roles)]
-    found.warnings += [] if roles.quantity else cancellations(main)
+    found.warnings += [*guests(main, pair.user), *([] if roles.quantity else cancellations(main))]
     _fold_within(found, main, (pair.user, pair.item), wanted, ask)
     _tell_interactions(found, main, roles)
     ItemFiles(found, main, pair.user, pair.item, wanted, ask, others).add(others)

@@ -14,9 +14,10 @@ from hnlm_ray.discover.files.sample import Ask, Overrides, Question, Table
 
 MOST_EVENTS = 30
 """Kinds of events at most; a column of more different words names something else."""
-_NAMED, _EVENT = 0.8, 0.8
+_NAMED, _EVENT, _REJECTING = 0.8, 0.8, 0.6
 _STRONG_SHARE = 0.1
 _MOSTLY, _FEW = 0.95, 0.25
+_LEAST_USERS, _GUESTS = 10, 0.2
 _NAME_THEM = "those that --events names"
 FLAGS: Final = frozenset(
     {"0", "1", "0.0", "1.0", "true", "false", "t", "f", "yes", "no", "y", "n", "ja", "nein", "j", "oui", "non", "o"}
@@ -54,7 +55,9 @@ def names_events(column: Column) -> bool:
 
 def event_role(text: str) -> str | None:
     """Name what a kind of event says of a user's liking: strong, weak or rejecting; None for an unknown word."""
-    return next((role for role in ("rejecting", "strong", "weak") if name_score(role, text) >= _EVENT), None)
+    if name_score("rejecting", text) >= _REJECTING:
+        return "rejecting"
+    return next((role for role in ("strong", "weak") if name_score(role, text) >= _EVENT), None)
 
 
 def events_of(table: Table, rest: Sequence[Column], wanted: Overrides, ask: Ask) -> tuple[str | None, tuple[str, ...]]:
@@ -115,6 +118,17 @@ def quantity_of(table: Table, rest: Sequence[Column], ask: Ask) -> str | None:
             choices = ("returns: left out, counted", "positives like the others")
             return None if ask(Question(text, choices, "run without --yes")) else column.name
     return None
+
+
+def guests(table: Table, user: str) -> list[str]:
+    """Warn of one user with more than a fifth of the rows: many people, as a guest or an unknown one, not one."""
+    column = table.column(user)
+    most = int(column.counts.max(initial=0))
+    if column.distinct < _LEAST_USERS or most <= _GUESTS * column.rows:
+        return []
+    name = str(column.uniques[int(column.counts.argmax())])
+    share = f"{table.place.shown}:{user} is {name[:40]!r} in {most / column.rows:.0%} of the rows"
+    return [f"{share}: if that is no one person but a guest or an unknown user, leave these rows out of the file"]
 
 
 def cancellations(table: Table) -> list[str]:
