@@ -142,6 +142,11 @@ class Measured:
         return self.bad / self.lines if self.lines else 0.0
 
     @property
+    def worst(self) -> str:
+        """The most frequent reason for which lines can't be used; '' where all can."""
+        return next((why for why, _ in _of_bad_lines(self.reasons)), "")
+
+    @property
     def unwanted(self) -> int:
         """Lines that can be read, but are other events, returns, or the line of names again."""
         return sum(count for why, count in self.reasons.items() if why.startswith(_UNWANTED))
@@ -180,12 +185,18 @@ def measure(tree: Mapping[str, Any]) -> Measured:
             complete = False
             break
     if not parts or rejects.bad > _HALF * rejects.lines:
-        reason, count = next(iter(rejects.by_reason.most_common(1)), ("there is none", 0))
+        reason, count = next(iter(_of_bad_lines(rejects.by_reason)), ("there is none", 0))
         raise InputError(
             f"{rejects.bad} of {rejects.lines} interactions can't be read (most: {reason}, {count}); say what the "
             "columns are with --user, --item, --rating, --time"
         )
     return Measured(pa.concat_tables(parts), rejects.lines, rejects.bad, dict(rejects.by_reason), complete)
+
+
+def _of_bad_lines(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return the reasons for which lines can't be used, the most frequent first."""
+    bad = [(why, count) for why, count in reasons.items() if not why.startswith(_UNWANTED) and _value_of(why) is None]
+    return sorted(bad, key=lambda one: -one[1])
 
 
 def allowed_share(*shares: float) -> float | None:

@@ -117,7 +117,7 @@ def _source(found: Understanding, measured: Measured, bad_items: float) -> tuple
     share = allowed_share(measured.bad_share, bad_items)
     if share is None:
         return found.source, {}
-    most = f" ({next(iter(measured.reasons), '')})" if measured.bad else ""
+    most = f" ({measured.worst})" if measured.bad else ""
     told = f"{measured.bad:,} of {measured.lines:,} lines of the interactions can't be used{most}"
     told += f", nor {bad_items:.1%} of the items' lines" if bad_items else ""
     told += "; above this share a run stops"

@@ -317,14 +317,16 @@ def unpacked(table: Table) -> dict[str, Any]:
 
 
 def glob_of(paths: Sequence[str]) -> str | None:
-    """Return a pattern that names some files and no other: as they are spelt, else with their paths normalised."""
-    wanted = {plain_path(file.name) for path in paths for file in find_files(path)}
-    spelt = [[*paths], [plain_path(path) for path in paths]]
+    """Return a pattern that names some files and no other: as they are spelt, else normalised, else from the root."""
+    wanted = {_absolute(file.name) for path in paths for file in find_files(path)}
+    spelt = [[*paths], [plain_path(path) for path in paths], [_absolute(path) for path in paths]]
     patterns = [pattern for propose in (_by_part, _below) for one in spelt for pattern in propose(one)]
-    for pattern in patterns:
-        if {plain_path(file.name) for file in _found(pattern)} == wanted:
-            return pattern
-    return None
+    found = (pattern for pattern in patterns if {_absolute(file.name) for file in _found(pattern)} == wanted)
+    return next(found, None)
+
+
+def _absolute(path: str) -> str:
+    return path if "://" in path else os.path.abspath(os.path.expanduser(path))
 
 
 def _found(pattern: str) -> Sequence[Any]:

@@ -142,6 +142,15 @@ def test_other_events_are_said_apart_from_lines_that_cannot_be_used(here):
     assert "read 225 interactions from 450 lines, 0 can't be used, 225 are other events" in call(name, "--yes").output
 
 
+def test_the_reason_of_lines_that_cannot_be_used_is_no_other_event(here):
+    rows = [(*pair, "purchase" if at % 2 else "view") for at, pair in enumerate(pairs())]
+    rows += [(f"u{at}", "", "purchase") for at in range(30)]
+    call(table(here / "r.csv", "user_id,item_id,event", rows), "--yes", "--out", "o.yaml")
+    assert "30 of 480 lines of the interactions can't be used (item id is empty)" in " ".join(
+        (here / "o.yaml").read_text(encoding="utf-8").replace("#", " ").split()
+    )
+
+
 def test_repeats_are_told_and_not_warned_about(here):
     rows = pairs()
     name = table(here / "r.csv", "user_id,item_id", [*rows, *rows, *rows[:50]])

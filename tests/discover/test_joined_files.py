@@ -33,6 +33,12 @@ def test_parts_are_read_together_wherever_they_lie(tmp_path, monkeypatch, names)
     assert len(read(f".//{names[0]}", *names[1:]).pairs) == COUNT
 
 
+def test_paths_from_the_root_and_from_here_have_one_glob(tmp_path, monkeypatch):
+    put(tmp_path, ["sub/p1.csv", "sub/p2.csv"])
+    monkeypatch.chdir(tmp_path)
+    assert len(read("sub/p1.csv", tmp_path / "sub/p2.csv").pairs) == COUNT
+
+
 def test_a_packed_part_is_read_beside_a_plain_one(tmp_path):
     put(tmp_path, ["p1.csv", "p2.csv"])
     (tmp_path / "p2.csv.gz").write_bytes(gzip.compress((tmp_path / "p2.csv").read_bytes()))
