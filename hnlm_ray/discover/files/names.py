@@ -57,6 +57,7 @@ def _part_score(telling: Sequence[str], words: frozenset[str]) -> float:
 
 def _headed(telling: Sequence[str], words: frozenset[str]) -> float:
     """Judge names whose first word says what they are: 'note_client' is a note, 'date of order' a date."""
+    telling = telling[1:] if telling and len(telling[0]) == 1 else telling  # a prefix: 'r.score_client'
     if len(telling) < 2 or telling[0] not in _words()["head"]:
         return 0.0
     if telling[0] in words:
