@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -30,6 +31,7 @@ Test = Callable[[str], object]
 _NUMBER: Final = re.compile(r"\s*-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 _BLANK: Final = re.compile(r"\S\s+\S")
 _DIGIT: Final = re.compile(r"\d")
+_ID_ENDS: Final = ("id", "nr", "no", "code", "sku", "ean", "isbn", "asin", "number", "nummer")
 
 
 @dataclass(frozen=True)
@@ -112,15 +114,30 @@ def table_names(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
     if blank >= _MOSTLY:
         return [*names, *[""] * (width - len(header))]
     named = width == len(header) + 1 and count >= _MOSTLY * len(rows) and blank <= 1 - _MOSTLY
-    named = named and _names_rows([row for row in rows if len(row) == width])
+    named = named and _names_rows(header[0], [row for row in rows if len(row) == width])
     return [ROW_NAMES if ROW_NAMES not in names else f"{ROW_NAMES}.0", *names] if named else names
 
 
-def _names_rows(rows: Sequence[Sequence[str]]) -> bool:
-    """Tell whether the first field names each row, and no field is the rest of a text that a comma splits."""
-    cells = [[row[at] for row in rows] for at in range(1, len(rows[0]))]
-    led = [sum(cell[:1] == " " and bool(cell.strip()) for cell in column) >= len(rows) / 2 for column in cells]
-    return len({row[0] for row in rows}) == len(rows) and (all(led) or not any(led))
+def _names_rows(first: str, rows: Sequence[Sequence[str]]) -> bool:
+    """Tell whether the first field names each row, and no field is the rest of a text or number that a comma splits."""
+    cells = [[row[at] for row in rows] for at in range(len(rows[0]))]
+    led = [sum(cell[:1] == " " and bool(cell.strip()) for cell in column) >= len(rows) / 2 for column in cells[1:]]
+    whole = all(led) or not any(led)
+    return len({*cells[0]}) == len(rows) and whole and not (_named_as_id(first, cells) and _holds_decimals(cells))
+
+
+def _named_as_id(first: str, cells: Sequence[Sequence[str]]) -> bool:
+    """Tell whether the first name is that of ids, which the first field has, and the second has not."""
+    coded = [_is_common(_DIGIT.search, column) for column in cells[:2]]
+    return first.strip().lower().endswith(_ID_ENDS) and coded == [True, False]
+
+
+def _holds_decimals(cells: Sequence[Sequence[str]]) -> bool:
+    """Tell whether beside a column of digits stands one of as many digits throughout, three at most: 3,99 and 1,299."""
+    return any(
+        all(cell.isdecimal() for column in pair for cell in column) and {*map(len, pair[1])} in ({1}, {2}, {3})
+        for pair in pairwise(cells[1:])
+    )
 
 
 def _unique(header: Sequence[str]) -> list[str]:

@@ -122,6 +122,10 @@ def test_names_of_rows_as_r_writes_them(write):
         (["user", "stars"], [[f"u{at % 4}", "3", "5"] for at in range(9)], ["user", "stars"]),
         # nor do ids, where the rest of a title stands behind a blank
         (["id", "title"], [[str(at), "Usual Suspects", " The"] for at in range(9)], ["id", "title"]),
+        # nor where a price with a decimal comma, or with thousands, stands behind the name of an item
+        (["item_id", "name", "price"], [[str(at), "Lamp", "3", "99"] for at in range(9)], ["item_id", "name", "price"]),
+        (["EAN", "name", "price"], [[f"4{at}", "Lamp", "1", "299"] for at in range(9)], ["EAN", "name", "price"]),
+        (["user_id", "i", "n"], [[str(at), f"u{at}", "3", "99"] for at in range(9)], ["row", "user_id", "i", "n"]),
         (["a", "b"], [[str(at), " 2", " 3"] for at in range(9)], ["row", "a", "b"]),
         (["row", "b"], [["1", "2", "3"]], ["row.0", "row", "b"]),
         # a title with a comma in most rows is damage, not a name of each row
