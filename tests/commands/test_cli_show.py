@@ -184,7 +184,7 @@ def test_three_errors_of_a_configuration_are_told_at_once(call):
 
 
 def test_an_unexpected_error_is_one_sentence(call, monkeypatch):
-    def broken(*_):
+    def broken(*_, **__):
         raise ZeroDivisionError("a\nb")
 
     monkeypatch.setattr("hnlm_ray.commands.stages.status.statuses", broken)

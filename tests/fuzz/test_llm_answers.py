@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnlm_ray.llm.text.answers import AnswerFormat, parse_answer
+from hnlm_ray.llm.text.objects import REPAIRED
 from hnlm_ray.llm.text.prompts import load_prompt
-from hnlm_ray.llm.text.repair import REPAIRED
 from hnlm_ray.workspace.tables import STATUSES
 
 WANTED = AnswerFormat({"hard_negative_item": 80, "reasoning": 120})

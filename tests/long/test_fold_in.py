@@ -10,7 +10,7 @@ import torch
 from hnlm_ray.cf import CFData, Positives, train
 from hnlm_ray.cf.evaluate.metrics import ranking_metrics
 from hnlm_ray.config import CFConfig, MovieLensSource, PrepareConfig
-from hnlm_ray.prepare.filter import positives
+from hnlm_ray.prepare.filter import kept_rows
 from hnlm_ray.recommend.model_tables import ModelRows
 from hnlm_ray.recommend.ranking import Catalogue
 from hnlm_ray.recommend.recommender import fit_fold_in, history_means
@@ -24,7 +24,8 @@ METHODS = ("popularity", "plain mean", "map", "als", "in the model")
 def ratings():
     """Positives as the demo prepares them, of all users: (user, item) by index."""
     rows = pa.concat_tables(read_interactions(MovieLensSource(format="movielens_100k"), Rejects()))
-    kept, _ = positives(rows, PrepareConfig(min_rating=4))
+    rows, liked, _ = kept_rows(rows, PrepareConfig(min_rating=4))
+    kept = rows.filter(pa.array(liked))
     pairs = np.array([kept["user_id"].to_pylist(), kept["item_id"].to_pylist()]).T
     while True:
         few = [values[counts < CORE] for values, counts in (np.unique(side, return_counts=True) for side in pairs.T)]

@@ -30,6 +30,7 @@ _NO_RATING: Final = (
     *("title", "text", "review", "place"),
 )
 _BEST_IS_LEAST: Final = frozenset({"note", "noten", "schulnote", "schulnoten", "zensur", "zensuren"})
+_LOW = 0.45
 _TOP_GRADE, _TOP_GRADES = 6.0, frozenset({4.0, 5.0, 6.0})
 _USUAL_TOPS = frozenset({5.0, 10.0, 100.0})
 _TOPS: Final = frozenset({1.0, 3.0, 4.0, 5.0, 6.0, 7.0, 10.0, 20.0, 100.0})
@@ -285,7 +286,7 @@ def _least_is_best(shown: str, column: Column, scale: Scale, ask: Ask) -> bool:
     if not grades or scale.low != 1.0 or scale.high not in _TOP_GRADES:
         return False
     least, most = f"{scale.low:g} is the best", f"{scale.high:g} is the best"
-    low = scale.mean < (scale.low + scale.high) / 2
+    low = scale.mean < scale.low + _LOW * (scale.high - scale.low)
     if scale.high != _TOP_GRADE and not low:
         return False
     order = (least, most) if low else (most, least)
