@@ -8,7 +8,8 @@ import pytest
 from judged_workspace import judged_workspace, judgement, publish_judgements
 
 from hnlm_ray.base.errors import WorkspaceError
-from hnlm_ray.evidence.judgements import judged_pairs, load_judgements, verdict_counts
+from hnlm_ray.evidence.judgements import judged_pairs, load_judgements
+from hnlm_ray.evidence.prompts import verdict_counts
 from hnlm_ray.evidence.worth import Judged, Worth, chance, judged_of, worth_of
 from hnlm_ray.workspace.tables import TABLES
 

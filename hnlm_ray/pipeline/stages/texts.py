@@ -113,7 +113,7 @@ _JUDGEMENTS = Stage(
     inputs=("interactions", "items", "item_profiles", "user_profiles", "candidates"),
     outputs=("judgements",),
     depends_on=_judgements,
-    run=later("hnlm_ray.evidence.judgements:judge"),
+    run=later("hnlm_ray.evidence.prompts:judge"),
     enabled=judges,
     enabled_by="evidence.judge=true",
     resumes=True,
