@@ -48,7 +48,7 @@ demo: setup  ## the whole system on MovieLens 100K, with a real LLM
 	@$(BIN)/python -m hnlm_ray.cli models fetch > /dev/null
 	@$(BIN)/python -m hnlm_ray.cli run --config configs/demo.yaml
 
-test: setup  ## the tests, about 20 minutes on two cores, in two processes (PROCESSES=0: in one)
+test: setup  ## the tests, about 23 minutes on two cores, in two processes (PROCESSES=0: in one)
 	@$(BIN)/python -m pytest -n $(PROCESSES) $(PYTEST_OPTIONS)
 
 test-long: setup  ## kills, soak and scale

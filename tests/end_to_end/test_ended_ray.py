@@ -9,7 +9,7 @@ import pytest
 from killed_run import KilledRun
 from lost_processes import write_items
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 GOES_ON = "the same command goes on where it was"
 
 

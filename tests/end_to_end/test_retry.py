@@ -125,6 +125,7 @@ def test_a_stage_that_too_many_rows_failed_in_goes_on_with_a_retry(on_ray):
     assert workspace.table("item_profiles").manifest().revision == ""
 
 
+@pytest.mark.long
 def test_a_killed_retry_leaves_the_table_and_goes_on_where_it_was(tmp_path):
     source = write_split(tmp_path / "source", test_seed=1)
     llm = {"engine": "scripted", "encoder": "trigrams", "max_attempts": 1, "max_failed_share": 0.9}

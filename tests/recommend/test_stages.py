@@ -244,6 +244,7 @@ def start_driver(config):
     return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, start_new_session=True)
 
 
+@pytest.mark.long
 def test_a_killed_driver_s_chunks_are_kept(runs, tmp_path):
     config, workspace, *_ = runs["all"]
     (tmp_path / "config.json").write_text(config.model_dump_json())

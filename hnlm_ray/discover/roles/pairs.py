@@ -235,7 +235,8 @@ def _item_score(name: str, spread: float, links: Mapping[str, float]) -> float:
     """Score a column as items; one that is named as their titles is no id: beside 'item name' a code is better."""
     other = max(name_score("user", name), 0.5 * name_score("title", name), name_score("row", name))
     bare = 0.5 * only_id(name)
-    called = 0.0 if name_score("title", name) >= _NAMED else 2 * name_score("item", name)
+    titled = name_score("title", name) >= _NAMED and not has_id(name)
+    called = 0.0 if titled else 2 * name_score("item", name)
     return 0.6 * spread + called + 0.2 * has_id(name) + bare + links.get(name, 0.0) - other
 
 
