@@ -275,7 +275,7 @@ class Loss:
 _INSTEAD: Final = {
     "duplicate": "the first row of an item counts: put the best first",
     "event": "--events A,B names the kinds that count",
-    "quantity": "run without --yes and choose 'positives like the others', or delete columns.quantity",
+    "quantity": "remove columns.quantity from the configuration",
     "rating": "--rating COLUMN, or mend the file",
     "timestamp": "--time COLUMN --time-format FORMAT, or mend the file",
     "user": "--user COLUMN, or mend the file",

@@ -30,7 +30,6 @@ from hnlm_ray.discover.roles.pairs import Pair, is_transaction, lists_things, ra
 
 _NAMED = 0.8
 _CLEARLY = 1.0
-_TAGS: Final = frozenset({"tag", "tags", "tagid", "tagging", "friend", "friendid", "follower", "followee"})
 
 
 def understand(paths: Sequence[str], wanted: Overrides, ask: Ask) -> Understanding:
@@ -247,7 +246,7 @@ def _looks_like_interactions(table: Table) -> float:
     rated = any(name_score("rating", name) >= 0.8 for name in table.names)
     timed = any(name_score("time", name) >= 0.8 for name in table.names)
     keyed = any(column.all_distinct and name_score("row", column.name) < 0.8 for column in table.columns[:1])
-    tagged = any(_TAGS & {*tokens(name)} for name in table.names)
+    tagged = any(name_score("tag", part) == 1.0 for name in table.names for part in tokens(name))
     return 0.5 * named + 0.3 * rated + 0.3 * timed - 0.7 * keyed - 0.8 * tagged + len(str(table.rows)) / 10
 
 

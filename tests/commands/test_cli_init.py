@@ -165,9 +165,15 @@ def test_what_was_taken_with_yes_is_never_to_be_changed_by_yes(here):
     rows = [(*pair, -1 if at % 5 == 0 else 2) for at, pair in enumerate(pairs())]
     answer = answer_of(table(here / "r.csv", "user_id,item_id,quantity", rows))
     told = " ".join([*answer["warnings"], *(one["instead"] for one in answer["left_out"])])
-    assert "run without --yes and choose" in told
-    assert "(else --yes)" not in told
-    assert "--yes takes" not in told
+    assert "(else remove columns.quantity from the configuration)" in told
+    assert "--yes" not in told
+
+
+def test_an_open_question_about_odd_cells_says_that_the_file_may_be_mended(here):
+    rows = [(*pair, 99 if at % 9 == 0 else at % 5 + 1) for at, pair in enumerate(pairs())]
+    refused = call(table(here / "r.csv", "user_id,item_id,rating", rows))
+    assert refused.exit_code == 2
+    assert "(answer with --yes, or mend the file)" in " ".join(refused.output.split())
 
 
 @pytest.mark.parametrize(("rating", "warned"), [

@@ -155,7 +155,7 @@ def _threshold(found: Understanding) -> str:
 
 def _asked(asked: Mapping[str, Any]) -> str:
     """Tell a question that --yes answered: what was taken, and what says otherwise."""
-    otherwise = "run without --yes and choose" if asked["option"] == "--yes" else asked["option"]
+    otherwise = asked["option"].removeprefix("--yes, or ")
     return f"{asked['question']} Taken: {asked['answer']} (else {otherwise})"
 
 

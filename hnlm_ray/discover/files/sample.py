@@ -40,7 +40,7 @@ class Question:
     choices
         The readings, the likelier first.
     option
-        The option of ``hnlm init`` that answers it.
+        The option of ``hnlm init`` that answers it; where there is none, "--yes, or " and what decides otherwise.
     """
 
     text: str
@@ -48,6 +48,8 @@ class Question:
     option: str
 
 
+MENDED: Final = "--yes, or mend the file"
+"""Answers a question whose other reading is that the file is wrong."""
 Ask = Callable[[Question], int]
 """Answers a question with the position of a choice."""
 

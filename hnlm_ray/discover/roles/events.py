@@ -116,7 +116,11 @@ def quantity_of(table: Table, rest: Sequence[Column], ask: Ask) -> str | None:
         if (share := _negative(column)) > 0:
             text = f"{table.place.shown}:{column.name} is negative in {share:.1%} of the rows; what are these?"
             choices = ("returns: left out, counted", "positives like the others")
-            return None if ask(Question(text, choices, "run without --yes")) else column.name
+            return (
+                None
+                if ask(Question(text, choices, "--yes, or remove columns.quantity from the configuration"))
+                else column.name
+            )
     return None
 
 
@@ -135,7 +139,7 @@ def cancellations(table: Table) -> list[str]:
     """Warn of order numbers of which a few have a letter in front, as shops number what was cancelled: C536379."""
     told = []
     for column in table.columns:
-        if name_score("row", column.name) >= _NAMED and not column.numeric:
+        if name_score("row", column.name) >= _NAMED:
             marked, rows = column.rows_matching(r"^[A-Za-z]-?[0-9]+$"), column.rows_matching(r"^[0-9]+$")
             if 0 < marked <= _FEW * rows:
                 told.append(

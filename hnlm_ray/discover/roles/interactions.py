@@ -11,7 +11,7 @@ import numpy as np
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.files.columns import MISSING, Column, number_of
 from hnlm_ray.discover.files.names import has_id, name_score, tokens
-from hnlm_ray.discover.files.sample import NONE, Ask, Overrides, Question, Table
+from hnlm_ray.discover.files.sample import MENDED, NONE, Ask, Overrides, Question, Table
 from hnlm_ray.discover.roles.events import FLAGS, TRUE, events_of, is_flag, quantity_of
 from hnlm_ray.discover.roles.items import AGGREGATE, unfit
 from hnlm_ray.discover.roles.pairs import Pair, close_rivals
@@ -155,7 +155,7 @@ def _is_fact(table: Table, pair: Pair, column: Column) -> bool:
     item = table.column(pair.item)
     if name_score("rating", column.name) >= _NAMED:
         return averaged
-    return averaged or (says_the_same(item, column))
+    return averaged or says_the_same(item, column)
 
 
 def _is_usual(scale: Scale | None) -> bool:
@@ -168,7 +168,9 @@ def _is_usual(scale: Scale | None) -> bool:
 
 def _rejects(column: Column) -> bool:
     """Tell whether a column of yes and no is named as what a user does not want: disliked, returned, cancelled."""
-    names = [part for part in tokens(column.name) if name_score("rejecting", part) == 1.0 or part in _NOT]
+    names = [
+        part for part in tokens(column.name) if 1.0 in {name_score("rejecting", part), name_score("negation", part)}
+    ]
     return is_flag(column) and (bool(names) or name_score("rejecting", column.name) >= _SOME)
 
 
@@ -225,6 +227,8 @@ def unused(column: Column) -> str:
         return f"{scale.told}; if these are ratings: --rating {column.name}"
     if name_score("time", column.name) >= _NAMED:
         return f"named as times, but not taken as such; --time {column.name} takes it"
+    if _rejects(column):
+        return "it says what users rejected or gave back, and such rows count all the same; leave them out of the file"
     told = unfit(column)
     if told == AGGREGATE:
         return f"it counts or sums up something; if these are a user's ratings: --rating {column.name}"
@@ -250,8 +254,8 @@ def _refuse_unread(table: Table, rest: Sequence[Column]) -> None:
             raise InputError(
                 f"{table.place.shown}:{column.name} is named as ratings, but its values ({_fitting_not(column)}) are "
                 "no scale of ratings, numbers from -100 to 100 or words of approval: name another column with "
-                "--rating, give each value its number in "
-                "source.interactions.rating_values by hand, or say --rating none, and every row counts as a positive"
+                "--rating, give each value its number in source.interactions.rating_values by hand, or say --rating "
+                "none, and every row counts as a positive"
             )
 
 
@@ -273,7 +277,7 @@ def _settled(table: Table, name: str, scale: Scale, wanted: Overrides, ask: Ask)
     if told:
         spread = f"ratings from {scale.low:g} to {scale.high:g}"
         text = f"{shown} holds {spread}, but {', '.join(told[:5])} of {column.rows:,} rows; what do these mean?"
-        if ask(Question(text, ("no rating: missing, counted", "stop, the file is mended first"), "run without --yes")):
+        if ask(Question(text, ("no rating: missing, counted", "stop, the file is mended first"), MENDED)):
             raise InputError(f"{shown} holds {spread}, but {', '.join(told[:5])}; mend the file and start again")
     if wanted.best == "lowest" or (wanted.best is None and _least_is_best(shown, column, scale, ask)):
         return _inverted(scale, column)
@@ -300,25 +304,6 @@ def _inverted(scale: Scale, column: Column) -> Scale:
     return replace(turned, min_rating=least_positive(scale.low, scale.high, known))
 
 
-_NOT: Final = frozenset(
-    {"not", "nicht", "kein", "pas", "down", "dis", "thumbsdown", "blocked", "hide", "hidden", "spam", "reported"}
-)
-_OF_THE_ORDER: Final = frozenset(
-    {
-        "verified",
-        "verifiziert",
-        "verifie",
-        "verifiee",
-        "verificado",
-        "gift",
-        "geschenk",
-        "cadeau",
-        "regalo",
-        "first",
-        "erste",
-    }
-)
-"""Words of flags that tell of the purchase, not of what the user thinks: 'verified_purchase'."""
 _MOST_VOTES = 3
 _SOME = 0.6
 
@@ -351,7 +336,7 @@ def _is_opinion(word: str) -> bool:
 def _named_approval(column: Column) -> bool:
     """Tell whether a word of the name is one of approval; 'reordered' only ends in one."""
     parts = tokens(column.name)
-    if _OF_THE_ORDER & {*parts}:
+    if any(name_score("of_the_order", part) == 1.0 for part in parts):
         return False
     words = [part for part in parts if name_score("approval", part) == 1.0]
     return bool(words) or name_score("approval", column.name) >= _NAMED

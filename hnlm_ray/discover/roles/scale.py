@@ -265,7 +265,9 @@ def least_positive(low: float, high: float, known: Numbers) -> float:
     wanted = _POSITIVE_FROM.get(top, top - 0.3 * (top - low)) if low >= 0 else upper
     if wanted == 1.0 and len(known) > 3:  # shares from 0 to 1, not yes and no
         wanted = 0.7
-    if top > _FAR * high or wanted > high:  # 1 to 11, 10 to 50: the next usual top is another scale's
+    if (
+        top > _FAR * high or wanted > high or (wanted == high and high not in _POSITIVE_FROM)
+    ):  # 1 to 11, 10 to 50: the next usual top is another scale's
         wanted = float(min(step for step in known if step >= upper))
     return round(wanted, 4)
 

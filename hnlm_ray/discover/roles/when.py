@@ -9,7 +9,7 @@ import numpy as np
 from hnlm_ray.base.errors import InputError
 from hnlm_ray.discover.files.columns import Column
 from hnlm_ray.discover.files.names import has_id, name_score
-from hnlm_ray.discover.files.sample import NONE, Ask, Overrides, Question, Table
+from hnlm_ray.discover.files.sample import MENDED, NONE, Ask, Overrides, Question, Table
 from hnlm_ray.discover.roles.events import is_flag
 from hnlm_ray.discover.roles.items import tells_of
 from hnlm_ray.discover.roles.pairs import Pair, is_timed
@@ -173,6 +173,6 @@ def _accepted(shown: str, times: Times, ask: Ask) -> Times:
     if told:
         text = f"{shown}: {', '.join(told)}; how are they read?"
         first = "each by its size" if len(times.units) > 1 and len(told) == 1 else "these are missing times, counted"
-        if ask(Question(text, (first, "stop, the file is mended first"), "run without --yes")):
+        if ask(Question(text, (first, "stop, the file is mended first"), MENDED)):
             raise InputError(f"{shown}: {', '.join(told)}; mend the file, or name another column with --time")
     return times
